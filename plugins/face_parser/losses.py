@@ -1,0 +1,37 @@
+"""The parser's loss and the class weights of our own training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+OFFICIAL_IGNORE = 250
+"""The value that the official loss leaves out; it never occurs in CelebAMask-HQ (dossier section 4)."""
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, *, weights: Tensor | None = None, ignore: int = OFFICIAL_IGNORE) -> Tensor:
+    """Mean over all pixels of the batch of the cross entropy, a scalar.
+
+    logits: float [B, C, h, w]; if the size differs from the labels' they are resized (bilinear, corners aligned, as officially).
+    labels: int64 [B, H, W], class per pixel or `ignore` (the official 250; -100 is left out too).
+    weights: float [C] or None (official: none); with weights the mean is the weighted one.
+    Quirk kept: if every pixel is ignored the mean is over nothing and the result is NaN.
+    """
+    if logits.shape[-2:] != labels.shape[-2:]:
+        logits = torch.nn.functional.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=True)
+    labels = labels.masked_fill(labels == ignore, -100)
+    return torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights)
+
+
+def frequency_weights(counts: Tensor, power: float) -> Tensor:
+    """Class weights frequency ** -power, scaled so that the mean weight of a pixel is 1; float32 [C].
+
+    counts: pixels per class, [C]. power 0 gives the official equal weights, 0.5 was measured best here (shared/TRAINING.md):
+    with 0 small classes (eyes) never appear. A class that never occurs takes the largest weight of the others.
+    """
+    counts = counts.double()
+    share = counts / counts.sum().clamp(min=1)
+    seen = counts > 0
+    weights = torch.where(seen, share.clamp(min=1e-12) ** -power, torch.zeros_like(share))
+    weights = torch.where(seen, weights, weights.max())
+    return (weights / (weights * share).sum().clamp(min=1e-12)).float()

@@ -1,0 +1,100 @@
+"""face-parser: photo to label map with the U-Net of CelebAMask-HQ's authors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from zoo_plugins.face_parser.config import FaceParserConfig
+from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
+
+from zoo.errors import DataError, UsageError, did_you_mean
+from zoo.interfaces import MaskParser
+from zoo.labels import LabelSpace
+from zoo.maps import SemanticMap
+
+
+class FaceParser(MaskParser):
+    """The U-Net behind the zoo's interface. Nothing is random; official symbol: `unet`."""
+
+    def __init__(self, config: FaceParserConfig, space: LabelSpace) -> None:
+        super().__init__(config, space)
+        self.config: FaceParserConfig = config
+        self._channels = tuple(space.names[space.index(name)] for name in config.channels) or space.names
+        self.unet = UNet(len(self._channels), config.feature_scale, batch_norm=config.batch_norm)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self._channels
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return self.config.side, self.config.side
+
+    def parse(self, images: Tensor) -> SemanticMap:
+        """images float32 [B, 3, H, W] in [0, 1], any size -> maps [B, H, W] of the same size.
+
+        Photos of another size than the model's are resized to it (config field `resize`; the aspect ratio is not kept, as
+        officially); the logits are then resized back (bilinear) and the first maximum taken, so borders stay smooth.
+        Raises DataError for anything but three channels.
+        """
+        with torch.no_grad():
+            logits = self.logits(self.prepare(images))
+            if logits.shape[-2:] != images.shape[-2:]:
+                logits = F.interpolate(logits.float(), size=images.shape[-2:], mode="bilinear", antialias=_shrinks(logits, images.shape[-2:]))
+            channels = logits.argmax(1)
+        return SemanticMap(self._values(channels.device)[channels], self.label_space)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """images [B, 3, H, W] in [0, 1] as they are, sides multiples of 16 -> logits [B, channels, H, W]; differentiable."""
+        return self.unet(normalize(images))
+
+    def features(self, images: Tensor, stages: Sequence[str] = ENCODER) -> list[Tensor]:
+        """Feature maps of the named blocks (default: conv1..conv4 and center, at 1, 1/2 .. 1/16 of the side), for perceptual
+        losses: differentiable with respect to the images, which are resized to the model's side if they differ.
+
+        Blocks after the last one that is asked for are not computed. Use the model in eval mode, or batch norm mixes the
+        batch. Raises UsageError for an unknown stage.
+        """
+        unknown = [s for s in stages if s not in STAGES]
+        if unknown or not stages:
+            raise UsageError(f"No stage {unknown}{did_you_mean(unknown[0], STAGES) if unknown else ''} (stages: {', '.join(STAGES)}).")
+        wanted, found = set(stages), {}
+        for name, value in zip(STAGES, self.unet.stages(normalize(self.prepare(images))), strict=False):
+            if name in wanted:
+                found[name] = value
+            if len(found) == len(wanted):
+                break
+        return [found[s] for s in stages]
+
+    def targets(self, maps: SemanticMap) -> Tensor:
+        """The network's channel number of each pixel, int64 [B, H, W]; -100 (left out of losses) where no channel has the class."""
+        table = torch.full((256,), -100, dtype=torch.long)
+        for channel, value in enumerate(self._values("cpu").tolist()):
+            table[value] = channel
+        return table.to(maps.labels.device)[maps.labels]
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The photos at the model's side, still in [0, 1]."""
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise DataError(f"The face parser reads RGB photos [B, 3, H, W], got {tuple(images.shape)}.")
+        size = self.resolution
+        if tuple(images.shape[-2:]) == size:
+            return images
+        if self.config.resize == "nearest":
+            return F.interpolate(images, size=size, mode="nearest-exact")
+        return F.interpolate(images, size=size, mode=self.config.resize, antialias=True).clamp(0, 1)
+
+    def _values(self, device: torch.device | str) -> Tensor:
+        return torch.tensor([self.label_space.index(name) for name in self._channels], device=device)
+
+
+def normalize(images: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1], as the network is fed officially."""
+    return (images - 0.5) / 0.5
+
+
+def _shrinks(logits: Tensor, size: torch.Size) -> bool:
+    return size[0] < logits.shape[-2] or size[1] < logits.shape[-1]

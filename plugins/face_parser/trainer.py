@@ -1,0 +1,104 @@
+"""Training of the face parser: officially Adam on plain cross entropy; with weights and decay in our own variants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from zoo_plugins.face_parser.config import FaceParserTraining
+from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
+from zoo_plugins.face_parser.model import FaceParser
+
+from zoo.data import Batch, PairData
+from zoo.errors import DataError
+from zoo.interfaces import Trainer, Update
+from zoo.metrics.segmentation import ConfusionMatrix
+from zoo.rng import RngLike
+
+
+class FaceParserTrainer(Trainer):
+    """One network, one optimizer ("model"). Nothing is random here; augmentation belongs to the data."""
+
+    def __init__(self, model: FaceParser, options: FaceParserTraining) -> None:
+        super().__init__(model, options)
+        self.model: FaceParser = model
+        self.options: FaceParserTraining = options
+        self._optimizers: dict[str, Optimizer] = {}
+        self._weights: Tensor | None = None
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {"model": self.model}
+
+    def prepare(self, data: PairData) -> None:
+        """Class weights from the pixels per class of the training data (option `weight_power`)."""
+        if self.options.weight_power:
+            space = self.model.label_space
+            values = [data.label_space.find(name) for name in self.model.channels]
+            counts = data.class_counts()
+            known = torch.tensor([0 if v is None else int(counts[v]) for v in values])
+            if not int(known.sum()):
+                raise DataError(f"The data shows no class of {space.name!r}: it is in {data.label_space.name!r}.")
+            self._weights = frequency_weights(known, self.options.weight_power)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        if not self._optimizers:
+            self._optimizers["model"] = Adam(self.model.parameters(), lr=self.options.lr, betas=self.options.betas)
+        return self._optimizers
+
+    def rates(self, epoch: float, step: int) -> dict[str, float]:
+        """Constant, then linear to zero over the last `decay` of the steps."""
+        del epoch
+        left = 1 - step / max(1, self.options.steps)
+        falling = min(1.0, max(0.0, left) / self.options.decay) if self.options.decay > 0 else 1.0
+        return {"model": self.options.lr * falling}
+
+    def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
+        del rng, step
+        yield self._step(batch)
+
+    def _step(self, batch: Batch) -> Update:
+        if self.options.weight_power and self._weights is None:
+            raise DataError("Class weights need the training data: call prepare(data) before the first step.")
+        images, targets = self._pair(batch)
+        weights = None if self._weights is None else self._weights.to(targets.device)
+        # The official loss has an ignore value that never occurs; ours (-100) marks classes that the network lacks.
+        logits = self.model.logits(self.model.prepare(images))
+        loss = cross_entropy(logits, targets, weights=weights)
+        accuracy = (logits.detach().argmax(1) == targets).float().mean() if logits.shape[-2:] == targets.shape[-2:] else 0.0
+        return Update({"cross_entropy": loss}, ("model",), {"accuracy": accuracy})
+
+    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        if batch.images is None:
+            raise DataError("A parser is trained on photos with maps; this data set has maps alone.")
+        space = self.model.label_space
+        maps = batch.maps if batch.maps.space.names == space.names else batch.maps.to_space(space)
+        return batch.images, self.model.targets(maps)
+
+    def statistics(self, batch: Batch, rng: RngLike) -> None:
+        del rng
+        self.model.logits(self.model.prepare(self._pair(batch)[0]))
+
+    def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
+        del rng
+        if batch.images is None:
+            return {}
+        return {"photo": batch.images, "map": batch.maps.colorize(), "parsed": self.model.parse(batch.images).colorize()}
+
+    def validate(self, data: PairData) -> dict[str, float]:
+        """miou over classes that at least 10 of the maps show, miou_all, accuracy: shares of 1, pooled, in eval mode."""
+        matrix = ConfusionMatrix(self.model.label_space)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            for batch in data.batches(self.options.batch_size):
+                if batch.images is None:
+                    return {}
+                found = self.model.parse(batch.images.to(self.model.device))
+                truth = batch.maps if batch.maps.space.names == matrix.space.names else batch.maps.to_space(matrix.space)
+                matrix.add(found, truth)
+        finally:
+            self.model.train(was_training)
+        return matrix.scores()

@@ -1,0 +1,22 @@
+"""mask-vae (Semantic-VAE): one VAE code per face part, an LSTM over the parts, a convolutional decoder. ICIAP 2023."""
+
+from zoo.registry import Architecture, Plugin
+
+plugin = Plugin(
+    api=1,
+    architectures=[
+        Architecture(
+            "mask-vae",
+            kind="mask-generator",
+            model="zoo_plugins.mask_vae.model:SemanticVAE",
+            config="zoo_plugins.mask_vae.config:MaskVaeConfig",
+            variants="zoo_plugins.mask_vae.config:VARIANTS",
+            trainer="zoo_plugins.mask_vae.trainer:MaskVaeTrainer",
+            official="zoo_plugins.mask_vae.official",
+            paper="Automatic Generation of Semantic Parts for Face Image Synthesis (ICIAP 2023)",
+            can=("reconstruct", "edit"),
+            default="mask-vae-celeba",
+            title="Semantic-VAE: a code per part, drawn, perturbed or mixed, then decoded together",
+        )
+    ],
+)

@@ -1,0 +1,23 @@
+"""SC-GAN: image synthesis from semantic maps via semantic vectors (Wang et al., ICCV 2021)."""
+
+from zoo.registry import Architecture, Plugin
+
+plugin = Plugin(
+    api=1,
+    architectures=[
+        Architecture(
+            "scgan",
+            kind="image-synthesizer",
+            model="zoo_plugins.scgan.model:SCGAN",
+            config="zoo_plugins.scgan.config:SCGANConfig",
+            variants="zoo_plugins.scgan.config:VARIANTS",
+            trainer="zoo_plugins.scgan.trainer:SCGANTrainer",
+            official="zoo_plugins.scgan.official",
+            paper="Image Synthesis via Semantic Composition (ICCV 2021), arXiv:2109.07053",
+            can=("sample-style", "encode-style"),
+            default="scgan-celeba",
+            title="Spatially conditional convolution and normalisation by semantic vectors",
+        )
+    ],
+    networks={"scgan.discriminator": "zoo.nn.discriminators:MultiscaleDiscriminator"},
+)

@@ -1,0 +1,166 @@
+"""Config of SC-GAN and its variants. Defaults are the official CelebAMask-HQ ones (147,570,054 + 6,672,656 parameters)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from zoo.errors import ConfigError
+from zoo.registry import Variant
+from zoo.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class SCGANConfig:
+    """Sizes and switches of generator (SVG and SRG) and encoder. Names of the official options are given where they differ."""
+
+    label_space: str = "celebamask-hq"
+    """Vocabulary that the public side speaks."""
+    channels: tuple[str, ...] = ()
+    """Class names in the network's channel order. Empty: the label space's order with the background last, as the official
+    CelebA model has it. The value 255 ("unlabeled"), where the space allows it, takes the last channel (official)."""
+    edges: bool = False
+    """Append the instance edge map as one more input plane (not `no_instance`)."""
+    resolution: int = 512
+    """Height and width of the images (`crop_size`); a multiple of 32 ("more": 64). Maps of another size are resized."""
+    ngf: int = 48
+    """Width of the semantic render generator."""
+    max_width: int = 0
+    """Cap on the generator's channels, which are 16 ngf at the coarsest scales; 0: none (official). Ours, for small models."""
+    nff: int = 32
+    """Width of its first features."""
+    nrf: int = 32
+    """Width of the semantic vector generator."""
+    n_conv: int = 3
+    """Candidates of the conditional convolutions (`num_experts_conv`, n of Eq. 4)."""
+    n_norm: int = 3
+    """Candidates of the conditional normalisation (`num_experts_norm`, m; the paper has one n for both)."""
+    temperature: float = 0.05
+    """Factor on the logits before `weight_type`. (COCO: 0.5 in the code, 0.05 in the paper.)"""
+    weight_type: Literal["softmax", "sigmoid", "hardtanh", "identity"] = "softmax"
+    """From pooled SVG features to semantic vectors."""
+    position: bool = True
+    """Blur the label map within each class before the SVG sees it (not in the paper)."""
+    pyr_pos: bool = True
+    """Blur on the finest levels of a nearest-neighbour pyramid instead of once before a bilinear one; needs `position`."""
+    pyr_rng: int = 4
+    """With `pyr_pos`: level i of L is blurred if L - i < pyr_rng."""
+    blur_size: int = 7
+    """Side of the blur window (`ig_sz`)."""
+    blur_sigma: float = 1.5
+    """Its sigma in pixels (`ig_sigma`)."""
+    blur_iterations: int = 1
+    """Blur steps (`ig_iter`)."""
+    blur_relative: bool = False
+    """Divide each step by the one before (`ig_relative`)."""
+    svg_spectral: bool = False
+    """Spectral norm on the SVG (not `no_spectral_on_routing`; ADE20K and COCO have it, the paper too)."""
+    routing_detach: bool = False
+    """No gradient from the conditional convolutions into the SVG."""
+    norm: str = "spectralsccsyncbatch3x3"
+    """`norm_G`: [spectral][scc|spade]{syncbatch,batch,instance}[KxK], dossier section 3.5."""
+    spade_hidden: int = 128
+    """Hidden channels of the shortcuts' SPADE (128 is hard-coded officially)."""
+    upsampling: Literal["normal", "more"] = "normal"
+    """Five or six doublings from the start grid (`num_upsampling_layers`)."""
+    use_vae: bool = True
+    """Start from a latent drawn or encoded from an image; without it the start is the map, and nothing is random."""
+    z_dim: int = 256
+    """Size of the latent."""
+    nef: int = 48
+    """Width of the encoder's first layer (officially ngf where it is not set)."""
+    encoder_norm: str = "spectralinstance"
+    """`norm_E`."""
+    encoder_size: int = 256
+    """Side to which the encoder resizes images; it has log2(side) - 2 layers, so six at 256. The official encoder fails at
+    crops under 256 px; that it resizes and keeps its six layers there is our reading."""
+
+    @property
+    def upsamplings(self) -> int:
+        """Doublings between the start grid and the image."""
+        return 5 if self.upsampling == "normal" else 6
+
+    def __post_init__(self) -> None:
+        faults = []
+        step = 2**self.upsamplings
+        if self.resolution < step or self.resolution % step:
+            faults.append(f"resolution must be a multiple of {step}, got {self.resolution}")
+        if self.pyr_pos and not self.position:
+            faults.append("pyr_pos needs position=true")
+        small = [n for n in ("ngf", "nff", "n_conv", "n_norm", "z_dim", "nef", "spade_hidden") if getattr(self, n) < 1]
+        if small or self.nrf < 2:
+            faults.append(f"must be at least 1 (nrf: 2): {', '.join([*small, *['nrf'] * (self.nrf < 2)])}")
+        if self.blur_size % 2 == 0:
+            faults.append(f"blur_size must be odd, got {self.blur_size}")
+        if faults:
+            raise ConfigError("SCGANConfig: " + "; ".join(faults) + ".")
+
+
+@dataclass(frozen=True)
+class SCGANOptions(TrainingOptions):
+    """Training options; the defaults of the fields below are the official CelebA ones."""
+
+    lr: float = 2e-4
+    """Base learning rate; with `ttur` the generator takes half, the discriminator twice of it."""
+    ttur: bool = True
+    """Two time-scale rule (not `no_TTUR`)."""
+    beta1: float = 0.0
+    """Adam's first beta."""
+    beta2: float = 0.999
+    """Adam's second beta."""
+    niter: int = 50
+    """Epochs at the full rate (officially one more: the decay begins after epoch niter + 1)."""
+    niter_decay: int = 50
+    """Epochs of linear decay to 0 after them."""
+    decay_last: float = 0.0
+    """If > 0, decay linearly to 0 over this share of `steps` at the end, instead of by epochs."""
+    gan_mode: Literal["hinge", "ls", "original", "w"] = "hinge"
+    """Adversarial objective."""
+    lambda_feat: float = 10.0
+    """Weight of the feature matching, 0: off (`no_ganFeat_loss`)."""
+    lambda_kld: float = 0.05
+    """Weight of the KL divergence, summed over the batch (official)."""
+    kld_mean: bool = False
+    """Average the KL divergence over the batch instead."""
+    lambda_recon: float = 1.0
+    """Weight of the SVG image's reconstruction, Eq. 10 (`lambda_w_recon`; ADE20K and COCO 2, the paper 2)."""
+    recon_loss: Literal["l1", "l2", "vgg"] = "l1"
+    """Its distance (`rw_loss`); vgg uses the network of `perceptual`."""
+    perceptual: str = "vgg"
+    """Features of the perceptual loss: vgg (timm's pretrained vgg19), none, or a parser: model id or folder."""
+    lambda_perceptual: float = 10.0
+    """Weight of the perceptual loss (`lambda_vgg`)."""
+    lambda_l1: float = 0.0
+    """Weight of L1 between image and photo (ours; officially there is none)."""
+    share_fake: bool = False
+    """One generator forward for both steps (ours, faster). Officially the discriminator sees a fresh fake."""
+    diffaugment: bool = False
+    """Colour, shift and cutout on what the discriminator sees (DiffAugment, 2020), against overfitting (ours)."""
+    ndf: int = 64
+    """Width of the discriminator."""
+    n_layers_d: int = 4
+    """Its layers before the output convolution."""
+    num_d: int = 2
+    """Its scales."""
+    norm_d: str = "spectralinstance"
+    """Its norm."""
+
+
+CELEBA_128 = SCGANConfig(resolution=128, ngf=16, max_width=176, nff=11, nrf=8, spade_hidden=32, z_dim=128, nef=16, encoder_size=128)
+
+VARIANTS: dict[str, Variant] = {
+    "celeba": Variant(
+        SCGANConfig(),
+        SCGANOptions(batch_size=8, steps=375_000, flip=True),
+        title="official CelebAMask-HQ, 512 px, 154 M parameters",
+    ),
+    "celeba-128": Variant(
+        CELEBA_128,
+        SCGANOptions(
+            steps=8000, batch_size=8, precision="bf16", channels_last=True, ema=0.999, flip=True, zoom=0.15, dtype="float16",
+            lr=4e-4, ttur=False, beta1=0.0, beta2=0.99, decay_last=0.4, lambda_kld=0.02, kld_mean=True, lambda_l1=10.0,
+            perceptual="vgg", lambda_perceptual=2.0, share_fake=True, diffaugment=True, ndf=32, n_layers_d=3,
+        ),
+        title="ours: 128 px, 8.5 M parameters, for a CPU",
+    ),
+}  # fmt: skip

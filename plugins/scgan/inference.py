@@ -1,0 +1,107 @@
+"""The inference form of SC-GAN (dossier section 15): equal to the plain network in evaluation mode, cheaper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
+
+from zoo.nn.spade import SPADE, Affine
+from zoo.nn.spectral import fold_spectral
+
+if TYPE_CHECKING:
+    from zoo_plugins.scgan.model import SCGAN
+
+
+class FoldedSCC(nn.Module):
+    """SCC with all normalised candidates in one kernel [n * c_out, c_in, 3, 3]."""
+
+    weight: Tensor
+
+    def __init__(self, layer: SCC) -> None:
+        super().__init__()
+        self.n = len(layer.bases)
+        self.register_buffer("weight", torch.cat([k.detach() for k in layer.kernels()]))
+
+    def forward(self, x: Tensor, v: Tensor) -> Tensor:
+        candidates = F.conv2d(x, self.weight, padding=1).chunk(self.n, 1)
+        v = v.to(x.dtype)
+        out = candidates[0] * v[:, :1]
+        for i in range(1, self.n):
+            out.addcmul_(candidates[i], v[:, i : i + 1])
+        return out
+
+
+def _running(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """(mean, 1 / std) of a batch norm in evaluation; None for other norms, whose statistics depend on the image."""
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
+        return None
+    return norm.running_mean, torch.rsqrt(norm.running_var + norm.eps)
+
+
+class FoldedSCN(nn.Module):
+    """SCN and its batch norm as x * a + b with (a, b)(p) = sum_i V_i(p) * row_i + constant row."""
+
+    table: Tensor
+    constant: Tensor
+
+    def __init__(self, layer: SCN, mean: Tensor, inv_std: Tensor) -> None:
+        super().__init__()
+        gamma, beta = layer.table.detach().chunk(2, 1)
+        table = torch.cat([gamma * inv_std, beta - mean * inv_std * gamma], 1)
+        # the constant is added apart, not per row: V need not sum to 1 (sigmoid, identity)
+        self.register_buffer("table", table.t()[:, :, None, None].contiguous())
+        self.register_buffer("constant", torch.cat([inv_std, -mean * inv_std]))
+
+    def plan(self, site: Site) -> Tensor:
+        return site.v_norm
+
+    def forward(self, x: Tensor, v: Tensor) -> Tensor:
+        a, b = F.conv2d(v.to(x.dtype), self.table, self.constant).chunk(2, 1)
+        return torch.addcmul(b, x, a)
+
+
+class FoldedSPADE(nn.Module):
+    """SPADE and its batch norm as x * a + b; a and b are part of the plan, so a layout computes them once."""
+
+    mean: Tensor
+    inv_std: Tensor
+
+    def __init__(self, layer: SPADE, mean: Tensor, inv_std: Tensor) -> None:
+        super().__init__()
+        self.layer = layer
+        self.register_buffer("mean", mean.view(1, -1, 1, 1).clone())
+        self.register_buffer("inv_std", inv_std.view(1, -1, 1, 1).clone())
+
+    def plan(self, site: Site) -> Affine:
+        gamma, beta = self.layer.affine(site.planes.to(self.mean.dtype))
+        a = (1 + gamma).mul_(self.inv_std)
+        return a, torch.addcmul(beta, a, self.mean, value=-1)
+
+    def forward(self, x: Tensor, affine: Affine) -> Tensor:
+        return torch.addcmul(affine[1], x, affine[0])
+
+
+def _fold_norm(norm: nn.Module) -> nn.Module:
+    if not isinstance(norm, SCN | SPADE):
+        return norm
+    running = _running(norm.param_free_norm)
+    if running is None:
+        return norm
+    return FoldedSCN(norm, *running) if isinstance(norm, SCN) else FoldedSPADE(norm, *running)
+
+
+@torch.no_grad()
+def fold_generator(model: SCGAN) -> None:
+    """Fold a model in place; it must be in evaluation mode and be used for inference only."""
+    for block in model.generator.modules():
+        if isinstance(block, SCResnetBlock):
+            for name in ("norm_0", "norm_1", "norm_s"):
+                if hasattr(block, name):
+                    setattr(block, name, _fold_norm(getattr(block, name)))
+            block.conv_0 = FoldedSCC(block.conv_0)  # type: ignore[assignment]
+            block.conv_1 = FoldedSCC(block.conv_1)  # type: ignore[assignment]
+    fold_spectral(model)

@@ -1,0 +1,128 @@
+"""Golden cases of face_parser on our API. Loaded by path (see replay.py), so no relative imports."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from zoo_plugins.face_parser import official
+from zoo_plugins.face_parser.config import FaceParserConfig, FaceParserTraining
+from zoo_plugins.face_parser.losses import cross_entropy
+from zoo_plugins.face_parser.model import FaceParser
+from zoo_plugins.face_parser.trainer import FaceParserTrainer
+from zoo_plugins.face_parser.unet import STAGES
+
+from zoo.data.celebamask import merge_parts
+from zoo.labels import LabelSpace, numbered_space
+from zoo.registry import label_space
+
+FILTERS = {"nearest": PIL.Image.Resampling.NEAREST, "bilinear": PIL.Image.Resampling.BILINEAR}
+
+
+def replay(case_dir: Path) -> dict[str, Tensor]:
+    """The results of one case under their stored names (DESIGN section 6)."""
+    if not (case_dir / "io.safetensors").exists():
+        return {}
+    case = json.loads((case_dir / "case.json").read_text())
+    stored = load_file(case_dir / "io.safetensors")
+    if case["mode"] == "data":
+        return _data(case_dir, stored)
+    model = build(case, _weights(case, case_dir))
+    return _train(model, case, stored) if case["mode"].startswith("train") else _evaluate(model, stored)
+
+
+def build(case: dict[str, Any], weights: dict[str, Tensor]) -> FaceParser:
+    """The case's network with its weights, brought through `official.convert`, strictly."""
+    options = case["official_options"]
+    classes = int(options.get("n_classes", weights["final.weight"].shape[0]))
+    space = label_space("celebamask-hq") if classes == 19 else numbered_space(classes)
+    config = FaceParserConfig(feature_scale=int(options["feature_scale"]), batch_norm=bool(options.get("is_batchnorm", True)))
+    model = FaceParser(config, space).eval()
+    model.load_state_dict(official.convert({"parser": weights}), strict=True)
+    return model
+
+
+def _weights(case: dict[str, Any], case_dir: Path) -> dict[str, Tensor]:
+    if "weights_from" in case:
+        case_dir = case_dir.parent / re.split(r"[\s:,/]", case["weights_from"])[0]
+    return load_file(case_dir / "weights.safetensors")
+
+
+def _evaluate(model: FaceParser, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    images = stored["in/image_u8"].float() / 255
+    with torch.no_grad():
+        stages = dict(zip(STAGES, model.unet.stages((images - 0.5) / 0.5), strict=True))
+        logits = model.logits(images)
+    values = logits.argmax(1, keepdim=True)
+    found = {"argmax_u8": values.to(torch.uint8), "color_u8": _colors(model.label_space, values[:1, 0])}
+    results: dict[str, Tensor] = {}
+    for name in stored:
+        if name.startswith("out/"):
+            plain, stride = _stride(name.removeprefix("out/"))
+            results[name] = {**stages, "logits": logits, **found}[plain][..., ::stride, ::stride]
+    return results
+
+
+def _colors(space: LabelSpace, values: Tensor) -> Tensor:
+    table = torch.tensor(official.tester_colors(space), dtype=torch.uint8)
+    return table[values].permute(0, 3, 1, 2)
+
+
+def _train(model: FaceParser, case: dict[str, Any], stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    options = case["official_options"]
+    training = FaceParserTraining(lr=options["g_lr"], betas=(options["beta1"], options["beta2"]))
+    optimizer = FaceParserTrainer(model, training).optimizers()["model"]
+    model.train()
+    before = {name: p.detach().clone() for name, p in model.unet.named_parameters()}
+    logits = model.logits(stored["in/image_u8"].float() / 255)
+    loss = cross_entropy(logits, stored["in/label_u8"][:, 0].long())
+    loss.backward()
+    gradients = {name: p.grad.clone() for name, p in model.unet.named_parameters() if p.grad is not None}
+    optimizer.step()
+    buffers = dict(model.unet.named_buffers())
+    results = {"loss": loss.detach()}
+    results |= {f"grad_norm/{name}": gradients[name].norm() for name in case.get("grad_norm", {})}
+    for name in case.get("adam", {}):
+        after = model.unet.get_parameter(name).detach()
+        measured = (after.sum(), after.norm(), (after - before[name]).norm())
+        results |= {f"adam/{name}/{i}": value for i, value in enumerate(measured)}
+    for key in stored:
+        group, _, name = key.partition("/")
+        if group == "grad":
+            results[key] = gradients[name]
+        elif key.startswith("train/buffer/"):
+            results[key] = buffers[key.removeprefix("train/buffer/")].clone()
+        elif group == "train":
+            results[key] = logits.detach()[..., :: _stride(key)[1], :: _stride(key)[1]]
+    return results
+
+
+def _stride(name: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(.+)_s(\d+)", name)
+    return (match[1], int(match[2])) if match else (name, 1)
+
+
+def _data(case_dir: Path, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The official transforms (the training label is resized bilinear, too: a quirk that our data sets do not share)."""
+    how = {"train_image": "bilinear", "train_label": "bilinear", "test_image": "nearest"}
+    results = {}
+    for name in stored:
+        match = re.fullmatch(r"out/(\w+?)(\d+)_u8", name)
+        if match:
+            source = stored["in/raw_label_u8" if match[1].endswith("label") else "in/raw_image_u8"].numpy()
+            side = int(match[2])
+            array = np.array(PIL.Image.fromarray(source).resize((side, side), FILTERS[how[match[1]]]))
+            results[name] = torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1).contiguous()
+    return results
+
+
+def merged(case_dir: Path, number: int) -> Tensor:
+    """P_merge: the label map of one made-up face number, uint8 [512, 512]."""
+    return torch.from_numpy(merge_parts(case_dir / "anno", number))

@@ -1,0 +1,151 @@
+"""SC-GAN against vectors recorded from the authors' code: networks, losses, gradients, key lists, blocks, preprocessing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from zoo_plugins.scgan import official
+from zoo_plugins.scgan.config import VARIANTS, SCGANConfig
+from zoo_plugins.scgan.model import SCGAN
+
+from zoo.labels import numbered_space
+from zoo.nn.discriminators import MultiscaleDiscriminator
+
+NOISE = 2e-6
+"""Biases in front of a batch norm have no gradient; what is recorded of it is rounding (at most 1e-6)."""
+
+
+@cache
+def _replay() -> ModuleType:
+    path = Path(__file__).parent / "golden" / "scgan.py"
+    spec = importlib.util.spec_from_file_location("golden_scgan", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def golden(shared: Path) -> Path:
+    return shared / "golden" / "scgan"
+
+
+def _at(values: Any, path: str) -> Tensor:
+    for part in path.split("/"):
+        values = values[part]
+    return torch.tensor(values)
+
+
+def _relative(value: Tensor, expected: Tensor) -> float:
+    assert value.shape == expected.shape
+    return float((value.double() - expected.double()).abs().max() / expected.double().abs().max().clamp_min(1e-12))
+
+
+@pytest.mark.parametrize("name", ["A_celeba256", "B_coco128"])
+def test_networks(golden: Path, name: str) -> None:
+    io, post = load_file(golden / name / "io.safetensors"), load_file(golden / name / "post_train.safetensors")
+    results = _replay().replay(golden / name)
+    assert set(io) - set(results) == {"label", "z", "real_image", "eps"} & set(io)
+    assert {k.removeprefix("post_train/") for k in results if k.startswith("post_train/")} == set(post)
+    for key, value in results.items():
+        if key.startswith("post_train/"):
+            assert _relative(value, post[key.removeprefix("post_train/")]) <= 1e-3, key
+        elif key == "onehot":
+            assert torch.equal(value, io[key])
+        elif key.startswith("train_"):
+            assert _relative(value, io[key]) <= 1e-3, key
+        else:
+            assert _relative(value, io[key]) <= 1e-4, key
+
+
+def test_losses_and_gradients(golden: Path) -> None:
+    folder = golden / "C1_losses_multiscale_vae"
+    case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
+    results = _replay().replay(folder)
+    for table in ("generator_losses", "generator_grad_norms", "discriminator_losses", "discriminator_grad_norms"):
+        assert {k.split("/", 1)[1] for k in results if k.startswith(table + "/")} == set(case[table])
+    for key, value in results.items():
+        if key in io:
+            assert _relative(value, io[key]) <= 1e-3, key
+        elif "grad_norms" in key:
+            expected = _at(case, key)
+            assert abs(value - expected) <= max(NOISE, 2e-3 * expected), key
+        else:
+            assert _relative(value, _at(case, key)) <= 1e-4, key
+
+
+def test_loss_values(golden: Path) -> None:
+    folder = golden / "C3_losses_misc"
+    case = json.loads((folder / "case.json").read_text())
+    results = _replay().replay(folder)
+    # Diversity has no known formula (it is unusable in the authors' code)
+    assert {k.removeprefix("values/") for k in results} == {k for k in case["values"] if not k.startswith("Diversity")}
+    for key, value in results.items():
+        assert _relative(value, _at(case, key)) <= 1e-5, key
+
+
+def test_blocks_and_operators(golden: Path) -> None:
+    folder = golden / "F_blocks_ops"
+    io = load_file(folder / "io.safetensors")
+    results = _replay().replay(folder)
+    inputs = {"x", "v_conv", "v_norm", "seg", "SCC|v_per_channel"} | {k for k in io if "|in" in k}
+    assert set(results) == set(io) - inputs
+    for key, value in results.items():
+        scale = max(1.0, float(io[key].abs().max()))
+        assert (value - io[key]).abs().max() <= (1e-4 if key.endswith("train") else 1e-5) * scale, key
+
+
+def test_preprocessing(golden: Path) -> None:
+    folder = golden / "J_preprocess"
+    io = load_file(folder / "io.safetensors")
+    results = _replay().replay(folder)
+    assert set(io) - set(results) == {k for k in io if "_raw_" in k or k == "to_uint8_in"}
+    for key, value in results.items():
+        if key.endswith("_image"):
+            assert (value - io[key]).abs().max() <= 1e-2, key
+        else:
+            assert torch.equal(value, io[key]), key
+
+
+def test_official_keys_and_parameter_counts(golden: Path) -> None:
+    folder = golden / "D_official_keys"
+    case = json.loads((folder / "case.json").read_text())
+    files = json.loads((folder / "official_keys.json").read_text())
+    assert _replay().replay(folder) == {}
+    with torch.device("meta"):
+        model = SCGAN(VARIANTS["celeba"].config, numbered_space(19))
+        discriminator = MultiscaleDiscriminator(19 + 3)
+        ade = SCGAN(
+            SCGANConfig(
+                resolution=256, ngf=32, nff=32, nrf=32, n_norm=4, position=False, pyr_pos=False, svg_spectral=True, use_vae=False
+            ),
+            numbered_space(151),
+        )  # fmt: skip
+        coco = SCGAN(
+            SCGANConfig(
+                resolution=256, ngf=32, nff=24, nrf=24, n_conv=2, temperature=0.5, position=False, pyr_pos=False,
+                svg_spectral=True, use_vae=False,
+            ),
+            numbered_space(183),
+        )  # fmt: skip
+    parts = [
+        ("scgan_celeba", "G", "generator", model.generator), ("scgan_celeba", "E", "encoder", model.encoder),
+        ("scgan_celeba", "D", "discriminator", discriminator),
+        ("scgan_ade20k", "G", "generator", ade.generator), ("scgan_coco", "G", "generator", coco.generator),
+    ]  # fmt: skip
+    for name, letter, role, network in parts:
+        assert network is not None
+        keys = files[f"{name}/<epoch>_net_{letter}.pth"]
+        assert len(keys) == case["file_entries"][f"{name}/<epoch>_net_{letter}.pth"]
+        expected = {official.rename(role, k): tuple(shape) for k, (shape, _) in keys.items()}
+        assert expected == {k: tuple(v.shape) for k, v in network.state_dict().items()}
+        assert sum(p.numel() for p in network.parameters()) == case["param_counts"][f"{name} {letter}"]

@@ -1,0 +1,104 @@
+"""The functions of the public API; `zoo/__init__.py` brings them in lazily."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from zoo import cards, configs
+from zoo.errors import UsageError, did_you_mean
+from zoo.hub import resolve
+from zoo.labels import LabelSpace
+from zoo.registry import Variant, registry
+from zoo.weights import load_model, save_model
+
+if TYPE_CHECKING:
+    from zoo.interfaces import Model
+
+
+def list_models(pattern: str = "*", *, kind: str | None = None) -> list[str]:
+    """Model ids whose id or architecture matches a glob; `kind` as in `Architecture.kind`."""
+    return [c.model_id for c in cards.search(pattern, kind=kind)]
+
+
+def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
+    """A model by id, architecture name (its default model) or folder, in evaluation mode, without gradients.
+
+    The card's digests are checked first. Raises UsageError, WeightsError, ConfigError, PluginError.
+    """
+    return load_model(model if isinstance(model, Path) else resolve(model).folder, device=pick_device(device))
+
+
+def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:
+    """Write a model folder (config, weights, assets); returns it. `dtype`: float32 or float16 (buffers stay float32)."""
+    name = architecture_of(model)
+    save_model(model, Path(folder), architecture=name, variant=None, dtype=dtype)
+    return Path(folder)
+
+
+def architecture_of(model: Model) -> str:
+    """The registered name of a model's architecture. Raises UsageError for a class that no plugin registers."""
+    path = f"{type(model).__module__}:{type(model).__name__}"
+    for name, arch in registry().architectures.items():
+        if arch.model == path or arch.model.endswith(f":{type(model).__name__}") and registry().load(arch, "model") is type(model):
+            return name
+    raise UsageError(f"No plugin registers the class {type(model).__name__}.")
+
+
+def variant(name: str) -> tuple[str, str | None, Variant]:
+    """Split `ARCH[/VARIANT]` and look it up; without a variant the config's defaults (the official ones).
+
+    Returns the architecture's name, the variant's and the Variant. Raises UsageError with near misses.
+    """
+    arch_name, _, variant_name = name.partition("/")
+    reg = registry()
+    arch = reg.architecture(arch_name)
+    variants: dict[str, Variant] = reg.load(arch, "variants")
+    if not variant_name:
+        config = reg.load(arch, "config")()
+        same = [(n, v) for n, v in variants.items() if v.config == config]
+        return arch_name, *(same[0] if same else (None, Variant(config)))
+    if variant_name not in variants:
+        raise UsageError(f"{arch_name!r} has no variant {variant_name!r}{did_you_mean(variant_name, variants)} (known: {', '.join(variants)})")
+    return arch_name, variant_name, variants[variant_name]
+
+
+def create(name: str, *, space: LabelSpace | None = None, **fields: Any) -> Model:
+    """An untrained model: a variant (`scgan/celeba`) with config fields overridden. Raises UsageError, ConfigError."""
+    arch_name, _, found = variant(name)
+    reg = registry()
+    config = configs.override(found.config, fields, where=name) if fields else found.config
+    return reg.load(reg.architecture(arch_name), "model")(config, space or reg.label_space(config.label_space))
+
+
+def optimize(model: Model, *, dtype: torch.dtype | None = None, compile: bool = False) -> Model:
+    """The inference form of a model: norms folded, tables; outputs equal within 1e-5.
+
+    dtype: torch.bfloat16 runs under autocast where the model's networks allow it (outputs differ by about 1e-2).
+    compile: torch.compile every network of the model (worth it for bulk generation only).
+    """
+    fast = model.optimized()
+    if dtype is not None and dtype != torch.float32:
+        from zoo.fast import autocast_forward
+
+        autocast_forward(fast, dtype)
+    if compile:
+        for child in fast.children():
+            child.compile(dynamic=True)
+    return fast
+
+
+def pick_device(device: torch.device | str) -> torch.device:
+    """`auto` is cuda, then mps, then cpu. Raises UsageError for a device that is not there."""
+    name = str(device)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        found = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"No device {name!r}: expected auto, cpu, cuda or mps.") from error
+    if (found.type == "cuda" and not torch.cuda.is_available()) or (found.type == "mps" and not torch.backends.mps.is_available()):
+        raise UsageError(f"The device {name!r} is not available here: use --device cpu.")
+    return found

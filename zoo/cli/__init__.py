@@ -1,0 +1,93 @@
+"""The command `zoo`: one small module per noun, imported when its command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from zoo.errors import UsageError, ZooError, did_you_mean
+from zoo.version import __version__
+
+# name: (module:command, one line for the list); the line is here so that --help imports no command
+COMMANDS = {
+    "list": ("zoo.cli.models:list_models", "Models by name, with what they are and their licence."),
+    "card": ("zoo.cli.models:card", "The card of a model."),
+    "labels": ("zoo.cli.labels:labels", "Label spaces and their classes."),
+    "plugins": ("zoo.cli.plugins:plugins", "Installed plugins, what they register, and what is broken."),
+    "doctor": ("zoo.cli.plugins:doctor", "Versions, devices, plugins and models of this installation."),
+    "compose": ("zoo.cli.compose:compose", "Generate maps and turn them into pictures."),
+    "generate": ("zoo.cli.compose:generate", "Generate maps only."),
+    "synth": ("zoo.cli.compose:synth", "Turn given maps into pictures."),
+    "parse": ("zoo.cli.parse:parse", "Read label maps in photos."),
+    "replay": ("zoo.cli.replay:replay", "Make a run again and compare it byte by byte."),
+    "mask": ("zoo.cli.mask:mask", "Look at label-map files."),
+    "data": ("zoo.cli.data:data", "Look at data sets."),
+    "train": ("zoo.cli.train:train", "Train a model."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when they are called; a near miss gets a suggestion."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        return getattr(import_module(module), name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            raise UsageError(f"No command {name!r}{did_you_mean(name, COMMANDS)} (see: zoo --help)")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="zoo")
+def cli(debug: bool) -> None:
+    """Semantic masks and the pictures they stand for: any mask generator chained into any image synthesizer.
+
+    \b
+    zoo compose mask-vae+scgan -n 8 --out faces
+    zoo compose mask-vae+scgan --mask FACE.png --edit redraw:hair -n 4
+    """
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line: 0 done, 1 could not, 2 wrong usage, 130 interrupted; an error is one block on stderr."""
+    arguments = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in arguments or os.environ.get("ZOO_DEBUG") == "1"
+    try:
+        code = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="zoo", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except ZooError as error:
+        _fail(str(error), error.exit_code, debug)
+    except click.ClickException as error:
+        if debug:
+            raise
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("Interrupted.", 130, debug)
+    except BrokenPipeError:
+        # the reader of a pipe went away (| head): nothing is wrong, and nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        raise
+    click.echo(f"Error: {message}" if code != 130 else message, err=True)
+    sys.exit(code)

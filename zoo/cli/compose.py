@@ -1,0 +1,213 @@
+"""`zoo compose`, `zoo generate`, `zoo synth`: one request, one output folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.labels import space_option
+from zoo.cli.show import say
+from zoo.errors import UsageError
+from zoo.requests import DEFAULT_BATCH, Request, parse_edit, parse_source, parse_style, split_names
+from zoo.rng import fresh_seed
+
+if TYPE_CHECKING:
+    from zoo.composition import Composition
+    from zoo.outputs import OutputFolder
+
+Options = tuple[Callable[[Any], Any], ...]
+
+_LABELS: Options = (
+    click.option("--labels", metavar="C,C", help="Classes that every map shall have; without it label sets are drawn as the training data had them."),
+    click.option("--prior", type=click.Choice(["fitted", "normal"]), help="Where latents come from.  [default: fitted where the model has it]"),
+)
+_MAPS: Options = (
+    click.option("--mask", "masks", metavar="PATH", multiple=True, type=click.Path(path_type=Path), help="A label map; repeatable; a folder means its PNGs."),
+    click.option("--mask-space", metavar="SPACE", help="Label space of the maps, if it is not the synthesizer's (a name or FILE.json)."),
+    click.option("--instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
+)
+_PHOTOS: Options = (
+    click.option("--photo", "photos", metavar="PHOTO", multiple=True, type=click.Path(path_type=Path), help="Start from a photo: its map is parsed, its look is the style."),
+    click.option("--parser", metavar="MODEL", help="The parser of photos.  [default: by label space]"),
+    click.option("--keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
+)
+_EDITS: Options = (
+    click.option("--edit", "edits", metavar="EDIT", multiple=True, help="add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]; repeatable."),
+    click.option("--keep-rest", is_flag=True, help="Put the old map back where no edited class was or is."),
+)
+_STYLES: Options = (
+    click.option("--style", "styles", metavar="STYLE", multiple=True, help="SOURCE or C[,C][@LAYERS]=SOURCE; SOURCE: PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean."),
+    click.option("--style-to", metavar="SOURCE", help="The n samples go from --style to this style in equal steps."),
+    click.option("--same-style", is_flag=True, help="All samples get the style of the first."),
+)
+_RUN: Options = (
+    click.option("-n", "n", metavar="N", type=int, default=1, show_default=True, help="Samples per label set, map or photo."),
+    click.option("--seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
+    click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Output folder.  [default: ./<composition>-<seed>/]"),
+    click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
+    click.option("--batch-size", metavar="B", type=int, default=DEFAULT_BATCH, show_default=True),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
+)
+
+
+def _with(*groups: Options) -> Callable[[Any], Any]:
+    def add(function: Any) -> Any:
+        for option in reversed([o for group in groups for o in group]):
+            function = option(function)
+        return function
+
+    return add
+
+
+@click.command(epilog="Example: zoo compose mask-vae+scgan --mask FACE.png --edit perturb:nose --edit redraw:hair -n 4")
+@click.argument("models", metavar="GEN+SYN")
+@_with(_LABELS, _MAPS, _PHOTOS, _EDITS, _STYLES, _RUN)
+def compose(models: str, **given: Any) -> None:
+    """Maps from a generator, pictures from a synthesizer, joined by class names. Prints the output folder.
+
+    Each part is a model id, an architecture (its default model) or a folder (./run/model). The same command again
+    continues an interrupted run.
+    """
+    generator, plus, synthesizer = models.partition("+")
+    if not plus or not generator or not synthesizer or "+" in synthesizer:
+        raise UsageError(f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {models!r} (one alone: zoo generate, zoo synth).")
+    _run((generator, synthesizer), given)
+
+
+@click.command(epilog="Example: zoo generate mask-vae --labels skin,hair,nose,l_eye,r_eye -n 8")
+@click.argument("model", metavar="GEN")
+@_with(_LABELS, _MAPS, _EDITS, _RUN)
+def generate(model: str, **given: Any) -> None:
+    """Label maps only. Prints the output folder."""
+    if given["masks"] and not given["edits"]:
+        raise UsageError("zoo generate with --mask edits that map: say how (--edit redraw:hair).")
+    _run((model, None), given)
+
+
+@click.command(epilog="Example: zoo synth scgan face-map.png -n 4 --out faces")
+@click.argument("model", metavar="SYN")
+@click.argument("paths", metavar="MASK.png…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_with(_LABELS[1:], _MAPS[1:], _STYLES, _RUN, _PHOTOS[1:2])
+def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
+    """Pictures of given label maps. Prints the output folder."""
+    _run((None, model), {**given, "masks": paths})
+
+
+def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
+    """Check everything that needs no model, load, check the rest, then write."""
+    from zoo.hub import resolve
+
+    out, overwrite, seed_given = given["out"], given["overwrite"], given["seed"] is not None
+    names = [resolve(m).name for m in models if m is not None]
+    folder = out
+    seed = given["seed"]
+    if not seed_given:
+        from zoo.outputs import existing_seed
+
+        seed = existing_seed(out) if out is not None and not overwrite else None
+        seed = fresh_seed() if seed is None else seed
+    request = _request(given, seed)
+    if folder is None:
+        folder = Path(f"{'+'.join(names)}-{seed}")
+
+    from dataclasses import replace
+
+    from zoo.composition import compose as load_pair
+    from zoo.manifest import make_manifest
+    from zoo.outputs import OutputFolder
+    from zoo.styling import describe_randomness
+
+    composition = load_pair(models, device=given["device"], parser=given.get("parser"))
+    request = replace(request, device=composition.device)
+    composition.check(request)
+    if composition.mapping is not None and not composition.mapping.identity:
+        say(composition.mapping.describe())
+    note = describe_randomness(composition, request)
+    if note:
+        say(note)
+    manifest, inputs = make_manifest(composition, request)
+    output = OutputFolder(folder, manifest, overwrite=overwrite)
+    inputs.copy_to(folder)
+    if not output.finished:
+        _produce(composition, request, output)
+    _report(output)
+    click.echo(str(folder))
+
+
+def _request(given: dict[str, Any], seed: int) -> Request:
+    labels = given.get("labels")
+    return Request(
+        n=given["n"],
+        seed=seed,
+        labels=None if labels is None else split_names(labels),
+        masks=_map_files(given.get("masks") or ()),
+        mask_space=space_option(given.get("mask_space")),
+        instances=None if given.get("instances") is None else str(given["instances"]),
+        photos=tuple(str(p) for p in given.get("photos") or ()),
+        edits=tuple(parse_edit(e) for e in given.get("edits") or ()),
+        styles=tuple(parse_style(s) for s in given.get("styles") or ()),
+        style_to=None if given.get("style_to") is None else parse_source(given["style_to"]),
+        keep=split_names(given.get("keep") or ""),
+        keep_rest=bool(given.get("keep_rest")),
+        same_style=bool(given.get("same_style")),
+        prior=given.get("prior"),
+        batch_size=given["batch_size"],
+    )
+
+
+def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
+    """Files as they are, folders as their PNGs in order of name. Raises UsageError for a folder without any."""
+    from zoo.errors import did_you_mean
+
+    files: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() == ".png")
+            if not found:
+                raise UsageError(f"The folder {path} holds no *.png.")
+            files += found
+        elif not path.exists():
+            near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+            raise UsageError(f"There is no file {path}{near}")
+        else:
+            files.append(str(path))
+    return tuple(files)
+
+
+def _produce(composition: Composition, request: Request, output: OutputFolder) -> None:
+    """The batches that are missing, on the boundaries of an uninterrupted run."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    total = composition.count(request)
+    start = output.done // request.batch_size * request.batch_size
+    if output.done:
+        say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
+    console = Console(stderr=True)
+    try:
+        with Progress(console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task(composition.name, total=total, completed=output.done)
+            for part in composition.run(request, start=start):
+                output.write(part)
+                bar.update(task, completed=output.done)
+    except KeyboardInterrupt:
+        say(f"{output.done} of {total} samples are in {output.path}; the same command continues.")
+        raise
+    output.finish()
+
+
+def _report(output: OutputFolder) -> None:
+    """What a user should know of the finished run."""
+    summary = output.manifest.get("summary", {})
+    say(f"{output.done} samples, seed {output.manifest['request']['seed']}")
+    missed = {n: c for n, c in summary.get("requested", {}).items() if c["appeared"] < c["asked"]}
+    if missed:
+        say("Asked for and empty: " + ", ".join(f"{n} in {c['asked'] - c['appeared']} of {c['asked']}" for n, c in missed.items()))
+    if summary.get("dropped"):
+        say("Without a counterpart, became background: " + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items()))
+    if "changed_outside_edits" in summary:
+        kept = " before it was put back" if output.manifest["request"]["keep_rest"] else ""
+        say(f"Outside the edited classes {summary['changed_outside_edits']:.2%} of the pixels changed{kept} (the whole map is decoded anew; --keep-rest puts the old ones back).")

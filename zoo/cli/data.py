@@ -1,0 +1,78 @@
+"""`zoo data`: looking at data sets. torch is imported only when a command runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo.data.check import DataReport
+    from zoo.labels import LabelSpace
+
+SHOWN_PROBLEMS = 50
+
+
+@click.group()
+def data() -> None:
+    """Look at data sets of photos and label maps."""
+
+
+@data.command()
+@click.argument("dataset", metavar="DATASET[:PATH][#SPLIT]")
+@click.option("--space", metavar="SPACE", help="Label space of the maps (a name, or FILE.json), where the data set does not say it.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="SHEET.png", help="Write a contact sheet of up to 32 pairs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> None:
+    """Read every pair of a data set and report pairs, sizes, classes and faults; exits 1 if anything is wrong.
+
+    Examples: zoo data check celebamask-hq:DIR#train --out sheet.png; zoo data check folder:faces; zoo data check toy-faces:64
+    """
+    from zoo.data import open_source, parse_spec
+    from zoo.data.check import check_data, write_sheet
+
+    spec = parse_spec(dataset)
+    given = None if space is None else _space(space)
+    source = open_source(spec, space=given)
+    if given is not None and given.names != source.label_space.names:
+        raise UsageError(f"{spec} says that its maps are in {source.label_space.name!r}: leave --space {space} out.")
+    report = check_data(spec, source, progress=_progress if sys.stderr.isatty() else None)
+    if out is not None and report.samples:
+        write_sheet(report, source, out)
+        click.echo(f"Contact sheet: {out}", err=True)
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else _text(report))
+    if not report.ok:
+        raise SystemExit(1)
+
+
+def _space(name: str) -> LabelSpace:
+    from zoo.labels import load_space
+    from zoo.registry import label_space
+
+    return load_space(Path(name)) if name.endswith(".json") else label_space(name)
+
+
+def _progress(done: int, total: int) -> None:
+    click.echo(f"\r{done + 1}/{total}" + ("\n" if done + 1 == total else ""), nl=False, err=True)
+
+
+def _text(report: DataReport) -> str:
+    kind = "pairs" if report.has_images else "maps without photos"
+    lines = [
+        f"{report.spec}: {report.pairs} {kind} in {report.location}, label space {report.label_space}"
+        + (f", splits {', '.join(report.splits)}" if report.splits else ""),
+        "sizes: " + (", ".join(f"{size} ({count})" for size, count in list(report.sizes.items())[:8]) or "none"),
+        "value  class                     pixels        share  maps",
+    ]
+    for row in report.classes:
+        lines.append(f"{row['value']:>5}  {row['name']:<18} {row['pixels']:>13,} {100 * row['share']:>11.3f}% {row['maps']:>5}")
+    if report.ok:
+        return "\n".join([*lines, "nothing wrong"])
+    count = len(report.problems)
+    lines += [f"{count} {'problem' if count == 1 else 'problems'}:", *(f"- {p}" for p in report.problems[:SHOWN_PROBLEMS])]
+    return "\n".join(lines + ([f"… and {count - SHOWN_PROBLEMS} more (--json lists all)"] if count > SHOWN_PROBLEMS else []))

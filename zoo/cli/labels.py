@@ -1,0 +1,43 @@
+"""`zoo labels`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zoo.cli.show import emit_json, json_option, table
+from zoo.labels import LabelSpace, load_space
+from zoo.registry import label_space, registry
+
+
+def space_option(text: str | None) -> LabelSpace | None:
+    """A `--space`/`--mask-space` value: a registered name, or a JSON file."""
+    if text is None:
+        return None
+    return load_space(Path(text)) if text.endswith(".json") else label_space(text)
+
+
+@click.command(epilog="Example: zoo labels celebamask-hq")
+@click.argument("space", required=False)
+@json_option
+def labels(space: str | None, as_json: bool) -> None:
+    """All label spaces, or the classes of SPACE (a name or FILE.json) with values, colours and aliases."""
+    if space is None:
+        spaces = [label_space(name) for name in registry().label_spaces()]
+        if as_json:
+            emit_json([{"name": s.name, "classes": len(s), "title": s.title} for s in spaces])
+        else:
+            table(("SPACE", "CLASSES", "TITLE"), [(s.name, str(len(s)), s.title) for s in spaces])
+        return
+    found = space_option(space)
+    assert found is not None
+    if as_json:
+        emit_json(found.to_json())
+        return
+    table(
+        ("VALUE", "CLASS", "COLOUR", "ALSO", "MIRRORED"),
+        [(str(v), c.name, "#{:02x}{:02x}{:02x}".format(*c.color), ", ".join(c.aliases), c.mirror or "") for v, c in enumerate(found.classes)],
+    )
+    if found.ignore:
+        click.echo("255    unlabeled")

@@ -1,0 +1,83 @@
+"""`zoo mask inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli.labels import space_option
+from zoo.cli.show import emit_json, json_option
+from zoo.labels import LabelSpace
+
+
+@click.group()
+def mask() -> None:
+    """Look at label-map files."""
+
+
+@mask.command(epilog="Example: zoo mask inspect face.png --space celebamask-hq")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--space", metavar="SPACE", help="Check the file against this label space (a name or FILE.json).")
+@json_option
+def inspect(file: Path, space: str | None, as_json: bool) -> None:
+    """What FILE holds: mode, size, values or colours with their counts, which label spaces it fits, what to do if none."""
+    chosen = space_option(space)
+    report = _report(file, chosen)
+    if as_json:
+        emit_json(report)
+        return
+    click.echo(f"{file}: mode {report['mode']}, {report['width']} x {report['height']} pixels, {report['holds']}")
+    for entry in report["histogram"]:
+        click.echo(f"  {entry['value']!s:>16}  {entry['pixels']:>9}  {entry['share']:7.2%}" + (f"  {entry['class']}" if "class" in entry else ""))
+    click.echo("fits: " + (", ".join(report["fits"]) or "no known label space"))
+    for line in report["advice"]:
+        click.echo(line)
+
+
+def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
+    from zoo.errors import LabelError
+    from zoo.mapfiles import fitting_spaces, likely_fix, palette_matches, read_map_file, to_values
+    from zoo.registry import label_space, registry
+
+    found = read_map_file(file)
+    spaces = [label_space(n) for n in registry().label_spaces()] + ([space] if space else [])
+    fits = list(dict.fromkeys(fitting_spaces(found, spaces)))
+    total = found.size[0] * found.size[1]
+    fitting = [s for s in spaces if s.name in fits]
+    named = space or next((s for s in fitting if palette_matches(found, s)), fitting[0] if fitting else None)
+    counts: dict[Any, int] = dict(found.value_counts() or found.color_counts())
+    histogram = []
+    for value, count in list(counts.items())[:64]:
+        entry = {"value": value, "pixels": count, "share": count / total}
+        if named and isinstance(value, int) and value < len(named):
+            entry["class"] = named.names[value]
+        histogram.append(entry)
+    advice = []
+    if len(counts) > 64:
+        advice.append(f"{len(counts)} different values or colours in all; the first 64 are shown.")
+    if found.values is not None and found.colors is not None:
+        advice += _palette_advice(found, [s for s in spaces if s.name in fits])
+    if space is not None:
+        try:
+            to_values(found, space)
+        except LabelError as error:
+            advice.append(str(error))
+    elif not fits and found.values is not None:
+        advice.append(likely_fix(found, spaces[0]))
+    elif len(fits) > 1 and named is not None and palette_matches(found, named):
+        advice.append(f"Its palette shows the colours of {named.name} at their own numbers.")
+    elif len(fits) > 1:
+        advice.append("The numbers alone do not tell which of these it is: say it with --space (or --mask-space).")
+    holds = "colours" if found.values is None else "class numbers" + (" with a palette" if found.colors is not None else "")
+    height, width = found.size
+    return {"file": str(file), "mode": found.mode, "width": width, "height": height, "holds": holds, "histogram": histogram, "fits": fits, "advice": advice}
+
+
+def _palette_advice(found: Any, spaces: list[LabelSpace]) -> list[str]:
+    """Say so where a palette file is read by its colours, not by its numbers."""
+    from zoo.mapfiles import to_values
+
+    by_color = [s.name for s in spaces if found.values.max() >= len(s) or (to_values(found, s) != found.values).any()]
+    return [f"Its palette shows the colours of {', '.join(by_color)} at other numbers: there it is read by its colours."] if by_color else []

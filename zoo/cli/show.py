@@ -1,0 +1,36 @@
+"""How commands talk: data on stdout, talk on stderr, `--json` as one document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def emit_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def say(text: str) -> None:
+    """Talk: a line on stderr."""
+    click.echo(text, err=True)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns on stdout; nothing for no rows. Plain text, so that it can be piped and costs no import."""
+    body = [[str(cell) for cell in row] for row in rows]
+    if not body:
+        return
+    widths = [max(len(line[i]) for line in [list(head), *body]) for i in range(len(head))]
+    for line in [list(head), *body]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def megabytes(size: int) -> str:
+    """Bytes in MB for tables; a dash for none."""
+    return f"{size / 1e6:.1f} MB" if size else "-"

@@ -1,0 +1,118 @@
+"""Configs are frozen dataclasses of plain values. This turns them into JSON and back, and applies overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from zoo.errors import ConfigError, did_you_mean
+
+C = TypeVar("C")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The fields of a config as JSON-able values (tuples become lists)."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def from_dict(cls: type[C], values: Mapping[str, Any], *, complete: bool = False, where: str = "") -> C:
+    """Build a config. `complete` demands every field (model folders); otherwise absent fields take their default.
+
+    Raises ConfigError that lists all faults together: unknown fields with near misses, missing and ill-typed ones.
+    """
+    hints = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
+    faults = [f"unknown field {k!r}{did_you_mean(k, names)}" for k in values if k not in names]
+    if complete:
+        faults += [f"missing field {n!r}" for n in names if n not in values]
+    built: dict[str, Any] = {}
+    for name in names:
+        if name in values:
+            try:
+                built[name] = coerce(values[name], hints[name])
+            except ValueError as error:
+                faults.append(f"field {name!r}: {error}")
+    if faults:
+        raise ConfigError(f"{where or cls.__name__}: " + "; ".join(faults) + ".")
+    try:
+        return cls(**built)
+    except ValueError as error:
+        raise ConfigError(f"{where or cls.__name__}: {error}") from error
+
+
+def override(config: C, changes: Mapping[str, Any], *, where: str = "") -> C:
+    """A copy with these fields changed; text values are read by the field's type. Raises ConfigError."""
+    return from_dict(type(config), {**to_dict(config), **changes}, where=where)
+
+
+def coerce(value: Any, kind: Any) -> Any:
+    """`value` (JSON or text of the command line) as `kind`. Raises ValueError saying what was expected."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _coerce_union(value, args)
+    if origin is typing.Literal:
+        for choice in args:
+            if value == choice or (isinstance(value, str) and value == str(choice)):
+                return choice
+        raise ValueError(f"expected one of {', '.join(map(repr, args))}, got {value!r}")
+    if origin is tuple:
+        return _coerce_tuple(value, args)
+    if kind is Any:
+        return value
+    if origin is dict or kind is dict:
+        if isinstance(value, Mapping):
+            return dict(value)
+    elif kind is bool:
+        return _coerce_bool(value)
+    elif kind is str:
+        if isinstance(value, str):
+            return value
+    elif kind in (int, float) and not isinstance(value, bool):
+        try:
+            number = kind(value) if isinstance(value, str | kind) or kind is float else None
+        except (TypeError, ValueError):
+            number = None
+        if number is not None:
+            return number
+    raise ValueError(f"expected {getattr(kind, '__name__', kind)}, got {value!r}")
+
+
+def _coerce_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        return value.lower() in ("true", "yes", "on", "1")
+    raise ValueError(f"expected true or false, got {value!r}")
+
+
+def _coerce_union(value: Any, args: tuple[Any, ...]) -> Any:
+    if type(None) in args and (value is None or (isinstance(value, str) and value.lower() in ("none", "null"))):
+        return None
+    expected = [a for a in args if a is not type(None)]
+    for kind in sorted(expected, key=lambda k: k is str):  # text fits everything, so it comes last
+        try:
+            return coerce(value, kind)
+        except ValueError:
+            continue
+    raise ValueError(f"expected {' or '.join(getattr(a, '__name__', str(a)) for a in args)}, got {value!r}")
+
+
+def _coerce_tuple(value: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        value = [v.strip() for v in value.strip("()[] ").split(",") if v.strip()]
+    if not isinstance(value, tuple | list):
+        raise ValueError(f"expected a list, got {value!r}")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(coerce(v, args[0]) for v in value)
+    if len(value) != len(args):
+        raise ValueError(f"expected {len(args)} values, got {len(value)}")
+    return tuple(coerce(v, a) for v, a in zip(value, args, strict=True))

@@ -1,0 +1,103 @@
+"""Data sets of photos and label maps, by name: `open_data("celebamask-hq:PATH#train", resolution=128)`.
+
+Importing this costs nothing: torch and Pillow are imported when a data set is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zoo.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from zoo.data.pairs import Augment, Batch, PairData, Source
+    from zoo.labels import LabelSpace
+
+__all__ = ["Augment", "Batch", "DataSpec", "PairData", "Source", "open_data", "open_source", "parse_spec", "splits_of"]
+
+DATASETS: dict[str, str] = {
+    "celebamask-hq": "zoo.data.celebamask:CelebAMaskHQ",
+    "folder": "zoo.data.folder:Folder",
+    "toy-faces": "zoo.data.toy_faces:ToyFaces",
+}
+"""Data sets of the core: name -> import string of `(path, split, space) -> Source`; plugins add theirs (`Plugin.datasets`)."""
+
+
+class DataSpec(NamedTuple):
+    """A data set as it is written: NAME[:PATH][#SPLIT]."""
+
+    name: str
+    path: str | None
+    split: str | None
+
+    def __str__(self) -> str:
+        return self.name + (f":{self.path}" if self.path is not None else "") + (f"#{self.split}" if self.split else "")
+
+    def with_split(self, split: str | None) -> DataSpec:
+        """The same data set, another split."""
+        return self._replace(split=split)
+
+
+def parse_spec(spec: str | DataSpec) -> DataSpec:
+    """Takes NAME[:PATH][#SPLIT] apart; the last `#` starts the split. Raises UsageError for an empty name."""
+    if isinstance(spec, DataSpec):
+        return spec
+    rest, _, split = spec.rpartition("#") if "#" in spec else (spec, "", "")
+    name, colon, path = rest.partition(":")
+    if not name or (colon and not path):
+        raise UsageError(f"Data set {spec!r}: expected NAME[:PATH][#SPLIT], for example celebamask-hq:DIR#train or toy-faces.")
+    return DataSpec(name, path if colon else None, split or None)
+
+
+def open_source(spec: str | DataSpec, *, space: LabelSpace | None = None) -> Source:
+    """The data set's files, at their own size, without the cache and the resizing of PairData.
+
+    space: the label space of the maps, for data sets that do not say it themselves (`folder`); the others ignore it:
+    `label_space` of the result is what counts.
+    Raises UsageError for an unknown name, DataError if nothing is found there.
+    """
+    parsed = parse_spec(spec)
+    return _data_set(parsed.name)(parsed.path, parsed.split, space)
+
+
+def open_data(
+    spec: str | DataSpec,
+    *,
+    resolution: int | tuple[int, int],
+    space: LabelSpace | None = None,
+    load_size: int | tuple[int, int] | None = None,
+) -> PairData:
+    """A data set at one resolution (side or (H, W)), ready for training and scoring.
+
+    load_size: the size at which pairs are kept in memory (default: the resolution); training with zoom wants it
+    larger, so that crops stay sharp (`Augment.load_size`). Raises like `open_source`.
+    """
+    from zoo.data.pairs import PairData
+
+    return PairData(open_source(spec, space=space), resolution, load_size=load_size)
+
+
+def splits_of(spec: str | DataSpec, *, space: LabelSpace | None = None) -> tuple[str, ...]:
+    """The splits that the data set at this place has, for example ("train", "val", "test"); () if it is one whole."""
+    return tuple(open_source(parse_spec(spec).with_split(None), space=space).splits)
+
+
+def _data_set(name: str) -> Callable[..., Source]:
+    """The core's own first, then those of plugins."""
+    from zoo.registry import import_string, registry
+
+    if name in DATASETS:
+        return import_string(DATASETS[name], "zoo")
+    known = registry().names("datasets")
+    if name in known:
+        return registry().get("datasets", name)
+    everything = (*DATASETS, *known)
+    raise UsageError(f"No data set {name!r}{did_you_mean(name, everything)} (known: {', '.join(everything)}){registry().broken_hint()}.")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Augment", "Batch", "PairData", "Source"):
+        return getattr(import_module("zoo.data.pairs"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

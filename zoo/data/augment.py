@@ -1,0 +1,76 @@
+"""Augmentation of photo and map together; all that is random comes from the streams of the given Rng."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import PIL.Image
+
+from zoo.data.files import LabelArray, PhotoArray
+from zoo.labels import IGNORE, LabelSpace
+from zoo.rng import RngLike
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What `PairData.batch` may change. The default changes nothing."""
+
+    flip: bool = False
+    """Mirror half of the pairs; classes with a left and a right side change places (`LabelSpace.mirror_table`)."""
+    zoom: float = 0.0
+    """Crop a random window whose side is 1/(1 + zoom) .. 1 of the picture, and enlarge it; .2 is moderate."""
+    color: float = 0.0
+    """Scale brightness, contrast and saturation of the photo by up to this share; .2 is moderate."""
+
+    @property
+    def nothing(self) -> bool:
+        """True if every pair stays as it is."""
+        return not self.flip and self.zoom <= 0 and self.color <= 0
+
+    def load_size(self, resolution: int) -> int:
+        """The side at which pairs should be kept so that the smallest window still has `resolution` pixels."""
+        return math.ceil(resolution * (1 + max(0.0, self.zoom)))
+
+
+def augment_pair(
+    pairs: Sequence[tuple[PhotoArray | None, LabelArray]], size: tuple[int, int], augment: Augment, rng: RngLike, space: LabelSpace
+) -> list[tuple[PhotoArray | None, LabelArray]]:
+    """Each pair at `size`, changed by its own stream of `rng` (7 uniform numbers under the key "augment")."""
+    draws = rng.uniform("augment", shape=(7,)).tolist()
+    table = np.array([*space.mirror_table, *range(len(space), IGNORE + 1)], dtype=np.uint8)
+    return [_one(photo, labels, size, augment, row, table) for (photo, labels), row in zip(pairs, draws, strict=True)]
+
+
+def _one(
+    photo: PhotoArray | None, labels: LabelArray, size: tuple[int, int], augment: Augment, draw: list[float], table: LabelArray
+) -> tuple[PhotoArray | None, LabelArray]:
+    box = _window(labels.shape[0], labels.shape[1], augment.zoom, draw[1:4])
+    target = (size[1], size[0])
+    labels = np.array(PIL.Image.fromarray(labels).resize(target, PIL.Image.Resampling.NEAREST, box=box), dtype=np.uint8)
+    mirrored = augment.flip and draw[0] < 0.5
+    if mirrored:
+        labels = table[labels[:, ::-1]]
+    if photo is None:
+        return None, labels
+    photo = np.array(PIL.Image.fromarray(photo).resize(target, PIL.Image.Resampling.BICUBIC, box=box), dtype=np.uint8)
+    if mirrored:
+        photo = photo[:, ::-1]
+    return (_jitter(photo, augment.color, draw[4:7]) if augment.color > 0 else photo), labels
+
+
+def _window(height: int, width: int, zoom: float, draw: list[float]) -> tuple[float, float, float, float]:
+    share = 1 / (1 + max(0.0, zoom) * draw[0])
+    left, top = draw[1] * (1 - share) * width, draw[2] * (1 - share) * height
+    return left, top, min(left + share * width, width), min(top + share * height, height)
+
+
+def _jitter(photo: PhotoArray, amount: float, draw: list[float]) -> PhotoArray:
+    brightness, contrast, saturation = (1 + amount * (2 * d - 1) for d in draw)
+    values = photo.astype(np.float32) * brightness
+    values = (values - values.mean()) * contrast + values.mean()
+    grey = values @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    values = (values - grey[..., None]) * saturation + grey[..., None]
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,0 +1,125 @@
+"""Looks at every file of a data set: `zoo data check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zoo.data import DataSpec
+from zoo.data.files import LabelArray, PhotoArray, resize_labels, resize_photo
+from zoo.data.pairs import Source
+from zoo.errors import ZooError
+from zoo.labels import IGNORE
+from zoo.maps import SemanticMap
+
+SHEET_PAIRS, SHEET_SIDE = 32, 128
+
+
+@dataclass
+class DataReport:
+    """What a data set holds and what is wrong with it (`problems`, empty if nothing)."""
+
+    spec: str
+    location: str
+    label_space: str
+    splits: tuple[str, ...]
+    pairs: int
+    has_images: bool
+    sizes: dict[str, int] = field(default_factory=dict)
+    """"width x height" of the maps -> number of pairs, most frequent first."""
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    """Per class: value, name, pixels, share of all pixels, number of maps that show it."""
+    problems: list[str] = field(default_factory=list)
+    samples: list[tuple[PhotoArray | None, LabelArray]] = field(default_factory=list)
+    """Some pairs at 128 px for the contact sheet."""
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing is wrong."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as one JSON document (without pictures)."""
+        names = ("spec", "location", "label_space", "splits", "pairs", "has_images", "sizes", "classes", "problems")
+        return {**{name: getattr(self, name) for name in names}, "ok": self.ok}
+
+
+def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int], None] | None = None) -> DataReport:
+    """Reads every pair at its own size. Faults are collected, not raised: broken, empty or unpaired files, photos and maps
+    of different sizes, values outside the label space, maps of one class only."""
+    space = source.label_space
+    report = DataReport(str(spec), source.location, space.name, tuple(source.splits), len(source.names), source.has_images)
+    report.problems += source.leftovers()
+    pixels, maps = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
+    sizes: Counter[str] = Counter()
+    shown = set(np.linspace(0, len(source.names) - 1, min(SHEET_PAIRS, len(source.names))).astype(int).tolist())
+    for index in range(len(source.names)):
+        if progress is not None:
+            progress(index, len(source.names))
+        pair = _read(source, index, report.problems)
+        if pair is None:
+            continue
+        counts = np.bincount(pair[1].ravel(), minlength=256)
+        pixels += counts
+        maps += counts > 0
+        sizes[f"{pair[1].shape[1]} x {pair[1].shape[0]}"] += 1
+        _judge(source, index, pair, counts, report.problems)
+        if index in shown:
+            report.samples.append(_small(pair))
+    report.sizes = dict(sizes.most_common())
+    report.classes = _class_rows(source, pixels, maps)
+    return report
+
+
+def _read(source: Source, index: int, problems: list[str]) -> tuple[PhotoArray | None, LabelArray] | None:
+    empty = [path for path in source.files(index).values() if Path(path).stat().st_size == 0]
+    if empty:
+        problems += [f"{path} is empty (0 bytes)" for path in empty]
+        return None
+    try:
+        return source.read(index)
+    except (ZooError, OSError) as error:
+        problems.append(str(error))
+        return None
+
+
+def _judge(source: Source, index: int, pair: tuple[PhotoArray | None, LabelArray], counts: np.ndarray, problems: list[str]) -> None:
+    photo, labels = pair
+    where = source.files(index).get("map", source.names[index])
+    if photo is not None and photo.shape[:2] != labels.shape:
+        problems.append(f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}")
+    used = np.flatnonzero(counts)
+    if len(used) == 1:
+        value = int(used[0])
+        name = source.label_space.names[value] if value < len(source.label_space) else "unlabeled"
+        problems.append(f"{where}: the whole map is {name} ({value}), so it says nothing")
+
+
+def _small(pair: tuple[PhotoArray | None, LabelArray]) -> tuple[PhotoArray | None, LabelArray]:
+    size = (SHEET_SIDE, SHEET_SIDE)
+    return None if pair[0] is None else resize_photo(pair[0], size), resize_labels(pair[1], size)
+
+
+def _class_rows(source: Source, pixels: np.ndarray, maps: np.ndarray) -> list[dict[str, Any]]:
+    total = max(1, int(pixels.sum()))
+    names = dict(enumerate(source.label_space.names)) | ({IGNORE: "unlabeled"} if source.label_space.ignore else {})
+    return [
+        {"value": value, "name": name, "pixels": int(pixels[value]), "share": int(pixels[value]) / total, "maps": int(maps[value])}
+        for value, name in names.items()
+    ]
+
+
+def write_sheet(report: DataReport, source: Source, path: Path, *, columns: int = 8) -> None:
+    """The report's samples as a contact sheet, maps above photos. Raises DataError if there is nothing to show."""
+    from zoo.data.sheets import save_grid, wrapped
+
+    labels = [p[1] for p in report.samples]
+    colors = list(SemanticMap(torch.from_numpy(np.stack(labels)).long(), source.label_space).colorize()) if labels else []
+    photos = [torch.from_numpy(p[0].copy()).permute(2, 0, 1).float() / 255 for p in report.samples if p[0] is not None]
+    save_grid(wrapped([colors, photos], columns), path)

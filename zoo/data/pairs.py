@@ -1,0 +1,178 @@
+"""Photos and label maps as batches: one resolution, cached in memory, augmented reproducibly."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.data.augment import Augment, augment_pair
+from zoo.data.files import LabelArray, PhotoArray, resize_labels, resize_photo
+from zoo.errors import DataError
+from zoo.labels import LabelSet, LabelSpace
+from zoo.maps import SemanticMap
+from zoo.rng import RngLike
+
+__all__ = ["Augment", "Batch", "PairData", "Source"]
+
+CACHE_BYTES = 3 * 2**30
+"""Pairs beyond this much memory are read again each time."""
+
+
+class Source(ABC):
+    """The pairs of a data set at their own size. A data set is a class made with (path, split, space).
+
+    names: one per pair, in a fixed order. splits: the splits that exist, () for one whole.
+    has_images: False for maps alone. location: where it lies, for messages.
+    """
+
+    label_space: LabelSpace
+    names: tuple[str, ...]
+    splits: tuple[str, ...] = ()
+    has_images: bool = True
+    location: str = ""
+
+    @abstractmethod
+    def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
+        """Photo uint8 [H, W, 3] (or None) and labels uint8 [H, W] at (H, W) = size, or as they are. Raises DataError."""
+
+    def files(self, index: int) -> dict[str, str]:
+        """The files of a pair by role ("photo", "map"), for checks and messages; {} for drawn data."""
+        del index
+        return {}
+
+    def leftovers(self) -> list[str]:
+        """What lies there unused and should not: photos without a map, maps without a photo, names without files."""
+        return []
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images: float32 [B, 3, H, W] in [0, 1], or None for maps alone; maps: labels [B, H, W]; names: one per pair."""
+
+    images: Tensor | None
+    maps: SemanticMap
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        images = None if self.images is None else self.images.to(device)
+        return Batch(images, self.maps.to(device), self.names)
+
+
+@dataclass
+class PairData:
+    """A data set at one resolution. What is read once is kept as uint8 at `load_size` (default: the resolution).
+
+    Photos are resized bicubic with antialiasing, label maps nearest. Nothing is random except through the `rng` of `batch`.
+    """
+
+    source: Source
+    resolution: int | tuple[int, int]
+    load_size: int | tuple[int, int] | None = None
+    _cache: dict[tuple[int, tuple[int, int]], tuple[PhotoArray | None, LabelArray]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.resolution = _size(self.resolution)
+        self.load_size = self.resolution if self.load_size is None else _size(self.load_size)
+        if min(a - b for a, b in zip(self.load_size, self.resolution, strict=True)) < 0:
+            raise DataError(f"load_size {self.load_size} is smaller than the resolution {self.resolution}.")
+        self._room = CACHE_BYTES
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """The vocabulary of the maps."""
+        return self.source.label_space
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name per pair."""
+        return self.source.names
+
+    @property
+    def has_images(self) -> bool:
+        """False if there are maps alone."""
+        return self.source.has_images
+
+    def __len__(self) -> int:
+        return len(self.source.names)
+
+    def batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
+        """All pairs (or the first `limit`) in order, without augmentation; the last batch may be smaller."""
+        count = len(self) if limit is None else min(limit, len(self))
+        for start in range(0, count, batch_size):
+            yield self.batch(range(start, min(start + batch_size, count)))
+
+    def batch(self, indices: Sequence[int], augment: Augment | None = None, rng: RngLike | None = None) -> Batch:
+        """The pairs at these indices. With `augment`, row i is changed by the streams of `rng.samples[i]`: the same
+        sample number gives the same change, whatever else is in the batch.
+
+        Raises DataError if a file cannot be read, or if augmentation is asked for without an rng of as many samples.
+        """
+        names = tuple(self.names[i] for i in indices)
+        size = _size(self.resolution)
+        if augment is None or augment.nothing:
+            pairs = [self.pair(i, size) for i in indices]
+        else:
+            if rng is None or len(rng.samples) != len(indices):
+                raise DataError(f"Augmenting {len(indices)} pairs needs an rng of {len(indices)} samples.")
+            load = _size(self.load_size or self.resolution)
+            loaded = [self.pair(i, load) for i in indices]
+            pairs = augment_pair(loaded, size, augment, rng, self.label_space)
+        labels = torch.from_numpy(np.stack([p[1] for p in pairs])).long()
+        photos = [p[0] for p in pairs]
+        images = None
+        if photos and photos[0] is not None:
+            stacked = torch.from_numpy(np.stack([p for p in photos if p is not None]))
+            images = stacked.permute(0, 3, 1, 2).float().div_(255).contiguous()
+        return Batch(images, SemanticMap(labels, self.label_space), names)
+
+    def pair(self, index: int, size: tuple[int, int]) -> tuple[PhotoArray | None, LabelArray]:
+        """Photo uint8 [H, W, 3] (or None) and labels uint8 [H, W] at `size`, from memory where possible."""
+        key = (index, size)
+        if key not in self._cache:
+            photo, labels = self.source.read(index, size)
+            pair = (None if photo is None else resize_photo(photo, size), resize_labels(labels, size))
+            self._room -= sum(part.nbytes for part in pair if part is not None)
+            if self._room < 0:
+                return pair
+            self._cache[key] = pair
+        return self._cache[key]
+
+    def label_sets(self) -> list[LabelSet]:
+        """For each pair the classes that its map shows at this resolution."""
+        names, sets = self.label_space.names, []
+        for index in range(len(self)):
+            present = np.unique(self.pair(index, _size(self.resolution))[1])
+            sets.append(LabelSet(self.label_space, tuple(names[v] for v in present if v < len(names))))
+        return sets
+
+    def class_counts(self) -> Tensor:
+        """Pixels per class over all pairs at `load_size`, int64 [classes]; unlabeled pixels (255) are not counted."""
+        counts = np.zeros(256, dtype=np.int64)
+        for index in range(len(self)):
+            counts += np.bincount(self.pair(index, _size(self.load_size or self.resolution))[1].ravel(), minlength=256)
+        return torch.from_numpy(counts[: len(self.label_space)])
+
+    def fingerprint(self) -> str:
+        """sha256 over names and the label maps at this resolution: which data a run has seen."""
+        digest = hashlib.sha256(repr((self.label_space.names, self.resolution)).encode())
+        for index, name in enumerate(self.names):
+            digest.update(name.encode())
+            digest.update(self.pair(index, _size(self.resolution))[1].tobytes())
+        return digest.hexdigest()
+
+
+def _size(side: int | tuple[int, int]) -> tuple[int, int]:
+    height, width = (side, side) if isinstance(side, int) else side
+    if height < 1 or width < 1:
+        raise DataError(f"The resolution must be positive, got {height} x {width}.")
+    return int(height), int(width)

@@ -1,0 +1,54 @@
+"""Every error that a user can meet. Each says what was wrong, what was got and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """Base of all errors raised on purpose; the command line prints it in one block and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(ZooError):
+    """The call itself is wrong (an argument, an option, a combination)."""
+
+    exit_code = 2
+
+
+class LabelError(ZooError):
+    """A label, a label space or a value in a map does not exist or does not fit."""
+
+
+class ConfigError(ZooError):
+    """A config has unknown, missing or ill-typed fields; the message lists all of them."""
+
+
+class WeightsError(ZooError):
+    """A model folder is missing, damaged, or holds another architecture."""
+
+
+class DataError(ZooError):
+    """A picture, a map or a data set cannot be read."""
+
+
+class PluginError(ZooError):
+    """A plugin could not be loaded; names its distribution, version and the reason."""
+
+
+class Cancelled(ZooError):
+    """Raise it in a `progress` callback to stop a long call."""
+
+    exit_code = 130
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'a' or 'b'?"` with at most three near misses, or an empty string."""
+    known = list(known)
+    folded = {k.casefold(): k for k in known}
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
+    if not close:
+        return ""
+    return "; did you mean " + " or ".join(repr(folded[c]) for c in close) + "?"

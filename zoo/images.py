@@ -1,0 +1,111 @@
+"""Picture files in and out: clear errors on the way in, never a partial file on the way out. No torch at import."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+MAX_PIXELS = 200_000_000
+
+
+def open_image(path: Path | str) -> Image:
+    """A fully decoded PIL picture. Raises DataError for a missing, foreign, truncated or absurdly large file."""
+    import PIL.Image
+
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, expected a picture file.")
+    if not path.exists():
+        near = _near_files(path)
+        raise DataError(f"There is no file {path}{near}.")
+    try:
+        image = PIL.Image.open(path)
+        if image.width * image.height > MAX_PIXELS:
+            raise DataError(f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: scale it down first.")
+        image.load()
+    except DataError:
+        raise
+    except PIL.UnidentifiedImageError as error:
+        raise DataError(f"{path} is not a picture that can be read ({_size(path)} bytes): expected PNG, JPEG or another common format.") from error
+    except PIL.Image.DecompressionBombError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} is damaged or cut off ({error}): export or download it again.") from error
+    return image
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _near_files(path: Path) -> str:
+    from zoo.errors import did_you_mean
+
+    if not path.parent.is_dir():
+        return f" (nor a folder {path.parent})"
+    return did_you_mean(path.name, [p.name for p in path.parent.iterdir()][:10_000])
+
+
+def read_photo(path: Path | str) -> torch.Tensor:
+    """A photo as float32 RGB in [0, 1], [3, H, W], turned upright by its EXIF tag; alpha is laid on white."""
+    import numpy as np
+    import PIL.Image
+    import PIL.ImageOps
+    import torch
+
+    image = PIL.ImageOps.exif_transpose(open_image(path))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
+    pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+
+
+def to_pil(image: torch.Tensor) -> Image:
+    """An RGB picture from float [3, H, W] in [0, 1] (clipped, rounded to the nearest of 256 levels)."""
+    import PIL.Image
+
+    pixels = (image.detach().float().clamp(0, 1) * 255).round().byte()
+    return PIL.Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+
+
+def save_image(image: Image, path: Path | str, **options: Any) -> None:
+    """Write a PNG under a temporary name, then rename it."""
+    write_atomic(Path(path), lambda part: image.save(part, format="PNG", **options))
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write(temporary path)` and rename the result to `path`; on any failure nothing is left behind.
+
+    Raises DataError if the folder or file cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        write(part)
+        part.chmod(0o666 & ~_umask())  # some writers make private files
+        os.replace(part, path)
+    except OSError as error:
+        raise DataError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -1,0 +1,326 @@
+"""The contracts of the zoo: what a model of each kind can be asked, and what a trainer gives the loop (DESIGN section 4).
+
+B batch, C classes, H W pixels. Semantic maps are integers; images are float32 in [0, 1]; label sets and maps speak a
+label space, and each model translates into its own channel order by names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import ConfigError
+from zoo.labels import LabelSet, LabelSpace
+from zoo.maps import LayeredMap, SemanticMap
+from zoo.rng import RngLike
+from zoo.style import Style
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from zoo.data import Batch, PairData
+    from zoo.training.options import TrainingOptions
+
+Latents = dict[str, Tensor]
+Progress = Callable[[int, int], None]
+Conditions = Sequence[LabelSet]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file `assets/<name>.*` that is computed from data. `kind`: "tensors" (safetensors) or "json"."""
+
+    kind: Literal["tensors", "json"]
+    about: str
+    required: bool = False
+
+
+class Model(nn.Module, ABC):
+    """Base of every published model: a plain network in PyTorch's sense whose state dict is the file's.
+
+    A model keeps no state per call; what is random comes from the `rng` it is given.
+    """
+
+    ASSETS: ClassVar[Mapping[str, Asset]] = {}
+
+    def __init__(self, config: Any, space: LabelSpace) -> None:
+        super().__init__()
+        self.config = config
+        self.label_space = space
+        self.assets: dict[str, Any] = {}
+
+    @property
+    @abstractmethod
+    def channels(self) -> tuple[str, ...]:
+        """Class names in the order of the network's channels."""
+
+    @property
+    @abstractmethod
+    def resolution(self) -> tuple[int, int]:
+        """(height, width) at which the model works."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return next(self.parameters()).device
+
+    def load_weights(self, folder: Path) -> None:
+        """Load `model.safetensors` strictly. A wrapper of another library's model overrides this.
+
+        Raises WeightsError that names missing, unknown and ill-shaped tensors.
+        """
+        from zoo.weights import load_strict
+
+        load_strict(self, folder / "model.safetensors")
+
+    def optimized(self) -> Model:
+        """The inference form (norms folded, tables), equal to this one within 1e-5; never trained, saved or converted."""
+        return self
+
+
+class MaskGenerator(Model):
+    """Label sets to semantic maps."""
+
+    @abstractmethod
+    def sample_latents(self, conditions: Conditions, rng: RngLike | int | None, *, prior: str | None = None) -> Latents:
+        """All random inputs of `generate`, one row per condition.
+
+        prior: "fitted" (needs the asset), "normal" (the paper's), or None: fitted if the asset exists.
+        """
+
+    @abstractmethod
+    def generate(self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None) -> SemanticMap:
+        """One map [B, H, W] per label set. Without `latents` they are drawn from `rng` (None: a fresh seed)."""
+
+    def sample_label_sets(self, count: int, rng: RngLike | int | None) -> list[LabelSet]:
+        """Label sets drawn with the frequencies of the training data (the asset `label_sets`).
+
+        Raises UsageError if the model has no such asset.
+        """
+        from zoo.sampling import draw_label_sets
+
+        return draw_label_sets(self, count, rng)
+
+
+class Layout(ABC):
+    """All that a synthesizer computes from the map alone; a model's own class adds its tensors."""
+
+    semantic_map: SemanticMap
+
+
+class ImageSynthesizer(Model):
+    """Semantic maps to images. `styles`: which sources of style it has, a subset of prior, mean, photo."""
+
+    styles: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> Layout:
+        """What depends on the map alone. `reuse`: a layout of another map whose equal parts may be kept; the result
+        equals a fresh one. A layout of one map serves any number of styles."""
+
+    @abstractmethod
+    def synthesize(self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None) -> Tensor:
+        """Images float32 [B, 3, H, W] in [0, 1]. Without `style` one is drawn from `rng` where the model has any."""
+
+
+class MaskParser(Model):
+    """Photos to semantic maps."""
+
+    @abstractmethod
+    def parse(self, images: Tensor) -> SemanticMap:
+        """images: float32 [B, 3, H, W] in [0, 1], any size; the maps have the images' size."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Differentiable feature maps, for losses that compare images by what a parser sees in them."""
+
+
+class ImageGenerator(Model):
+    """Conditions straight to images, without a map between."""
+
+    @abstractmethod
+    def generate(self, conditions: Conditions, *, rng: RngLike | int | None = None) -> Tensor:
+        """Images float32 [B, 3, H, W] in [0, 1]."""
+
+
+# --- edits of a map -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Add:
+    """Put parts that the map lacks; their shapes are drawn."""
+
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Take parts away."""
+
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """Give parts a new random shape."""
+
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Perturb:
+    """Move parts' codes by a standard normal times `strength`."""
+
+    classes: tuple[str, ...]
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolate:
+    """Mix parts' codes with those of another map: t = 0 keeps the part, t = 1 swaps it."""
+
+    classes: tuple[str, ...]
+    other: SemanticMap
+    t: float = 1.0
+
+
+Edit = Add | Remove | Redraw | Perturb | Interpolate
+EDIT_NAMES: dict[str, type] = {"add": Add, "remove": Remove, "redraw": Redraw, "perturb": Perturb, "interpolate": Interpolate}
+
+
+# --- capabilities -------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Maps to codes and back."""
+
+    def encode(self, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Latents:
+        """Codes of the maps; rng None gives the mean."""
+        ...
+
+    def decode(self, latents: Latents, *, label_sets: Conditions, context: Any = None) -> SemanticMap:
+        """Maps from codes."""
+        ...
+
+
+@runtime_checkable
+class Layers(Protocol):
+    """Soft overlapping shapes beside the flat map."""
+
+    def generate_layers(self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None) -> LayeredMap: ...
+
+
+@runtime_checkable
+class EditsParts(Protocol):
+    """Changes parts of a given map; `edits` names the supported kinds."""
+
+    edits: frozenset[str]
+
+    def edit(
+        self, semantic_map: SemanticMap | LayeredMap, edits: Sequence[Edit], *, latents: Latents | None = None, rng: RngLike | int | None = None
+    ) -> SemanticMap:
+        """All edits between one encode (the mean code unless `latents` are given) and one decode."""
+        ...
+
+
+@runtime_checkable
+class SamplesStyle(Protocol):
+    """Styles from a prior."""
+
+    def sample_style(self, semantic_map: SemanticMap, rng: RngLike | int | None, *, prior: str | None = None) -> Style: ...
+
+
+@runtime_checkable
+class EncodesStyle(Protocol):
+    """Styles from photos."""
+
+    def encode_style(self, image: Tensor, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Style:
+        """image: float32 [B, 3, H, W] in [0, 1]; rng None gives the mean."""
+        ...
+
+
+CAPABILITIES: dict[str, type] = {
+    "reconstruct": Reconstructs,
+    "layers": Layers,
+    "edit": EditsParts,
+    "sample-style": SamplesStyle,
+    "encode-style": EncodesStyle,
+}
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Update:
+    """One optimizer step: weighted scalar losses that the loop sums, and the optimizers that take the gradient."""
+
+    losses: dict[str, Tensor]
+    optimizers: tuple[str, ...]
+    logs: dict[str, Tensor | float] = field(default_factory=dict)
+
+
+class Trainer(ABC):
+    """The part of training that is the paper's: networks, losses, optimizers, rates.
+
+    The loop owns devices, precision, gradients, EMA, checkpoints. For each `Update` it calls
+    `backward(sum of losses, inputs=trainable parameters of the named optimizers)`, steps these optimizers and only then
+    asks for the next update, so that a discriminator step sees the generator already stepped. A trainer yields the same
+    optimizers in the same order for every batch and never yields inside a `with` block.
+    """
+
+    def __init__(self, model: Model, options: TrainingOptions) -> None:
+        self.model = model
+        self.options = options
+
+    def prepare(self, data: PairData) -> None:
+        """Called once before the first step, with the training data: class weights and the like."""
+        del data
+
+    @property
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """All trained networks: "model" is the model itself; others (a discriminator) by their own names."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The optimizers by name, made at the first call and the same objects afterwards."""
+
+    @abstractmethod
+    def rates(self, epoch: float, step: int) -> dict[str, float]:
+        """Learning rate of each optimizer at this point (epochs and steps done so far)."""
+
+    @abstractmethod
+    def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
+        """The updates of one batch, in order; `rng` has one stream per sample of the batch, its keys hold the step."""
+
+    def prepare(self, data: PairData) -> None:
+        """Called once with the training data before the first step, and again after a resume: what the losses need to
+        know about the data (class frequencies). The same data must give the same result."""
+
+    def statistics(self, batch: Batch, rng: RngLike) -> None:
+        """Run the model forward on a training batch, for batch-norm statistics of averaged weights. Needed by models that
+        have batch norms and train with an EMA."""
+        raise ConfigError(f"{type(self).__name__} has batch norms but no `statistics`: train with ema=0.")
+
+    def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
+        """Rows of pictures for the log: name to float32 [B, 3, H, W] in [0, 1]."""
+        return {}
+
+    def validate(self, data: PairData) -> dict[str, float]:
+        """Scores on held-out data; the first one decides which checkpoint is the best (higher is better unless its
+        name is in `lower_is_better`)."""
+        return {}
+
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
+
+    def finish(self, data: PairData) -> dict[str, Any]:
+        """Assets computed from the training data with the final weights."""
+        return {}

@@ -1,0 +1,279 @@
+"""Label spaces (ordered vocabularies of classes) and label sets (which classes are present). No torch in here.
+
+Two models are joined by class *names*: `LabelSpace.mapping_to` is the only place where one vocabulary becomes another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from zoo.errors import LabelError, did_you_mean
+
+Color = tuple[int, int, int]
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class: its name, its colour in pictures, other names it goes by, and its left/right counterpart.
+
+    colors: further colours under which published colour-coded maps show it; read, never written.
+    """
+
+    name: str
+    color: Color
+    aliases: tuple[str, ...] = ()
+    mirror: str | None = None
+    colors: tuple[Color, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How the classes of `source` become classes of `target`: by name, alias, or not at all.
+
+    table: for each source value the target value; a dropped class has the target's background, or -1 if it has none.
+    """
+
+    source: LabelSpace
+    target: LabelSpace
+    pairs: tuple[tuple[str, str], ...]
+    dropped: tuple[str, ...]
+    table: tuple[int, ...]
+
+    @property
+    def identity(self) -> bool:
+        """True if nothing changes: same names in the same order."""
+        return self.source.names == self.target.names
+
+    def report(self) -> dict[str, object]:
+        """What was mapped and what was dropped, as the manifest records it."""
+        return {
+            "from": self.source.name,
+            "to": self.target.name,
+            "mapped": {a: b for a, b in self.pairs},
+            "dropped": list(self.dropped),
+            "dropped_become": self.target.background,
+        }
+
+    def describe(self) -> str:
+        """The report in one line for people."""
+        renamed = [f"{a} -> {b}" for a, b in self.pairs if a != b]
+        text = f"{self.source.name} -> {self.target.name}: {len(self.pairs)} of {len(self.source)} classes mapped by name"
+        if renamed:
+            text += f" (renamed: {', '.join(renamed)})"
+        if self.dropped:
+            text += f"; no counterpart, becomes {self.target.background or 'an error'}: {', '.join(self.dropped)}"
+        return text
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """An ordered vocabulary; a class's position is its value in a semantic map.
+
+    background: the class that uncovered or dropped pixels take, if the space has one.
+    ignore: True if the value 255 ("unlabeled") is legal in its maps.
+    """
+
+    name: str
+    classes: tuple[LabelClass, ...]
+    background: str | None = None
+    ignore: bool = False
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.classes]
+        doubles = sorted({n for n in names if names.count(n) > 1})
+        if not names or doubles:
+            raise LabelError(f"Label space {self.name!r}: " + (f"class names occur twice: {', '.join(doubles)}." if doubles else "it has no classes."))
+        if self.background is not None and self.background not in names:
+            raise LabelError(f"Label space {self.name!r}: its background {self.background!r} is not one of its classes.")
+        if len(names) > IGNORE:
+            raise LabelError(f"Label space {self.name!r}: {len(names)} classes; 8-bit maps hold at most {IGNORE}.")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Class names in order of their values."""
+        return tuple(c.name for c in self.classes)
+
+    @cached_property
+    def palette(self) -> tuple[Color, ...]:
+        """RGB colours in order of the values."""
+        return tuple(c.color for c in self.classes)
+
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        table: dict[str, int] = {}
+        for value, cls in enumerate(self.classes):
+            for alias in cls.aliases:
+                table.setdefault(alias.casefold(), value)
+        table.update({cls.name.casefold(): value for value, cls in enumerate(self.classes)})
+        return table
+
+    def find(self, name: str) -> int | None:
+        """Value of the class that goes by `name` (case and aliases do not matter), or None."""
+        return self._by_name.get(name.strip().casefold())
+
+    def index(self, name: str) -> int:
+        """Value of a class by name or alias. Raises LabelError with near misses."""
+        value = self.find(name)
+        if value is None:
+            hint = did_you_mean(name, self._by_name)
+            raise LabelError(f"No class {name!r} in label space {self.name!r}{hint} (see: zoo labels {self.name})")
+        return value
+
+    @cached_property
+    def background_index(self) -> int | None:
+        """Value of the background class, or None."""
+        return None if self.background is None else self.names.index(self.background)
+
+    @cached_property
+    def mirror_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Values to swap when a map is flipped horizontally, each pair once."""
+        pairs = {tuple(sorted((v, self.index(c.mirror)))) for v, c in enumerate(self.classes) if c.mirror}
+        return tuple(sorted((a, b) for a, b in pairs))
+
+    @cached_property
+    def mirror_table(self) -> tuple[int, ...]:
+        """For each value the value after a horizontal flip."""
+        table = list(range(len(self)))
+        for a, b in self.mirror_pairs:
+            table[a], table[b] = b, a
+        return tuple(table)
+
+    def label_set(self, names: Iterable[str]) -> LabelSet:
+        """The set of these classes (names or aliases). Raises LabelError for an unknown one or an empty set."""
+        values = sorted({self.index(n) for n in names})
+        if not values:
+            raise LabelError(f"The label set is empty: name at least one class of {self.name!r} (see: zoo labels {self.name})")
+        return LabelSet(self, tuple(self.names[v] for v in values))
+
+    def mapping_to(self, other: LabelSpace) -> Mapping:
+        """Join by name, then by alias. Raises LabelError if not one class but the background is common."""
+        pairs, dropped, table = [], [], []
+        fallback = -1 if other.background_index is None else other.background_index
+        for cls in self.classes:
+            names = (cls.name, *cls.aliases)
+            value = next((v for v in (other.find(n) for n in names) if v is not None), None)
+            if value is None and cls.name == self.background and other.background_index is not None:
+                value = other.background_index
+            if value is None:
+                dropped.append(cls.name)
+            else:
+                pairs.append((cls.name, other.names[value]))
+            table.append(fallback if value is None else value)
+        if not [1 for a, b in pairs if a != self.background and b != other.background]:
+            raise LabelError(
+                f"Label spaces {self.name!r} and {other.name!r} have no class in common"
+                f" ({_some(self.names)} against {_some(other.names)}): these models cannot be composed."
+            )
+        return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table))
+
+    def to_json(self) -> dict[str, object]:
+        """The form of the files in `zoo/label_spaces` and of `--space FILE.json`."""
+        classes = []
+        for c in self.classes:
+            entry: dict[str, object] = {"name": c.name, "color": list(c.color)}
+            if c.aliases:
+                entry["aliases"] = list(c.aliases)
+            if c.mirror:
+                entry["mirror"] = c.mirror
+            if c.colors:
+                entry["colors"] = [list(color) for color in c.colors]
+            classes.append(entry)
+        return {"name": self.name, "title": self.title, "background": self.background, "ignore": self.ignore, "classes": classes}
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Which classes are present. Make it with `LabelSpace.label_set`; `names` are in the space's order."""
+
+    space: LabelSpace
+    names: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.space.find(name) in self.indices
+
+    @cached_property
+    def indices(self) -> tuple[int, ...]:
+        """Values of the classes."""
+        return tuple(self.space.names.index(n) for n in self.names)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+
+
+def numbered_space(count: int, name: str = "numbered", *, background: bool = False) -> LabelSpace:
+    """A space of `count` classes `label_0`, `label_1`, … with generated colours, for maps whose names are unknown."""
+    classes = tuple(LabelClass(f"label_{i}", voc_color(i)) for i in range(count))
+    return LabelSpace(name, classes, background="label_0" if background else None)
+
+
+def voc_color(value: int) -> Color:
+    """The Pascal VOC bit-interleaved colour of a class number."""
+    rgb = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            rgb[channel] |= ((value >> channel) & 1) << (7 - bit)
+        value >>= 3
+    return rgb[0], rgb[1], rgb[2]
+
+
+def parse_space(values: object, where: str) -> LabelSpace:
+    """A LabelSpace from the JSON form. Raises LabelError naming `where` and each fault."""
+    if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
+        raise LabelError(f'{where}: expected {{"name": …, "classes": [{{"name": …, "color": [r, g, b]}}, …]}}.')
+    faults, classes = [], []
+    for i, entry in enumerate(values["classes"]):
+        entry = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            faults.append(f"class {i} has no name")
+            continue
+        colors = [entry.get("color", voc_color(i)), *entry.get("colors", ())]
+        wrong = [c for c in colors if len(c) != 3 or not all(isinstance(x, int) and 0 <= x <= 255 for x in c)]
+        if wrong:
+            faults.append(f"class {i} ({entry['name']}): a color is three integers 0..255, got {wrong[0]!r}")
+            continue
+        first, *more = [(c[0], c[1], c[2]) for c in colors]
+        classes.append(LabelClass(entry["name"], first, tuple(entry.get("aliases", ())), entry.get("mirror"), tuple(more)))
+    if faults:
+        raise LabelError(f"{where}: " + "; ".join(faults) + ".")
+    space = LabelSpace(
+        str(values.get("name", where)), tuple(classes), values.get("background"), bool(values.get("ignore", False)), str(values.get("title", ""))
+    )
+    _ = space.mirror_pairs  # a mirror that names no class fails here, not at the first flip
+    return space
+
+
+def load_space(path: Path) -> LabelSpace:
+    """A user's label space from a JSON file (`--space FILE.json`)."""
+    try:
+        return parse_space(json.loads(path.read_text("utf-8")), str(path))
+    except OSError as error:
+        raise LabelError(f"Cannot read the label space {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise LabelError(f"{path} is not a JSON file: {error}.") from error
+
+
+def builtin_spaces() -> dict[str, LabelSpace]:
+    """The spaces that the core ships, by name, in the order of their file names."""
+    found = {}
+    for entry in sorted(files("zoo.label_spaces").iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".json"):
+            space = parse_space(json.loads(entry.read_text("utf-8")), entry.name)
+            found[space.name] = space
+    return found

@@ -1,0 +1,213 @@
+"""Semantic maps: a class number per pixel, always with the label space that says what the numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import PIL.Image
+import torch
+import torch.nn.functional as F
+
+from zoo.errors import DataError, LabelError
+from zoo.images import save_image
+from zoo.labels import IGNORE, LabelSet, LabelSpace, Mapping
+from zoo.mapfiles import read_map_file, to_values
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticMap:
+    """labels: int64 [B, H, W], values of `space` (255 where the space allows "unlabeled").
+
+    instances: int64 [B, H, W] instance numbers, or None. Raises LabelError for values outside the space.
+    """
+
+    labels: torch.Tensor
+    space: LabelSpace
+    instances: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        labels = self.labels
+        if labels.dim() != 3 or labels.is_floating_point():
+            raise LabelError(f"A semantic map is an integer tensor [B, H, W], got {labels.dtype} {tuple(labels.shape)}.")
+        object.__setattr__(self, "labels", labels.long())
+        legal = (self.labels >= 0) & (self.labels < len(self.space))
+        if self.space.ignore:
+            legal |= self.labels == IGNORE
+        if not bool(legal.all()):
+            found = sorted(set(self.labels[~legal].unique().tolist()))[:10]
+            raise LabelError(f"Values {found} are no classes of {self.space.name!r} (valid: 0..{len(self.space) - 1}).")
+        if self.instances is not None and self.instances.shape != labels.shape:
+            raise LabelError(f"Instances have shape {tuple(self.instances.shape)}, the labels {tuple(labels.shape)}: they must agree.")
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.labels.shape[1], self.labels.shape[2]
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> SemanticMap:
+        if isinstance(index, int):
+            index = [index]
+        instances = None if self.instances is None else self.instances[index]
+        return SemanticMap(self.labels[index], self.space, instances)
+
+    def to(self, device: torch.device | str) -> SemanticMap:
+        """The same map on another device."""
+        instances = None if self.instances is None else self.instances.to(device)
+        return SemanticMap(self.labels.to(device), self.space, instances)
+
+    def repeat_interleave(self, count: int) -> SemanticMap:
+        """Each map `count` times in a row."""
+        instances = None if self.instances is None else self.instances.repeat_interleave(count, 0)
+        return SemanticMap(self.labels.repeat_interleave(count, 0), self.space, instances)
+
+    @staticmethod
+    def cat(maps: Sequence[SemanticMap]) -> SemanticMap:
+        """Maps of one space and size as one batch."""
+        spaces, sizes = {m.space.name for m in maps}, {m.size for m in maps}
+        if len(spaces) > 1 or len(sizes) > 1:
+            raise LabelError(f"Maps of different label spaces or sizes cannot form a batch: {sorted(spaces)}, {sorted(sizes)}.")
+        instances = [m.instances for m in maps if m.instances is not None]
+        joined = torch.cat(instances) if len(instances) == len(maps) else None
+        return SemanticMap(torch.cat([m.labels for m in maps]), maps[0].space, joined)
+
+    @classmethod
+    def from_png(cls, path: Path | str, space: LabelSpace, *, instances: Path | str | None = None) -> SemanticMap:
+        """Read one map [1, H, W]: palette and grey files hold class numbers, RGB files the space's colours.
+
+        instances: a second file of the same size whose values number the objects.
+        Raises DataError for unreadable files, LabelError (histogram, valid range, likely fix) for unknown values.
+        """
+        labels = torch.from_numpy(to_values(read_map_file(path), space).astype(np.int64))[None]
+        if instances is None:
+            return cls(labels, space)
+        file = read_map_file(instances)
+        if file.values is None or file.size != tuple(labels.shape[1:]):
+            raise DataError(
+                f"{instances}: an instance map holds numbers and has the label map's size"
+                f" {labels.shape[2]} x {labels.shape[1]}, got mode {file.mode}, {file.size[1]} x {file.size[0]}."
+            )
+        return cls(labels, space, torch.from_numpy(file.values.astype(np.int64))[None])
+
+    def to_pil(self, index: int = 0) -> PIL.Image.Image:
+        """One map as a palette picture: the pixel value is the class, the palette shows the space's colours."""
+        image = PIL.Image.fromarray(self.labels[index].cpu().numpy().astype(np.uint8))
+        image.putpalette([c for color in self.space.palette for c in color])
+        return image
+
+    def to_png(self, path: Path | str, index: int = 0) -> None:
+        """Write one map as a palette PNG (under a temporary name first)."""
+        save_image(self.to_pil(index), path)
+
+    def resize(self, size: tuple[int, int]) -> SemanticMap:
+        """Nearest-neighbour resize to (height, width), pixel centres aligned as in Pillow's NEAREST."""
+        if size == self.size:
+            return self
+
+        def scaled(values: torch.Tensor) -> torch.Tensor:
+            # float64 holds every instance number exactly
+            return F.interpolate(values[:, None].double(), size=size, mode="nearest-exact")[:, 0].long()
+
+        return SemanticMap(scaled(self.labels), self.space, None if self.instances is None else scaled(self.instances))
+
+    def to_space(self, other: LabelSpace) -> SemanticMap:
+        """The same map in another label space, joined by names and aliases.
+
+        Classes without a counterpart become the other space's background. Raises LabelError if pixels of such a class
+        occur and there is no background, or if the spaces have no class in common.
+        """
+        return self.mapped(self.space.mapping_to(other))
+
+    def mapped(self, mapping: Mapping) -> SemanticMap:
+        """Apply a mapping made by `LabelSpace.mapping_to`."""
+        if mapping.identity:
+            return SemanticMap(self.labels, mapping.target, self.instances)
+        table = torch.full((IGNORE + 1,), IGNORE, dtype=torch.long)
+        table[: len(mapping.table)] = torch.tensor(mapping.table)
+        if not mapping.target.ignore:
+            table[IGNORE] = -1 if mapping.target.background_index is None else mapping.target.background_index
+        labels = table.to(self.labels.device)[self.labels]
+        if bool((labels < 0).any()):
+            lost = [self.space.names[v] for v in self.labels[labels < 0].unique().tolist() if v < len(self.space)]
+            raise LabelError(
+                f"The map shows {', '.join(lost) or 'unlabeled pixels'}, which {mapping.target.name!r} lacks, and it has no background to put there:"
+                " repaint these parts or choose another model."
+            )
+        return SemanticMap(labels, mapping.target, self.instances)
+
+    def present(self) -> torch.Tensor:
+        """Which classes occur: bool [B, C]."""
+        counts = torch.zeros(len(self), IGNORE + 1, dtype=torch.bool, device=self.labels.device)
+        counts.scatter_(1, self.labels.flatten(1), True)
+        return counts[:, : len(self.space)]
+
+    def label_sets(self) -> list[LabelSet]:
+        """The classes that occur in each map."""
+        return [LabelSet(self.space, tuple(n for n, p in zip(self.space.names, row, strict=True) if p)) for row in self.present().tolist()]
+
+    def label_set(self, index: int = 0) -> LabelSet:
+        """The classes that occur in one map."""
+        return self[index].label_sets()[0]
+
+    def colorize(self) -> torch.Tensor:
+        """The maps in the space's colours: float32 [B, 3, H, W] in [0, 1]; unlabeled pixels are black."""
+        palette = torch.zeros(IGNORE + 1, 3)
+        palette[: len(self.space)] = torch.tensor(self.space.palette, dtype=torch.float32) / 255
+        return palette.to(self.labels.device)[self.labels].permute(0, 3, 1, 2).contiguous()
+
+    def same_as(self, other: SemanticMap) -> torch.Tensor:
+        """Where two maps of one space and size agree: bool [B, H, W]."""
+        if self.space.name != other.space.name:
+            raise LabelError(f"Maps of {self.space.name!r} and {other.space.name!r} cannot be compared pixel by pixel.")
+        return self.labels == other.labels
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredMap:
+    """Soft parts that may overlap (skin lies under the nose). layers: float [B, C, H, W] in [0, 1], one per class."""
+
+    layers: torch.Tensor
+    space: LabelSpace
+
+    def __post_init__(self) -> None:
+        if self.layers.dim() != 4 or self.layers.shape[1] != len(self.space):
+            raise LabelError(f"Layers of {self.space.name!r} have shape [B, {len(self.space)}, H, W], got {tuple(self.layers.shape)}.")
+
+    def __len__(self) -> int:
+        return self.layers.shape[0]
+
+    @classmethod
+    def from_map(cls, semantic_map: SemanticMap) -> LayeredMap:
+        """The layers of a flat map: each pixel is 1 in its class's layer. Unlabeled pixels are in none."""
+        labels = semantic_map.labels
+        layers = torch.zeros(len(labels), IGNORE + 1, *semantic_map.size, device=labels.device).scatter_(1, labels[:, None], 1.0)
+        return cls(layers[:, : len(semantic_map.space)], semantic_map.space)
+
+    def flatten(self, order: Sequence[str] | None = None, rule: Literal["painter", "argmax"] = "painter") -> SemanticMap:
+        """One class per pixel.
+
+        painter: shapes > 0.5 are painted in `order` (class names, last on top; default the space's order); other
+        foreground (sum of the parts > 0.4) takes the strongest part; the rest is background.
+        argmax: the strongest part where the sum of the parts is > 0.4, else background (in a space without
+        background the strongest part everywhere).
+        """
+        background = self.space.background_index
+        values = [self.space.index(n) for n in order] if order is not None else list(range(len(self.space)))
+        parts = [v for v in values if v != background]
+        weights = self.layers[:, parts]
+        numbers = torch.tensor(parts, device=weights.device)
+        labels = numbers[weights.argmax(1)]
+        if background is not None:
+            labels = torch.where(weights.sum(1) > 0.4, labels, background)
+        if rule == "painter":
+            for position, value in enumerate(parts):
+                labels = torch.where(weights[:, position] > 0.5, value, labels)
+        elif rule != "argmax":
+            raise LabelError(f"Unknown flattening rule {rule!r}: expected 'painter' or 'argmax'.")
+        return SemanticMap(labels, self.space)

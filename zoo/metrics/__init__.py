@@ -1,0 +1,25 @@
+"""Scores. Importing this imports no torch; the functions live in `segmentation`, `images` and `agreement`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.metrics.agreement import parser_agreement
+    from zoo.metrics.images import image_l1
+    from zoo.metrics.segmentation import ConfusionMatrix, segmentation_scores
+
+_WHERE = {
+    "ConfusionMatrix": "segmentation",
+    "segmentation_scores": "segmentation",
+    "image_l1": "images",
+    "parser_agreement": "agreement",
+}
+__all__ = ["ConfusionMatrix", "image_l1", "parser_agreement", "segmentation_scores"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"zoo.metrics.{_WHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

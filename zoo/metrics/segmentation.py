@@ -1,0 +1,81 @@
+"""Pooled confusion matrix, intersection over union and pixel accuracy of label maps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zoo.errors import DataError, LabelError
+from zoo.labels import IGNORE, LabelSpace
+from zoo.maps import SemanticMap
+
+PRESENT_IN = 10
+"""The headline mIoU takes classes that occur in at least this many pictures: in two pictures it would be luck."""
+
+
+class ConfusionMatrix:
+    """Pixel counts pooled over all pictures added so far: `counts[truth, found]`, int64 [C, C] on the CPU.
+
+    images_with: in how many true maps each class occurs, int64 [C]. Pixels whose truth is 255 are left out.
+    """
+
+    def __init__(self, space: LabelSpace) -> None:
+        self.space = space
+        self.counts = torch.zeros(len(space), len(space), dtype=torch.long)
+        self.images_with = torch.zeros(len(space), dtype=torch.long)
+        self.images = 0
+
+    def add(self, found: SemanticMap, truth: SemanticMap) -> None:
+        """Count one batch. Raises LabelError for another label space, DataError for another size or number of maps."""
+        names = {found.space.names, truth.space.names, self.space.names}
+        if len(names) > 1:
+            raise LabelError(f"Scores compare maps of {self.space.name!r}, got {found.space.name!r} against {truth.space.name!r}: convert with to_space.")
+        if found.labels.shape != truth.labels.shape:
+            raise DataError(f"Maps {tuple(found.labels.shape)} and {tuple(truth.labels.shape)} cannot be compared pixel by pixel: resize one.")
+        classes = len(self.space)
+        a, b = truth.labels.cpu(), found.labels.cpu()
+        valid = a != IGNORE
+        missed = valid & (b == IGNORE)
+        if bool(missed.any()):
+            raise LabelError(f"{int(missed.sum())} pixels were read as unlabeled (255) where the truth has a class: a parser must decide for one.")
+        self.counts += torch.bincount(a[valid] * classes + b[valid], minlength=classes * classes).view(classes, classes)
+        self.images_with += truth.present().sum(0).cpu()
+        self.images += len(truth)
+
+    def iou(self) -> Tensor:
+        """Intersection over union per class, float64 [C]; NaN for a class that neither occurs nor was found."""
+        counts = self.counts.double()
+        hits = counts.diagonal()
+        return hits / (counts.sum(0) + counts.sum(1) - hits)
+
+    def miou(self, *, present_in: int = 0) -> float:
+        """Mean IoU over the classes that occur in at least `present_in` true maps; 0: all that occur or were found.
+
+        NaN if there is no such class.
+        """
+        iou = self.iou()
+        chosen = ~iou.isnan() & (self.images_with >= present_in)
+        return float(iou[chosen].mean())
+
+    def accuracy(self) -> float:
+        """Share of equal pixels."""
+        return float(self.counts.diagonal().sum() / self.counts.sum())
+
+    def per_class(self) -> dict[str, float]:
+        """IoU by class name, without the classes that neither occur nor were found."""
+        return {name: value for name, value in zip(self.space.names, self.iou().tolist(), strict=True) if value == value}
+
+    def scores(self) -> dict[str, float]:
+        """miou (classes in at least 10 true maps; of fewer pictures: in at least one), miou_all and accuracy, as shares of 1."""
+        return {
+            "miou": self.miou(present_in=PRESENT_IN if self.images >= PRESENT_IN else 1),
+            "miou_all": self.miou(),
+            "accuracy": self.accuracy(),
+        }
+
+
+def segmentation_scores(found: SemanticMap, truth: SemanticMap) -> dict[str, float]:
+    """Scores of one batch of maps: miou, miou_all, accuracy (see ConfusionMatrix.scores)."""
+    matrix = ConfusionMatrix(truth.space)
+    matrix.add(found, truth)
+    return matrix.scores()

@@ -1,0 +1,60 @@
+"""Patch discriminators at one and at several scales (pix2pixHD, SPADE)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.nn.norms import conv_norm
+
+
+class PatchDiscriminator(nn.Module):
+    """PatchGAN: `n_layers` 4x4 convolutions and a 1-channel output convolution; padding 2 everywhere.
+
+    The first layer has no norm, all but the last of the `n_layers` have stride 2, widths double up to 512.
+    last_stride: stride of the last of the `n_layers` (pix2pixHD and SPADE 1, Semantic-VAE 2).
+    forward: [B, channels, H, W] -> list of the outputs of all n_layers + 1 convolutions; the last is the score map [B, 1, h, w].
+    """
+
+    def __init__(self, channels: int, width: int = 64, n_layers: int = 4, norm: str = "spectralinstance", last_stride: int = 1) -> None:
+        super().__init__()
+        layers = [nn.Sequential(nn.Conv2d(channels, width, 4, 2, 2), nn.LeakyReLU(0.2))]
+        for i in range(1, n_layers):
+            before, width = width, min(2 * width, 512)
+            stride = last_stride if i == n_layers - 1 else 2
+            layers.append(nn.Sequential(conv_norm(norm, before, width, 4, stride, 2), nn.LeakyReLU(0.2)))
+        layers.append(nn.Sequential(nn.Conv2d(width, 1, 4, 1, 2)))
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        outputs = []
+        for layer in self.layers:
+            x = layer(x)
+            outputs.append(x)
+        return outputs
+
+
+class MultiscaleDiscriminator(nn.Module):
+    """Copies of `PatchDiscriminator`, each seeing the input at half the size of the one before (average pooling 3x3, stride 2).
+
+    forward: [B, channels, H, W] -> per scale (finest first) the list of layer outputs, its last entry the score map.
+    """
+
+    def __init__(self, channels: int, width: int = 64, n_layers: int = 4, scales: int = 2, norm: str = "spectralinstance", last_stride: int = 1) -> None:
+        super().__init__()
+        self.discriminators = nn.ModuleList(PatchDiscriminator(channels, width, n_layers, norm, last_stride) for _ in range(scales))
+
+    def forward(self, x: Tensor) -> list[list[Tensor]]:
+        outputs = []
+        for i, discriminator in enumerate(self.discriminators):
+            if i:
+                x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+            outputs.append(discriminator(x))
+        return outputs
+
+
+def split_pair(outputs: list[list[Tensor]]) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+    """Split the outputs of a batch that held fakes first and as many reals after them into (fake, real)."""
+    fake = [[t[: len(t) // 2] for t in scale] for scale in outputs]
+    real = [[t[len(t) // 2 :] for t in scale] for scale in outputs]
+    return fake, real

@@ -1,0 +1,83 @@
+"""Norms without parameters, and the norm strings of the SPADE family ("spectralinstance", "spectralspadesyncbatch3x3")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.errors import ConfigError
+from zoo.nn.spectral import conv2d
+
+KINDS = ("syncbatch", "batch", "instance", "none")
+
+
+@dataclass(frozen=True)
+class NormSpec:
+    """A parsed norm string `[spectral][modulation]kind[KxK]`.
+
+    spectral: the convolutions are spectrally normalised. modulation: "" or what makes scale and shift ("spade", "scc", …).
+    kind: syncbatch | batch | instance | none. kernel: K, 0 where the string has none.
+    """
+
+    spectral: bool
+    modulation: str
+    kind: str
+    kernel: int
+
+
+def parse_norm(text: str, modulations: tuple[str, ...] = ()) -> NormSpec:
+    """Read a norm string. Raises ConfigError naming the forms that are understood."""
+    spectral = text.startswith("spectral")
+    rest = text.removeprefix("spectral")
+    modulation = next((m for m in modulations if rest.startswith(m)), "")
+    match = re.fullmatch(r"(syncbatch|batch|instance|none|)(?:(\d+)x(\d+))?", rest.removeprefix(modulation))
+    if match is None or match[2] != match[3]:
+        forms = f"[spectral][{'|'.join(modulations)}]" if modulations else "[spectral]"
+        raise ConfigError(f"Norm {text!r} is not understood: expected {forms}{{{'|'.join(KINDS)}}}[KxK], e.g. 'spectralinstance'.")
+    return NormSpec(spectral, modulation, match[1] or "none", int(match[2] or 0))
+
+
+class UncountedBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm without scale and shift whose `num_batches_tracked` stays 0.
+
+    Quirk kept for parity: the authors' synchronised batch norm never counts, and their checkpoints hold the 0.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or self.momentum is None:  # momentum None: a cumulative average, which needs the count
+            return super().forward(input)
+        return F.batch_norm(input, self.running_mean, self.running_var, None, None, True, self.momentum, self.eps)
+
+
+def param_free_norm(kind: str, channels: int) -> nn.Module:
+    """BatchNorm (running statistics, eps 1e-5, momentum 0.1) or InstanceNorm, neither with scale or shift.
+
+    "syncbatch" is the plain batch norm here: the two agree on one device and in evaluation.
+    """
+    if kind == "syncbatch":
+        return UncountedBatchNorm2d(channels)
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, affine=False)
+    if kind == "instance":
+        return nn.InstanceNorm2d(channels, affine=False)
+    raise ConfigError(f"Norm kind {kind!r}: expected one of syncbatch, batch, instance.")
+
+
+def conv_norm(norm: str, c_in: int, c_out: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Sequential:
+    """A convolution and its norm. With a norm behind it the convolution has no bias (it would be subtracted again).
+
+    norm: a norm string without modulation; batch norms have scale and shift, instance norms have none.
+    """
+    spec = parse_norm(norm)
+    conv = conv2d(spec.spectral, c_in, c_out, kernel, stride, padding, bias=spec.kind == "none")
+    if spec.kind == "none":
+        return nn.Sequential(conv)
+    if spec.kind == "instance":
+        return nn.Sequential(conv, nn.InstanceNorm2d(c_out, affine=False))
+    return nn.Sequential(conv, nn.BatchNorm2d(c_out))

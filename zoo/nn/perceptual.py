@@ -1,0 +1,112 @@
+"""Perceptual losses: features of VGG19 (ImageNet weights through timm) or of a mask parser of the zoo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import WeightsError
+from zoo.nn.losses import weighted_feature_l1
+
+VGG19_WIDTHS: tuple[int | str, ...] = (
+    64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512, "M",
+)  # fmt: skip
+VGG_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+# ends of the slices of vgg19.features after relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
+VGG_ENDS = (2, 7, 12, 21, 30)
+
+
+class VGG19Features(nn.Module):
+    """relu1_1 … relu5_1 of VGG19, frozen, in evaluation mode.
+
+    forward: images [B, 3, H, W] in [-1, 1], fed without ImageNet normalisation as pix2pixHD's, SPADE's and SC-GAN's code do
+    -> five feature maps. widths: the layer list, for slim test networks; "M" is a 2x2 max pooling.
+    """
+
+    def __init__(self, widths: Sequence[int | str] = VGG19_WIDTHS) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for width in widths:
+            if isinstance(width, str):
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                channels = width
+        self.features = nn.Sequential(*layers[: VGG_ENDS[-1]])
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> VGG19Features:
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x, found = images, []
+        for i, layer in enumerate(self.features, 1):
+            x = layer(x)
+            if i in VGG_ENDS:
+                found.append(x)
+        return found
+
+    @classmethod
+    def pretrained(cls) -> VGG19Features:
+        """With timm's ImageNet weights (downloaded once). Raises WeightsError that names the flag to train without."""
+        try:
+            import timm
+
+            state = timm.create_model("vgg19", pretrained=True).state_dict()
+        except Exception as error:  # no network, no space, a changed hub: the way out is the same
+            raise WeightsError(
+                f"The perceptual loss needs timm's pretrained vgg19, which could not be loaded ({type(error).__name__}: {error})."
+                " Train without it: --set perceptual=none; or name a trained parser: --set perceptual=face-parser-celeba."
+            ) from error
+        network = cls()
+        network.load_state_dict({k: v for k, v in state.items() if k in network.state_dict()}, strict=True)
+        return network
+
+
+class HasFeatures(Protocol):
+    """What a parser offers for a perceptual loss: `features(images [B, 3, H, W] in [0, 1])` -> feature maps."""
+
+    def features(self, images: Tensor) -> Sequence[Tensor]: ...
+
+
+class ParserFeatures(nn.Module):
+    """Features of a trained mask parser, frozen, in place of VGG's; images in [-1, 1] as for VGG19Features."""
+
+    def __init__(self, parser: nn.Module) -> None:
+        super().__init__()
+        if not callable(getattr(parser, "features", None)):
+            raise WeightsError(
+                f"{type(parser).__name__} offers no features(images) for a perceptual loss: name another parser,"
+                " or train with --set perceptual=vgg or perceptual=none."
+            )
+        self.parser = parser.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> ParserFeatures:
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return list(self.parser.features((images + 1) / 2))  # type: ignore[operator]
+
+
+def perceptual_network(choice: str) -> nn.Module | None:
+    """`none` -> None, `vgg` -> VGG19Features, anything else -> ParserFeatures of that model id or folder."""
+    if choice == "none":
+        return None
+    if choice == "vgg":
+        return VGG19Features.pretrained()
+    import zoo
+
+    return ParserFeatures(zoo.load(choice))
+
+
+def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+    """Weighted L1 between the features of fake and real images in [-1, 1]; VGG weights 1/32 … 1, others equal (their mean)."""
+    with torch.no_grad():
+        target = network(real)
+    found = network(fake)
+    weights = VGG_WEIGHTS if isinstance(network, VGG19Features) else [1 / len(found)] * len(found)
+    return weighted_feature_l1(found, target, weights)

@@ -1,0 +1,77 @@
+"""SPADE: spatially adaptive denormalisation from a semantic map (Park et al. 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.nn.norms import param_free_norm, parse_norm
+from zoo.nn.spectral import conv2d
+
+Affine = tuple[Tensor, Tensor]
+
+
+class SPADE(nn.Module):
+    """normalised(x) * (1 + gamma) + beta, gamma and beta from two convolutions over the one-hot map.
+
+    `affine` depends on the map alone, so it can be computed once and serve many calls of `forward`.
+    """
+
+    def __init__(self, channels: int, label_channels: int, *, norm: str = "syncbatch", kernel: int = 3, hidden: int = 128):
+        super().__init__()
+        self.param_free_norm = param_free_norm(norm, channels)
+        self.mlp_shared = nn.Conv2d(label_channels, hidden, kernel, padding=kernel // 2)
+        self.mlp_gamma = nn.Conv2d(hidden, channels, kernel, padding=kernel // 2)
+        self.mlp_beta = nn.Conv2d(hidden, channels, kernel, padding=kernel // 2)
+
+    def affine(self, planes: Tensor) -> Affine:
+        """One-hot planes at the size of x [B, label_channels, H, W] -> (gamma, beta), each [B, channels, H, W]."""
+        hidden = F.relu(self.mlp_shared(planes))
+        weight = torch.cat([self.mlp_gamma.weight, self.mlp_beta.weight])  # one convolution instead of two
+        bias = torch.cat([self.mlp_gamma.bias, self.mlp_beta.bias])  # type: ignore[list-item]
+        gamma, beta = F.conv2d(hidden, weight, bias, padding=self.mlp_gamma.padding).chunk(2, 1)  # type: ignore[arg-type]
+        return gamma, beta
+
+    def forward(self, x: Tensor, affine: Affine) -> Tensor:
+        """x [B, channels, H, W] with what `affine` returned (its batch may be 1) -> the same shape."""
+        gamma, beta = affine
+        return torch.addcmul(beta, self.param_free_norm(x), 1 + gamma)
+
+
+def resize_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest resize (index floor(i * scale)) of one-hot planes, as all networks of the family do it."""
+    return planes if tuple(planes.shape[-2:]) == tuple(size) else F.interpolate(planes, size=size, mode="nearest")
+
+
+class SPADEResnetBlock(nn.Module):
+    """SPADE's residual block: every norm reads the map; convolutions with bias, the learned shortcut 1x1 without.
+
+    norm: `[spectral]spade{syncbatch,batch,instance}KxK`. Calls: `forward(x, plan(planes))`.
+    """
+
+    def __init__(self, c_in: int, c_out: int, label_channels: int, *, norm: str = "spectralspadesyncbatch3x3", hidden: int = 128):
+        super().__init__()
+        spec = parse_norm(norm, ("spade",))
+        middle = min(c_in, c_out)
+        self.conv_0 = conv2d(spec.spectral, c_in, middle, 3, padding=1)
+        self.conv_1 = conv2d(spec.spectral, middle, c_out, 3, padding=1)
+        self.learned = c_in != c_out
+
+        def spade(channels: int) -> SPADE:
+            return SPADE(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
+
+        self.norm_0, self.norm_1 = spade(c_in), spade(middle)
+        if self.learned:
+            self.conv_s = conv2d(spec.spectral, c_in, c_out, 1, bias=False)
+            self.norm_s = spade(c_in)
+
+    def plan(self, planes: Tensor) -> tuple[Affine, Affine, Affine | None]:
+        """Scales and shifts of norm_0, norm_1, norm_s from one-hot planes at the size of x."""
+        shortcut = self.norm_s.affine(planes) if self.learned else None
+        return self.norm_0.affine(planes), self.norm_1.affine(planes), shortcut
+
+    def forward(self, x: Tensor, plan: tuple[Affine, Affine, Affine | None]) -> Tensor:
+        shortcut = x if plan[2] is None else self.conv_s(self.norm_s(x, plan[2]))
+        dx = self.conv_0(F.leaky_relu(self.norm_0(x, plan[0]), 0.2))
+        return shortcut + self.conv_1(F.leaky_relu(self.norm_1(dx, plan[1]), 0.2))

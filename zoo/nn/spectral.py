@@ -1,0 +1,151 @@
+"""Spectral normalisation (Miyato et al. 2018) as layers of their own: weight / sigma, sigma by one power iteration per training forward.
+
+Own layers rather than `torch.nn.utils.parametrizations`: the power iteration must stay in float32 under autocast, layers with
+several kernels want all normalised kernels at once, and EMA and the inference form need u and v by name. The numbers are
+those of the original `torch.nn.utils.spectral_norm` (eps 1e-12), so checkpoints of that era load (`weight_orig` -> `weight`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPS = 1e-12
+
+
+class SpectralMixin(nn.Module):
+    """Adds buffers `weight_u` [out] and `weight_v` [rest] to a layer with `weight`; see `normalized_weight`.
+
+    spectral_dim: the output axis of the weight (1 for transposed convolutions).
+    """
+
+    weight: Tensor
+    weight_u: Tensor
+    weight_v: Tensor
+    spectral_dim = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        matrix = self._matrix()
+        # a start that needs no random numbers; one_sided in no direction, so the iteration finds the top singular pair
+        u = F.normalize(torch.linspace(1.0, 2.0, matrix.shape[0]), dim=0, eps=EPS)
+        self.register_buffer("weight_u", u)
+        self.register_buffer("weight_v", torch.zeros(matrix.shape[1]))
+        if not matrix.is_meta:
+            self.iterate(15)
+
+    def _matrix(self) -> Tensor:
+        """The weight as [out, rest]."""
+        weight = self.weight.detach()
+        if self.spectral_dim:
+            weight = weight.transpose(0, self.spectral_dim)
+        return weight.flatten(1)
+
+    @torch.no_grad()
+    def iterate(self, steps: int = 1) -> None:
+        """Power iterations on the present weight, into the buffers (float32, outside autocast)."""
+        matrix = self._matrix()
+        with torch.autocast(matrix.device.type, enabled=False):
+            u, v = self.weight_u, self.weight_v
+            for _ in range(steps):
+                v = F.normalize(matrix.t() @ u, dim=0, eps=EPS)
+                u = F.normalize(matrix @ v, dim=0, eps=EPS)
+            self.weight_u.copy_(u)
+            self.weight_v.copy_(v)
+
+    def normalized_weight(self) -> Tensor:
+        """weight / sigma. In training mode first advances u and v by one power iteration (once per call)."""
+        if self.training:
+            self.iterate()
+        weight = self.weight.transpose(0, self.spectral_dim) if self.spectral_dim else self.weight
+        with torch.autocast(weight.device.type, enabled=False):
+            # clones: a second forward before backward changes the buffers in place
+            sigma = torch.dot(self.weight_u.clone(), weight.flatten(1) @ self.weight_v.clone())
+            return self.weight / sigma
+
+
+class SNConv2d(SpectralMixin, nn.Conv2d):
+    """`nn.Conv2d` with a spectrally normalised kernel."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.normalized_weight(), self.bias)
+
+
+class SNLinear(SpectralMixin, nn.Linear):
+    """`nn.Linear` with a spectrally normalised matrix."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.normalized_weight(), self.bias)
+
+
+class SNConvTranspose2d(SpectralMixin, nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d` with a spectrally normalised kernel (matrix rows are its output channels, axis 1)."""
+
+    spectral_dim = 1
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if output_size is not None:
+            raise ValueError("SNConvTranspose2d takes no output_size; set output_padding instead.")
+        assert not isinstance(self.padding, str)  # nn.ConvTranspose2d refuses padding by name
+        return F.conv_transpose2d(input, self.normalized_weight(), self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+
+
+def conv2d(spectral: bool, *args: Any, **kwargs: Any) -> nn.Conv2d:
+    """`SNConv2d` or `nn.Conv2d` by a switch."""
+    return (SNConv2d if spectral else nn.Conv2d)(*args, **kwargs)
+
+
+def spectral_layers(module: nn.Module) -> list[SpectralMixin]:
+    """Every spectrally normalised layer inside `module`."""
+    return [m for m in module.modules() if isinstance(m, SpectralMixin)]
+
+
+@torch.no_grad()
+def recompute_spectral(module: nn.Module, steps: int = 30) -> None:
+    """Recompute every u and v on the present weights by power iteration.
+
+    For averaged weights (EMA): an average of singular vectors is no singular vector. Starts from the stored u, which is near.
+    """
+    for layer in spectral_layers(module):
+        if not layer.weight_u.any() or not torch.isfinite(layer.weight_u).all():
+            layer.weight_u.copy_(F.normalize(torch.linspace(1.0, 2.0, len(layer.weight_u)), dim=0))
+        layer.iterate(steps)
+
+
+@torch.no_grad()
+def fold_spectral(module: nn.Module) -> nn.Module:
+    """Replace every spectrally normalised layer below `module` by a plain one with weight / sigma (stored u, v), in place.
+
+    For the inference form of a model only; outputs are those of eval mode. Returns `module` (itself replaced if it is such a layer).
+    """
+    if isinstance(module, SpectralMixin):
+        return _plain(module)
+    for name, child in module.named_children():
+        folded = fold_spectral(child)
+        if folded is not child:
+            setattr(module, name, folded)
+    return module
+
+
+def _plain(layer: SpectralMixin) -> nn.Module:
+    was_training = layer.training
+    weight = layer.eval().normalized_weight()
+    layer.train(was_training)
+    if isinstance(layer, SNLinear):
+        plain: nn.Module = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+    else:
+        assert isinstance(layer, (SNConv2d, SNConvTranspose2d))
+        kind = nn.Conv2d if isinstance(layer, SNConv2d) else nn.ConvTranspose2d
+        extra = {} if kind is nn.Conv2d else {"output_padding": layer.output_padding}
+        plain = kind(
+            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,  # type: ignore[arg-type]
+            dilation=layer.dilation, groups=layer.groups, bias=layer.bias is not None, **extra,  # type: ignore[arg-type]
+        )  # fmt: skip
+    plain.to(weight).train(was_training)
+    plain.weight.copy_(weight)  # type: ignore[union-attr, operator]
+    if layer.bias is not None:
+        plain.bias.copy_(layer.bias)  # type: ignore[union-attr, operator]
+    return plain

@@ -1,0 +1,79 @@
+"""What a composition gives back in Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zoo.images import to_pil
+from zoo.maps import SemanticMap
+from zoo.outputs import OutputFolder, summarize
+from zoo.requests import Request
+from zoo.style import Style
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from zoo.composition import Composition, Part
+
+
+@dataclass(eq=False)
+class Result:
+    """maps: the semantic maps, in the synthesizer's space; images: float32 [N, 3, H, W] in [0, 1] or None; styles: the
+    Style of each sample or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
+
+    maps: SemanticMap
+    images: Tensor | None
+    styles: Style | None
+    report: dict[str, Any]
+    _composition: Composition
+    _request: Request
+    _parts: list[Part]
+
+    @classmethod
+    def collect(cls, composition: Composition, request: Request, parts: list[Part]) -> Result:
+        """All batches of a run as one."""
+        records = [r for p in parts for r in p.records]
+        images = [p.images for p in parts if p.images is not None]
+        styles = [p.styles for p in parts if p.styles is not None]
+        report = {
+            "composition": composition.name,
+            "seed": request.seed,
+            "mapping": composition.mapping.report() if composition.mapping is not None else None,
+            "samples": records,
+            **summarize(records),
+        }
+        return cls(
+            SemanticMap.cat([p.maps for p in parts]),
+            torch.cat(images) if images else None,
+            Style.cat(styles) if styles else None,
+            report,
+            composition,
+            request,
+            parts,
+        )
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def pil(self) -> list[Image]:
+        """The pictures as PIL images (the colourised maps if there are no pictures)."""
+        pictures = self.images if self.images is not None else self.maps.colorize()
+        return [to_pil(p) for p in pictures]
+
+    def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
+        """Write the folder that `zoo compose --out` writes; returns it. Raises UsageError for a folder of something else."""
+        from zoo.manifest import make_manifest
+
+        path = Path(folder)
+        manifest, inputs = make_manifest(self._composition, self._request)
+        output = OutputFolder(path, manifest, overwrite=overwrite)
+        inputs.copy_to(path)
+        for part in self._parts:
+            output.write(part)
+        output.finish()
+        return path

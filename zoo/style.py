@@ -1,0 +1,202 @@
+"""Styles: what a synthesizer needs besides the map, as named tensors with named axes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.images import write_atomic
+from zoo.rng import RngLike
+
+AXES = ("sample", "class", "instance", "region", "layer", "channel", "height", "width")
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """tensors: name to float tensor; axes: name to the axis names of each, "sample" first.
+
+    classes, layers: the names along the "class" and "layer" axes (layers from the coarsest).
+    present: bool [samples, classes], which classes have a style (absent entries hold zeros); None: all.
+    visible: bool [samples, classes, layers], where a class had pixels at that layer; None: as `present`.
+    rng: the source of what the synthesizer draws while it works, if it draws anything.
+    """
+
+    tensors: Mapping[str, Tensor]
+    axes: Mapping[str, tuple[str, ...]]
+    classes: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    present: Tensor | None = None
+    visible: Tensor | None = None
+    rng: RngLike | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, tensor in self.tensors.items():
+            axes = self.axes.get(name, ())
+            if len(axes) != tensor.dim() or axes[:1] != ("sample",) or any(a not in AXES for a in axes):
+                raise UsageError(f"Style tensor {name!r} of shape {tuple(tensor.shape)} needs as many axes, 'sample' first, got {axes}.")
+            for axis, names in (("class", self.classes), ("layer", self.layers)):
+                if axis in axes and tensor.shape[axes.index(axis)] != len(names):
+                    raise UsageError(f"Style tensor {name!r}: axis {axis!r} has {tensor.shape[axes.index(axis)]} entries for {len(names)} names.")
+
+    def __len__(self) -> int:
+        return next(iter(self.tensors.values())).shape[0]
+
+    def _map(self, function) -> Style:
+        masks = {n: None if m is None else function(m) for n, m in (("present", self.present), ("visible", self.visible))}
+        return replace(self, tensors={n: function(t) for n, t in self.tensors.items()}, **masks)
+
+    def to(self, device: torch.device | str) -> Style:
+        """The same style on another device."""
+        return self._map(lambda t: t.to(device))
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Style:
+        rows = [index] if isinstance(index, int) else index
+        return self._map(lambda t: t[rows])
+
+    def repeat_interleave(self, count: int) -> Style:
+        """Each sample `count` times in a row."""
+        return self._map(lambda t: t.repeat_interleave(count, 0))
+
+    def expand(self, count: int) -> Style:
+        """A style of one sample for `count` samples; one of `count` samples stays as it is. Raises UsageError."""
+        if len(self) == count:
+            return self
+        if len(self) != 1:
+            raise UsageError(f"A style of {len(self)} samples does not fit {count} maps: give one style or one per map.")
+        return self._map(lambda t: t.expand(count, *t.shape[1:]).contiguous())
+
+    @staticmethod
+    def cat(styles: Sequence[Style]) -> Style:
+        """Styles of the same model as one batch."""
+        first = styles[0]
+        tensors = {n: torch.cat([s.tensors[n] for s in styles]) for n in first.tensors}
+        present = None if first.present is None else torch.cat([s.present for s in styles if s.present is not None])
+        visible = None if first.visible is None else torch.cat([s.visible for s in styles if s.visible is not None])
+        return replace(first, tensors=tensors, present=present, visible=visible)
+
+    def take(self, other: Style, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None) -> Style:
+        """This style with the entries of `other` at these classes and layers (None: all of that axis).
+
+        Entries are aligned by name; tensors that lack a named axis stay as they are when that axis is restricted.
+        Raises UsageError for a class, layer or tensor that one of the two does not have.
+        """
+        return self._blend(other, 1.0, classes, layers)
+
+    def lerp(self, other: Style, t: float, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None) -> Style:
+        """(1 - t) * self + t * other at these classes and layers, aligned by name as in `take`."""
+        return self._blend(other, t, classes, layers)
+
+    def fill(self, prior: Style) -> Style:
+        """The entries of `prior` for classes that are absent here; nothing else changes."""
+        if self.present is None or bool(self.present.all()):
+            return self
+        other = prior.expand(len(self))
+        index = self._names("class", other, None)
+        tensors = dict(self.tensors)
+        for name, tensor in self.tensors.items():
+            if "class" in self.axes[name]:
+                axis = self.axes[name].index("class")
+                shape = [1] * tensor.dim()
+                shape[0], shape[axis] = self.present.shape
+                theirs = other.tensors[name].index_select(axis, index[1].to(tensor.device))
+                tensors[name] = torch.where(self.present.reshape(shape), tensor, theirs)
+        return replace(self, tensors=tensors, present=torch.ones_like(self.present), visible=None)
+
+    def _names(self, axis: str, other: Style, wanted: Sequence[str] | None) -> tuple[Tensor, Tensor]:
+        """Positions of the wanted names along an axis, here and in `other`."""
+        mine, theirs = (self.classes, other.classes) if axis == "class" else (self.layers, other.layers)
+        names = mine if wanted is None else tuple(wanted)
+        for name in names:
+            if name not in mine or name not in theirs:
+                raise UsageError(f"No style {axis} {name!r}{did_you_mean(name, mine if name not in mine else theirs)} (here: {', '.join(mine) or 'none'})")
+        return torch.tensor([mine.index(n) for n in names]), torch.tensor([theirs.index(n) for n in names])
+
+    def _blend(self, other: Style, t: float, classes: Sequence[str] | None, layers: Sequence[str] | None) -> Style:
+        other = other.to(next(iter(self.tensors.values())).device).expand(len(self))
+        if set(other.tensors) != set(self.tensors):
+            raise UsageError(f"Styles of different models do not mix: {sorted(self.tensors)} against {sorted(other.tensors)}.")
+        chosen = {"class": classes, "layer": layers}
+        for axis, names in chosen.items():
+            if names is not None and not any(axis in axes for axes in self.axes.values()):
+                raise UsageError(f"This style has no {axis} axis: it cannot be changed for single {'classes' if axis == 'class' else 'layers'}.")
+        tensors = dict(self.tensors)
+        for name, tensor in self.tensors.items():
+            axes = self.axes[name]
+            if any(names is not None and axis not in axes for axis, names in chosen.items()):
+                continue
+            mine, theirs = _grid(self, other, name, chosen)
+            value = other.tensors[name][theirs]
+            blended = tensor.clone()
+            blended[mine] = value if t == 1.0 else torch.lerp(tensor[mine], value, t)
+            tensors[name] = blended
+        return replace(self, tensors=tensors, present=self._present_with(other, classes), visible=None if layers is None else self.visible)
+
+    def _present_with(self, other: Style, classes: Sequence[str] | None) -> Tensor | None:
+        if self.present is None:
+            return None
+        mine, theirs = self._names("class", other, classes)
+        present = self.present.clone()
+        present[:, mine] = True if other.present is None else other.present[:, theirs]
+        return present
+
+    def save(self, path: Path | str) -> None:
+        """Write a safetensors file (without the rng)."""
+        write_atomic(Path(path), lambda part: part.write_bytes(self.to_bytes()))
+
+    def to_bytes(self) -> bytes:
+        """The content of the file that `save` writes."""
+        from safetensors.torch import save
+
+        head = {"axes": {n: list(a) for n, a in self.axes.items()}, "classes": list(self.classes), "layers": list(self.layers)}
+        # safetensors refuses shared or non-contiguous memory
+        tensors = {f"style.{n}": t.detach().cpu().contiguous().clone() for n, t in self.tensors.items()}
+        for name, mask in (("present", self.present), ("visible", self.visible)):
+            if mask is not None:
+                tensors[name] = mask.cpu().contiguous().clone()
+        # one key with sorted JSON: several metadata keys are written in random order
+        return save(tensors, {"zoo": json.dumps(head, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Style:
+        """Read a file written by `save`. Raises WeightsError for anything else."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), "pt") as file:
+                head = json.loads((file.metadata() or {})["zoo"])
+                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
+            return cls(
+                {k.removeprefix("style."): t for k, t in tensors.items() if k.startswith("style.")},
+                {k: tuple(v) for k, v in head["axes"].items()},
+                tuple(head["classes"]),
+                tuple(head["layers"]),
+                tensors.get("present"),
+                tensors.get("visible"),
+            )
+        except FileNotFoundError as error:
+            raise WeightsError(f"There is no style file {path}.") from error
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+            raise WeightsError(f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save.") from error
+
+
+def _grid(mine: Style, other: Style, name: str, chosen: Mapping[str, Sequence[str] | None]) -> tuple[tuple, tuple]:
+    """Index tuples that pick the chosen names along the named axes of one tensor, in `mine` and in `other`."""
+    axes, tensor = mine.axes[name], mine.tensors[name]
+    here: list[Tensor] = []
+    there: list[Tensor] = []
+    for position, axis in enumerate(axes):
+        if axis in chosen:
+            a, b = mine._names(axis, other, chosen[axis])
+        else:
+            a = b = torch.arange(tensor.shape[position])
+        shape = [1] * len(axes)
+        shape[position] = -1
+        here.append(a.reshape(shape).to(tensor.device))
+        there.append(b.reshape(shape).to(tensor.device))
+    return tuple(here), tuple(there)

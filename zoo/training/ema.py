@@ -1,0 +1,84 @@
+"""A moving average of the parameters, and the statistics that belong to averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from zoo.nn.spectral import recompute_spectral
+
+
+class Ema:
+    """Averages parameters only. An average of singular vectors is no singular vector and one of running statistics fits no
+    weights: both are recomputed on the averaged weights whenever these are used."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = model
+        self.decay = decay
+        self.average = {n: p.detach().clone() for n, p in model.named_parameters()}
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the present parameters; the decay grows from 2/11 so that the start is soon forgotten."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, parameter in self.model.named_parameters():
+            self.average[name].lerp_(parameter.detach(), 1 - decay)
+
+    def state_dict(self) -> dict[str, object]:
+        """For checkpoints."""
+        return {"average": self.average, "updates": self.updates}
+
+    def load_state_dict(self, state: dict) -> None:
+        """From a checkpoint."""
+        for name, value in state["average"].items():
+            self.average[name].copy_(value)
+        self.updates = int(state["updates"])
+
+    @contextmanager
+    def applied(self, statistics: Callable[[], None]) -> Iterator[None]:
+        """Inside, the model holds the averaged parameters with fitting buffers, in evaluation mode; afterwards its own state.
+
+        statistics: runs the model forward on some training batches (called only if it has batch norms).
+        """
+        kept = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        training = {m: m.training for m in self.model.modules()}
+        try:
+            with torch.no_grad():
+                for name, parameter in self.model.named_parameters():
+                    parameter.copy_(self.average[name])
+            recompute_spectral(self.model)
+            self.model.eval()
+            recompute_batch_norm(self.model, statistics)
+            yield
+        finally:
+            self.model.load_state_dict(kept)
+            for module, mode in training.items():
+                module.training = mode
+
+
+@torch.no_grad()
+def recompute_batch_norm(model: nn.Module, statistics: Callable[[], None]) -> None:
+    """Running statistics as plain averages over what `statistics` runs through the model."""
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+        norm.train()
+    statistics()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+def finite(tensors: dict[str, Tensor]) -> bool:
+    """True if no parameter is NaN or infinite."""
+    return all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point())

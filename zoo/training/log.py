@@ -1,0 +1,59 @@
+"""Progress on stderr, scalars and picture grids for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from zoo.data.sheets import grid
+
+
+class Log:
+    """A rich bar on stderr (one line per `log_every` where stderr is no terminal) and TensorBoard event files in the run folder."""
+
+    def __init__(self, folder: Path, steps: int, *, quiet: bool = False) -> None:
+        self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.console = Console(stderr=True, quiet=quiet)
+        self.steps = steps
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"))
+        self.bar = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
+        self.task = self.bar.add_task("training", total=steps, losses="")
+
+    def __enter__(self) -> Log:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+        self.writer.close()
+
+    def step(self, step: int, seconds: float, logs: dict[str, float] | None) -> None:
+        """Advance; with `logs` also write the scalars."""
+        if logs is None:
+            self.bar.update(self.task, completed=step)
+            return
+        losses = "  ".join(f"{name} {value:.3g}" for name, value in logs.items())
+        self.bar.update(self.task, completed=step, losses=losses)
+        for name, value in logs.items():
+            self.writer.add_scalar(f"train/{name}", value, step)
+        if not self.console.is_terminal:
+            self.console.print(f"step {step}/{self.steps}  {seconds / 60:.1f} min  {losses}", soft_wrap=True, highlight=False)
+
+    def scores(self, step: int, scores: dict[str, float]) -> None:
+        """Validation scores."""
+        for name, value in scores.items():
+            self.writer.add_scalar(f"validation/{name}", value, step)
+        if scores:
+            text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
+            self.console.print(f"validation at step {step}: {text}", soft_wrap=True, highlight=False)
+
+    def pictures(self, step: int, rows: dict[str, Tensor]) -> None:
+        """One grid, a row per name."""
+        if rows:
+            picture = grid([list(images[:8].float().cpu()) for images in rows.values()])
+            self.writer.add_image("preview: " + " / ".join(rows), picture, step)

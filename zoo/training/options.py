@@ -1,0 +1,66 @@
+"""Options of a training run, without torch; each plugin's trainer adds its own fields and the official values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from zoo.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What the loop itself needs. The defaults are neutral; a plugin's subclass sets the paper's."""
+
+    steps: int = 100_000
+    """Batches to train on; learning rates that decay do so relative to this number."""
+    minutes: float | None = None
+    """Stop after this much training time, earlier steps of a resumed run counted in; the run then ends as if it were done."""
+    batch_size: int = 1
+    """Samples per process and micro-batch."""
+    accumulate: int = 1
+    """Micro-batches whose gradients are averaged before a step."""
+    seed: int = 0
+    """Decides the order of the data, augmentation, noise and the starting weights."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: forward passes under autocast; parameters, gradients and losses stay float32."""
+    channels_last: bool = False
+    """Store convolution weights and images with channels last (about twice as fast together with bf16 on a CPU)."""
+    ema: float = 0.0
+    """Decay of the moving average of the parameters, 0: none. The average is what is validated and published."""
+    clip: float = 0.0
+    """Largest norm of each optimizer's gradient, 0: no limit."""
+    flip: bool = False
+    """Mirror half of the pairs; classes of the left and the right side change places."""
+    zoom: float = 0.0
+    """Crop windows of down to 1/(1 + zoom) of the picture's side."""
+    color: float = 0.0
+    """Change brightness, contrast and saturation of the photos by up to this share."""
+    log_every: int = 50
+    """Steps between scalars in the log."""
+    preview_every: int = 1000
+    """Steps between picture grids in the log, 0: none."""
+    validate_every: int = 1000
+    """Steps between validations, 0: only at the end."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    publish: Literal["best", "last"] = "best"
+    """Which weights the finished model holds: those of the best validation, or the last ones."""
+    dtype: Literal["float32", "float16"] = "float32"
+    """How the finished model's parameters are stored (buffers always in float32)."""
+
+    def __post_init__(self) -> None:
+        faults = [f"{name} must be at least 1, got {value}" for name, value in self._counts().items() if value < 1]
+        if self.minutes is not None and self.minutes <= 0:
+            faults.append(f"minutes must be positive, got {self.minutes}")
+        if not 0 <= self.ema < 1:
+            faults.append(f"ema must lie in [0, 1), got {self.ema}")
+        if self.seed < 0:
+            faults.append(f"seed must be 0 or more, got {self.seed}")
+        if min(self.zoom, self.color, self.clip) < 0:
+            faults.append("zoom, color and clip must be 0 or more")
+        if faults:
+            raise ConfigError("Training options: " + "; ".join(faults) + ".")
+
+    def _counts(self) -> dict[str, int]:
+        return {"steps": self.steps, "batch_size": self.batch_size, "accumulate": self.accumulate, "log_every": self.log_every, "save_every": self.save_every}

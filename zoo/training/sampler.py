@@ -1,0 +1,54 @@
+"""Which pairs make a batch: a function of the seed and the step alone, so that a resumed run needs no sampler state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+from zoo.data import Augment, Batch, PairData
+from zoo.errors import DataError
+from zoo.rng import Rng
+
+
+class Sampler:
+    """Seeded permutations, one per epoch, the last incomplete batch dropped.
+
+    Micro-batch m of rank r takes rows [(m * world + r) * batch_size, …) of the step's samples. A pair's augmentation and
+    noise are keyed by (seed, epoch, index).
+    """
+
+    def __init__(self, data: PairData, *, batch_size: int, seed: int, augment: Augment, micro: int = 1, rank: int = 0, world: int = 1) -> None:
+        self.data, self.augment, self.seed = data, augment, seed
+        self.batch_size, self.micro, self.rank, self.world = batch_size, micro, rank, world
+        self.per_step = batch_size * micro * world
+        if len(data) < self.per_step:
+            raise DataError(f"{len(data)} training pairs are fewer than one batch of {self.per_step}: lower batch_size (--set batch_size={max(1, len(data))}).")
+        self.steps_per_epoch = len(data) // self.per_step
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def _permutation(self, epoch: int) -> list[int]:
+        keys = Rng(self.seed).uniform("epoch", epoch, shape=(len(self.data),))[0]
+        return keys.argsort(stable=True).tolist()
+
+    def batches(self, step: int) -> list[tuple[Batch, Rng]]:
+        """This rank's micro-batches of a step, each with the rng of its samples."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        rows = self._order(epoch)[position * self.per_step : (position + 1) * self.per_step]
+        made = []
+        for m in range(self.micro):
+            first = (m * self.world + self.rank) * self.batch_size
+            indices = rows[first : first + self.batch_size]
+            rng = Rng(self.seed, [epoch * len(self.data) + i for i in indices])
+            made.append((self.data.batch(indices, self.augment, rng), rng))
+        return made
+
+    def stream(self, start: int, stop: int) -> Iterator[tuple[int, list[tuple[Batch, Rng]]]]:
+        """(step, micro-batches) from `start` to `stop`; the next one is read in a thread meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.batches, start) if start < stop else None
+            for step in range(start, stop):
+                assert ahead is not None
+                ready = ahead.result()
+                ahead = pool.submit(self.batches, step + 1) if step + 1 < stop else None
+                yield step, ready

@@ -1,0 +1,251 @@
+"""Model folders in and out: `config.json`, `model.safetensors`, `assets/`, the card, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from zoo import configs
+from zoo.errors import ConfigError, WeightsError
+from zoo.images import write_atomic, write_text
+from zoo.labels import LabelSpace, parse_space
+from zoo.registry import Registry, registry
+from zoo.version import __version__
+
+if TYPE_CHECKING:
+    from zoo.interfaces import Model
+
+CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+FIELDS = ("architecture", "variant", "config", "label_space", "channels", "resolution", "dtype", "zoo_version")
+DTYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model folder that its card vouches for: config, weights and assets, sorted."""
+    found = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *(folder / ASSETS).glob("*")) if p.is_file()]
+    return sorted(p for p in found if p.suffix in (".json", ".safetensors"))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Relative file name to sha256."""
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in model_files(folder)}
+
+
+def verify(folder: Path, expected: Mapping[str, str]) -> None:
+    """Compare the files with the digests of the card. Raises WeightsError naming the first file that differs."""
+    for name, digest in expected.items():
+        path = folder / name
+        if not path.is_file():
+            raise WeightsError(f"{folder}: the card lists {name}, which is missing: get the whole folder again.")
+        found = sha256(path)
+        if found != digest:
+            raise WeightsError(f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: get it again.")
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors atomically (contiguous copies on the CPU, sorted by name, no metadata: equal content, equal bytes)."""
+    plain = {k: tensors[k].detach().cpu().contiguous().clone() for k in sorted(tensors)}
+    write_atomic(path, lambda part: save_file(plain, part))
+
+
+def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
+    """The state dict as it is stored: parameters in `dtype`, buffers (running statistics, singular vectors) as they are."""
+    parameters = {n for n, _ in network.named_parameters()}
+    return {k: v.to(DTYPES[dtype]) if k in parameters and v.is_floating_point() else v for k, v in network.state_dict().items()}
+
+
+def model_config(model: Model, architecture: str, variant: str | None, dtype: str) -> dict[str, Any]:
+    """The content of `config.json`."""
+    space = model.label_space
+    known = space.name in registry().label_spaces() and registry().label_space(space.name) == space
+    return {
+        "architecture": architecture,
+        "variant": variant,
+        "config": configs.to_dict(model.config),
+        "label_space": space.name if known else space.to_json(),
+        "channels": list(model.channels),
+        "resolution": list(model.resolution),
+        "dtype": dtype,
+        "zoo_version": __version__,
+    }
+
+
+def save_model(
+    model: Model,
+    folder: Path,
+    *,
+    architecture: str,
+    variant: str | None = None,
+    dtype: str = "float32",
+    networks: Mapping[str, nn.Module] | None = None,
+) -> None:
+    """Write a model folder (without card). `networks`: further ones by file name, e.g. {"discriminator": …}.
+
+    Raises WeightsError if a required asset is missing, DataError if the folder cannot be written.
+    """
+    from zoo.errors import DataError
+
+    missing = [n for n, a in model.ASSETS.items() if a.required and n not in model.assets]
+    if missing:
+        raise WeightsError(f"The model lacks the required asset {', '.join(missing)}: compute it first.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
+    save_tensors(stored_state(model, dtype), folder / WEIGHTS)
+    for name, network in (networks or {}).items():
+        save_tensors(stored_state(network, dtype), folder / f"{name}.safetensors")
+    save_assets(model, folder)
+    write_text(folder / CONFIG, json.dumps(model_config(model, architecture, variant, dtype), indent=2) + "\n")
+
+
+def save_assets(model: Model, folder: Path) -> None:
+    """Write every asset that the model has and its class declares."""
+    unknown = [n for n in model.assets if n not in model.ASSETS]
+    if unknown:
+        raise WeightsError(f"{type(model).__name__} declares no asset {', '.join(unknown)} (declared: {', '.join(model.ASSETS) or 'none'}).")
+    for name, value in model.assets.items():
+        (folder / ASSETS).mkdir(exist_ok=True)
+        if model.ASSETS[name].kind == "tensors":
+            save_tensors(value, folder / ASSETS / f"{name}.safetensors")
+        else:
+            write_text(folder / ASSETS / f"{name}.json", json.dumps(value, sort_keys=True) + "\n")
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """`config.json`, checked for its fields. Raises WeightsError or ConfigError."""
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise WeightsError(f"There is no model folder {folder}.")
+    if not path.is_file():
+        names = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise WeightsError(f"{folder} is not a model folder: it has no {CONFIG} (found: {names}).")
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path} is not readable JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected an object with {', '.join(FIELDS)}.")
+    faults = [f"missing field {f!r}" for f in FIELDS if f not in values] + [f"unknown field {f!r}" for f in values if f not in FIELDS]
+    if faults:
+        raise ConfigError(f"{path}: {'; '.join(faults)}.")
+    return values
+
+
+def folder_space(values: Mapping[str, Any], reg: Registry, where: str) -> LabelSpace:
+    """The label space named or spelled out in a `config.json`."""
+    space = values["label_space"]
+    return reg.label_space(space) if isinstance(space, str) else parse_space(space, where)
+
+
+def load_model(folder: Path, *, device: torch.device | str = "cpu", check: bool = True) -> Model:
+    """Rebuild a model from its folder, in evaluation mode, parameters in float32.
+
+    check: compare the files with the card's digests first. Raises WeightsError, ConfigError, UsageError, PluginError.
+    """
+    from zoo.cards import card_digests
+
+    values = read_config(folder)
+    reg = registry()
+    arch = reg.architecture(values["architecture"])
+    if check:
+        verify(folder, card_digests(folder))
+    config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
+    model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))
+    if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:
+        raise ConfigError(
+            f"{folder / CONFIG}: channels or resolution disagree with the config"
+            f" (config gives {model.resolution[0]} x {model.resolution[1]} and {len(model.channels)} channels)."
+        )
+    model.load_weights(folder)
+    model.assets = load_assets(model, folder)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file. Raises WeightsError for a missing, damaged or foreign file."""
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file {path}.")
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"{path}: only safetensors files are loaded; bring other checkpoints in with the authors' converter (official.py).")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again.") from error
+
+
+def load_strict(network: nn.Module, path: Path) -> None:
+    """Load a file into a network; keys and shapes must agree exactly. Raises WeightsError that tells the differences."""
+    tensors = read_tensors(path)
+    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in tensors.items()}
+    missing = [k for k in expected if k not in found]
+    unknown = [k for k in found if k not in expected]
+    shapes = [f"{k} {found[k]} instead of {expected[k]}" for k in expected if k in found and found[k] != expected[k]]
+    if missing or unknown or shapes:
+        matched = len(expected) - len(missing) - len(shapes)
+        parts = [f"missing: {_few(missing)}" if missing else "", f"unknown: {_few(unknown)}" if unknown else "", f"shapes: {_few(shapes)}" if shapes else ""]
+        raise WeightsError(
+            f"{path} does not fit {type(network).__name__}: {matched} of {len(expected)} tensors match; "
+            + "; ".join(p for p in parts if p)
+            + ". These are weights of another architecture or config."
+        )
+    network.load_state_dict(tensors, strict=True)
+
+
+def _few(items: list[str]) -> str:
+    return ", ".join(items[:4]) + (f", … {len(items)} in all" if len(items) > 4 else "")
+
+
+def load_assets(model: Model, folder: Path) -> dict[str, Any]:
+    """The assets that the model's class declares, as far as the folder has them. Raises WeightsError if a required one is missing."""
+    assets: dict[str, Any] = {}
+    for name, asset in model.ASSETS.items():
+        path = folder / ASSETS / (f"{name}.safetensors" if asset.kind == "tensors" else f"{name}.json")
+        if path.is_file():
+            assets[name] = read_tensors(path) if asset.kind == "tensors" else _read_json(path)
+        elif asset.required:
+            raise WeightsError(f"{folder} lacks the required asset {path.relative_to(folder)} ({asset.about}).")
+    return assets
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path} is not readable JSON: {error}.") from error
+
+
+def count_parameters(path: Path) -> int:
+    """Elements of all tensors in a safetensors file, from its header alone."""
+    with safe_open(str(path), "pt") as file:
+        total = 0
+        for key in file.keys():  # noqa: SIM118 (not a dict)
+            size = 1
+            for n in file.get_slice(key).get_shape():
+                size *= n
+            total += size
+        return total
