@@ -378,7 +378,7 @@ def test_prior_stays_small() -> None:
 def test_class_weights_from_counts() -> None:
     counts = torch.tensor([60, 40, 0])
     torch.testing.assert_close(losses.frequency_weights(counts), torch.tensor([0.4, 0.6, 1.0]))
-    root = losses.root_weights(counts)
+    root = losses.power_weights(counts)
     assert root[1] / root[0] == pytest.approx((60 / 40) ** 0.5) and root[2] > root[1]
     assert (root * counts).sum().item() == pytest.approx(100)
     with pytest.raises(UsageError, match="labeled pixel"):
@@ -392,7 +392,8 @@ def test_paper_sum_is_per_sample() -> None:
 
 
 def options(**changes: object) -> MaskVaeTraining:
-    return override(replace(VARIANTS["celeba-128"].training, steps=10, batch_size=4, prior_components=4), changes)
+    training = replace(VARIANTS["celeba-128"].training, steps=10, batch_size=4, prior_components=4, weighting="official")
+    return override(training, changes)
 
 
 def step(trainer: MaskVaeTrainer, batch: Batch, number: int) -> dict[str, float]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from zoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from zoo.api import create, list_models, load, optimize, save
+    from zoo.api import create, list_models, load, save
     from zoo.composition import Composition, compose
     from zoo.errors import Cancelled, ZooError
+    from zoo.fast import optimize
     from zoo.labels import LabelSet, LabelSpace
     from zoo.maps import LayeredMap, SemanticMap
     from zoo.registry import label_space
@@ -43,9 +44,10 @@ __all__ = [
 ]
 
 _HOME = {
-    "api": ("create", "list_models", "load", "optimize", "save"),
+    "api": ("create", "list_models", "load", "save"),
     "composition": ("Composition", "compose"),
     "errors": ("Cancelled", "ZooError"),
+    "fast": ("optimize",),
     "labels": ("LabelSet", "LabelSpace"),
     "maps": ("LayeredMap", "SemanticMap"),
     "registry": ("label_space",),

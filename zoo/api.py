@@ -73,23 +73,6 @@ def create(name: str, *, space: LabelSpace | None = None, **fields: Any) -> Mode
     return reg.load(reg.architecture(arch_name), "model")(config, space or reg.label_space(config.label_space))
 
 
-def optimize(model: Model, *, dtype: torch.dtype | None = None, compile: bool = False) -> Model:
-    """The inference form of a model: norms folded, tables; outputs equal within 1e-5.
-
-    dtype: torch.bfloat16 runs under autocast where the model's networks allow it (outputs differ by about 1e-2).
-    compile: torch.compile every network of the model (worth it for bulk generation only).
-    """
-    fast = model.optimized()
-    if dtype is not None and dtype != torch.float32:
-        from zoo.fast import autocast_forward
-
-        autocast_forward(fast, dtype)
-    if compile:
-        for child in fast.children():
-            child.compile(dynamic=True)
-    return fast
-
-
 def pick_device(device: torch.device | str) -> torch.device:
     """`auto` is cuda, then mps, then cpu. Raises UsageError for a device that is not there."""
     name = str(device)

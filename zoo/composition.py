@@ -16,8 +16,9 @@ from torch import Tensor
 
 from zoo import conditions as cond
 from zoo import styling
-from zoo.api import load, optimize, pick_device
+from zoo.api import load, pick_device
 from zoo.errors import LabelError, UsageError
+from zoo.fast import optimize
 from zoo.hub import Resolved, resolve
 from zoo.interfaces import Edit, EditsParts, ImageSynthesizer, MaskGenerator, MaskParser, Model, Progress
 from zoo.labels import LabelSet, LabelSpace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises DataError if the folder or file cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         write(part)
         part.chmod(0o666 & ~_umask())  # some writers make private files

@@ -280,10 +280,6 @@ class Trainer(ABC):
         self.model = model
         self.options = options
 
-    def prepare(self, data: PairData) -> None:
-        """Called once before the first step, with the training data: class weights and the like."""
-        del data
-
     @property
     @abstractmethod
     def networks(self) -> dict[str, nn.Module]:

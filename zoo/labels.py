@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 
 from zoo.errors import LabelError, did_you_mean
@@ -272,8 +271,8 @@ def load_space(path: Path) -> LabelSpace:
 def builtin_spaces() -> dict[str, LabelSpace]:
     """The spaces that the core ships, by name, in the order of their file names."""
     found = {}
-    for entry in sorted(files("zoo.label_spaces").iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".json"):
-            space = parse_space(json.loads(entry.read_text("utf-8")), entry.name)
-            found[space.name] = space
+    # importlib.resources would double the time of `zoo labels`, and wheels are unpacked when installed
+    for path in sorted((Path(__file__).parent / "label_spaces").glob("*.json")):
+        space = parse_space(json.loads(path.read_text("utf-8")), path.name)
+        found[space.name] = space
     return found

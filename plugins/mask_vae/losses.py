@@ -36,10 +36,10 @@ def frequency_weights(counts: Tensor) -> Tensor:
     return (1 - _shares(counts)).float()
 
 
-def root_weights(counts: Tensor, least: float = 1e-3) -> Tensor:
-    """1 / sqrt(share of class c), shares below `least` counted as `least`, scaled to a mean of 1 over the pixels (ours)."""
+def power_weights(counts: Tensor, power: float = 0.5, least: float = 1e-3) -> Tensor:
+    """share of class c to the power of -`power`, shares below `least` counted as `least`, scaled to a mean of 1 over the pixels (ours)."""
     shares = _shares(counts)
-    weights = shares.clamp(min=least).rsqrt()
+    weights = shares.clamp(min=least).pow(-power)
     return (weights / (weights * shares).sum()).float()
 
 

@@ -52,11 +52,11 @@ class MaskVaeTrainer(Trainer):
 
     def prepare(self, data: PairData) -> None:
         """Class weights from the training data, where the options ask for them."""
-        if self.options.weighting in ("frequency", "root"):
+        if self.options.weighting in ("frequency", "power"):
             channels = self.model.channel_of[: len(data.label_space)].cpu()
             counts = torch.zeros(len(self.model.channels) + 1).index_add_(0, channels, data.class_counts().float())
-            weigh = losses.frequency_weights if self.options.weighting == "frequency" else losses.root_weights
-            self._weights = weigh(counts)
+            power = self.options.weighting_power
+            self._weights = losses.frequency_weights(counts) if self.options.weighting == "frequency" else losses.power_weights(counts, power)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
