@@ -56,3 +56,6 @@ def faces(shared: Path) -> Path:
     if not (shared / "data/celebamask-hq/labels").is_dir():
         pytest.skip(f"needs {shared / 'data/celebamask-hq'}")
     return shared / "data/celebamask-hq"
+
+
+pytest_plugins = ["fixtures_models"]

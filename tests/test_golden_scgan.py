@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from zoo_plugins.scgan import official
-from zoo_plugins.scgan.config import VARIANTS, SCGANConfig
-from zoo_plugins.scgan.model import SCGAN
 
 from zoo.labels import numbered_space
 from zoo.nn.discriminators import MultiscaleDiscriminator
+from zoo_plugins.scgan import official
+from zoo_plugins.scgan.config import VARIANTS, SCGANConfig
+from zoo_plugins.scgan.model import SCGAN
 
 NOISE = 2e-6
 """Biases in front of a batch norm have no gradient; what is recorded of it is rounding (at most 1e-6)."""

@@ -120,7 +120,9 @@ def test_discriminator_shapes_and_feature_matching() -> None:
     assert [len(s) for s in outputs] == [4, 4]
     fake, real = split_pair(outputs)
     assert fake[0][-1].shape[:2] == (2, 1)
-    expected = sum(F.l1_loss(f, r) for a, b in zip(fake, real, strict=True) for f, r in zip(a[:-1], b[:-1], strict=True)) / 2
+    expected = (
+        sum(F.l1_loss(f, r) for a, b in zip(fake, real, strict=True) for f, r in zip(a[:-1], b[:-1], strict=True)) / 2
+    )
     torch.testing.assert_close(feature_matching(fake, real), expected)
     assert gan_loss(fake, True, for_discriminator=False).dim() == 0
     with pytest.raises(ConfigError, match="hinge"):

@@ -75,6 +75,8 @@ def read_card(folder: Path, *, owner: str = "") -> Card | None:
         return None
     front, body = parse_card(path.read_text("utf-8"), str(path))
     facts = front.get("zoo")
+    if isinstance(facts, dict) and not isinstance(facts.get("files", {}), dict):
+        raise WeightsError(f"{path}: `files` of the card is {facts['files']!r}, expected file names with their sha256.")
     return Card(folder.name, folder, facts if isinstance(facts, dict) else {}, front, body, owner)
 
 

@@ -6,26 +6,34 @@ draws its map and its style from streams of its own, so neither depends on the b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
-from zoo import conditions as cond
-from zoo import styling
+from zoo import editing, precheck, styling
 from zoo.api import load, pick_device
-from zoo.errors import LabelError, UsageError
+from zoo.arguments import make_request
+from zoo.conditions import Loader, default_parser, keep_pixels
+from zoo.errors import UsageError
 from zoo.fast import optimize
 from zoo.hub import Resolved, resolve
-from zoo.interfaces import Edit, EditsParts, ImageSynthesizer, MaskGenerator, MaskParser, Model, Progress
+from zoo.interfaces import Edit, ImageSynthesizer, MaskGenerator, MaskParser, Model, Progress
 from zoo.labels import LabelSet, LabelSpace
+from zoo.labels import Mapping as LabelMapping
 from zoo.maps import SemanticMap
-from zoo.requests import DEFAULT_BATCH, EditSpec, Request, Source, StyleSpec, parse_edit, parse_style
-from zoo.rng import Rng, fresh_seed
+from zoo.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
+from zoo.rng import Rng
 from zoo.style import Style
+
+if TYPE_CHECKING:
+    from zoo.results import Result
+
+NOWHERE = Path("/nonexistent")  # the folder of a model that was given as an object
 
 
 @dataclass(eq=False)
@@ -50,7 +58,8 @@ class Named:
 class Composition:
     """Made by `compose`. Call it for a Result, or `stream` it batch by batch."""
 
-    def __init__(self, generator: Named | None, synthesizer: Named | None, *, parser: str | None = None, device: str = "cpu") -> None:
+    def __init__(self, generator: Named | None, synthesizer: Named | None, *, parser: str | Model | None = None, device: str = "cpu") -> None:
+        """Raises UsageError without any model, LabelError if the two have no class in common."""
         self.named = {role: named for role, named in (("generator", generator), ("synthesizer", synthesizer)) if named}
         self.device = device
         self._parser = parser
@@ -69,21 +78,23 @@ class Composition:
     @property
     def space(self) -> LabelSpace:
         """The label space of the maps that come out: the synthesizer's, else the generator's."""
-        model = self.synthesizer if self.synthesizer is not None else self.generator
-        assert model is not None
-        return model.label_space
+        return self._last.label_space
 
     @property
     def resolution(self) -> tuple[int, int]:
         """(height, width) of maps and images that come out."""
+        return self._last.resolution
+
+    @property
+    def _last(self) -> Model:
         model = self.synthesizer if self.synthesizer is not None else self.generator
         assert model is not None
-        return model.resolution
+        return model
 
     @cached_property
     def parser(self) -> MaskParser:
         """The parser of photos: the one asked for, else the published one for this label space. Raises UsageError."""
-        named = _load(self._parser or cond.default_parser(self.space), self.device, "mask-parser")
+        named = _load(self._parser or default_parser(self.space), self.device, "mask-parser")
         self.named["parser"] = named
         return cast(MaskParser, named.model)
 
@@ -92,51 +103,34 @@ class Composition:
     def __call__(
         self,
         *,
-        labels: Sequence[str] | None = None,
-        maps: SemanticMap | Sequence[Any] | None = None,
-        photos: Sequence[Any] | None = None,
+        labels: Sequence[str] | str | None = None,
+        maps: SemanticMap | Sequence[Any] | str | Path | None = None,
+        photos: Tensor | Sequence[Any] | str | Path | None = None,
         n: int = 1,
         seed: int | None = None,
-        edits: Sequence[Edit | EditSpec | str] = (),
+        edits: Sequence[Edit | EditSpec | str] | Edit | str = (),
         style: Style | Source | str | Sequence[str] | None = None,
         batch_size: int = DEFAULT_BATCH,
         progress: Progress | None = None,
         **options: Any,
-    ) -> Any:
+    ) -> Result:
         """Everything at once, as a Result. `n` counts per label set, map or photo; without any, n label sets are drawn.
 
-        maps: a SemanticMap, or PNG paths (in `mask_space`, default the output space). style: as on the command line, or a
-        Style. options: further fields of `Request` (keep_rest, same_style, prior, style_to, keep, mask_space).
-        progress(done, total) is called after each batch; raise `zoo.Cancelled` in it to stop.
+        maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
+        [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
+        mask_space, instances. progress(done, total) is called after each batch; raise `zoo.Cancelled` in it to stop.
+        Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.
         """
         from zoo.results import Result
 
-        request = self.request(labels=labels, maps=maps, photos=photos, n=n, seed=seed, edits=edits, style=style, batch_size=batch_size, **options)
+        request = make_request(
+            self, labels=labels, maps=maps, photos=photos, n=n, seed=seed, edits=edits, style=style, batch_size=batch_size, **options
+        )  # fmt: skip
         return Result.collect(self, request, list(self.run(request, progress=progress)))
 
-    def stream(self, **arguments: Any) -> Iterator[Part]:
-        """The same batch by batch, in bounded memory. Takes what a call takes."""
-        progress = arguments.pop("progress", None)
-        return self.run(self.request(**arguments), progress=progress)
-
-    def request(
-        self, *, labels=None, maps=None, photos=None, n=1, seed=None, edits=(), style=None, batch_size=DEFAULT_BATCH, **options: Any
-    ) -> Request:
-        """The arguments of a call as a Request; texts are read as on the command line."""
-        masks = tuple(maps[i] for i in range(len(maps))) if isinstance(maps, SemanticMap) else tuple(maps or ())
-        specs = tuple(parse_edit(e) if isinstance(e, str) else cond.edit_spec(e) for e in edits)
-        return Request(
-            n=n,
-            seed=fresh_seed() if seed is None else seed,
-            labels=None if labels is None else tuple(labels),
-            masks=masks,
-            photos=tuple(photos or ()),
-            edits=specs,
-            styles=_style_specs(style),
-            batch_size=batch_size,
-            device=self.device,
-            **options,
-        )
+    def stream(self, *, progress: Progress | None = None, **arguments: Any) -> Iterator[Part]:
+        """The same batch by batch, in bounded memory. Takes what a call takes; wrong arguments raise at once."""
+        return self.run(make_request(self, **arguments), progress=progress)
 
     # --- the run --------------------------------------------------------------------------------------------------
 
@@ -144,113 +138,95 @@ class Composition:
         """How many samples a request makes."""
         return request.n * max(1, len(request.masks) or len(request.photos))
 
+    def mappings(self, request: Request) -> list[LabelMapping]:
+        """The changes of label space on the way from what is given to what comes out, without those that change nothing."""
+        loader = Loader(self, request)
+        found = [loader.space.mapping_to(loader.work_space)] if request.masks else []
+        found += [self.parser.label_space.mapping_to(loader.work_space)] if request.photos and not request.masks else []
+        if self.mapping is not None and (request.edits or not (request.masks or request.photos)):
+            found.append(self.mapping)
+        return [m for m in found if not m.identity]
+
     def check(self, request: Request) -> None:
-        """Raise UsageError or LabelError for what these models cannot do, before anything is drawn or written."""
+        """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
         given = bool(request.masks or request.photos)
         if self.generator is None and not given:
             raise UsageError(f"{self.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
-        if request.edits:
-            cond.check_edits(self.generator, request.edits)
-        if request.labels is not None:
-            assert self.generator is not None
-            self.generator.label_space.label_set(request.labels)
-        elif self.generator is not None and not given:
-            self.generator.sample_label_sets(1, Rng(request.seed))
-        if self.synthesizer is None and (request.styles or request.style_to or request.keep):
-            raise UsageError(f"{self.name} makes maps only: leave --style and --keep out.")
-        for name in request.keep:
-            self.space.index(name)
+        precheck.check_classes(request, self.generator.label_space if self.generator is not None else None, self.space)
+        precheck.check_files(request)
         if self.synthesizer is not None:
-            styling.check_styles(self.synthesizer, request)
+            styling.check_styles(self.synthesizer, request, self.count(request))
+        elif request.styles or request.style_to or request.same_style or request.keep:
+            raise UsageError(f"{self.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
+        loader = Loader(self, request)
+        if request.edits:
+            editing.check_edits(self.generator, request.edits)
+        shown = loader.verify()
+        if request.edits:
+            editing.check_shown(request.edits, loader.work_space, shown)
+
+    def describe_randomness(self, request: Request) -> str | None:
+        """A sentence for `-n` above 1 when nothing in the run is random, else None."""
+        if request.n == 1 or request.style_to is not None or styling.is_random(request, self.synthesizer, editing.RANDOM):
+            return None
+        return f"Nothing is random here: all {request.n} samples of a map are equal (try --style prior, or --edit perturb:C)."
 
     def run(self, request: Request, *, start: int = 0, progress: Progress | None = None) -> Iterator[Part]:
-        """The batches from sample `start` (a batch boundary) on."""
+        """The batches from sample `start` (a batch boundary) on. The request is checked at once."""
         self.check(request)
-        total = self.count(request)
+        return self._batches(request, start, progress)
+
+    def _batches(self, request: Request, start: int, progress: Progress | None) -> Iterator[Part]:
+        loader, total = Loader(self, request), self.count(request)
         for first in range(start, total, request.batch_size):
-            yield self._batch(request, list(range(first, min(first + request.batch_size, total))))
+            done = min(first + request.batch_size, total)
+            yield self._batch(loader, range(first, done))
             if progress is not None:
-                progress(min(first + request.batch_size, total), total)
+                progress(done, total)
 
     @torch.inference_mode()
-    def _batch(self, request: Request, samples: list[int]) -> Part:
+    def _batch(self, loader: Loader, samples: Sequence[int]) -> Part:
+        request = loader.request
         rng = Rng(request.seed, samples)
-        given = cond.load_given(self, request, [i // request.n for i in samples])
+        given = loader.given([i // request.n for i in samples])
         if given is None:
-            maps, records = self._generated(request, rng)
+            maps, records = self._generated(request, rng.within("map"))
         elif request.edits:
-            maps, records = self._edited(request, given, rng)
+            maps, records = editing.edit_maps(loader, given, rng.within("map"))
         else:
-            maps, records = given.maps.resize(self.resolution), [{} for _ in samples]
+            maps, records = given.maps, [{} for _ in samples]
+        maps = self._mapped(maps, records, [()] * len(samples) if given is None else given.dropped)
         images = style = None
         if self.synthesizer is not None:
-            maps = maps.to(self.device)
-            layout = self.synthesizer.layout(maps)
-            style = styling.build(self, request, layout.semantic_map, given, samples)
+            layout = self.synthesizer.layout(maps.to(self.device))
+            style = styling.build(loader, maps, given, samples)
             images = self.synthesizer.synthesize(layout, style, rng=rng.within("image")).float().cpu()
-            maps = maps.to("cpu")
-            if request.keep and given is not None:
-                images = cond.keep_pixels(images, given, maps, request.keep)
+            if request.keep and given is not None and given.photos is not None:
+                images = keep_pixels(images, given.photos, given.maps.to_space(self.space), maps, request.keep)
         for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
             record.update(index=sample, seed=request.seed, labels=list(present.names))
-        return Part(samples[0], maps, images, style, records)
+        return Part(samples[0], maps, images, None if style is None else style.to("cpu"), records)
 
     def _generated(self, request: Request, rng: Rng) -> tuple[SemanticMap, list[dict[str, Any]]]:
-        """Maps from label sets; each record says what was asked for and what came out empty or was dropped."""
-        assert self.generator is not None and self.mapping is not None
-        space = self.generator.label_space
-        count = len(rng.samples)
-        if request.labels is not None:
-            sets = [space.label_set(request.labels)] * count
-        else:
-            sets = self.generator.sample_label_sets(count, rng.within("map"))
-        latents = self.generator.sample_latents(sets, rng.within("map"), prior=request.prior)
+        """Maps from label sets; each record says what was asked for and what came out empty."""
+        assert self.generator is not None
+        space, count = self.generator.label_space, len(rng.samples)
+        sets = [space.label_set(request.labels)] * count if request.labels is not None else self.generator.sample_label_sets(count, rng)
+        latents = self.generator.sample_latents(sets, rng, prior=request.prior)
         drawn = self.generator.generate(sets, latents=latents).to("cpu")
-        records = [self._account(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
-        return drawn.mapped(self.mapping).resize(self.resolution), records
+        return drawn, [_account(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
 
-    def _account(self, asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
-        assert self.mapping is not None
-        background = asked.space.background
-        record: dict[str, Any] = {"requested": [n for n in asked.names if n != background]}
-        record["empty"] = [n for n in record["requested"] if n not in shown.names]
-        record["dropped"] = [n for n in shown.names if n in self.mapping.dropped]
-        return record
-
-    def _edited(self, request: Request, given: cond.Given, rng: Rng) -> tuple[SemanticMap, list[dict[str, Any]]]:
-        """Edited maps; each record says how much changed outside the edited classes."""
-        assert self.generator is not None and self.mapping is not None and isinstance(self.generator, EditsParts)
-        old = given.maps.to_space(self.generator.label_space)
-        edits = [cond.to_edit(spec, self.generator.label_space, request.mask_space or self.space, len(old)) for spec in request.edits]
-        new = self.generator.edit(old.to(self.device), edits, rng=rng.within("map")).to("cpu")
-        old = old.resize(new.size)
-        touched = torch.zeros(len(new.space), dtype=torch.bool)
-        touched[[new.space.index(c) for spec in request.edits for c in spec.classes]] = True
-        outside = ~touched[old.labels] & ~touched[new.labels]
-        changed = (old.labels != new.labels) & outside
-        shares = changed.flatten(1).float().mean(1).tolist()
-        if request.keep_rest:
-            new = SemanticMap(torch.where(outside, old.labels, new.labels), new.space)
-        wanted = {c for spec in request.edits if spec.kind in ("add", "redraw") for c in spec.classes}
-        records = []
-        for share, shown in zip(shares, new.label_sets(), strict=True):
-            empty = [n for n in new.space.names if n in {new.space.names[new.space.index(c)] for c in wanted} and n not in shown.names]
-            dropped = [n for n in shown.names if n in self.mapping.dropped]
-            records.append({"edits": [str(e) for e in request.edits], "changed_outside_edits": round(share, 6), "empty": empty, "dropped": dropped})
-        return new.mapped(self.mapping).resize(self.resolution), records
+    def _mapped(self, maps: SemanticMap, records: list[dict[str, Any]], dropped: Sequence[Sequence[str]]) -> SemanticMap:
+        """Maps in the output space and size; each record gets the classes that were dropped on the way (`dropped`: earlier)."""
+        mapping = maps.space.mapping_to(self.space)
+        for record, shown, before in zip(records, maps.label_sets(), dropped, strict=True):
+            record["dropped"] = [*before, *(n for n in shown.names if n in mapping.dropped)]
+        return maps.mapped(mapping).resize(self.resolution)
 
 
-def _style_specs(style: Any) -> tuple[StyleSpec, ...]:
-    if style is None:
-        return ()
-    if isinstance(style, Style):
-        return (StyleSpec(Source("style", style=style)),)
-    if isinstance(style, Source):
-        return (StyleSpec(style),)
-    if isinstance(style, StyleSpec):
-        return (style,)
-    texts: Iterable[Any] = [style] if isinstance(style, str) else style
-    return tuple(parse_style(s) if isinstance(s, str) else _style_specs(s)[0] for s in texts)
+def _account(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
+    requested = [n for n in asked.names if n != asked.space.background]
+    return {"requested": requested, "empty": [n for n in requested if n not in shown.names]}
 
 
 def _load(reference: str | Model, device: str, kind: str) -> Named:
@@ -258,41 +234,26 @@ def _load(reference: str | Model, device: str, kind: str) -> Named:
     from zoo.registry import registry
     from zoo.weights import read_config
 
-    classes = {"mask-generator": MaskGenerator, "image-synthesizer": ImageSynthesizer, "mask-parser": MaskParser}
     if isinstance(reference, Model):
-        resolved = Resolved(type(reference).__name__.lower(), cond.NOWHERE, type(reference).__name__)
-        model = reference.to(device)
-        found = next((k for k, c in classes.items() if isinstance(model, c)), "model")
-    else:
-        resolved = resolve(reference)
-        found = registry().architecture(read_config(resolved.folder)["architecture"]).kind
-        model = None
-    if found != kind:
-        raise UsageError(f"{resolved.source} is a {found}, and a {kind} is needed here (a composition is GENERATOR+SYNTHESIZER).")
-    return Named(optimize(model if model is not None else load(resolved.folder, device=device)), resolved)
-
-
-def split_composition(text: str) -> tuple[str, str]:
-    """`GEN+SYN` as its two parts. Raises UsageError."""
-    parts = text.split("+")
-    if len(parts) != 2 or not all(parts):
-        raise UsageError(f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {text!r}.")
-    return parts[0], parts[1]
+        classes = {"mask-generator": MaskGenerator, "image-synthesizer": ImageSynthesizer, "mask-parser": MaskParser}
+        name = type(reference).__name__
+        precheck.check_kind(next((k for k, c in classes.items() if isinstance(reference, c)), "model"), kind, name)
+        return Named(optimize(reference.to(device)), Resolved(name.lower(), NOWHERE, name))
+    resolved = resolve(reference)
+    precheck.check_kind(registry().architecture(read_config(resolved.folder)["architecture"]).kind, kind, resolved.source)
+    return Named(optimize(load(resolved.folder, device=device)), resolved)
 
 
 def compose(
-    models: str | tuple[str | Model | None, str | Model | None], *, device: str = "auto", parser: str | None = None
-) -> Composition:
+    models: str | tuple[str | Model | None, str | Model | None], *, device: str = "auto", parser: str | Model | None = None
+) -> Composition:  # fmt: skip
     """A composition from `"GEN+SYN"` or from a pair of references or loaded models (None: that half is left out).
 
-    Models are joined by label names. Raises LabelError if they have no class in common, UsageError for unknown names or a
-    model of the wrong kind.
+    Models are joined by label names. parser: the parser of photos (default: the published one for the label space).
+    Raises LabelError if the models have no class in common, UsageError for unknown names or a model of the wrong kind.
     """
     pair = split_composition(models) if isinstance(models, str) else models
     where = str(pick_device(device))
     generator = None if pair[0] is None else _load(pair[0], where, "mask-generator")
     synthesizer = None if pair[1] is None else _load(pair[1], where, "image-synthesizer")
     return Composition(generator, synthesizer, parser=parser, device=where)
-
-
-__all__ = ["Composition", "LabelError", "Part", "compose", "replace", "split_composition"]

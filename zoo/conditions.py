@@ -1,9 +1,9 @@
-"""What a composition starts from besides label sets: maps and photos on disk, edits of them, pixels to keep."""
+"""What a composition starts from besides label sets: maps and photos, read once per run; pixels to keep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +12,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import cards
-from zoo.errors import LabelError, UsageError
-from zoo.images import read_photo
-from zoo.interfaces import Add, Edit, EditsParts, Interpolate, MaskGenerator, Perturb, Redraw, Remove
+from zoo.errors import UsageError, ZooError
+from zoo.images import open_image, read_photo
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry import registry
-from zoo.requests import EditSpec, Request
+from zoo.requests import Request, Source
+from zoo.style import Style
 
 if TYPE_CHECKING:
     from zoo.composition import Composition
 
-NOWHERE = Path("/nonexistent")
-
 
 @dataclass(eq=False)
 class Given:
-    """The maps [B, H, W] (output space, at the composition's resolution) and photos [B, 3, H, W] a batch starts from."""
+    """Maps [B, H, W] and photos [B, 3, H, W] that samples start from, at the composition's resolution.
+
+    dropped: for each map the classes it showed that its space does not share with the models.
+    """
 
     maps: SemanticMap
     photos: Tensor | None
+    dropped: tuple[tuple[str, ...], ...]
 
 
 def default_parser(space: LabelSpace) -> str:
@@ -39,8 +41,8 @@ def default_parser(space: LabelSpace) -> str:
     found = cards.search("*", kind="mask-parser")
     for card in sorted(found, key=lambda c: c.facts.get("label_space") != space.name):
         try:
-            registry().label_space(card.facts["label_space"]).mapping_to(space)
-        except (LabelError, UsageError):
+            registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
+        except ZooError:  # a space that is unknown, broken or has nothing in common
             continue
         return card.model_id
     raise UsageError(f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser.")
@@ -55,107 +57,105 @@ def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return picture[..., top : top + h, left : left + w]
 
 
-def load_map(source: Any, space: LabelSpace, target: LabelSpace, size: tuple[int, int], instances: str | None = None) -> SemanticMap:
-    """One map [1, H, W] from a PNG (values of `space`) or a SemanticMap, in `target`, cropped to the aspect and resized."""
-    found = source if isinstance(source, SemanticMap) else SemanticMap.from_png(source, space, instances=instances)
-    found = found.to("cpu").to_space(target)
-    cropped = None if found.instances is None else crop_to(found.instances, size)
-    return SemanticMap(crop_to(found.labels, size), target, cropped).resize(size)
+def read_map(source: Any, space: LabelSpace, instances: str | None = None) -> SemanticMap:
+    """One map [1, H, W] from a PNG (values of `space`), or the SemanticMap itself."""
+    return source if isinstance(source, SemanticMap) else SemanticMap.from_png(source, space, instances=instances)
 
 
-def load_photo(source: Any, size: tuple[int, int]) -> Tensor:
+def fit_map(found: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
+    """A map in the space `target`, cropped to the aspect of `size` and resized."""
+    cropped = None if found.instances is None else crop_to(found.instances.cpu(), size)
+    small = SemanticMap(crop_to(found.labels.cpu(), size), found.space, cropped).resize(size)
+    mapping = found.space.mapping_to(target)
+    dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
+    return Given(small.mapped(mapping), None, (dropped,))
+
+
+def fit_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
     """One photo [1, 3, H, W] in [0, 1], cropped to the aspect of `size` and resized (bicubic, antialiased)."""
-    photo = source if isinstance(source, Tensor) else read_photo(source)
-    photo = crop_to(photo.reshape(1, *photo.shape[-3:]).float(), size)
-    return F.interpolate(photo, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    return F.interpolate(crop_to(photo, size), size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def photo_with_map(composition: Composition, photo: Any, mask: Any | None, mask_space: LabelSpace) -> Given:
-    """A photo and its map: the one given (same size as the photo), else what the parser reads in it."""
-    size = composition.resolution
-    source = photo if isinstance(photo, Tensor) else read_photo(photo)
-    if mask is None:
-        cropped = crop_to(source[None] if source.dim() == 3 else source, size)
-        parsed = composition.parser.parse(cropped.to(composition.device)).to("cpu")
-        return Given(parsed.to_space(composition.space).resize(size), load_photo(source, size))
-    found = mask if isinstance(mask, SemanticMap) else SemanticMap.from_png(mask, mask_space)
-    if found.size != tuple(source.shape[-2:]):
-        raise UsageError(
-            f"The photo {photo} has {source.shape[-1]} x {source.shape[-2]} pixels, its map {mask} {found.size[1]} x {found.size[0]}:"
-            " they must show the same picture at the same size."
-        )
-    return Given(load_map(found, mask_space, composition.space, size), load_photo(source, size))
+@dataclass(eq=False)
+class Loader:
+    """Reads what one request names: the items of the present batch and each source of style are kept, nothing else."""
 
+    composition: Composition
+    request: Request
+    styles: dict[Source, Style] = field(default_factory=dict)
+    _items: dict[int, Given] = field(default_factory=dict)
 
-def space_of_masks(composition: Composition, request: Request) -> LabelSpace:
-    """The label space of the given maps."""
-    return request.mask_space or composition.space
+    @property
+    def space(self) -> LabelSpace:
+        """The space of the maps on disk."""
+        return self.request.mask_space or self.composition.space
 
+    @property
+    def work_space(self) -> LabelSpace:
+        """The space in which samples start: the generator's if the map is edited, else the output's."""
+        generator = self.composition.generator
+        return generator.label_space if self.request.edits and generator is not None else self.composition.space
 
-def load_given(composition: Composition, request: Request, items: Sequence[int]) -> Given | None:
-    """The maps and photos of a batch (item numbers, repeated per sample), or None if it starts from label sets."""
-    if not request.masks and not request.photos:
-        return None
-    space = space_of_masks(composition, request)
-    loaded: dict[int, Given] = {}
-    for item in items:
-        if item in loaded:
-            continue
+    def given(self, items: Sequence[int]) -> Given | None:
+        """The maps and photos of a batch (item numbers, repeated per sample), or None if it starts from label sets."""
+        if not self.request.masks and not self.request.photos:
+            return None
+        self._items = {i: self._items.get(i) or self._item(i) for i in dict.fromkeys(items)}
+        rows = [self._items[i] for i in items]
+        photos = [r.photos for r in rows if r.photos is not None]
+        return Given(SemanticMap.cat([r.maps for r in rows]), torch.cat(photos) if photos else None, tuple(r.dropped[0] for r in rows))
+
+    def _item(self, item: int) -> Given:
+        request = self.request
         if request.photos:
-            mask = request.masks[item] if request.masks else None
-            loaded[item] = photo_with_map(composition, request.photos[item], mask, space)
+            return self.pair(request.photos[item], request.masks[item] if request.masks else None, self.work_space)
+        return fit_map(read_map(request.masks[item], self.space, request.instances), self.work_space, self.composition.resolution)
+
+    def pair(self, photo: Any, mask: Any | None, target: LabelSpace) -> Given:
+        """A photo and its map in `target`: the map given (same size as the photo), else what the parser reads in it."""
+        size = self.composition.resolution
+        picture = (photo if isinstance(photo, Tensor) else read_photo(photo)).float().cpu()
+        picture = picture.reshape(1, *picture.shape[-3:])
+        if mask is None:
+            parsed = self.composition.parser.parse(crop_to(picture, size).to(self.composition.device))
+            found = fit_map(parsed.to("cpu"), target, size)
         else:
-            loaded[item] = Given(load_map(request.masks[item], space, composition.space, composition.resolution, request.instances), None)
-    photos = [loaded[i].photos for i in items]
-    joined = torch.cat([p for p in photos if p is not None]) if request.photos else None
-    return Given(SemanticMap.cat([loaded[i].maps for i in items]), joined)
+            whole = read_map(mask, self.space)
+            if whole.size != tuple(picture.shape[-2:]):
+                raise UsageError(
+                    f"The photo {name_of(photo)} has {picture.shape[-1]} x {picture.shape[-2]} pixels, its map {name_of(mask)} has"
+                    f" {whole.size[1]} x {whole.size[0]}: they must show the same picture at the same size."
+                )
+            found = fit_map(whole, target, size)
+        return Given(found.maps, fit_photo(picture, size), found.dropped)
+
+    def verify(self) -> set[str] | None:
+        """Decode every file once, so that a damaged one is found before anything is written.
+
+        Returns the classes (names of the work space) that the given maps show; None where photos are parsed.
+        Raises DataError, LabelError, WeightsError.
+        """
+        request = self.request
+        maps = [read_map(m, self.space, request.instances) for m in request.masks]
+        for edit in request.edits:
+            if edit.other is not None:
+                read_map(edit.other, self.space)
+        for photo in request.photos:
+            if not isinstance(photo, Tensor):
+                open_image(photo)
+        if not maps:
+            return None
+        return {n for m in maps for n in m.mapped(m.space.mapping_to(self.work_space)).label_set().names}
 
 
-# --- edits --------------------------------------------------------------------------------------------------------
+def name_of(source: Any) -> str:
+    """A path as it was written, or what kind of object it is."""
+    return str(source) if isinstance(source, str | Path) else f"given as {type(source).__name__}"
 
 
-def check_edits(generator: MaskGenerator | None, edits: Sequence[EditSpec]) -> None:
-    """Raise UsageError if there is no generator, it cannot edit, or it lacks a kind; LabelError for an unknown class."""
-    if generator is None:
-        raise UsageError("Editing a map takes a mask generator: use zoo compose GENERATOR+SYNTHESIZER.")
-    if not isinstance(generator, EditsParts):
-        raise UsageError(f"{type(generator).__name__} cannot edit maps (see 'can' in: zoo list --json).")
-    for spec in edits:
-        if spec.kind not in generator.edits:
-            raise UsageError(f"{type(generator).__name__} has no edit {spec.kind!r} (it has: {', '.join(sorted(generator.edits))}).")
-        for name in spec.classes:
-            generator.label_space.index(name)
-        if spec.kind == "interpolate" and not isinstance(spec.other, SemanticMap) and not Path(str(spec.other)).is_file():
-            raise UsageError(f"The edit {spec}: there is no file {spec.other}.")
-
-
-def to_edit(spec: EditSpec, space: LabelSpace, mask_space: LabelSpace, count: int) -> Edit:
-    """The written edit as the generator takes it; class names become the generator's, the other map is loaded."""
-    classes = tuple(space.names[space.index(c)] for c in spec.classes)
-    if spec.kind == "perturb":
-        return Perturb(classes, 1.0 if spec.value is None else spec.value)
-    if spec.kind == "interpolate":
-        other = spec.other if isinstance(spec.other, SemanticMap) else SemanticMap.from_png(spec.other, mask_space)
-        other = other.to_space(space)
-        return Interpolate(classes, other if len(other) == count else other.repeat_interleave(count), 1.0 if spec.value is None else spec.value)
-    return {"add": Add, "remove": Remove, "redraw": Redraw}[spec.kind](classes)
-
-
-def edit_spec(edit: Edit | EditSpec) -> EditSpec:
-    """An edit of the Python caller in its written form."""
-    if isinstance(edit, EditSpec):
-        return edit
-    if isinstance(edit, Perturb):
-        return EditSpec("perturb", edit.classes, edit.strength)
-    if isinstance(edit, Interpolate):
-        return EditSpec("interpolate", edit.classes, edit.t, edit.other)
-    return EditSpec({Add: "add", Remove: "remove", Redraw: "redraw"}[type(edit)], edit.classes)
-
-
-def keep_pixels(images: Tensor, given: Given, maps: SemanticMap, classes: Sequence[str]) -> Tensor:
-    """Paste the photo's pixels where the photo's map and the new map both show one of these classes."""
-    assert given.photos is not None
+def keep_pixels(images: Tensor, photos: Tensor, before: SemanticMap, after: SemanticMap, classes: Sequence[str]) -> Tensor:
+    """Paste the photos' pixels where the photo's map and the new map both show one of these classes."""
     kept = torch.zeros(256, dtype=torch.bool)
-    kept[[maps.space.index(c) for c in classes]] = True
-    mask = kept[given.maps.labels] & kept[maps.labels]
-    return torch.where(mask[:, None], given.photos, images)
+    kept[[after.space.index(c) for c in classes]] = True
+    mask = kept[before.labels] & kept[after.labels]
+    return torch.where(mask[:, None], photos, images)

@@ -30,10 +30,11 @@ def from_dict(cls: type[C], values: Mapping[str, Any], *, complete: bool = False
     Raises ConfigError that lists all faults together: unknown fields with near misses, missing and ill-typed ones.
     """
     hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
-    faults = [f"unknown field {k!r}{did_you_mean(k, names)}" for k in values if k not in names]
-    if complete:
-        faults += [f"missing field {n!r}" for n in names if n not in values]
+    fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+    names = [f.name for f in fields]
+    faults = [f"unknown field {k!r}{did_you_mean(str(k), names)}" for k in values if k not in names]
+    needed = {f.name for f in fields if complete or (f.default is f.default_factory is dataclasses.MISSING)}
+    faults += [f"missing field {n!r}" for n in names if n in needed and n not in values]
     built: dict[str, Any] = {}
     for name in names:
         if name in values:

@@ -243,19 +243,29 @@ def parse_space(values: object, where: str) -> LabelSpace:
             faults.append(f"class {i} has no name")
             continue
         colors = [entry.get("color", voc_color(i)), *entry.get("colors", ())]
-        wrong = [c for c in colors if len(c) != 3 or not all(isinstance(x, int) and 0 <= x <= 255 for x in c)]
+        wrong = [c for c in colors if not _is_color(c)]
         if wrong:
             faults.append(f"class {i} ({entry['name']}): a color is three integers 0..255, got {wrong[0]!r}")
             continue
+        aliases = entry.get("aliases", ())
+        if isinstance(aliases, str) or not all(isinstance(a, str) for a in aliases):
+            faults.append(f"class {i} ({entry['name']}): aliases are a list of names, got {aliases!r}")
+            continue
         first, *more = [(c[0], c[1], c[2]) for c in colors]
-        classes.append(LabelClass(entry["name"], first, tuple(entry.get("aliases", ())), entry.get("mirror"), tuple(more)))
+        classes.append(LabelClass(entry["name"], first, tuple(aliases), entry.get("mirror"), tuple(more)))
     if faults:
         raise LabelError(f"{where}: " + "; ".join(faults) + ".")
     space = LabelSpace(
         str(values.get("name", where)), tuple(classes), values.get("background"), bool(values.get("ignore", False)), str(values.get("title", ""))
     )
-    _ = space.mirror_pairs  # a mirror that names no class fails here, not at the first flip
+    # a mirror that names no class, or two that share one, fail here, not at the first flip
+    if sorted(space.mirror_table) != list(range(len(space))):
+        raise LabelError(f"{where}: a class is the mirror of two others; each pair of left and right names one another.")
     return space
+
+
+def _is_color(color: object) -> bool:
+    return isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(x, int) and 0 <= x <= 255 for x in color)
 
 
 def load_space(path: Path) -> LabelSpace:

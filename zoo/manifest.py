@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, WeightsError
-from zoo.images import open_image, to_pil, write_atomic
+from zoo.hub import is_path
+from zoo.images import to_pil, write_atomic
 from zoo.labels import LabelSpace, parse_space
 from zoo.maps import SemanticMap
-from zoo.outputs import INPUTS
+from zoo.outputs import INPUTS, digest
+from zoo.precheck import existing_file, sources
 from zoo.requests import EditSpec, Request, Source, StyleSpec
 from zoo.style import Style
-from zoo.weights import digests, sha256
+from zoo.weights import digests
 
 if TYPE_CHECKING:
     from zoo.composition import Composition
@@ -31,12 +33,11 @@ class Inputs:
         self._pending: dict[str, Path | bytes] = {}
 
     def add(self, value: Any) -> str:
-        """A path, SemanticMap, Style or photo tensor as a file name relative to the run folder. Raises DataError."""
+        """A path, SemanticMap, Style or photo tensor as a file name relative to the run folder. Raises UsageError for no file."""
         if isinstance(value, str | Path):
             path = Path(value)
-            if not path.is_file():
-                open_image(path)  # the clear error for a missing file or a folder
-            name = f"{INPUTS}/{sha256(path)[:16]}{path.suffix.lower()}"
+            existing_file(path)
+            name = f"{INPUTS}/{digest(path)[:16]}{path.suffix.lower()}"
             self._pending[name] = path
             return name
         content, suffix = (value.to_bytes(), ".safetensors") if isinstance(value, Style) else (_png(value), ".png")
@@ -140,7 +141,7 @@ def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cp
             batch_size=values["batch_size"],
             device=device,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"The manifest in {folder} is incomplete or damaged ({type(error).__name__}: {error}).") from error
 
 
@@ -150,7 +151,7 @@ def make_manifest(composition: Composition, request: Request) -> tuple[dict[str,
 
     from zoo.training.runs import versions
 
-    if request.photos and not request.masks or any(s.source.kind == "photo" and s.source.mask is None for s in request.styles):
+    if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
         _ = composition.parser  # so that it is among the models
     inputs = Inputs()
     manifest = {
@@ -158,7 +159,7 @@ def make_manifest(composition: Composition, request: Request) -> tuple[dict[str,
         "composition": composition.name,
         "models": {role: model_json(named) for role, named in composition.named.items()},
         "label_space": composition.space.name,
-        "mapping": composition.mapping.report() if composition.mapping is not None else None,
+        "mappings": [m.report() for m in composition.mappings(request)],
         "size": list(composition.resolution),
         "images": composition.synthesizer is not None,
         "samples": composition.count(request),
@@ -171,9 +172,10 @@ def make_manifest(composition: Composition, request: Request) -> tuple[dict[str,
 
 
 def model_json(named: Any) -> dict[str, Any]:
-    """How a manifest names a model: id, what the user wrote, and the digests of its files."""
+    """How a manifest names a model: id, where it came from, and the digests of its files (None for a Python object)."""
     resolved = named.resolved
-    return {"id": resolved.name, "source": resolved.source, "sha256": digests(resolved.folder) if resolved.folder.is_dir() else None}
+    source = str(resolved.folder.resolve()) if is_path(resolved.source) else resolved.source
+    return {"id": resolved.name, "source": source, "sha256": digests(resolved.folder) if resolved.folder.is_dir() else None}
 
 
 def check_models(manifest: dict[str, Any], composition: Composition) -> None:

@@ -73,10 +73,13 @@ def read_map_file(path: Path | str) -> MapFile:
     return MapFile(path, mode, None, colors)
 
 
-def _palette_colors(image, values: np.ndarray) -> np.ndarray:
+def _palette_colors(image, values: np.ndarray) -> np.ndarray | None:
+    """The colours of a palette file; None where a value (other than 255, "unlabeled") has no palette entry."""
     palette = np.zeros((256, 3), np.uint8)
     entries = np.asarray(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     palette[: len(entries)] = entries
+    if ((values >= len(entries)) & (values != IGNORE)).any():
+        return None
     return palette[values]
 
 
@@ -88,7 +91,7 @@ def to_values(file: MapFile, space: LabelSpace) -> np.ndarray:
     Raises LabelError with the histogram, the valid range and the likely fix.
     """
     if file.values is not None and file.colors is not None:  # palette
-        by_color = _by_color(file.colors, space)
+        by_color = _by_palette(file, space)
         if by_color is not None and not _palette_agrees(file, space, by_color):
             return by_color
     if file.values is not None:
@@ -117,8 +120,18 @@ def palette_matches(file: MapFile, space: LabelSpace) -> bool:
     """True if a palette file shows the space's own colours at the space's own numbers."""
     if file.values is None or file.colors is None:
         return False
-    by_color = _by_color(file.colors, space)
+    by_color = _by_palette(file, space)
     return by_color is not None and bool((file.values == by_color).all())
+
+
+def _by_palette(file: MapFile, space: LabelSpace) -> np.ndarray | None:
+    """Class values by the palette's colours; 255 has no colour of its own and stays where the space knows "unlabeled"."""
+    assert file.values is not None and file.colors is not None
+    if not space.ignore:
+        return _by_color(file.colors, space)
+    unlabeled = file.values == IGNORE
+    by_color = _by_color(np.where(unlabeled[..., None], np.asarray(space.palette[0], np.uint8), file.colors), space)
+    return None if by_color is None else np.where(unlabeled, np.uint8(IGNORE), by_color)
 
 
 def _by_color(colors: np.ndarray, space: LabelSpace) -> np.ndarray | None:
@@ -158,7 +171,7 @@ def likely_fix(file: MapFile, space: LabelSpace) -> str:
         return f"255 usually means 'unlabeled', which {space.name!r} does not have: repaint those pixels with a class."
     if values[0] >= 1 and values[-1] == classes:
         return "All values are one too high (1 is the first class here): subtract 1."
-    if len(values) > max(40, 2 * classes):
+    if len(values) > max(40, 2 * classes) or file.path.suffix.lower() in (".jpg", ".jpeg"):
         return (
             f"{len(values)} different values look like a photo, or like a map resized with interpolation or saved as JPEG:"
             " use the original map, resize with nearest neighbour, save as PNG."

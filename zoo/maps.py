@@ -98,7 +98,9 @@ class SemanticMap:
     def to_pil(self, index: int = 0) -> PIL.Image.Image:
         """One map as a palette picture: the pixel value is the class, the palette shows the space's colours."""
         image = PIL.Image.fromarray(self.labels[index].cpu().numpy().astype(np.uint8))
-        image.putpalette([c for color in self.space.palette for c in color])
+        colors = [c for color in self.space.palette for c in color]
+        # a short palette makes Pillow pack the values into too few bits for 255 ("unlabeled")
+        image.putpalette(colors + [0] * (3 * (IGNORE + 1) - len(colors)) if self.space.ignore else colors)
         return image
 
     def to_png(self, path: Path | str, index: int = 0) -> None:
@@ -106,7 +108,10 @@ class SemanticMap:
         save_image(self.to_pil(index), path)
 
     def resize(self, size: tuple[int, int]) -> SemanticMap:
-        """Nearest-neighbour resize to (height, width), pixel centres aligned as in Pillow's NEAREST."""
+        """Nearest-neighbour resize to (height, width), pixel centres aligned; a centre between two pixels takes the later.
+
+        Pillow's NEAREST is the same except at such ties, where its rounding errors decide (1024 to 224; not 1024 to 128).
+        """
         if size == self.size:
             return self
 
@@ -126,7 +131,7 @@ class SemanticMap:
 
     def mapped(self, mapping: Mapping) -> SemanticMap:
         """Apply a mapping made by `LabelSpace.mapping_to`."""
-        if mapping.identity:
+        if mapping.identity and (mapping.target.ignore or not mapping.source.ignore):
             return SemanticMap(self.labels, mapping.target, self.instances)
         table = torch.full((IGNORE + 1,), IGNORE, dtype=torch.long)
         table[: len(mapping.table)] = torch.tensor(mapping.table)

@@ -1,25 +1,32 @@
 """The output folder of a composition: written so that a crash loses nothing and the same command goes on.
 
 `manifest.json` first, then per sample a map and a picture (each written under a temporary name and renamed), then its line
-in `metadata.jsonl` in one write. Continuing keeps the lines that end in a newline and parse.
+in `metadata.jsonl` in one write. Continuing keeps the lines that end in a newline and parse. No torch at import.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.errors import DataError, UsageError
 from zoo.images import save_image, to_pil, write_text
-from zoo.weights import sha256
 
 MANIFEST, METADATA, GRID = "manifest.json", "metadata.jsonl", "grid.png"
-MAPS, IMAGES, INPUTS, STYLES = "maps", "images", "inputs", "styles"
+MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
 GRID_SAMPLES = 64
+# what may differ when a run is continued; `kept` below keeps what the run began with
 VOLATILE = ("versions", "threads", "device", "finished", "summary")
+
+
+class Copies(Protocol):
+    """Input files that belong into the folder (`manifest.Inputs`)."""
+
+    def copy_to(self, folder: Path) -> None: ...
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -29,11 +36,29 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise UsageError(f"There is no manifest {path} (a folder made by zoo compose has one).")
     try:
         manifest = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a manifest: {error}.") from error
-    if not isinstance(manifest, dict) or "request" not in manifest or "models" not in manifest:
-        raise DataError(f"{path} is not a manifest of the zoo: it lacks 'request' or 'models'.")
+    needed = ("request", "models", "samples", "versions", "threads", "device")
+    if not isinstance(manifest, dict) or any(k not in manifest for k in needed):
+        raise DataError(f"{path} is not a manifest of the zoo: it needs {', '.join(needed)}.")
     return manifest
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metadata.jsonl`, up to the first that is cut off or no record."""
+    records: list[dict[str, Any]] = []
+    if not path.is_file():
+        return records
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                break
+            if not line.endswith(b"\n") or not isinstance(record, dict) or record.get("index") != len(records) or not isinstance(record.get("sha256"), dict):
+                break
+            records.append(record)
+    return records
 
 
 def existing_seed(folder: Path) -> int | None:
@@ -44,80 +69,105 @@ def existing_seed(folder: Path) -> int | None:
         return None
 
 
-class OutputFolder:
-    """`done` samples are finished; `write` adds those that are missing."""
+def check_target(path: Path, *, overwrite: bool = False) -> None:
+    """Raise UsageError for a folder that no run can be written to: a file, or full of things that are not a run's;
+    DataError where no folder can be made. Writes nothing."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"--out {path} is a file: name a folder.")
+    if path.is_dir():
+        if any(path.iterdir()):
+            try:
+                read_manifest(path)
+            except (UsageError, DataError) as error:
+                hint = "--overwrite replaces runs of the zoo only; choose another --out" if overwrite else "choose another --out"
+                raise UsageError(f"{path} is not empty and holds no run of the zoo: {hint}.") from error
+        return
+    above = next(p for p in path.absolute().parents if p.exists())
+    if not above.is_dir():
+        raise DataError(f"Cannot make the folder {path}: {above} is a file. Choose another --out.")
+    if not os.access(above, os.W_OK):
+        raise DataError(f"Cannot make the folder {path}: {above} is not writable. Choose another --out.")
 
-    def __init__(self, path: Path, manifest: dict[str, Any], *, overwrite: bool = False) -> None:
+
+class OutputFolder:
+    """`done` samples are finished; `write` adds those that are missing. Nothing is written before the first `write`.
+
+    notes: what differs from the session that began the run (versions, device); its bytes may differ.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], inputs: Copies | None = None, *, overwrite: bool = False) -> None:
         """Raises UsageError if the folder holds anything but this very run, DataError if it cannot be written."""
         self.path, self.manifest = path, manifest
-        self.done = 0
         self.records: list[dict[str, Any]] = []
-        if path.is_file():
-            raise UsageError(f"--out {path} is a file: name a folder.")
+        self.notes: list[str] = []
+        self._inputs, self._open, self._replaced = inputs, False, None
+        check_target(path, overwrite=overwrite)
         if path.is_dir() and any(path.iterdir()):
             if overwrite:
-                self._clear()
+                self._replaced = read_manifest(path)
             else:
-                self._continue()
-        try:
-            for name in (MAPS, *([IMAGES] if manifest["images"] else [])):
-                (path / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"Cannot make the folder {path}: {error.strerror or error}.") from error
-        if not self.done:
-            self._write_manifest()
+                self._continue(read_manifest(path))
 
-    def _write_manifest(self) -> None:
-        write_text(self.path / MANIFEST, json.dumps(self.manifest, indent=2) + "\n")
-
-    def _clear(self) -> None:
-        """Remove what an earlier run of the zoo wrote, and only that."""
-        if not (self.path / MANIFEST).is_file():
-            raise UsageError(f"{self.path} is not empty and was not made by the zoo: --overwrite removes earlier runs only. Choose another --out.")
-        for name in (MAPS, IMAGES, STYLES):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in (MANIFEST, METADATA, GRID):
-            (self.path / name).unlink(missing_ok=True)
-
-    def _continue(self) -> None:
-        try:
-            old = read_manifest(self.path)
-        except (UsageError, DataError) as error:
-            raise UsageError(f"{self.path} is not empty and holds no run to continue: choose another --out.") from error
-        differing = differences(old, self.manifest)
-        if differing:
-            raise UsageError(f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another --out, or --overwrite it.")
-        self.manifest = {**self.manifest, **{k: old[k] for k in ("finished", "summary") if k in old}}
-        self._read_records()
-        for part in self.path.rglob("*.part"):
-            part.unlink(missing_ok=True)
-
-    def _read_records(self) -> None:
-        """Keep the whole lines that parse and whose files are there; cut the rest off."""
-        path = self.path / METADATA
-        if not path.is_file():
-            return
-        kept = 0
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    break
-                if not line.endswith(b"\n") or record.get("index") != len(self.records) or not all((self.path / f).is_file() for f in record["sha256"]):
-                    break
-                self.records.append(record)
-                kept += len(line)
-        os.truncate(path, kept)
-        self.done = len(self.records)
+    @property
+    def done(self) -> int:
+        """Finished samples."""
+        return len(self.records)
 
     @property
     def finished(self) -> bool:
         """True if every sample of the run is there and the grid too."""
         return bool(self.manifest.get("finished")) and self.done == self.manifest["samples"] and (self.path / GRID).is_file()
 
+    def _continue(self, old: dict[str, Any]) -> None:
+        differing = differences(old, self.manifest)
+        if differing:
+            raise UsageError(f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another --out, or --overwrite it.")
+        now, self.manifest = self.manifest, {**self.manifest, **{k: old[k] for k in VOLATILE if k in old}}
+        self.notes = [f"{k} {old['versions'].get(k)} -> {v}" for k, v in now["versions"].items() if old["versions"].get(k) != v]
+        self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
+        for record in read_records(self.path / METADATA):
+            if not all((self.path / f).is_file() for f in record["sha256"]):
+                break
+            self.records.append(record)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Make the folder ready: remove the run it replaces, cut off what is incomplete, write the manifest and the inputs."""
+        if self._open:
+            return
+        if self._replaced is not None:
+            remove_run(self.path, self._replaced)
+        try:
+            for name in (MAPS, *([IMAGES] if self.manifest["images"] else [])):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            self._tidy()
+        except OSError as error:
+            raise DataError(f"Cannot make the folder {self.path}: {error.strerror or error}. Choose another --out.") from error
+        self._write_manifest()
+        if self._inputs is not None:
+            self._inputs.copy_to(self.path)
+        self._open = True
+
+    def _tidy(self) -> None:
+        """Leave the lines of the finished samples only, and no half-written picture of a killed session."""
+        metadata = self.path / METADATA
+        if metadata.is_file():
+            with metadata.open("rb") as file:
+                kept = sum(len(file.readline()) for _ in self.records)
+            os.truncate(metadata, kept)
+        for part in (p for name in (MAPS, IMAGES, INPUTS) for p in (self.path / name).glob("*.part")):
+            part.unlink(missing_ok=True)
+        for name in (MANIFEST, GRID):
+            for part in self.path.glob(f"{name}.*.part"):
+                part.unlink(missing_ok=True)
+
+    def _write_manifest(self) -> None:
+        write_text(self.path / MANIFEST, json.dumps(self.manifest, indent=2) + "\n")
+
     def write(self, part: Any) -> None:
         """Add the samples of a batch (a `composition.Part`) that are not there yet."""
+        self._begin()
         for row, record in enumerate(part.records):
             if record["index"] < self.done:
                 continue
@@ -126,22 +176,21 @@ class OutputFolder:
                 files[f"{IMAGES}/{record['index']:06d}.png"] = lambda path, row=row: save_image(to_pil(part.images[row]), path)
             for name, save in files.items():
                 save(self.path / name)
-            picture = list(files)[-1]
             # file_name is the column that Hugging Face's imagefolder reads
-            line = {"file_name": picture, **record, "sha256": {n: sha256(self.path / n) for n in files}}
+            line = {"file_name": list(files)[-1], **record, "sha256": {n: digest(self.path / n) for n in files}}
             self._append(line)
 
     def _append(self, record: dict[str, Any]) -> None:
         try:
-            with (self.path / METADATA).open("ab") as file:
+            with (self.path / METADATA).open("ab", buffering=0) as file:
                 file.write(json.dumps(record).encode() + b"\n")
         except OSError as error:
             raise DataError(f"Cannot write {self.path / METADATA}: {error.strerror or error}.") from error
         self.records.append(record)
-        self.done += 1
 
     def finish(self) -> None:
         """Write the grid of the first samples and the summary."""
+        self._begin()
         self._write_grid()
         self.manifest = {**self.manifest, "finished": True, "summary": summarize(self.records)}
         self._write_manifest()
@@ -163,11 +212,40 @@ class OutputFolder:
         save_image(sheet, self.path / GRID)
 
 
+def digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
+    """Remove the files that the run of this manifest made, and no other: what a user put beside them stays."""
+    for index in range(int(manifest["samples"])):
+        for name in (MAPS, IMAGES):
+            (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+    for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
+        (folder / name).unlink(missing_ok=True)
+    for name in (MAPS, IMAGES, INPUTS):
+        if (folder / name).is_dir() and not any((folder / name).iterdir()):
+            (folder / name).rmdir()
+
+
+def _inputs_of(value: Any) -> Iterator[str]:
+    """The names `inputs/…` anywhere in a request."""
+    if isinstance(value, str) and value.startswith(f"{INPUTS}/") and ".." not in value:
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _inputs_of(inner)
+
+
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What decides the output and differs between two manifests."""
     names = []
     for key in sorted({*old, *new} - set(VOLATILE)):
         a, b = old.get(key), new.get(key)
+        if key == "models":  # the digests say which models; where they lie does not matter
+            a, b = ({role: m.get("sha256") for role, m in models.items()} for models in (old[key], new[key]))
         if a != b:
             inner = [k for k in sorted({*a, *b}) if a.get(k) != b.get(k)] if isinstance(a, dict) and isinstance(b, dict) else []
             names.append(f"{key} ({', '.join(inner)})" if inner else key)
@@ -180,12 +258,9 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
     empty: dict[str, int] = {}
     dropped: dict[str, int] = {}
     for record in records:
-        for name in record.get("requested", ()):
-            asked[name] = asked.get(name, 0) + 1
-        for name in record.get("empty", ()):
-            empty[name] = empty.get(name, 0) + 1
-        for name in record.get("dropped", ()):
-            dropped[name] = dropped.get(name, 0) + 1
+        for counts, key in ((asked, "requested"), (empty, "empty"), (dropped, "dropped")):
+            for name in record.get(key, ()):
+                counts[name] = counts.get(name, 0) + 1
     summary: dict[str, Any] = {}
     if asked:
         summary["requested"] = {n: {"asked": c, "appeared": c - empty.get(n, 0)} for n, c in asked.items()}

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from zoo.errors import PluginError, UsageError, did_you_mean
+from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
 from zoo.labels import LabelSpace, builtin_spaces, parse_space
 
 API = 1
@@ -199,7 +199,17 @@ class Registry:
 
     def label_spaces(self) -> tuple[str, ...]:
         """Names of all label spaces."""
-        return (*_core_spaces(), *(n for n in self._tables["label_spaces"] if ":" not in n))
+        return (*_core_spaces(), *(n for n in self._tables["label_spaces"] if ":" not in n and n not in _core_spaces()))
+
+    def working_spaces(self) -> tuple[list[LabelSpace], list[str]]:
+        """All label spaces that load, and what is wrong with the others: a broken plugin's space is its own loss."""
+        found, faults = [], []
+        for name in self.label_spaces():
+            try:
+                found.append(self.label_space(name))
+            except ZooError as error:
+                faults.append(f"label space {name!r}: {error}")
+        return found, faults
 
 
 @cache
@@ -213,7 +223,7 @@ def import_string(target: str, owner: str) -> Any:
     try:
         found = importlib.import_module(module)
         return getattr(found, name) if name else found
-    except Exception as error:  # a plugin's module may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's module may raise anything
         raise PluginError(
             f"Plugin {owner}: cannot import {target!r} ({type(error).__name__}: {error}). Update or uninstall it, or leave it out with ZOO_PLUGINS."
         ) from error
@@ -221,15 +231,22 @@ def import_string(target: str, owner: str) -> Any:
 
 def _read(entry: EntryPoint) -> PluginRecord:
     """Load one entry point; whatever goes wrong is written into the record."""
-    dist = entry.dist
-    record = PluginRecord(entry.name, dist.name if dist else "?", dist.version if dist else "?")
+    record = PluginRecord(entry.name, *_distribution(entry))
     try:
         found = entry.load()
         plugin = found.plugin if isinstance(found, ModuleType) else found
         record.plugin = _checked(plugin)
-    except Exception as error:  # an import may raise anything; the rest of the zoo must go on
+    except (Exception, SystemExit) as error:  # an import may raise anything; the rest of the zoo must go on
         record.error = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
     return record
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution that brought an entry point; "?" where its metadata lacks them."""
+    try:
+        return (str(entry.dist.name or "?"), str(entry.dist.version or "?")) if entry.dist else ("?", "?")
+    except Exception:  # a half-removed installation leaves metadata without name or version
+        return "?", "?"
 
 
 def _checked(plugin: Any) -> Plugin:
@@ -239,8 +256,13 @@ def _checked(plugin: Any) -> Plugin:
     if not isinstance(plugin, Plugin):
         raise PluginError(f"its entry point gives {type(plugin).__name__}, expected zoo.registry.Plugin")
     for arch in plugin.architectures:
+        if not isinstance(arch, Architecture):
+            raise PluginError(f"its architectures hold {type(arch).__name__}, expected zoo.registry.Architecture")
         if arch.kind not in KINDS:
             raise PluginError(f"architecture {arch.name!r} has kind {arch.kind!r}, expected one of {', '.join(KINDS)}")
+    for table in TABLES:
+        if not isinstance(getattr(plugin, table), Mapping):
+            raise PluginError(f"its {table} are {type(getattr(plugin, table)).__name__}, expected a mapping of names to import strings")
     return plugin
 
 
@@ -250,7 +272,7 @@ def _entries() -> Iterator[EntryPoint]:
     names = None if wanted is None else {n.strip() for n in wanted.split(",") if n.strip()}
     seen: set[tuple[str, str, str]] = set()
     for entry in entry_points(group=GROUP):
-        dist = entry.dist.name if entry.dist else "?"
+        dist = _distribution(entry)[0]
         # an editable install beside the checkout's own metadata lists a distribution twice
         if (dist, entry.name, entry.value) in seen:
             continue

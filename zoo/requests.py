@@ -37,7 +37,8 @@ class EditSpec:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a style comes from. kind: photo, file, seed, prior, mean, or style (an object of the Python caller).
+    """Where a style comes from. kind: photo, file, seed, prior, mean, style (an object of the Python caller), or given
+    (the photo that a sample starts from).
 
     photo, mask: paths; style: a Style for kind "style".
     """
@@ -49,6 +50,8 @@ class Source:
     style: Any = None
 
     def __str__(self) -> str:
+        if self.kind == "given":
+            return "the photo itself"
         if self.kind == "photo":
             return f"{self.path}" + (f"::{self.mask}" if self.mask else "")
         return {"file": str(self.path), "seed": f"seed:{self.seed}"}.get(self.kind, self.kind)
@@ -126,6 +129,14 @@ def check(request: Request) -> None:
 def split_names(text: str) -> tuple[str, ...]:
     """`a, b,c` as names; empty parts fall out."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def split_composition(text: str) -> tuple[str, str]:
+    """`GEN+SYN` as its two parts. Raises UsageError."""
+    parts = text.split("+")
+    if len(parts) != 2 or not all(parts):
+        raise UsageError(f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {text!r} (one alone: zoo generate, zoo synth).")
+    return parts[0], parts[1]
 
 
 def parse_edit(text: str) -> EditSpec:

@@ -32,7 +32,6 @@ class Result:
     report: dict[str, Any]
     _composition: Composition
     _request: Request
-    _parts: list[Part]
 
     @classmethod
     def collect(cls, composition: Composition, request: Request, parts: list[Part]) -> Result:
@@ -43,7 +42,7 @@ class Result:
         report = {
             "composition": composition.name,
             "seed": request.seed,
-            "mapping": composition.mapping.report() if composition.mapping is not None else None,
+            "mappings": [m.report() for m in composition.mappings(request)],
             "samples": records,
             **summarize(records),
         }
@@ -54,7 +53,6 @@ class Result:
             report,
             composition,
             request,
-            parts,
         )
 
     def __len__(self) -> int:
@@ -67,13 +65,13 @@ class Result:
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder that `zoo compose --out` writes; returns it. Raises UsageError for a folder of something else."""
+        from zoo.composition import Part
         from zoo.manifest import make_manifest
 
         path = Path(folder)
         manifest, inputs = make_manifest(self._composition, self._request)
-        output = OutputFolder(path, manifest, overwrite=overwrite)
-        inputs.copy_to(path)
-        for part in self._parts:
-            output.write(part)
-        output.finish()
+        output = OutputFolder(path, manifest, inputs, overwrite=overwrite)
+        if not output.finished:
+            output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
+            output.finish()
         return path

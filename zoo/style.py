@@ -76,9 +76,17 @@ class Style:
         """Styles of the same model as one batch."""
         first = styles[0]
         tensors = {n: torch.cat([s.tensors[n] for s in styles]) for n in first.tensors}
-        present = None if first.present is None else torch.cat([s.present for s in styles if s.present is not None])
-        visible = None if first.visible is None else torch.cat([s.visible for s in styles if s.visible is not None])
+        present = visible = None
+        if any(s.present is not None for s in styles):
+            present = torch.cat([s._presence() for s in styles])
+        if any(s.visible is not None for s in styles):
+            visible = torch.cat([s._presence()[:, :, None].expand(-1, -1, len(s.layers)) if s.visible is None else s.visible for s in styles])
         return replace(first, tensors=tensors, present=present, visible=visible)
+
+    def _presence(self) -> Tensor:
+        """`present`, spelled out where it is None."""
+        device = next(iter(self.tensors.values())).device
+        return torch.ones(len(self), len(self.classes), dtype=torch.bool, device=device) if self.present is None else self.present
 
     def take(self, other: Style, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None) -> Style:
         """This style with the entries of `other` at these classes and layers (None: all of that axis).
@@ -167,6 +175,8 @@ class Style:
         """Read a file written by `save`. Raises WeightsError for anything else."""
         from safetensors import SafetensorError, safe_open
 
+        if Path(path).is_dir():
+            raise WeightsError(f"{path} is a folder, expected a style file (written by Style.save).")
         try:
             with safe_open(str(path), "pt") as file:
                 head = json.loads((file.metadata() or {})["zoo"])
@@ -181,7 +191,7 @@ class Style:
             )
         except FileNotFoundError as error:
             raise WeightsError(f"There is no style file {path}.") from error
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError, UsageError) as error:
             raise WeightsError(f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save.") from error
 
 

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-import torch
-
-from zoo import conditions as cond
+from zoo.conditions import Given, Loader
 from zoo.errors import UsageError
 from zoo.interfaces import EncodesStyle, ImageSynthesizer, SamplesStyle
 from zoo.maps import SemanticMap
+from zoo.precheck import sources
 from zoo.requests import Request, Source, StyleSpec, layer_names
 from zoo.rng import Rng
 from zoo.style import Style
 
-if TYPE_CHECKING:
-    from zoo.composition import Composition
-
 NEEDS = {"photo": "photo", "mean": "mean", "prior": "prior", "seed": "prior"}
 
 
-def check_styles(synthesizer: ImageSynthesizer, request: Request) -> None:
-    """Raise UsageError if the synthesizer lacks what a style asks for, or a file is missing."""
-    sources = [s.source for s in request.styles] + ([request.style_to] if request.style_to else [])
-    for source in sources:
-        if not synthesizer.styles:
-            raise UsageError(f"{type(synthesizer).__name__} has no style: its picture depends on the map alone. Leave --style out.")
+def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) -> None:
+    """Raise UsageError if the synthesizer lacks what a style asks for, or a Style has rows for another number of samples."""
+    name = type(synthesizer).__name__
+    if not synthesizer.styles and (request.styles or request.style_to or request.same_style):
+        raise UsageError(f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out.")
+    for source in sources(request):
         need = NEEDS.get(source.kind)
         if need and need not in synthesizer.styles:
-            raise UsageError(f"{type(synthesizer).__name__} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))}).")
-        for path in (source.path, source.mask):
-            if isinstance(path, str) and not Path(path).is_file():
-                raise UsageError(f"The style {source}: there is no file {path}.")
-    for spec in request.styles:
-        for name in spec.classes or ():
-            synthesizer.label_space.index(name)
+            raise UsageError(f"{name} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))}).")
+        if source.kind in ("style", "file"):
+            rows = len(load_style(source))
+            if rows not in (1, total):
+                raise UsageError(f"The style {source} holds {rows} samples, the run makes {total}: give a style of one sample or of {total}.")
 
 
 def random_style(request: Request) -> bool:
@@ -46,32 +39,47 @@ def random_style(request: Request) -> bool:
     return any(s.source.kind == "prior" for s in request.styles) or not (request.styles or request.photos)
 
 
-def build(composition: Composition, request: Request, maps: SemanticMap, given: cond.Given | None, samples: Sequence[int]) -> Style | None:
-    """The style of these samples, or None for a synthesizer that has none."""
-    synthesizer = composition.synthesizer
+@dataclass(eq=False)
+class _Batch:
+    """What the sources of style look at: the samples, their maps in the output space, and what they start from."""
+
+    loader: Loader
+    synthesizer: ImageSynthesizer
+    samples: Sequence[int]
+    maps: SemanticMap
+    given: Given | None
+
+    @property
+    def request(self) -> Request:
+        return self.loader.request
+
+
+def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Sequence[int]) -> Style | None:
+    """The style of these samples (maps: theirs, in the output space), or None for a synthesizer that has none."""
+    request, synthesizer = loader.request, loader.composition.synthesizer
     assert synthesizer is not None
     if not synthesizer.styles:
         return None
-    # with --same-style every sample draws from the streams of sample 0
-    rng = Rng(request.seed, [0] * len(samples) if request.same_style else samples).within("style")
+    batch = _Batch(loader, synthesizer, samples, maps, given)
+    # one style for all samples draws from the streams of sample 0
+    one = request.same_style or request.style_to is not None
+    rng = Rng(request.seed, [0] * len(samples) if one else samples).within("style")
     specs = request.styles
     if not specs or specs[0].classes is not None:
-        specs = (StyleSpec(_default_source(synthesizer, given)), *specs)
+        specs = (StyleSpec(_default_source(synthesizer, request)), *specs)
     style: Style | None = None
     for spec in specs:
-        found = _from_source(composition, request, spec.source, maps, given, rng)
-        if style is None:
-            style = found
-        else:
-            style = style.take(found, classes=_class_names(synthesizer, spec), layers=layer_names(spec.layers, found.layers))
+        found = _from_source(batch, spec.source, rng)
+        style = found if style is None else style.take(found, classes=_class_names(synthesizer, spec), layers=layer_names(spec.layers, found.layers))
     assert style is not None
     if request.style_to is not None:
-        style = _steps(style, _from_source(composition, request, request.style_to, maps, given, rng), request, samples)
+        # streams of its own, or `prior` to `prior` would go nowhere
+        style = _steps(style, _from_source(batch, request.style_to, rng.within("to")), request, samples)
     return style
 
 
-def _default_source(synthesizer: ImageSynthesizer, given: cond.Given | None) -> Source:
-    if given is not None and given.photos is not None and "photo" in synthesizer.styles:
+def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
+    if request.photos and "photo" in synthesizer.styles:
         return Source("given")
     if not synthesizer.styles & {"prior", "mean"}:
         raise UsageError(f"{type(synthesizer).__name__} takes its style from a photo: give --style PHOTO::MASK.png.")
@@ -85,52 +93,63 @@ def _class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, .
     return tuple(space.names[space.index(c)] for c in spec.classes)
 
 
-def _from_source(
-    composition: Composition, request: Request, source: Source, maps: SemanticMap, given: cond.Given | None, rng: Rng
-) -> Style:
+def load_style(source: Source) -> Style:
+    """The Style of a file or of the Python caller."""
+    return source.style if source.kind == "style" else Style.load(str(source.path))
+
+
+def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
     """The style that one source gives to each map of the batch."""
-    synthesizer = composition.synthesizer
-    count = len(maps)
-    if source.kind == "style":
-        return source.style.expand(count)
-    if source.kind == "file":
-        return Style.load(str(source.path)).expand(count)
-    if source.kind in ("given", "photo"):
-        assert isinstance(synthesizer, EncodesStyle)
-        if source.kind == "given":
-            assert given is not None and given.photos is not None
-            pair = given
-        else:
-            pair = cond.photo_with_map(composition, source.path, source.mask, cond.space_of_masks(composition, request))
-        assert pair.photos is not None
-        # one photo at a time: a style must not depend on the batch it is encoded in
-        rows = [synthesizer.encode_style(pair.photos[i : i + 1], pair.maps[i]) for i in range(len(pair.photos))]
-        return Style.cat(rows).expand(count)
+    synthesizer, count = batch.synthesizer, len(batch.samples)
+    if source.kind == "given" and not batch.request.same_style:
+        return _encode_given(batch)
+    if source.kind in ("style", "file", "given", "photo"):
+        found = batch.loader.styles.get(source) or _fixed(batch, source)
+        batch.loader.styles[source] = found
+        if len(found) == 1 or batch.request.same_style:
+            return found[0].expand(count)
+        return found[list(batch.samples)]
     assert isinstance(synthesizer, SamplesStyle)
     if source.kind == "seed":
         assert source.seed is not None
-        return synthesizer.sample_style(maps, Rng(source.seed, [0] * count).within("style"), prior=request.prior)
-    return synthesizer.sample_style(maps, rng, prior="mean" if source.kind == "mean" else request.prior)
+        return synthesizer.sample_style(batch.maps, Rng(source.seed, [0] * count).within("style"), prior=batch.request.prior)
+    return synthesizer.sample_style(batch.maps, rng, prior="mean" if source.kind == "mean" else batch.request.prior)
+
+
+def _fixed(batch: _Batch, source: Source) -> Style:
+    """A source that is the same for all samples, read or encoded once per run."""
+    if source.kind in ("style", "file"):
+        return load_style(source)
+    loader, synthesizer = batch.loader, batch.synthesizer
+    assert isinstance(synthesizer, EncodesStyle)
+    if source.kind == "given":  # --same-style: the first photo's
+        photo, mask = batch.request.photos[0], batch.request.masks[0] if batch.request.masks else None
+    else:
+        photo, mask = source.path, source.mask
+    found = loader.pair(photo, mask, loader.composition.space)
+    assert found.photos is not None
+    return synthesizer.encode_style(found.photos, found.maps)
+
+
+def _encode_given(batch: _Batch) -> Style:
+    """The look of the photo that each sample starts from; each photo alone, for a style must not depend on its batch."""
+    given, synthesizer = batch.given, batch.synthesizer
+    assert given is not None and given.photos is not None and isinstance(synthesizer, EncodesStyle)
+    items = [s // batch.request.n for s in batch.samples]
+    maps = given.maps.to_space(synthesizer.label_space)
+    encoded = {i: synthesizer.encode_style(given.photos[row : row + 1], maps[row]) for row, i in reversed(list(enumerate(items)))}
+    return Style.cat([encoded[i] for i in items])
 
 
 def _steps(start: Style, end: Style, request: Request, samples: Sequence[int]) -> Style:
     """Sample k of n lies k / (n - 1) of the way from `start` to `end`."""
-    rows = []
-    for row, sample in enumerate(samples):
-        t = (sample % request.n) / (request.n - 1)
-        rows.append(start[row].lerp(end[row], t))
+    rows = [start[row].lerp(end[row], (sample % request.n) / (request.n - 1)) for row, sample in enumerate(samples)]
     return Style.cat(rows)
 
 
-def describe_randomness(composition: Composition, request: Request) -> str | None:
-    """A sentence for `-n` above 1 when nothing in the run is random, else None."""
-    if request.n == 1 or request.style_to is not None:
-        return None
-    maps_vary = bool(request.edits) or not (request.masks or request.photos)
-    styles_vary = composition.synthesizer is not None and "prior" in composition.synthesizer.styles and random_style(request)
-    if maps_vary or styles_vary:
-        return None
-    return f"Nothing is random here: all {request.n} samples of a map are equal (add --style prior, --style seed:N or an --edit)."
+def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Sequence[str]) -> bool:
+    """True if the samples of one map differ. edits: the kinds of edit that draw."""
+    maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
+    return maps_vary or (synthesizer is not None and "prior" in synthesizer.styles and random_style(request))
 
 
-__all__ = ["build", "check_styles", "describe_randomness", "random_style", "torch"]

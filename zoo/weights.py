@@ -150,6 +150,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected an object with {', '.join(FIELDS)}.")
     faults = [f"missing field {f!r}" for f in FIELDS if f not in values] + [f"unknown field {f!r}" for f in values if f not in FIELDS]
+    kinds = {"architecture": str, "config": dict, "label_space": (str, dict)}
+    faults += [f"ill-typed field {f!r}: {values[f]!r}" for f, kind in kinds.items() if f in values and not isinstance(values[f], kind)]
     if faults:
         raise ConfigError(f"{path}: {'; '.join(faults)}.")
     return values

@@ -48,4 +48,6 @@ def _move_and_cut(x: Tensor, draws: Tensor) -> Tensor:
         y, x0 = int(top * height) - hole_h // 2, int(left * width) - hole_w // 2
         keep[i, :, max(y, 0) : max(y + hole_h, 0), max(x0, 0) : max(x0 + hole_w, 0)] = 0
     out = torch.stack(moved) * keep
-    return out.contiguous(memory_format=torch.channels_last) if x.is_contiguous(memory_format=torch.channels_last) else out
+    return (
+        out.contiguous(memory_format=torch.channels_last) if x.is_contiguous(memory_format=torch.channels_last) else out
+    )

@@ -146,7 +146,9 @@ class SCGANOptions(TrainingOptions):
     """Its norm."""
 
 
-CELEBA_128 = SCGANConfig(resolution=128, ngf=16, max_width=176, nff=11, nrf=8, spade_hidden=32, z_dim=128, nef=16, encoder_size=128)
+CELEBA_128 = SCGANConfig(
+    resolution=128, ngf=16, max_width=176, nff=11, nrf=8, spade_hidden=32, z_dim=128, nef=16, encoder_size=128
+)
 
 VARIANTS: dict[str, Variant] = {
     "celeba": Variant(

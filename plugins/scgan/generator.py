@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from zoo.nn.spade import resize_planes
 from zoo_plugins.scgan.blocks import BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors
-
-from zoo.nn.spade import resize_planes
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Generator(nn.Module):
 
     def _block(self, c_in: int, c_out: int) -> SCResnetBlock:
         c = self.config
-        return SCResnetBlock(c_in, c_out, planes=self.planes, n=c.n_conv, m=c.n_norm, norm=c.norm, hidden=c.spade_hidden)
+        return SCResnetBlock(
+            c_in, c_out, planes=self.planes, n=c.n_conv, m=c.n_norm, norm=c.norm, hidden=c.spade_hidden
+        )
 
     def blocks(self) -> list[tuple[SCResnetBlock, int]]:
         """The residual blocks in order, each with the number of its scale (0: the start grid)."""
@@ -78,7 +80,10 @@ class Generator(nn.Module):
         v_conv = [semantic_vectors(x, c.temperature, c.weight_type) for x in conv_logits]
         same = norm_logits is logits and not c.routing_detach
         v_norm = v_conv if same else [semantic_vectors(x, c.temperature, c.weight_type) for x in norm_logits]
-        plans = tuple(block.plan(Site(v_conv[i], v_norm[i], resize_planes(planes, (v_conv[i].shape[-2], v_conv[i].shape[-1])))) for block, i in self.blocks())
+        plans = tuple(
+            block.plan(Site(v_conv[i], v_norm[i], resize_planes(planes, (v_conv[i].shape[-2], v_conv[i].shape[-1]))))
+            for block, i in self.blocks()
+        )
         start = None if c.use_vae else self.fc(resize_planes(planes, (self.grid, self.grid)))
         return Plan(svg_image, logits, norm_logits, plans, start)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
 
 from zoo.nn.spade import SPADE, Affine
 from zoo.nn.spectral import fold_spectral
+from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
 
 if TYPE_CHECKING:
     from zoo_plugins.scgan.model import SCGAN

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, cast
 
 from torch import Tensor
+
 from zoo_plugins.scgan.blocks import BlockPlan
 from zoo_plugins.scgan.generator import Plan
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_plugins.scgan.config import SCGANOptions
 
 from zoo.errors import ConfigError
 from zoo.nn.losses import feature_matching, gan_loss, kl_divergence
 from zoo.nn.perceptual import perceptual_loss
+from zoo_plugins.scgan.config import SCGANOptions
 
 Scales = list[list[Tensor]]
 
@@ -31,12 +31,19 @@ def svg_reconstruction(svg_image: Tensor, real: Tensor, kind: str, network: nn.M
     if kind == "l2":
         return F.mse_loss(svg_image, real)
     if network is None:
-        raise ConfigError("recon_loss=vgg needs a perceptual network: set perceptual=vgg or a parser, or recon_loss=l1.")
+        raise ConfigError(
+            "recon_loss=vgg needs a perceptual network: set perceptual=vgg or a parser, or recon_loss=l1."
+        )
     return perceptual_loss(network, svg_image, real)
 
 
 def generator_losses(
-    outputs: GeneratorOutputs, real: Tensor, pred_fake: Scales, pred_real: Scales, options: SCGANOptions, network: nn.Module | None
+    outputs: GeneratorOutputs,
+    real: Tensor,
+    pred_fake: Scales,
+    pred_real: Scales,
+    options: SCGANOptions,
+    network: nn.Module | None,
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
     o = options

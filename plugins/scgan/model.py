@@ -10,9 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from zoo_plugins.scgan.config import SCGANConfig
-from zoo_plugins.scgan.generator import Generator, Plan
-from zoo_plugins.scgan.layouts import splice_plans
 
 from zoo.errors import UsageError
 from zoo.interfaces import Asset, ImageSynthesizer, Layout
@@ -23,6 +20,9 @@ from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput, background_last
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
+from zoo_plugins.scgan.config import SCGANConfig
+from zoo_plugins.scgan.generator import Generator, Plan
+from zoo_plugins.scgan.layouts import splice_plans
 
 
 @dataclass(eq=False)
@@ -44,7 +44,9 @@ class SCGAN(ImageSynthesizer):
     """
 
     ASSETS: ClassVar[Mapping[str, Asset]] = {
-        "latent_prior": Asset("tensors", "Gaussian over the encoder's codes of the training photos: mean [z_dim], factor [z_dim, z_dim]")
+        "latent_prior": Asset(
+            "tensors", "Gaussian over the encoder's codes of the training photos: mean [z_dim], factor [z_dim, z_dim]"
+        )
     }
 
     def __init__(self, config: SCGANConfig, space: LabelSpace) -> None:
@@ -93,7 +95,9 @@ class SCGAN(ImageSynthesizer):
         return SCGANLayout(small, plan)
 
     @torch.no_grad()
-    def synthesize(self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None) -> Tensor:
+    def synthesize(
+        self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None
+    ) -> Tensor:
         """Images float32 [B, 3, H, W] in [0, 1]; a single map (or layout) serves a style of any number of samples.
 
         Without `style` a latent is drawn per map from `rng` (None: a fresh seed). Raises UsageError where the counts do not
@@ -102,12 +106,16 @@ class SCGAN(ImageSynthesizer):
         layout = semantic_map if isinstance(semantic_map, SCGANLayout) else self.layout(_as_map(semantic_map))
         if self.encoder is None:
             if style is not None:
-                raise UsageError("This SC-GAN has no style (it was built without VAE): its image depends on the map alone.")
+                raise UsageError(
+                    "This SC-GAN has no style (it was built without VAE): its image depends on the map alone."
+                )
             return self._render(layout.plan, None)
         if style is None:
             style = self.sample_style(layout.semantic_map, rng)
         if "z" not in style.tensors or style.tensors["z"].shape[-1] != self.config.z_dim:
-            raise UsageError(f"An SC-GAN style holds a tensor z [samples, {self.config.z_dim}], got {_describe(style)}.")
+            raise UsageError(
+                f"An SC-GAN style holds a tensor z [samples, {self.config.z_dim}], got {_describe(style)}."
+            )
         if len(layout) != 1:
             style = style.expand(len(layout))
         return self._render(layout.plan, style.tensors["z"].to(self.device))
@@ -117,7 +125,9 @@ class SCGAN(ImageSynthesizer):
 
     # --- styles ---------------------------------------------------------------------------------------------------
 
-    def sample_style(self, semantic_map: SemanticMap, rng: RngLike | int | None = None, *, prior: str | None = None) -> Style:
+    def sample_style(
+        self, semantic_map: SemanticMap, rng: RngLike | int | None = None, *, prior: str | None = None
+    ) -> Style:
         """One latent per map. prior: "normal" (the paper's N(0, I)), "fitted" (needs the asset `latent_prior`), "mean" (the
         centre of the fitted prior, else zeros; nothing random), None: fitted if the asset exists.
 
@@ -163,7 +173,9 @@ class SCGAN(ImageSynthesizer):
         image = image.to(self.device, torch.float32)
         if tuple(image.shape[-2:]) == self.resolution:
             return image
-        return F.interpolate(image, size=self.resolution, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+        return F.interpolate(image, size=self.resolution, mode="bicubic", antialias=True, align_corners=False).clamp(
+            0, 1
+        )
 
     def style(self, z: Tensor) -> Style:
         """A Style from latents [samples, z_dim]."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_plugins.scgan.config import SCGANConfig
 
 from zoo.nn.spectral import conv2d
+from zoo_plugins.scgan.config import SCGANConfig
 
 MULTIPLIERS = (16, 8, 4, 2, 1, 1, 1)
 
@@ -79,7 +79,9 @@ class SVG(nn.Module):
         self.scales = config.upsamplings + 1
         widths = [config.nrf * m for m in MULTIPLIERS[: self.scales]]
         inputs = [0, *widths[:-1]]
-        self.blocks = nn.ModuleList(SVGBlock(before + planes, width, config.svg_spectral) for before, width in zip(inputs, widths, strict=True))
+        self.blocks = nn.ModuleList(
+            SVGBlock(before + planes, width, config.svg_spectral) for before, width in zip(inputs, widths, strict=True)
+        )
         self.to_rgb_0 = nn.Conv2d(config.nrf, config.nrf // 2, 3, padding=1)
         self.to_rgb_1 = nn.Conv2d(config.nrf // 2, 3, 3, padding=1)
 

@@ -10,10 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
-from zoo_plugins.scgan.augment import augment, draw
-from zoo_plugins.scgan.config import SCGANOptions
-from zoo_plugins.scgan.losses import GeneratorOutputs, Scales, discriminator_losses, generator_losses
-from zoo_plugins.scgan.model import SCGAN, reparameterize
 
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
@@ -23,6 +19,10 @@ from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.nn.init import init_xavier
 from zoo.nn.perceptual import perceptual_network
 from zoo.rng import RngLike
+from zoo_plugins.scgan.augment import augment, draw
+from zoo_plugins.scgan.config import SCGANOptions
+from zoo_plugins.scgan.losses import GeneratorOutputs, Scales, discriminator_losses, generator_losses
+from zoo_plugins.scgan.model import SCGAN, reparameterize
 
 VALIDATION_BATCH = 8
 
@@ -40,7 +40,9 @@ class SCGANTrainer(Trainer):
         self.gan = cast(SCGAN, model)
         self.options: SCGANOptions = options
         channels = self.gan.label_input.channels + 3
-        self.discriminator = MultiscaleDiscriminator(channels, options.ndf, options.n_layers_d, options.num_d, options.norm_d)
+        self.discriminator = MultiscaleDiscriminator(
+            channels, options.ndf, options.n_layers_d, options.num_d, options.norm_d
+        )
         init_xavier(self.discriminator)
         self.perceptual = perceptual_network(options.perceptual)
         if self.perceptual is not None and options.channels_last:
@@ -99,7 +101,9 @@ class SCGANTrainer(Trainer):
         fake, plan = self.gan.generator(planes, reparameterize(mu, logvar, eps))
         return GeneratorOutputs(fake, plan.svg_image, mu, logvar)
 
-    def _generator_update(self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Tensor]) -> Update:
+    def _generator_update(
+        self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Tensor]
+    ) -> Update:
         if self.perceptual is not None:
             self.perceptual.to(real.device)
         outputs = self._fake(planes, real, rng, "eps", step)
@@ -109,7 +113,9 @@ class SCGANTrainer(Trainer):
             shared.append(outputs.fake.detach())
         return Update(losses, ("generator",))
 
-    def _discriminator_update(self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Tensor]) -> Update:
+    def _discriminator_update(
+        self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Tensor]
+    ) -> Update:
         if shared:
             fake = shared.pop()
         else:
@@ -121,7 +127,9 @@ class SCGANTrainer(Trainer):
         logs: dict[str, Tensor | float] = {k: v[0][-1].detach().float().mean() for k, v in scores.items()}
         return Update(losses, ("discriminator",), logs)
 
-    def _judge(self, planes: Tensor, fake: Tensor, real: Tensor, draws: Tensor | None, *, real_grad: bool) -> tuple[Scales, Scales]:
+    def _judge(
+        self, planes: Tensor, fake: Tensor, real: Tensor, draws: Tensor | None, *, real_grad: bool
+    ) -> tuple[Scales, Scales]:
         """The discriminator's outputs on fakes and reals; officially both in one batch, so one power iteration."""
         pairs = [torch.cat([planes, x], 1) if draws is None else augment(planes, x, draws) for x in (fake, real)]
         if real_grad or not self.options.share_fake:

@@ -10,12 +10,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from zoo_plugins.scgan import official, preprocess
-from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
-from zoo_plugins.scgan.config import SCGANConfig, SCGANOptions
-from zoo_plugins.scgan.losses import GeneratorOutputs, discriminator_losses, generator_losses
-from zoo_plugins.scgan.model import SCGAN, reparameterize
-from zoo_plugins.scgan.svg import gaussian_window, iterative_gaussian, pool_channels
 
 from zoo.labels import numbered_space
 from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
@@ -24,6 +18,12 @@ from zoo.nn.losses import gan_loss, kl_divergence
 from zoo.nn.perceptual import VGG19Features
 from zoo.nn.resample import binomial_blur
 from zoo.nn.spade import SPADEResnetBlock, resize_planes
+from zoo_plugins.scgan import official, preprocess
+from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
+from zoo_plugins.scgan.config import SCGANConfig, SCGANOptions
+from zoo_plugins.scgan.losses import GeneratorOutputs, discriminator_losses, generator_losses
+from zoo_plugins.scgan.model import SCGAN, reparameterize
+from zoo_plugins.scgan.svg import gaussian_window, iterative_gaussian, pool_channels
 
 Tensors = dict[str, Tensor]
 _OPTIONS = {
@@ -158,21 +158,29 @@ def slim_vgg(path: Path) -> VGG19Features:
     return network
 
 
-def generator_step(opt: Mapping[str, Any], io: Tensors, weights: Path, options: SCGANOptions, vgg: VGG19Features) -> Tensors:
+def generator_step(
+    opt: Mapping[str, Any], io: Tensors, weights: Path, options: SCGANOptions, vgg: VGG19Features
+) -> Tensors:
     model, discriminator = build(opt, weights).train(), build_discriminator(opt, weights).train()
     planes, real = planes_of(model, io, opt), io["real_image"]
     mu, logvar = model.encode(real)
     fake, plan = model.generator(planes, reparameterize(mu, logvar, io["eps"]))
     outputs = discriminator(torch.cat([torch.cat([planes, fake], 1), torch.cat([planes, real], 1)]))
     pred_fake, pred_real = split_pair(outputs)
-    losses = generator_losses(GeneratorOutputs(fake, plan.svg_image, mu, logvar), real, pred_fake, pred_real, options, vgg)
+    losses = generator_losses(
+        GeneratorOutputs(fake, plan.svg_image, mu, logvar), real, pred_fake, pred_real, options, vgg
+    )
     total = torch.stack(list(losses.values())).sum()
     total.backward()
     names = {
         "kld": "KLD", "gan_feat": "GAN_Feat", "gan": "GAN", "w_recon": f"W_Recon_{options.recon_loss}", "perceptual": "VGG",
     }  # fmt: skip
     out = {f"generator_losses/{names[k]}": v.detach() for k, v in losses.items()}
-    out |= {"generator_total": total.detach(), "train_fake_image": fake.detach(), "train_svg_image": plan.svg_image.detach()}
+    out |= {
+        "generator_total": total.detach(),
+        "train_fake_image": fake.detach(),
+        "train_svg_image": plan.svg_image.detach(),
+    }
     for d, (scale_fake, scale_real) in enumerate(zip(pred_fake, pred_real, strict=True)):
         for i, (f, r) in enumerate(zip(scale_fake, scale_real, strict=True)):
             out |= {f"d{d}_layer{i}_fake": f.detach(), f"d{d}_layer{i}_real": r.detach()}
@@ -194,7 +202,10 @@ def discriminator_step(opt: Mapping[str, Any], io: Tensors, weights: Path, optio
     losses = discriminator_losses(*split_pair(outputs), options)
     total = torch.stack(list(losses.values())).sum()
     total.backward()
-    out = {"discriminator_losses/D_Fake": losses["d_fake"].detach(), "discriminator_losses/D_real": losses["d_real"].detach()}
+    out = {
+        "discriminator_losses/D_Fake": losses["d_fake"].detach(),
+        "discriminator_losses/D_real": losses["d_real"].detach(),
+    }
     out["discriminator_total"] = total.detach()
     grads = {n: p.grad.norm() for n, p in discriminator.named_parameters() if p.grad is not None}
     return out | _grad_norms("discriminator", "D", "discriminator", grads, weights / "weights_D.safetensors", "")
@@ -202,7 +213,9 @@ def discriminator_step(opt: Mapping[str, Any], io: Tensors, weights: Path, optio
 
 def _grad_norms(step: str, letter: str, role: str, grads: Tensors, file: Path, prefix: str) -> Tensors:
     names = official_keys(role, load_file(file)) if file.exists() else {}
-    return {f"{step}_grad_norms/{letter}.{k}": grads[prefix + ours] for ours, k in names.items() if prefix + ours in grads}
+    return {
+        f"{step}_grad_norms/{letter}.{k}": grads[prefix + ours] for ours, k in names.items() if prefix + ours in grads
+    }
 
 
 def run_loss_values(case: Mapping[str, Any], folder: Path) -> Tensors:
@@ -214,7 +227,9 @@ def run_loss_values(case: Mapping[str, Any], folder: Path) -> Tensors:
         if len(rest) == 3:
             flags = dict(part.split("=") for part in rest[:2])
             scores = scales if rest[2] == "list" else io["p0"]
-            out[f"values/{name}"] = gan_loss(scores, flags["real"] == "True", for_discriminator=flags["for_discriminator"] == "True", mode=mode)
+            out[f"values/{name}"] = gan_loss(
+                scores, flags["real"] == "True", for_discriminator=flags["for_discriminator"] == "True", mode=mode
+            )
         elif rest:  # inner layers before the score map must not count
             nested = [[torch.zeros(1), s] for s in scales]
             out[f"values/{name}"] = gan_loss(nested, True, for_discriminator=False, mode=mode)
@@ -250,7 +265,9 @@ def _state(weights: Tensors, prefix: str) -> Tensors:
 
 def run_block(opt: Mapping[str, Any], io: Tensors, weights: Tensors, norm: str, widths: str, mode: str) -> Tensor:
     c_in, c_out = map(int, widths.split("-"))
-    block = SCResnetBlock(c_in, c_out, planes=opt["semantic_nc"], n=opt["num_experts_conv"], m=opt["num_experts_norm"], norm=norm)
+    block = SCResnetBlock(
+        c_in, c_out, planes=opt["semantic_nc"], n=opt["num_experts_conv"], m=opt["num_experts_norm"], norm=norm
+    )
     block.load_state_dict(_state(weights, f"SCResnetBlock|{norm}|{widths}/"), strict=True)
     block.train(mode == "train")
     planes = resize_planes(io["seg"], tuple(io["x"].shape[-2:]))  # type: ignore[arg-type]

@@ -84,6 +84,8 @@ def main(argv: list[str] | None = None) -> None:
         # the reader of a pipe went away (| head): nothing is wrong, and nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:  # a fault of the zoo or of a plugin: still one block, and a way to see more
+        _fail(f"{type(error).__name__}: {error}\nThis should not happen; the same command with --debug shows where it did.", 1, debug)
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 from zoo.cli.labels import space_option
 from zoo.cli.show import say
 from zoo.errors import UsageError
-from zoo.requests import DEFAULT_BATCH, Request, parse_edit, parse_source, parse_style, split_names
+from zoo.requests import DEFAULT_BATCH, Request, parse_edit, parse_source, parse_style, split_composition, split_names
 from zoo.rng import fresh_seed
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ def compose(models: str, **given: Any) -> None:
     Each part is a model id, an architecture (its default model) or a folder (./run/model). The same command again
     continues an interrupted run.
     """
-    generator, plus, synthesizer = models.partition("+")
-    if not plus or not generator or not synthesizer or "+" in synthesizer:
-        raise UsageError(f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {models!r} (one alone: zoo generate, zoo synth).")
-    _run((generator, synthesizer), given)
+    _run(split_composition(models), given)
 
 
 @click.command(epilog="Example: zoo generate mask-vae --labels skin,hair,nose,l_eye,r_eye -n 8")
@@ -97,40 +95,28 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 
 
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
-    """Check everything that needs no model, load, check the rest, then write."""
-    from zoo.hub import resolve
+    """Check everything that needs no model (and so no torch), load, check the rest, then write."""
+    from zoo.outputs import check_target, existing_seed
+    from zoo.precheck import check_reference, quick_check
 
-    out, overwrite, seed_given = given["out"], given["overwrite"], given["seed"] is not None
-    names = [resolve(m).name for m in models if m is not None]
-    folder = out
-    seed = given["seed"]
-    if not seed_given:
-        from zoo.outputs import existing_seed
-
-        seed = existing_seed(out) if out is not None and not overwrite else None
-        seed = fresh_seed() if seed is None else seed
-    request = _request(given, seed)
-    if folder is None:
-        folder = Path(f"{'+'.join(names)}-{seed}")
-
-    from dataclasses import replace
+    out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
+    if seed is None and out is not None and not overwrite:
+        seed = existing_seed(out)
+    request = _request(given, fresh_seed() if seed is None else seed)
+    names = [found.name for found in quick_check(models, request)]
+    folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
+    check_target(folder, overwrite=overwrite)
+    if given.get("parser") is not None:
+        check_reference(given["parser"], "mask-parser")
 
     from zoo.composition import compose as load_pair
     from zoo.manifest import make_manifest
     from zoo.outputs import OutputFolder
-    from zoo.styling import describe_randomness
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
-    composition.check(request)
-    if composition.mapping is not None and not composition.mapping.identity:
-        say(composition.mapping.describe())
-    note = describe_randomness(composition, request)
-    if note:
-        say(note)
     manifest, inputs = make_manifest(composition, request)
-    output = OutputFolder(folder, manifest, overwrite=overwrite)
-    inputs.copy_to(folder)
+    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite)
     if not output.finished:
         _produce(composition, request, output)
     _report(output)
@@ -160,8 +146,6 @@ def _request(given: dict[str, Any], seed: int) -> Request:
 
 def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
     """Files as they are, folders as their PNGs in order of name. Raises UsageError for a folder without any."""
-    from zoo.errors import did_you_mean
-
     files: list[str] = []
     for path in paths:
         if path.is_dir():
@@ -169,34 +153,40 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
             if not found:
                 raise UsageError(f"The folder {path} holds no *.png.")
             files += found
-        elif not path.exists():
-            near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
-            raise UsageError(f"There is no file {path}{near}")
         else:
             files.append(str(path))
     return tuple(files)
 
 
 def _produce(composition: Composition, request: Request, output: OutputFolder) -> None:
-    """The batches that are missing, on the boundaries of an uninterrupted run."""
+    """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
+    import torch
     from rich.console import Console
     from rich.progress import Progress
 
     total = composition.count(request)
-    start = output.done // request.batch_size * request.batch_size
+    for mapping in composition.mappings(request):
+        say(mapping.describe())
+    note = composition.describe_randomness(request)
+    if note:
+        say(note)
     if output.done:
         say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
+        torch.set_num_threads(int(output.manifest["threads"]))
+        if output.notes:
+            say(f"The run began with other versions, so its new samples may differ in the last bits: {', '.join(output.notes)}.")
     console = Console(stderr=True)
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(composition.name, total=total, completed=output.done)
-            for part in composition.run(request, start=start):
+            for part in composition.run(request, start=output.done // request.batch_size * request.batch_size):
                 output.write(part)
                 bar.update(task, completed=output.done)
+        output.finish()
     except KeyboardInterrupt:
-        say(f"{output.done} of {total} samples are in {output.path}; the same command continues.")
+        if output.done:
+            say(f"{output.done} of {total} samples are in {output.path}; the same command with --out {output.path} continues.")
         raise
-    output.finish()
 
 
 def _report(output: OutputFolder) -> None:

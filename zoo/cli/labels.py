@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.show import emit_json, json_option, table
+from zoo.cli.show import emit_json, json_option, say, table
 from zoo.labels import LabelSpace, load_space
 from zoo.registry import label_space, registry
 
@@ -24,7 +24,9 @@ def space_option(text: str | None) -> LabelSpace | None:
 def labels(space: str | None, as_json: bool) -> None:
     """All label spaces, or the classes of SPACE (a name or FILE.json) with values, colours and aliases."""
     if space is None:
-        spaces = [label_space(name) for name in registry().label_spaces()]
+        spaces, faults = registry().working_spaces()
+        for fault in faults:
+            say(fault)
         if as_json:
             emit_json([{"name": s.name, "classes": len(s), "title": s.title} for s in spaces])
         else:

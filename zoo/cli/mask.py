@@ -23,8 +23,10 @@ def mask() -> None:
 @json_option
 def inspect(file: Path, space: str | None, as_json: bool) -> None:
     """What FILE holds: mode, size, values or colours with their counts, which label spaces it fits, what to do if none."""
+    from zoo.precheck import existing_file
+
     chosen = space_option(space)
-    report = _report(file, chosen)
+    report = _report(existing_file(file, "map file"), chosen)
     if as_json:
         emit_json(report)
         return
@@ -39,10 +41,10 @@ def inspect(file: Path, space: str | None, as_json: bool) -> None:
 def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     from zoo.errors import LabelError
     from zoo.mapfiles import fitting_spaces, likely_fix, palette_matches, read_map_file, to_values
-    from zoo.registry import label_space, registry
+    from zoo.registry import registry
 
     found = read_map_file(file)
-    spaces = [label_space(n) for n in registry().label_spaces()] + ([space] if space else [])
+    spaces = registry().working_spaces()[0] + ([space] if space else [])
     fits = list(dict.fromkeys(fitting_spaces(found, spaces)))
     total = found.size[0] * found.size[1]
     fitting = [s for s in spaces if s.name in fits]

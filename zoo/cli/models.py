@@ -27,7 +27,7 @@ def list_models(pattern: str, kind: str | None, as_json: bool) -> None:
     table(
         ("MODEL", "KIND", "LABELS", "SIZE", "PARAMETERS", "STATE", "WEIGHTS LICENCE"),
         [
-            (c.model_id, c.facts.get("kind", "?"), c.facts.get("label_space", "?"), _size(c), f"{c.facts.get('parameters', 0):,}", _state(c), _short(c))
+            (c.model_id, c.facts.get("kind", "?"), c.facts.get("label_space", "?"), _size(c), _count(c), _state(c), _short(c))
             for c in found
         ],
     )
@@ -43,6 +43,11 @@ def _state(card: cards.Card) -> str:
 
 def _size(card: cards.Card) -> str:
     return megabytes(card.size)
+
+
+def _count(card: cards.Card) -> str:
+    found = card.facts.get("parameters")
+    return f"{found:,}" if isinstance(found, int) else "?"
 
 
 def _short(card: cards.Card) -> str:

@@ -20,44 +20,58 @@ from zoo.errors import DataError, UsageError
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
     """A palette PNG per photo, at the photo's size. Prints the maps' paths."""
+    from zoo.precheck import check_reference
+
     target = space_option(space)
-    files = _photo_files(photos)
-    if out.is_file():
-        raise UsageError(f"--out {out} is a file: name a folder.")
-    names = {}
-    for photo in files:
-        path = out / f"{photo.stem}.png"
-        if path in names:
-            raise UsageError(f"{names[path]} and {photo} would both become {path}: parse them into different folders.")
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists: choose another --out, or --overwrite.")
-        names[path] = photo
+    found = check_reference(parser, "mask-parser")
+    names = _targets(_photo_files(photos), out, overwrite)
 
     from zoo.api import load, pick_device
     from zoo.images import read_photo, save_image, to_pil
     from zoo.interfaces import MaskParser
 
     where = pick_device(device)
-    model = load(parser, device=where)
-    if not isinstance(model, MaskParser):
-        raise UsageError(f"{parser} is no mask parser (see: zoo list --kind mask-parser).")
+    model = load(found.folder, device=where)
+    assert isinstance(model, MaskParser)
     mapping = model.label_space.mapping_to(target) if target else None
     if mapping and not mapping.identity:
         say(mapping.describe())
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {out}: {error.strerror or error}.") from error
     for path, photo in names.items():
-        found = model.parse(read_photo(photo)[None].to(where)).to("cpu")
-        found = found.mapped(mapping) if mapping else found
-        found.to_png(path)
-        save_image(to_pil(found.colorize()[0]), path.with_suffix(".color.png"))
+        parsed = model.parse(read_photo(photo)[None].to(where)).to("cpu")
+        parsed = parsed.mapped(mapping) if mapping else parsed
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"Cannot make the folder {out}: {error.strerror or error}.") from error
+        parsed.to_png(path)
+        save_image(to_pil(parsed.colorize()[0]), path.with_suffix(".color.png"))
         click.echo(str(path))
 
 
+def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]:
+    """The map that each photo becomes. Raises UsageError where files would collide or something of the user's be lost."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file: name a folder.")
+    names: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
+    for photo in photos:
+        path = out / f"{photo.stem}.png"
+        for target in (path, path.with_suffix(".color.png")):
+            if target in taken:
+                raise UsageError(f"{taken[target]} and {photo} would both become {target}: parse them into different folders.")
+            if target.exists() and any(target.samefile(p) for p in photos):
+                raise UsageError(f"The map of {photo} would replace the photo {target}: choose another --out.")
+            if target.exists() and not overwrite:
+                raise UsageError(f"{target} exists: choose another --out, or --overwrite.")
+            taken[target] = photo
+        names[path] = photo
+    return names
+
+
 def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
+    """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
     from zoo.images import IMAGE_SUFFIXES, open_image
+    from zoo.precheck import existing_file
 
     files: list[Path] = []
     for path in paths:
@@ -67,7 +81,7 @@ def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
                 raise UsageError(f"The folder {path} holds no pictures ({', '.join(IMAGE_SUFFIXES)}).")
             files += found
         else:
-            if not path.is_file():
-                open_image(path)
-            files.append(path)
+            files.append(existing_file(path, "photo"))
+    for path in files:
+        open_image(path)
     return files

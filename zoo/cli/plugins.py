@@ -56,7 +56,7 @@ def _record(record: PluginRecord) -> dict[str, Any]:
 def doctor(as_json: bool) -> None:
     """Versions, devices, plugins (every class they name is imported) and embedded models; exit 1 if something is wrong."""
     reg = registry()
-    faults = [f"plugin {r.label}: {r.error}" for r in reg.plugins if r.error] + _missing_classes(reg)
+    faults = [f"plugin {r.label}: {r.error}" for r in reg.plugins if r.error] + _missing_classes(reg) + reg.working_spaces()[1]
     report = {"zoo": __version__, "python": sys.version.split()[0], **_libraries(), "devices": _devices(), "models": _models(faults), "faults": faults}
     if as_json:
         emit_json(report)
@@ -102,7 +102,7 @@ def _missing_classes(reg: Registry) -> list[str]:
                 except ZooError as error:
                     faults.append(f"{arch.name} {part}: {error}")
     for name in TABLES:
-        for key in reg.names(name):
+        for key in reg.names(name) if name != "label_spaces" else ():  # these are read in full
             try:
                 reg.get(name, key)
             except ZooError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -23,67 +22,89 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
     Exit 0 if every file has the same bytes, 1 if not (equal bytes are promised for one machine and the same versions).
     """
-    from zoo.outputs import read_manifest
+    from zoo.outputs import check_target, read_manifest
 
     recorded = read_manifest(manifest)
     folder = manifest if manifest.is_dir() else manifest.parent
     lines = _records(folder)
-    if out is not None and out.exists() and any(out.iterdir()):
-        raise UsageError(f"--out {out} is not empty.")
+    _check_models(recorded)
+    if out is not None:
+        check_target(out)
+        if out.is_dir() and any(out.iterdir()):
+            raise UsageError(f"--out {out} is not empty: name a new folder.")
     with tempfile.TemporaryDirectory() as temporary:
         made = _again(recorded, folder, out or Path(temporary))
-        report = _compare(lines, made, recorded)
+    report = _compare(lines, made, recorded, folder)
     if as_json:
         emit_json(report)
     else:
         click.echo(f"{report['equal']} of {report['files']} files are equal")
         for name in report["different"][:20]:
             click.echo(f"different: {name}")
+        for name in report["changed"][:20]:
+            click.echo(f"changed since it was made: {name}")
         for name, (old, new) in report["versions"].items():
             say(f"{name} was {old}, is {new}")
-    if report["different"]:
+    if report["different"] or report["changed"]:
         sys.exit(1)
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "metadata.jsonl"
-    if not path.is_file():
-        raise UsageError(f"{folder} has no metadata.jsonl: the run made nothing to compare with.")
-    try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: {error}.") from error
+    from zoo.outputs import METADATA, read_records
+
+    found = read_records(folder / METADATA)
+    if not found:
+        raise UsageError(f"{folder} has no {METADATA} with samples: the run made nothing to compare with.")
+    return found
+
+
+def _check_models(recorded: dict[str, Any]) -> None:
+    """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
+    from zoo.precheck import check_reference
+
+    kinds = {"generator": "mask-generator", "synthesizer": "image-synthesizer", "parser": "mask-parser"}
+    for role, model in recorded["models"].items():
+        if not isinstance(model, dict) or role not in kinds:
+            raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")
+        if model.get("sha256") is None:
+            raise UsageError(f"The {role} {model.get('id')} was given as a Python object: save it (zoo.save) and compose with its folder to replay a run.")
+        check_reference(str(model.get("source")), kinds[role])
 
 
 def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, Any]]:
-    """Run the request of a manifest into `out`; returns the new records."""
+    """Run the request of a manifest into `out`, with its threads; returns the new records."""
     import torch
 
     from zoo.composition import compose
     from zoo.manifest import check_models, make_manifest, request_from_json
     from zoo.outputs import OutputFolder
 
-    torch.set_num_threads(int(recorded["threads"]))
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose((models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser"))
     check_models(recorded, composition)
     request = request_from_json(recorded["request"], folder, device=composition.device)
-    composition.check(request)
-    manifest, inputs = make_manifest(composition, request)
-    output = OutputFolder(out, manifest)
-    inputs.copy_to(out)
-    for part in composition.run(request):
-        output.write(part)
-    output.finish()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(int(recorded["threads"]))
+    try:
+        manifest, inputs = make_manifest(composition, request)
+        output = OutputFolder(out, manifest, inputs)
+        for part in composition.run(request):
+            output.write(part)
+        output.finish()
+    finally:
+        torch.set_num_threads(threads)
     return output.records
 
 
-def _compare(old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any]) -> dict[str, Any]:
+def _compare(old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
+    from zoo.outputs import digest
     from zoo.training.runs import versions
 
     before = {n: d for r in old for n, d in r["sha256"].items()}
     after = {n: d for r in new for n, d in r["sha256"].items()}
     different = [n for n, d in before.items() if after.get(n) != d]
+    changed = [n for n, d in before.items() if not (folder / n).is_file() or digest(folder / n) != d]
     now = versions()
-    changed = {n: (v, now.get(n)) for n, v in recorded["versions"].items() if now.get(n) != v}
-    return {"files": len(before), "equal": len(before) - len(different), "different": different, "versions": changed}
+    newer = {n: (v, now.get(n)) for n, v in recorded["versions"].items() if now.get(n) != v}
+    return {"files": len(before), "equal": len(before) - len(different), "different": different, "changed": changed, "versions": newer}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -21,7 +23,7 @@ from zoo.training.plan import Plan, make_plan
 @click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Override network.FIELD, trainer.FIELD or FIELD; repeatable.")
 @click.option("--out", metavar="RUN", type=click.Path(path_type=Path), help="Run folder to make.  [default: ./run-ARCH]")
 @click.option("--resume", metavar="RUN", type=click.Path(path_type=Path), help="Go on with this run; needs nothing else (--set changes training options).")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="[default: auto; with --resume the run's]")
 @click.option("--dry-run", is_flag=True, help="Print the resolved options and stop.")
 def train(
     name: str | None,
@@ -31,30 +33,39 @@ def train(
     changes: tuple[str, ...],
     out: Path | None,
     resume: Path | None,
-    device: str,
+    device: str | None,
     dry_run: bool,
 ) -> None:
-    """Train a model; the run folder ends with a model folder that every command takes.
+    """Train a model; the run folder ends with a model folder, RUN/model, that every command takes.
 
-    ARCH alone trains the official config; ARCH/VARIANT a named one. Prints the model folder.
+    ARCH alone trains the official config; ARCH/VARIANT a named one. Ctrl-C and SIGTERM save and stop. Prints the run folder.
     """
+    from zoo.training.runs import RunFolder
+
     sets = _parse_sets(changes)
-    plan = _resumed(resume, name, data, out, sets) if resume else _new(name, data, sets, space, init)
+    if resume:
+        given = [n for n, v in (("ARCH", name), ("--data", data), ("--out", out), ("--space", space), ("--init", init)) if v]
+        plan, run = _resumed(resume, given, sets, device), RunFolder.open(resume)
+    else:
+        plan = _new(name, data, sets, space, init, device or "auto")
+        run = RunFolder(out or Path(f"run-{plan.architecture}"))
+        if not dry_run and _first_process():
+            run = RunFolder.create(run.path)
+        plan.check()
     if dry_run:
         click.echo(json.dumps(plan.to_json(), indent=2))
         return
-    from zoo.training.runs import RunFolder
-
-    if resume:
-        run = RunFolder.open(resume)
-        run.write_options(plan.to_json())
-    else:
-        _check_data(plan)
-        run = RunFolder.create(out or Path(f"run-{plan.architecture}"), plan.to_json())
     from zoo.api import pick_device
     from zoo.training.session import run_training
 
-    click.echo(str(run_training(plan, run, device=str(pick_device(device)))))
+    run_training(plan, run, device=str(pick_device(plan.device)))
+    if _first_process():
+        click.echo(str(run.path))
+
+
+def _first_process() -> bool:
+    """True unless a launcher (accelerate, torchrun) started this as one of the further processes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
@@ -67,29 +78,27 @@ def _parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
     return sets
 
 
-def _new(name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None) -> Plan:
+def _command() -> str:
+    return shlex.join(["zoo", *sys.argv[1:]])
+
+
+def _new(name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None, device: str) -> Plan:
     if not name:
         raise UsageError("Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)")
     if not data:
         raise UsageError("Say what to train on: --data toy-faces, --data celebamask-hq:DIR or --data folder:DIR.")
-    return make_plan(name, data, sets, space=space, init=init, command=shlex.join(["zoo", *sys.argv[1:]]))
+    return make_plan(name, data, sets, space=space, init=init, command=_command(), device=device)
 
 
-def _resumed(resume: Path, name: str | None, data: str | None, out: Path | None, sets: dict[str, str]) -> Plan:
+def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str | None) -> Plan:
     from zoo.training.runs import RunFolder
 
-    if name or data or out:
-        raise UsageError("--resume RUN takes its architecture, data and folder from the run: leave them out.")
-    plan = Plan.from_json(RunFolder.open(resume).options(), str(resume))
+    if given:
+        raise UsageError(f"--resume RUN takes its architecture, data and folder from the run: leave out {', '.join(given)}.")
+    plan = Plan.from_json(RunFolder.open(resume).options(), str(resume / "options.json"))
     changed = plan.with_changes(sets)
     if changed.config != plan.config:
         raise UsageError("A resumed run keeps its network: --set can change training options only.")
-    return changed
-
-
-def _check_data(plan: Plan) -> None:
-    """Name and place of the data are checked before a run folder is made."""
-    from zoo.data import splits_of
-    from zoo.training.session import model_space
-
-    splits_of(plan.data, space=model_space(plan))
+    # a plain resumption gives what an uninterrupted run gives, a changed one is part of the recipe
+    command = f"{plan.command} && {_command()}" if sets else plan.command
+    return dataclasses.replace(changed, command=command, device=device or plan.device)

@@ -16,7 +16,9 @@ class PatchDiscriminator(nn.Module):
     forward: [B, channels, H, W] -> list of the outputs of all n_layers + 1 convolutions; the last is the score map [B, 1, h, w].
     """
 
-    def __init__(self, channels: int, width: int = 64, n_layers: int = 4, norm: str = "spectralinstance", last_stride: int = 1) -> None:
+    def __init__(
+        self, channels: int, width: int = 64, n_layers: int = 4, norm: str = "spectralinstance", last_stride: int = 1
+    ) -> None:
         super().__init__()
         layers = [nn.Sequential(nn.Conv2d(channels, width, 4, 2, 2), nn.LeakyReLU(0.2))]
         for i in range(1, n_layers):
@@ -40,9 +42,19 @@ class MultiscaleDiscriminator(nn.Module):
     forward: [B, channels, H, W] -> per scale (finest first) the list of layer outputs, its last entry the score map.
     """
 
-    def __init__(self, channels: int, width: int = 64, n_layers: int = 4, scales: int = 2, norm: str = "spectralinstance", last_stride: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int = 64,
+        n_layers: int = 4,
+        scales: int = 2,
+        norm: str = "spectralinstance",
+        last_stride: int = 1,
+    ) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(PatchDiscriminator(channels, width, n_layers, norm, last_stride) for _ in range(scales))
+        self.discriminators = nn.ModuleList(
+            PatchDiscriminator(channels, width, n_layers, norm, last_stride) for _ in range(scales)
+        )
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         outputs = []

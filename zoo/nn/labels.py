@@ -26,7 +26,9 @@ def channel_table(space: LabelSpace, channels: tuple[str, ...], ignore_channel: 
     doubles = sorted({n for n, v in zip(channels, values, strict=True) if values.count(v) > 1})
     left_out = [n for v, n in enumerate(space.names) if v not in values]
     if doubles or left_out:
-        faults = [f"twice: {', '.join(doubles)}"] * bool(doubles) + [f"without a channel: {', '.join(left_out)}"] * bool(left_out)
+        faults = [f"twice: {', '.join(doubles)}"] * bool(doubles) + [
+            f"without a channel: {', '.join(left_out)}"
+        ] * bool(left_out)
         raise LabelError(f"Channel order does not fit label space {space.name!r} ({'; '.join(faults)}).")
     table = torch.full((IGNORE + 1,), -1, dtype=torch.int64)
     table[values] = torch.arange(len(values))
@@ -62,7 +64,9 @@ class LabelInput(nn.Module):
 
     table: Tensor
 
-    def __init__(self, space: LabelSpace, channels: tuple[str, ...], *, ignore_channel: int | None = None, edges: bool = False) -> None:
+    def __init__(
+        self, space: LabelSpace, channels: tuple[str, ...], *, ignore_channel: int | None = None, edges: bool = False
+    ) -> None:
         super().__init__()
         self.space, self.edges, self.classes = space, edges, len(channels)
         with torch.device("cpu"):  # real even where the network is built on the meta device

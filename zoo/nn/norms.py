@@ -36,7 +36,9 @@ def parse_norm(text: str, modulations: tuple[str, ...] = ()) -> NormSpec:
     match = re.fullmatch(r"(syncbatch|batch|instance|none|)(?:(\d+)x(\d+))?", rest.removeprefix(modulation))
     if match is None or match[2] != match[3]:
         forms = f"[spectral][{'|'.join(modulations)}]" if modulations else "[spectral]"
-        raise ConfigError(f"Norm {text!r} is not understood: expected {forms}{{{'|'.join(KINDS)}}}[KxK], e.g. 'spectralinstance'.")
+        raise ConfigError(
+            f"Norm {text!r} is not understood: expected {forms}{{{'|'.join(KINDS)}}}[KxK], e.g. 'spectralinstance'."
+        )
     return NormSpec(spectral, modulation, match[1] or "none", int(match[2] or 0))
 
 

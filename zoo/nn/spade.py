@@ -18,7 +18,9 @@ class SPADE(nn.Module):
     `affine` depends on the map alone, so it can be computed once and serve many calls of `forward`.
     """
 
-    def __init__(self, channels: int, label_channels: int, *, norm: str = "syncbatch", kernel: int = 3, hidden: int = 128):
+    def __init__(
+        self, channels: int, label_channels: int, *, norm: str = "syncbatch", kernel: int = 3, hidden: int = 128
+    ):
         super().__init__()
         self.param_free_norm = param_free_norm(norm, channels)
         self.mlp_shared = nn.Conv2d(label_channels, hidden, kernel, padding=kernel // 2)
@@ -50,7 +52,9 @@ class SPADEResnetBlock(nn.Module):
     norm: `[spectral]spade{syncbatch,batch,instance}KxK`. Calls: `forward(x, plan(planes))`.
     """
 
-    def __init__(self, c_in: int, c_out: int, label_channels: int, *, norm: str = "spectralspadesyncbatch3x3", hidden: int = 128):
+    def __init__(
+        self, c_in: int, c_out: int, label_channels: int, *, norm: str = "spectralspadesyncbatch3x3", hidden: int = 128
+    ):
         super().__init__()
         spec = parse_norm(norm, ("spade",))
         middle = min(c_in, c_out)

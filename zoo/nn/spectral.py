@@ -90,7 +90,16 @@ class SNConvTranspose2d(SpectralMixin, nn.ConvTranspose2d):
         if output_size is not None:
             raise ValueError("SNConvTranspose2d takes no output_size; set output_padding instead.")
         assert not isinstance(self.padding, str)  # nn.ConvTranspose2d refuses padding by name
-        return F.conv_transpose2d(input, self.normalized_weight(), self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(
+            input,
+            self.normalized_weight(),
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
 
 
 def conv2d(spectral: bool, *args: Any, **kwargs: Any) -> nn.Conv2d:

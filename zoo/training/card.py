@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cards import write_card
@@ -10,23 +11,25 @@ from zoo.registry import registry
 from zoo.weights import digests
 
 if TYPE_CHECKING:
-    from zoo.interfaces import Model
-    from zoo.training.loop import Loop
+    from zoo.training.loop import Loop, Published
     from zoo.training.plan import Plan
-    from zoo.training.runs import RunFolder
 
 DATA_LICENSES = {
     "celebamask-hq": "CelebAMask-HQ: non-commercial research only, no redistribution of the pictures",
     "toy-faces": "drawn by this program (Apache-2.0)",
 }
+CURVE_FACTS = ("step", "samples", "minutes")
+CURVE_ROWS = 24
 
 
-def write_training_card(plan: Plan, run: RunFolder, model: Model, loop: Loop, curve: list[dict[str, Any]], pairs: int) -> None:
-    """Write `model/README.md`. Data of unknown licence is written `unknown`."""
+def write_training_card(plan: Plan, folder: Path, loop: Loop, published: Published, curve: list[dict[str, Any]]) -> None:
+    """Write `README.md` into a model folder. Data of unknown licence is written `unknown`.
+
+    curve: the records of `metrics.jsonl`; published: the weights of the folder and their measured scores.
+    """
     arch = registry().architecture(plan.architecture)
-    name = parse_spec(plan.data).name
-    licence = DATA_LICENSES.get(name, "unknown")
-    hours = loop.seconds / 3600
+    model = loop.trainer.model
+    licence = DATA_LICENSES.get(parse_spec(plan.data).name, "unknown")
     facts = {
         "architecture": plan.architecture,
         "variant": plan.variant,
@@ -34,26 +37,27 @@ def write_training_card(plan: Plan, run: RunFolder, model: Model, loop: Loop, cu
         "label_space": model.label_space.name,
         "resolution": list(model.resolution),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "data": plan.data,
+        "data": plan.data_name,
         "data_license": licence,
         "code_license": "Apache-2.0",
-        "weights_license": licence if name in DATA_LICENSES else "unknown",
+        "weights_license": licence,
         "paper": arch.paper,
         "recipe": plan.command,
         "training": {
             "steps": loop.step,
+            "published_step": published.step,
             "samples": loop.step * loop.sampler.per_step,
-            "pairs": pairs,
-            "hours": round(hours, 2),
+            "pairs": len(loop.data),
+            "hours": round(loop.seconds / 3600, 2),
             "seed": plan.training.seed,
             "precision": plan.training.precision,
             "device": str(loop.device),
         },
-        "scores": {k: v for k, v in curve[-1].items() if k not in ("step", "samples", "minutes")} if curve else {},
-        "files": digests(run.model),
+        "scores": {k: round(v, 5) for k, v in published.scores.items()},
+        "files": digests(folder),
     }
     front = {"library_name": "maskzoo", "tags": [arch.kind, plan.architecture], "license": "other", "zoo": facts}
-    write_card(run.model, front, _text(plan, arch.title, facts, curve))
+    write_card(folder, front, _text(plan, arch.title, facts, curve))
 
 
 def _text(plan: Plan, title: str, facts: dict[str, Any], curve: list[dict[str, Any]]) -> str:
@@ -63,13 +67,23 @@ def _text(plan: Plan, title: str, facts: dict[str, Any], curve: list[dict[str, A
         "",
         title,
         "",
-        f"Trained by `{plan.command}` on {training['pairs']} pairs of `{plan.data}` ({facts['data_license']}):"
+        f"Trained on {training['pairs']} pairs of `{plan.data_name}` ({facts['data_license']}):"
         f" {training['steps']} steps, {training['samples']} samples, {training['hours']} hours on {training['device']},"
-        f" {training['precision']}, seed {training['seed']}.",
+        f" {training['precision']}, seed {training['seed']}" + (f", started from `{plan.init}`." if plan.init else "."),
+        "",
+        f"    {plan.command or '(trained from Python: see options.json of the run)'}",
     ]
-    if curve:
-        keys = [k for k in curve[-1] if k not in ("step", "samples", "minutes")]
-        lines += ["", "## Learning curve (held-out split)", "", "| minutes | step | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
-        rows = curve if len(curve) <= 24 else [*curve[:: -(-len(curve) // 24)], curve[-1]]
-        lines += [f"| {r['minutes']:.0f} | {r['step']} | " + " | ".join(f"{r.get(k, float('nan')):.4g}" for k in keys) + " |" for r in rows]
-    return "\n".join(lines)
+    if facts["scores"]:
+        lines += ["", f"## Scores on held-out data, as stored (weights of step {training['published_step']})", ""]
+        lines += [f"- {name}: {value:.4g}" for name, value in facts["scores"].items()]
+    return "\n".join([*lines, *_curve(curve)])
+
+
+def _curve(curve: list[dict[str, Any]]) -> list[str]:
+    """A table of at most CURVE_ROWS + 1 rows, the last one included."""
+    keys = list(dict.fromkeys(k for r in curve for k in r if k not in CURVE_FACTS))
+    if not keys:
+        return []
+    rows = curve if len(curve) <= CURVE_ROWS else [*curve[:: -(-len(curve) // CURVE_ROWS)], curve[-1]]
+    head = ["", "## Learning curve (held-out data)", "", "| minutes | step | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
+    return head + [f"| {r['minutes']:.0f} | {r['step']} | " + " | ".join(f"{r.get(k, float('nan')):.4g}" for k in keys) + " |" for r in rows]

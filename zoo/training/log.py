@@ -14,13 +14,18 @@ from zoo.data.sheets import grid
 
 
 class Log:
-    """A rich bar on stderr (one line per `log_every` where stderr is no terminal) and TensorBoard event files in the run folder."""
+    """A rich bar on stderr (one line per `log_every` where stderr is no terminal) and TensorBoard event files in the run folder.
 
-    def __init__(self, folder: Path, steps: int, *, quiet: bool = False) -> None:
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
+    quiet: nothing on stderr. write: False in processes that write no files.
+    """
+
+    def __init__(self, folder: Path, steps: int, *, quiet: bool = False, write: bool = True) -> None:
+        self.writer = SummaryWriter(str(folder / "tensorboard")) if write else None
+        quiet = quiet or not write
         self.console = Console(stderr=True, quiet=quiet)
         self.steps = steps
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"))
+        times = (TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times, TextColumn("{task.fields[losses]}"))
         self.bar = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
         self.task = self.bar.add_task("training", total=steps, losses="")
 
@@ -30,7 +35,8 @@ class Log:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.stop()
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
 
     def step(self, step: int, seconds: float, logs: dict[str, float] | None) -> None:
         """Advance; with `logs` also write the scalars."""
@@ -39,21 +45,24 @@ class Log:
             return
         losses = "  ".join(f"{name} {value:.3g}" for name, value in logs.items())
         self.bar.update(self.task, completed=step, losses=losses)
-        for name, value in logs.items():
-            self.writer.add_scalar(f"train/{name}", value, step)
+        self._scalars("train", logs, step)
         if not self.console.is_terminal:
             self.console.print(f"step {step}/{self.steps}  {seconds / 60:.1f} min  {losses}", soft_wrap=True, highlight=False)
 
     def scores(self, step: int, scores: dict[str, float]) -> None:
         """Validation scores."""
-        for name, value in scores.items():
-            self.writer.add_scalar(f"validation/{name}", value, step)
+        self._scalars("validation", scores, step)
         if scores:
             text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
             self.console.print(f"validation at step {step}: {text}", soft_wrap=True, highlight=False)
 
     def pictures(self, step: int, rows: dict[str, Tensor]) -> None:
         """One grid, a row per name."""
-        if rows:
+        if rows and self.writer is not None:
             picture = grid([list(images[:8].float().cpu()) for images in rows.values()])
             self.writer.add_image("preview: " + " / ".join(rows), picture, step)
+
+    def _scalars(self, group: str, values: dict[str, float], step: int) -> None:
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(f"{group}/{name}", value, step)

@@ -1,8 +1,5 @@
-"""The one training loop. What is the paper's own lies in a `Trainer`; this owns everything around it.
-
-Gradients of several processes are averaged by hand and networks are never wrapped: systems with several networks and
-optimizers break DistributedDataParallel in ways that give wrong gradients without an error.
-"""
+"""The one training loop. What is the paper's own lies in a `Trainer`; this owns everything around it: rates, the average
+of the weights, checkpoints, validation, stopping."""
 
 from __future__ import annotations
 
@@ -11,20 +8,23 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor, nn
 
-from zoo.data import Augment, PairData
-from zoo.errors import Cancelled, ZooError
-from zoo.interfaces import Trainer, Update
+from zoo.data import Augment, Batch, PairData
+from zoo.errors import Cancelled, ConfigError, UsageError
+from zoo.interfaces import Trainer
 from zoo.rng import Rng
-from zoo.training.ema import Ema, finite
+from zoo.training.ema import Ema, batch_norms, finite
 from zoo.training.log import Log
+from zoo.training.processes import Processes
 from zoo.training.runs import BEST, RunFolder
 from zoo.training.sampler import Sampler
+from zoo.training.updates import Diverged, Stepper
+
+__all__ = ["Diverged", "Interrupted", "Loop", "Published"]
 
 STATISTICS_BATCHES = 16
 
@@ -33,8 +33,12 @@ class Interrupted(Cancelled):
     """A signal stopped the run after its state was saved."""
 
 
-class Diverged(ZooError):
-    """A loss or a parameter is no longer finite."""
+@dataclass(frozen=True)
+class Published:
+    """Which weights the finished model holds, and what they score on the validation data as they are stored."""
+
+    step: int
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 class Loop:
@@ -43,30 +47,36 @@ class Loop:
     def __init__(self, trainer: Trainer, data: PairData, validation: PairData | None, run: RunFolder, log: Log, *, device: str = "cpu") -> None:
         self.trainer, self.data, self.validation, self.run_folder, self.log = trainer, data, validation, run, log
         self.options = options = trainer.options
-        self.accelerator = Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no", cpu=device == "cpu")
-        self.device = self.accelerator.device if device != "mps" else torch.device("mps")
+        self.processes = Processes(device)
+        self.device = self.processes.device
         self.step = 0
         self.seconds = 0.0
-        self.best: float | None = None
-        augment = Augment(flip=options.flip, zoom=options.zoom, color=options.color)
         self.sampler = Sampler(
             data,
             batch_size=options.batch_size,
             seed=options.seed,
-            augment=augment,
+            augment=Augment(flip=options.flip, zoom=options.zoom, color=options.color),
             micro=options.accumulate,
-            rank=self.accelerator.process_index,
-            world=self.accelerator.num_processes,
+            rank=self.processes.rank,
+            world=self.processes.world,
         )
+        self._check()
         for network in trainer.networks.values():
-            network.to(self.device).train().requires_grad_(True)
+            if not any(p.requires_grad for p in network.parameters()):
+                network.requires_grad_(True)  # zoo.load gives frozen models
+            network.to(self.device).train()
             if options.channels_last:
                 network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         trainer.prepare(data)
         self.optimizers = trainer.optimizers()
+        self.stepper = Stepper(trainer, self.optimizers, self.processes)
         self.ema = Ema(trainer.model, options.ema) if options.ema else None
         self._resume()
-        self._broadcast()
+
+    def _check(self) -> None:
+        """Fail now rather than at the first validation."""
+        if self.options.ema and batch_norms(self.trainer.model) and type(self.trainer).statistics is Trainer.statistics:
+            raise ConfigError(f"{type(self.trainer).__name__} has batch norms but no `statistics`: train with ema=0.")
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -75,75 +85,88 @@ class Loop:
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "best": self.best,
             "networks": {n: net.state_dict() for n, net in self.trainer.networks.items()},
             "optimizers": {n: o.state_dict() for n, o in self.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema else None,
         }
 
     def _resume(self) -> None:
-        state = self.run_folder.load_state()
-        if state is None:
-            return
+        """The main process's state everywhere: its checkpoint, or its fresh networks."""
+        state = self.run_folder.load_state() if self.processes.main else None
+        state = self.processes.from_main(state)
+        if state is not None:
+            try:
+                self._load(state)
+            except (KeyError, ValueError, RuntimeError) as error:
+                hint = "resume without the --set that changes networks or optimizers"
+                raise UsageError(f"{self.run_folder.path}: its checkpoint does not fit these options ({error}): {hint}.") from error
+        for network in self.trainer.networks.values():
+            self.processes.share(network.state_dict().values())
+        if self.ema:
+            self.processes.share(self.ema.average.values())
+        best = self.run_folder.load_state(BEST) if self.processes.main else None
+        self.best = self._rank(best["scores"]) if best else None
+        if self.processes.main:
+            self.run_folder.cut_metrics(self.step)
+
+    def _load(self, state: dict[str, Any]) -> None:
         for name, network in self.trainer.networks.items():
             network.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        if self.ema and state["ema"] is not None:
-            self.ema.load_state_dict(state["ema"])
-        self.step, self.seconds, self.best = int(state["step"]), float(state["seconds"]), state["best"]
-
-    def _broadcast(self) -> None:
-        """Rank 0's networks everywhere."""
-        if self.accelerator.num_processes > 1:
-            for network in self.trainer.networks.values():
-                for tensor in network.state_dict().values():
-                    torch.distributed.broadcast(tensor, 0)
-            if self.ema:
-                for tensor in self.ema.average.values():
-                    torch.distributed.broadcast(tensor, 0)
+        if self.ema:
+            if state["ema"] is None:
+                self.ema = Ema(self.trainer.model, self.options.ema)  # switched on by the resumption: starts here
+            else:
+                self.ema.load_state_dict(state["ema"])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
 
     def save(self) -> None:
-        """Write a checkpoint, unless a parameter is no longer finite: then the last good one stays. Raises Diverged."""
-        for name, network in self.trainer.networks.items():
-            if not finite(dict(network.named_parameters())):
-                raise Diverged(self._diverged(f"a parameter of {name!r}"))
-        if self.accelerator.is_main_process:
-            self.run_folder.save_state(self.state())
+        """Write a checkpoint, unless something in the networks is no longer finite: then the last good one stays.
 
-    def _diverged(self, what: str) -> str:
-        return (
-            f"Step {self.step + 1}: {what} is NaN or infinite; the run stops. The last good state is kept:"
-            f" continue it with other options, for example zoo train --resume {self.run_folder.path} --set lr=…"
-        )
+        Raises Diverged."""
+        for name, network in self.trainer.networks.items():
+            if not finite(network):
+                raise Diverged(f"the state of {name!r}")
+        if self.processes.main:
+            self.run_folder.save_state(self.state())
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Train until the steps or minutes are done. Raises Interrupted (state saved), Diverged."""
-        options = self.options
-        with _signals() as stop:
-            for step, batches in self.sampler.stream(self.step, options.steps):
-                if options.minutes is not None and self.seconds >= 60 * options.minutes:
-                    break
-                began = time.monotonic()
-                self._set_rates(step)
-                logs = self._step(step, batches)
-                if self.ema:
-                    self.ema.update()
-                self.step = step + 1
-                self.seconds += time.monotonic() - began
-                self.log.step(self.step, self.seconds, logs if self.step % options.log_every == 0 else None)
-                if options.preview_every and self.step % options.preview_every == 0:
-                    self._preview(batches[0])
-                if options.validate_every and self.step % options.validate_every == 0:
-                    self.validate()
-                if self.step % options.save_every == 0:
-                    self.save()
-                if stop:
-                    self.save()
-                    raise Interrupted(f"Stopped at step {self.step}; continue with: zoo train --resume {self.run_folder.path}")
-        self.save()
+        """Train until the steps or minutes are done; then, or at a signal, the state is saved.
+
+        Raises Interrupted after a signal, Diverged when a loss, gradient or parameter is NaN or infinite (the last
+        checkpoint stays as it was).
+        """
+        with _signals() as caught:
+            try:
+                self._steps(caught)
+                self.save()
+            except Diverged as error:
+                raise Diverged(f"After {self.step} steps: {error} is NaN or infinite, so the run stops. {self._way_on()}") from error
+        if any(self.processes.any(bool(caught))):
+            raise Interrupted(f"Stopped at step {self.step}; continue with: zoo train --resume {self.run_folder.path}")
+
+    def _way_on(self) -> str:
+        if not self.run_folder.has_state:
+            return "No state had been saved yet: start anew with other options, for example a lower learning rate (--set)."
+        return f"The last good state is kept: go on from it with other options, zoo train --resume {self.run_folder.path} --set …"
+
+    def _steps(self, caught: list[int]) -> None:
+        limit = math.inf if self.options.minutes is None else 60 * self.options.minutes
+        clock = time.monotonic()
+        for step, batches in self.sampler.stream(self.step, self.options.steps):
+            if any(self.processes.any(bool(caught), self.seconds >= limit)):
+                return
+            self._set_rates(step)
+            logs = self.stepper.step(step, batches)
+            if self.ema:
+                self.ema.update()
+            self.step = step + 1
+            self.seconds += time.monotonic() - clock
+            self._after_step(logs, batches)
+            clock = time.monotonic()
 
     def _set_rates(self, step: int) -> None:
         rates = self.trainer.rates(step / self.sampler.steps_per_epoch, step)
@@ -151,78 +174,16 @@ class Loop:
             for group in optimizer.param_groups:
                 group["lr"] = rates[name]
 
-    def _step(self, step: int, batches: list) -> dict[str, float]:
-        """All updates of one step; micro-batches advance side by side."""
-        # layers that draw from torch's own generator (dropout) stay reproducible after a resume
-        torch.manual_seed(self.options.seed * 1_000_003 + step)
-        iterators = [
-            self.trainer.updates(self._on_device(batch), rng.within("step", step), step) for batch, rng in batches
-        ]
-        logs: dict[str, float] = {}
-        while True:
-            done = False
-            named: tuple[str, ...] = ()
-            for iterator in iterators:
-                update = self._next(iterator)
-                if update is None:
-                    done = True
-                    break
-                if not named:
-                    named = update.optimizers
-                    self._clear(named)
-                self._backward(update, len(iterators), logs)
-            if done:
-                return logs
-            self._apply(named)
-
-    def _on_device(self, batch: Any) -> Any:
-        moved = batch.to(self.device)
-        if self.options.channels_last and moved.images is not None:
-            return type(moved)(moved.images.contiguous(memory_format=torch.channels_last), moved.maps, moved.names)
-        return moved
-
-    def _next(self, iterator: Iterator[Update]) -> Update | None:
-        with self.accelerator.autocast():
-            return next(iterator, None)
-
-    def _backward(self, update: Update, micro: int, logs: dict[str, float]) -> None:
-        total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
-        if not math.isfinite(float(total.detach())):
-            bad = [n for n, v in update.losses.items() if not math.isfinite(float(v.detach()))]
-            raise Diverged(self._diverged(f"the loss {', '.join(bad) or 'sum'}"))
-        total.div(micro).backward(inputs=self._parameters(update.optimizers))
-        for name, value in {**update.losses, **update.logs}.items():
-            logs[name] = logs.get(name, 0.0) + float(value.detach() if isinstance(value, Tensor) else value) / micro
-
-    def _parameters(self, names: tuple[str, ...]) -> list[nn.Parameter]:
-        return [p for n in names for g in self.optimizers[n].param_groups for p in g["params"] if p.requires_grad]
-
-    def _clear(self, names: tuple[str, ...]) -> None:
-        for parameter in self._parameters(names):
-            parameter.grad = None
-
-    def _apply(self, names: tuple[str, ...]) -> None:
-        self._reduce(names)
-        for name in names:
-            if self.options.clip:
-                torch.nn.utils.clip_grad_norm_(self._parameters((name,)), self.options.clip)
-            self.optimizers[name].step()
-        self._clear(names)
-
-    def _reduce(self, names: tuple[str, ...]) -> None:
-        """Average gradients over processes; one that is None everywhere stays None, None on some counts as zero."""
-        world = self.accelerator.num_processes
-        if world == 1:
-            return
-        parameters = self._parameters(names)
-        used = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
-        torch.distributed.all_reduce(used)
-        for parameter, count in zip(parameters, used.tolist(), strict=True):
-            if count:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                torch.distributed.all_reduce(parameter.grad)
-                parameter.grad /= world
+    def _after_step(self, logs: dict[str, torch.Tensor], batches: list[tuple[Batch, Rng]]) -> None:
+        options, step = self.options, self.step
+        due = step % options.log_every == 0
+        self.log.step(step, self.seconds, {k: float(v) for k, v in logs.items()} if due else None)
+        if options.preview_every and step % options.preview_every == 0:
+            self._preview(batches[0])
+        if options.validate_every and step % options.validate_every == 0:
+            self.validate()
+        if step % options.save_every == 0:
+            self.save()
 
     # --- looking at it --------------------------------------------------------------------------------------------
 
@@ -230,54 +191,61 @@ class Loop:
     def averaged(self) -> Iterator[None]:
         """The weights that are published (the EMA's, if there is one), in evaluation mode and without gradients."""
         model = self.trainer.model
-        if self.ema is None:
-            modes = {m: m.training for m in model.modules()}
-            model.eval()
-            try:
-                with torch.no_grad():
-                    yield
-            finally:
-                for module, mode in modes.items():
-                    module.training = mode
+        if self.ema is not None:
+            with torch.no_grad(), self.ema.applied(self._statistics):
+                yield
             return
-        with torch.no_grad(), self.ema.applied(self._statistics):
-            yield
+        modes = {m: m.training for m in model.modules()}
+        model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
 
     def _statistics(self) -> None:
+        """The latest training batches through the model, for batch norms."""
         first = max(0, self.step - STATISTICS_BATCHES)
         for step in range(first, first + STATISTICS_BATCHES):
             batch, rng = self.sampler.batches(step)[0]
-            with self.accelerator.autocast():
-                self.trainer.statistics(self._on_device(batch), rng.within("statistics", step))
+            with self.stepper.autocast():
+                self.trainer.statistics(self.stepper.place(batch), rng.within("statistics", step))
 
-    def _preview(self, pair: tuple) -> None:
+    def _preview(self, pair: tuple[Batch, Rng]) -> None:
         batch, rng = pair
-        if self.accelerator.is_main_process:
+        if self.processes.main:
             with self.averaged():
-                self.log.pictures(self.step, self.trainer.preview(self._on_device(batch), rng.within("preview")))
+                self.log.pictures(self.step, self.trainer.preview(self.stepper.place(batch), rng.within("preview")))
 
     def validate(self) -> dict[str, float]:
-        """Score the published weights, extend the learning curve, keep the best ones."""
-        if self.validation is None or not self.accelerator.is_main_process:
+        """Score the published weights, extend the learning curve, keep the best ones (main process only)."""
+        if self.validation is None or not self.processes.main:
             return {}
         with self.averaged():
-            scores = {k: float(v) for k, v in self.trainer.validate(self.validation).items()}
-            if scores:
-                name, value = next(iter(scores.items()))
-                ordered = -value if name in self.trainer.lower_is_better else value
-                if self.best is None or ordered > self.best:
-                    self.best = ordered
-                    self.run_folder.save_state({"step": self.step, "model": self.trainer.model.state_dict(), "scores": scores}, BEST)
+            scores = self._scores()
+            rank = self._rank(scores)
+            if rank is not None and (self.best is None or rank > self.best):
+                self.best = rank
+                self.run_folder.save_state({"step": self.step, "model": self.trainer.model.state_dict(), "scores": scores}, BEST)
         samples = self.step * self.sampler.per_step
         self.run_folder.add_metrics({"step": self.step, "samples": samples, "minutes": round(self.seconds / 60, 2), **scores})
         self.log.scores(self.step, scores)
         return scores
 
+    def _scores(self) -> dict[str, float]:
+        return {k: float(v) for k, v in self.trainer.validate(self.validation).items()} if self.validation else {}
+
+    def _rank(self, scores: dict[str, float]) -> float | None:
+        """The first score, such that more is better; None if there is none or it is NaN."""
+        name, value = next(iter(scores.items()), ("", math.nan))
+        return None if math.isnan(value) else -value if name in self.trainer.lower_is_better else value
+
     @torch.no_grad()
-    def finish(self) -> None:
-        """Leave the published weights in the model, rounded as they are stored, and compute its assets."""
-        curve = self.run_folder.metrics(until=self.step)
-        if self.validation is not None and (not curve or curve[-1]["step"] != self.step):
+    def finish(self) -> Published:
+        """Leave the published weights in the model, rounded as they are stored, compute its assets, and score it so."""
+        curve = self.run_folder.metrics()
+        if not curve or curve[-1]["step"] != self.step:
             self.validate()
         best = self.run_folder.load_state(BEST) if self.options.publish == "best" else None
         model = self.trainer.model
@@ -292,6 +260,7 @@ class Loop:
             for parameter in model.parameters():
                 parameter.copy_(parameter.half())
         model.assets = self.trainer.finish(self.data)
+        return Published(best["step"] if best else self.step, self._scores())
 
 
 @contextmanager
@@ -304,7 +273,7 @@ def _signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         caught.append(number)
 
-    previous: dict[int, Callable | int | None] = {}
+    previous: dict[int, Callable[..., Any] | int | None] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             previous[number] = signal.signal(number, note)
@@ -315,6 +284,3 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-__all__ = ["Diverged", "Interrupted", "Loop", "Rng", "Tensor"]

@@ -15,7 +15,8 @@ class TrainingOptions:
     steps: int = 100_000
     """Batches to train on; learning rates that decay do so relative to this number."""
     minutes: float | None = None
-    """Stop after this much training time, earlier steps of a resumed run counted in; the run then ends as if it were done."""
+    """Stop after this much training time (without validation and previews), that before a resume counted in; the run then ends
+    as if it were done. Rates that decay follow `steps` alone: choose steps that fit the time."""
     batch_size: int = 1
     """Samples per process and micro-batch."""
     accumulate: int = 1
@@ -45,7 +46,7 @@ class TrainingOptions:
     save_every: int = 500
     """Steps between checkpoints."""
     publish: Literal["best", "last"] = "best"
-    """Which weights the finished model holds: those of the best validation, or the last ones."""
+    """Which weights the finished model holds: those of the best validation (without validation data: the last), or the last ones."""
     dtype: Literal["float32", "float16"] = "float32"
     """How the finished model's parameters are stored (buffers always in float32)."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from zoo import configs
-from zoo.errors import UsageError, did_you_mean
+from zoo.data import DATASETS, parse_spec
+from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
+from zoo.labels import LabelSpace, load_space
 from zoo.registry import Variant, registry
 from zoo.training.options import TrainingOptions
 
@@ -25,6 +27,7 @@ class Plan:
     space: str | None = None
     init: str | None = None
     command: str = ""
+    device: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         """The form of `options.json`."""
@@ -37,16 +40,48 @@ class Plan:
             "space": self.space,
             "init": self.init,
             "command": self.command,
+            "device": self.device,
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any], where: str) -> Plan:
-        """From `options.json`. Raises UsageError, ConfigError."""
-        name, variant = values["architecture"], values["variant"]
+        """From `options.json`. Raises UsageError, ConfigError, DataError for a file that lacks a part."""
+        missing = [f.name for f in dataclasses.fields(cls) if f.name not in values and f.default is dataclasses.MISSING]
+        if missing:
+            raise DataError(f"{where} lacks {', '.join(missing)}: it is not the options.json of a training run.")
+        name = values["architecture"]
         arch = registry().architecture(name)
         config = configs.from_dict(registry().load(arch, "config"), values["config"], where=where)
         training = configs.from_dict(training_class(name), values["training"], where=where)
-        return cls(name, variant, config, training, values["data"], values["space"], values["init"], values["command"])
+        rest = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
+        return cls(**{**rest, "config": config, "training": training})
+
+    def label_space(self) -> LabelSpace:
+        """The label space that the model will speak: `space` (a name or a file), else the config's."""
+        name = self.space or self.config.label_space
+        return load_space(Path(name)) if name.endswith(".json") else registry().label_space(name)
+
+    def check(self) -> None:
+        """Names that can be checked before torch is imported. Raises UsageError, WeightsError, LabelError."""
+        name = parse_spec(self.data).name
+        known = (*DATASETS, *registry().names("datasets"))
+        if name not in known:
+            raise UsageError(f"No data set {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}){registry().broken_hint()}.")
+        self.label_space()
+        if self.init:
+            from zoo.hub import resolve
+
+            folder = resolve(self.init).folder
+            if not (folder / "model.safetensors").is_file():
+                raise WeightsError(f"--init {self.init}: there is no {folder / 'model.safetensors'}; give a model or a model folder (RUN/model).")
+
+    @property
+    def data_name(self) -> str:
+        """The data set without the place where it lies here."""
+        spec = parse_spec(self.data)
+        if spec.path and Path(spec.path).is_absolute():
+            spec = spec._replace(path=Path(spec.path).name if spec.name == "folder" else None)
+        return str(spec)
 
     def with_changes(self, changes: dict[str, Any]) -> Plan:
         """Fields of the network or the training overridden. Raises UsageError, ConfigError."""
@@ -68,8 +103,20 @@ def training_class(architecture: str) -> type:
     return found
 
 
-def make_plan(name: str, data: str, changes: dict[str, Any], *, space: str | None = None, init: str | None = None, command: str = "") -> Plan:
-    """`ARCH[/VARIANT]` with changes. Raises UsageError with near misses, ConfigError listing all faults."""
+def make_plan(
+    name: str,
+    data: str,
+    changes: dict[str, Any],
+    *,
+    space: str | None = None,
+    init: str | None = None,
+    command: str = "",
+    device: str = "auto",
+) -> Plan:
+    """`ARCH[/VARIANT]` with changes. Paths become absolute, so that the run can be resumed from anywhere.
+
+    Raises UsageError with near misses, ConfigError listing all faults.
+    """
     arch_name, _, variant_name = name.partition("/")
     reg = registry()
     arch = reg.architecture(arch_name)
@@ -79,8 +126,21 @@ def make_plan(name: str, data: str, changes: dict[str, Any], *, space: str | Non
         raise UsageError(f"{arch_name!r} has no variant {variant_name!r}{did_you_mean(variant_name, variants)} (known: {', '.join(variants)})")
     config = variants[variant_name].config if variant_name else reg.load(arch, "config")()
     training = (variants[variant_name].training if variant_name else None) or kind()
-    plan = Plan(arch_name, variant_name or None, config, training, data, space, init, command)
+    spec = parse_spec(data)
+    data = str(spec._replace(path=_absolute(spec.path)))
+    space, init = _absolute(space, name=True), _absolute(init, name=True)
+    plan = Plan(arch_name, variant_name or None, config, training, data, space, init, command, device)
     return plan.with_changes(changes)
+
+
+def _absolute(text: str | None, *, name: bool = False) -> str | None:
+    """The absolute path of what lies there; other text (a model id, a count of toy faces) as it is.
+
+    name: text without a separator is a name even if a file of that name exists.
+    """
+    if not text or (name and "/" not in text and not text.endswith(".json")) or text.replace(",", "").isdigit() or not Path(text).exists():
+        return text
+    return str(Path(text).absolute())
 
 
 def split_changes(config: Any, training: Any, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,44 +2,75 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from zoo.data import Augment, PairData, open_data, parse_spec, splits_of
+from zoo.data import Augment, DataSpec, PairData, Source, open_source, parse_spec, splits_of
+from zoo.data.files import LabelArray, PhotoArray
 from zoo.errors import DataError
 from zoo.interfaces import Model, Trainer
-from zoo.labels import LabelSpace, load_space
+from zoo.labels import IGNORE, Mapping
 from zoo.registry import registry
 from zoo.training.card import write_training_card
 from zoo.training.log import Log
-from zoo.training.loop import Loop
+from zoo.training.loop import Loop, Published
 from zoo.training.plan import Plan
+from zoo.training.processes import Processes
 from zoo.training.runs import RunFolder
 from zoo.weights import load_strict, save_model
 
 
 def run_training(plan: Plan, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:
-    """Train (or go on) and write `model/`; returns that folder. Raises ZooErrors; an interrupted run can be resumed."""
-    trainer = build_trainer(plan)
+    """Train (or go on) and write `model/`; returns that folder. Raises ZooErrors; an interrupted run can be resumed.
+
+    Nothing is written before the networks are built and the data is found. torch's own generator is left as it was.
+    """
+    with torch.random.fork_rng():
+        return _run(plan, run, device, quiet)
+
+
+def _run(plan: Plan, run: RunFolder, device: str, quiet: bool) -> Path:
+    processes = Processes(device)
+    trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
-    with Log(run.path, plan.training.steps, quiet=quiet) as log:
+    if processes.main:
+        _begin(plan, run, data)
+    processes.wait()
+    with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
         loop = Loop(trainer, data, validation, run, log, device=device)
         loop.run()
-        if loop.accelerator.is_main_process:
-            loop.finish()
-            export(plan, trainer, run, loop, data)
+        if processes.main:
+            published = loop.finish()
+            run.replace_model(lambda folder: export(plan, folder, run, loop, published))
+    processes.wait()
     return run.model
 
 
-def build_trainer(plan: Plan) -> Trainer:
-    """The untrained (or `init`) model in its trainer; starting weights follow the seed."""
+def _begin(plan: Plan, run: RunFolder, data: PairData) -> None:
+    """Write `options.json`, or hold a resumed run's data against it. Raises DataError if they differ."""
+    seen = {"pairs": len(data), "names_sha256": hashlib.sha256("\n".join(data.names).encode()).hexdigest()}
+    before = run.options().get("trained_on", seen)
+    if before != seen and run.has_state:
+        change = f"{before['pairs']} pairs then, {len(data)} now" if before["pairs"] != len(data) else "other pairs"
+        raise DataError(f"{plan.data} has changed since the run began ({change}): a resumed run needs the same data.")
+    run.write_options({**plan.to_json(), "trained_on": seen, "threads": torch.get_num_threads()})
+    run.clean()
+
+
+def build_trainer(plan: Plan, *, init: bool = True) -> Trainer:
+    """The untrained model in its trainer; starting weights follow the seed (torch's own generator is seeded).
+
+    init: load the weights that the plan starts from, if it names any (a resumed run does not need them).
+    """
     reg = registry()
     arch = reg.architecture(plan.architecture)
     torch.manual_seed(plan.training.seed)
-    model: Model = reg.load(arch, "model")(plan.config, model_space(plan))
+    model: Model = reg.load(arch, "model")(plan.config, plan.label_space())
     trainer: Trainer = reg.load(arch, "trainer")(model, plan.training)
-    if plan.init:
+    if plan.init and init:
         from zoo.hub import resolve
 
         folder = resolve(plan.init).folder
@@ -50,39 +81,63 @@ def build_trainer(plan: Plan) -> Trainer:
     return trainer
 
 
-def model_space(plan: Plan) -> LabelSpace:
-    """The label space that the model will speak: `--space` (a name or a file), else the config's."""
-    name = plan.space or plan.config.label_space
-    return load_space(Path(name)) if name.endswith(".json") else registry().label_space(name)
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+class Relabelled(Source):
+    """A data set in another label space; classes that this lacks become its background (else: unlabeled)."""
+
+    def __init__(self, source: Source, mapping: Mapping) -> None:
+        self.source, self.label_space = source, mapping.target
+        self.names, self.splits, self.has_images, self.location = source.names, source.splits, source.has_images, source.location
+        self._table = np.full(IGNORE + 1, IGNORE, dtype=np.uint8)
+        self._table[: len(mapping.table)] = [IGNORE if v < 0 else v for v in mapping.table]
+        if not mapping.target.ignore and mapping.target.background_index is not None:
+            self._table[IGNORE] = mapping.target.background_index
+
+    def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
+        photo, labels = self.source.read(index, size)
+        return photo, self._table[labels]
+
+    def files(self, index: int) -> dict[str, str]:
+        return self.source.files(index)
+
+    def leftovers(self) -> list[str]:
+        return self.source.leftovers()
 
 
 def open_splits(plan: Plan, model: Model) -> tuple[PairData, PairData | None]:
-    """Training data, and validation data where the set has a split "val" (or "validation").
+    """Training data, and validation data where the set has a split "val" (or "validation"), in the model's label space.
 
-    A split in `--data` (`#SPLIT`) is what is trained on. Raises DataError for maps of other classes.
+    A split in `--data` (`#SPLIT`) is what is trained on. Raises DataError for no pairs, LabelError for maps that have no
+    class in common with the model.
     """
-    options = plan.training
-    spec = parse_spec(plan.data)
-    space = model.label_space
+    spec, space = parse_spec(plan.data), model.label_space
     splits = splits_of(spec, space=space)
     train = spec if spec.split or "train" not in splits else spec.with_split("train")
     held = next((s for s in ("val", "validation") if s in splits and s != train.split), None)
     side = max(model.resolution)
-    load = Augment(zoom=options.zoom).load_size(side)
-    load_size = tuple(round(load * r / side) for r in model.resolution)
-    data = open_data(train, resolution=model.resolution, space=space, load_size=(load_size[0], load_size[1]))
-    validation = open_data(spec.with_split(held), resolution=model.resolution, space=space) if held else None
-    if data.label_space.names != space.names:
-        data.label_space.mapping_to(space)
+    load = Augment(zoom=plan.training.zoom).load_size(side)
+    height, width = (round(load * r / side) for r in model.resolution)
+    data = _open(train, model, (height, width))
     if not len(data):
         raise DataError(f"{train}: no pairs.")
-    return data, validation
+    return data, _open(spec.with_split(held), model, model.resolution) if held else None
 
 
-def export(plan: Plan, trainer: Trainer, run: RunFolder, loop: Loop, data: PairData) -> None:
-    """Write the finished model, its other networks and its card."""
+def _open(spec: DataSpec, model: Model, load_size: tuple[int, int]) -> PairData:
+    source = open_source(spec, space=model.label_space)
+    if source.label_space.names != model.label_space.names:
+        source = Relabelled(source, source.label_space.mapping_to(model.label_space))
+    return PairData(source, model.resolution, load_size=load_size)
+
+
+# --- the end ------------------------------------------------------------------------------------------------------
+
+
+def export(plan: Plan, folder: Path, run: RunFolder, loop: Loop, published: Published) -> None:
+    """Write the finished model, its other networks and its card into `folder`."""
+    trainer = loop.trainer
     others = {n: net for n, net in trainer.networks.items() if n != "model"}
-    save_model(trainer.model, run.model, architecture=plan.architecture, variant=plan.variant, dtype=plan.training.dtype, networks=others)
-    metrics = run.metrics(until=loop.step)
-    write_training_card(plan, run, trainer.model, loop, metrics, len(data))
-
+    save_model(trainer.model, folder, architecture=plan.architecture, variant=plan.variant, dtype=plan.training.dtype, networks=others)
+    write_training_card(plan, folder, loop, published, run.metrics())

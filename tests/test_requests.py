@@ -1,0 +1,179 @@
+"""EDIT, STYLE and SOURCE as they are written, and what makes a request wrong usage."""
+
+from __future__ import annotations
+
+import pytest
+
+from zoo.errors import UsageError
+from zoo.requests import (
+    EditSpec,
+    Request,
+    Source,
+    StyleSpec,
+    layer_names,
+    parse_edit,
+    parse_source,
+    parse_style,
+    split_composition,
+    split_names,
+)
+
+FIVE = ("1/32", "1/16", "1/8", "1/4", "1/2")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("add:hat", EditSpec("add", ("hat",))),
+        ("add:hat, eye_g", EditSpec("add", ("hat", "eye_g"))),
+        ("remove:hat", EditSpec("remove", ("hat",))),
+        ("redraw:hair", EditSpec("redraw", ("hair",))),
+        ("perturb:nose", EditSpec("perturb", ("nose",))),
+        ("perturb:nose=0.5", EditSpec("perturb", ("nose",), 0.5)),
+        ("perturb:nose,hair=-2", EditSpec("perturb", ("nose", "hair"), -2.0)),
+        ("interpolate:hair=b.png", EditSpec("interpolate", ("hair",), None, "b.png")),
+        ("interpolate:hair=b.png@0.25", EditSpec("interpolate", ("hair",), 0.25, "b.png")),
+        ("interpolate:hair=b.png@1", EditSpec("interpolate", ("hair",), 1.0, "b.png")),
+        ("interpolate:hair=me@home/b.png", EditSpec("interpolate", ("hair",), None, "me@home/b.png")),
+        ("interpolate:hair=me@home/b.png@.5", EditSpec("interpolate", ("hair",), 0.5, "me@home/b.png")),
+    ],
+)
+def test_edits(text: str, expected: EditSpec) -> None:
+    assert parse_edit(text) == expected
+    assert parse_edit(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "expected add:C"),
+        ("redrw:hair", "did you mean 'redraw'"),
+        ("hair", "Unknown edit"),
+        ("redraw", "names no class"),
+        ("redraw:", "names no class"),
+        ("redraw: , ", "names no class"),
+        ("redraw:hair=2", "takes no value"),
+        ("perturb:nose=", "expected a number"),
+        ("perturb:nose=much", "got 'much'"),
+        ("perturb:nose=nan", "finite"),
+        ("perturb:nose=inf", "finite"),
+        ("interpolate:hair", "names no other map"),
+        ("interpolate:hair=", "names no other map"),
+        ("interpolate:hair=b.png@1.5", "between 0 (keep) and 1 (swap)"),
+        ("interpolate:hair=b.png@-1", "between 0 (keep) and 1 (swap)"),
+    ],
+)
+def test_wrong_edits(text: str, part: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_edit(text)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prior", Source("prior")),
+        ("mean", Source("mean")),
+        ("seed:0", Source("seed", seed=0)),
+        ("seed:12", Source("seed", seed=12)),
+        ("look.safetensors", Source("file", "look.safetensors")),
+        ("me.jpg", Source("photo", "me.jpg")),
+        ("photos/me", Source("photo", "photos/me")),
+        ("me.jpg::map.png", Source("photo", "me.jpg", "map.png")),
+    ],
+)
+def test_sources(text: str, expected: Source) -> None:
+    assert parse_source(text) == expected
+    assert parse_source(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "Not a style source"),
+        ("seed:", "whole number"),
+        ("seed:-1", "whole number"),
+        ("seed:1.5", "whole number"),
+        ("priro", "did you mean 'prior'"),
+        ("::map.png", "Not a style source"),
+        ("me.jpg::", "Not a style source"),
+    ],
+)
+def test_wrong_sources(text: str, part: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert part in str(caught.value)
+
+
+def test_styles() -> None:
+    assert parse_style("prior") == StyleSpec(Source("prior"))
+    assert parse_style("hair=seed:3") == StyleSpec(Source("seed", seed=3), ("hair",))
+    assert parse_style("hair, hat@deep=me.jpg") == StyleSpec(Source("photo", "me.jpg"), ("hair", "hat"), ("deep",))
+    assert parse_style("hair@1,middle=mean") == StyleSpec(Source("mean"), ("hair",), ("1", "middle"))
+    for text in ("prior", "hair=seed:3", "hair,hat@deep=me.jpg", "hair@1,middle=mean"):
+        assert str(parse_style(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("=prior", "names no class"), ("hair@=prior", "names no class or layer"), ("hair@0=prior", "from 1"), ("hair@depe=prior", "did you mean 'deep'")],
+)
+def test_wrong_styles(text: str, part: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_style(text)
+    assert part in str(caught.value)
+
+
+def test_layers_divide_as_clvaes_five_do() -> None:
+    assert layer_names(None, FIVE) is None
+    assert layer_names(("shallow",), FIVE) == FIVE[:2]
+    assert layer_names(("middle",), FIVE) == FIVE[2:3]
+    assert layer_names(("deep", "1"), FIVE) == (FIVE[0], *FIVE[3:])
+    with pytest.raises(UsageError, match="no style layer 6"):
+        layer_names(("6",), FIVE)
+    with pytest.raises(UsageError, match="no layers"):
+        layer_names(("1",), ())
+
+
+EDIT = (EditSpec("redraw", ("hair",)),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"n": 0}, "-n must be at least 1, got 0"),
+        ({"n": -3}, "got -3"),
+        ({"seed": -1}, "--seed must be 0 or more, got -1"),
+        ({"batch_size": 0}, "--batch-size must be at least 1"),
+        ({"labels": ()}, "label set is empty"),
+        ({"labels": ("skin",), "masks": ("a.png",)}, "--labels with --mask"),
+        ({"labels": ("skin",), "photos": ("a.jpg",)}, "--labels with --mask or --photo"),
+        ({"edits": EDIT}, "--edit needs a map"),
+        ({"masks": ("a.png",), "keep_rest": True}, "--keep-rest needs --edit"),
+        ({"masks": ("a.png",), "keep": ("hair",)}, "--keep needs --photo"),
+        ({"instances": "i.png"}, "--instances needs exactly one --mask"),
+        ({"masks": ("a.png", "b.png"), "instances": "i.png"}, "--instances needs exactly one --mask"),
+        ({"masks": ("a.png", "b.png"), "photos": ("a.jpg",)}, "got 1 and 2"),
+        ({"style_to": Source("mean")}, "give -n 2 or more"),
+        ({"n": 2, "style_to": Source("mean"), "same_style": True}, "leave --same-style out"),
+        ({"prior": "uniform"}, "--prior must be fitted or normal"),
+    ],
+)
+def test_requests_that_no_model_can_answer(fields: dict, part: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Request(**fields)
+    assert part in str(caught.value)
+
+
+def test_all_faults_of_a_request_come_together() -> None:
+    with pytest.raises(UsageError) as caught:
+        Request(n=0, seed=-1)
+    assert "-n must" in str(caught.value) and "--seed must" in str(caught.value)
+
+
+def test_compositions_and_names() -> None:
+    assert split_composition("mask-vae+./run") == ("mask-vae", "./run")
+    assert split_names(" skin, hair,,") == ("skin", "hair")
+    for text in ("", "mask-vae", "mask-vae+", "+scgan", "a+b+c"):
+        with pytest.raises(UsageError, match=r"GENERATOR\+SYNTHESIZER"):
+            split_composition(text)

@@ -1,0 +1,110 @@
+"""One step of training: the updates that a Trainer yields, with micro-batches and processes (contract in DESIGN section 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zoo.data import Batch
+from zoo.errors import ZooError
+from zoo.interfaces import Trainer, Update
+from zoo.rng import Rng
+from zoo.training.processes import Processes
+
+Logs = dict[str, Tensor]
+
+
+class Diverged(ZooError):
+    """A loss, a gradient or a parameter is NaN or infinite."""
+
+
+class Stepper:
+    """Runs the updates of one step. Networks are never wrapped: systems with several networks and optimizers break
+    DistributedDataParallel in ways that give wrong gradients without an error; gradients are averaged here instead."""
+
+    def __init__(self, trainer: Trainer, optimizers: Mapping[str, Optimizer], processes: Processes) -> None:
+        self.trainer, self.optimizers, self.processes = trainer, optimizers, processes
+        self.options = trainer.options
+        self._faulty: list[str] = []
+
+    def autocast(self) -> torch.autocast:
+        """The context of forward passes: bfloat16 where the options say so."""
+        return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+
+    def place(self, batch: Batch) -> Batch:
+        """The batch on the device, in the networks' memory format."""
+        moved = batch.to(self.processes.device)
+        if self.options.channels_last and moved.images is not None:
+            return Batch(moved.images.contiguous(memory_format=torch.channels_last), moved.maps, moved.names)
+        return moved
+
+    def step(self, step: int, micro_batches: Sequence[tuple[Batch, Rng]]) -> Logs:
+        """All updates of one step, the micro-batches side by side. Returns their losses and logs, averaged over the
+        micro-batches. Raises Diverged before any optimizer has taken a gradient that is not finite."""
+        # layers that draw from torch's own generator (dropout) stay reproducible after a resume, and differ between ranks
+        torch.manual_seed((self.options.seed * 1_000_003 + step + (self.processes.rank << 40)) % 2**63)
+        iterators = [self.trainer.updates(self.place(batch), rng.within("step", step), step) for batch, rng in micro_batches]
+        logs: Logs = {}
+        while named := self._gather(iterators, logs):
+            self._apply(named)
+        return logs
+
+    def _gather(self, iterators: Sequence[Iterator[Update]], logs: Logs) -> tuple[str, ...]:
+        """Advance every micro-batch by one update and gather the gradients; () when the batch is done."""
+        named: tuple[str, ...] | None = None
+        for iterator in iterators:
+            with self.autocast():
+                update = next(iterator, None)
+            found = () if update is None else self._known(update.optimizers)
+            if named is None:
+                named = found
+                self._clear(named)
+            if found != named:
+                raise ZooError(
+                    f"{type(self.trainer).__name__} names the optimizers {named} for one batch and {found} for another:"
+                    " a trainer must yield the same ones in the same order for every batch."
+                )
+            if update is not None:
+                self._backward(update, len(iterators), logs)
+        return named or ()
+
+    def _known(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [n for n in names if n not in self.optimizers]
+        if unknown or not names:
+            raise ZooError(f"{type(self.trainer).__name__} yields an update for the optimizers {names}, but has {', '.join(self.optimizers)}.")
+        return tuple(names)
+
+    def _backward(self, update: Update, micro: int, logs: Logs) -> None:
+        total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
+        if not math.isfinite(float(total.detach())):
+            self._faulty += [n for n, v in update.losses.items() if not math.isfinite(float(v.detach()))] or ["sum"]
+        total.div(micro).backward(inputs=self._parameters(update.optimizers))
+        for name, value in {**update.losses, **update.logs}.items():
+            part = torch.as_tensor(value).detach().float() / micro
+            logs[name] = logs[name] + part if name in logs else part
+
+    def _parameters(self, names: Sequence[str]) -> list[nn.Parameter]:
+        return [p for n in names for g in self.optimizers[n].param_groups for p in g["params"] if p.requires_grad]
+
+    def _clear(self, names: Sequence[str]) -> None:
+        for parameter in self._parameters(names):
+            parameter.grad = None
+
+    def _apply(self, names: tuple[str, ...]) -> None:
+        """Average, check, clip, step."""
+        if self.processes.average(self._parameters(names), bool(self._faulty)):
+            raise Diverged(f"the loss {', '.join(dict.fromkeys(self._faulty)) or 'of another process'}")
+        norms: dict[str, Tensor] = {}
+        for name in names:
+            norms[name] = nn.utils.get_total_norm([p.grad for p in self._parameters((name,)) if p.grad is not None])
+            if not math.isfinite(float(norms[name])):
+                raise Diverged(f"a gradient of the optimizer {name!r}")
+        for name in names:
+            if self.options.clip:
+                nn.utils.clip_grads_with_norm_(self._parameters((name,)), self.options.clip, norms[name])
+            self.optimizers[name].step()
+        self._clear(names)
