@@ -17,10 +17,32 @@ from zoo.sampling import count_label_sets
 from zoo.weights import count_parameters, digests
 
 SIDE = 32
-MASK_VAE = {"latent": 16, "encoder_side": 16, "encoder_widths": "32", "lstm_layers": 1, "decoder_width": 16, "decoder_widths": "16,8,8", "groups": 4}
-SCGAN = {"resolution": SIDE, "ngf": 2, "max_width": 8, "nff": 2, "nrf": 2, "spade_hidden": 4, "z_dim": 8, "nef": 2, "encoder_size": SIDE}
+MASK_VAE = {
+    "latent": 16,
+    "encoder_side": 16,
+    "encoder_widths": "32",
+    "lstm_layers": 1,
+    "decoder_width": 16,
+    "decoder_widths": "16,8,8",
+    "groups": 4,
+}
+SCGAN = {
+    "resolution": SIDE,
+    "ngf": 2,
+    "max_width": 8,
+    "nff": 2,
+    "nrf": 2,
+    "spade_hidden": 4,
+    "z_dim": 8,
+    "nef": 2,
+    "encoder_size": SIDE,
+}
 PARSER = {"side": SIDE, "feature_scale": 32}
-LABEL_SETS = (("skin", "nose", "hair", "l_eye", "mouth"), ("skin", "hair", "neck", "cloth"), ("skin", "nose", "eye_g", "hat"))
+LABEL_SETS = (
+    ("skin", "nose", "hair", "l_eye", "mouth"),
+    ("skin", "hair", "neck", "cloth"),
+    ("skin", "nose", "eye_g", "hat"),
+)
 
 
 @torch.no_grad()
@@ -138,7 +160,14 @@ def drawn_face(shift: int = 0, size: int = 48) -> Tensor:
     """int64 [1, size, size]: hair, skin, eyes, nose and mouth as boxes, in celebamask-hq."""
     space = zoo.label_space("celebamask-hq")
     labels = torch.zeros(1, size, size, dtype=torch.long)
-    boxes = {"hair": (2, 6, 40, 42), "skin": (10, 12, 44, 36), "l_eye": (18, 14, 22, 20), "r_eye": (18, 27, 22, 33), "nose": (22, 21, 32, 27), "mouth": (35, 17, 40, 31)}
+    boxes = {
+        "hair": (2, 6, 40, 42),
+        "skin": (10, 12, 44, 36),
+        "l_eye": (18, 14, 22, 20),
+        "r_eye": (18, 27, 22, 33),
+        "nose": (22, 21, 32, 27),
+        "mouth": (35, 17, 40, 31),
+    }
     for name, (top, left, bottom, right) in boxes.items():
         labels[:, top + shift : bottom + shift, left:right] = space.index(name)
     return labels

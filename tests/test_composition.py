@@ -29,7 +29,7 @@ def test_a_result(pipe: zoo.Composition) -> None:
     result = pipe(labels=SKIN, n=5, seed=3, batch_size=2)
     assert len(result) == 5 and result.maps.size == pipe.resolution
     assert result.images.shape == (5, 3, *pipe.resolution) and result.images.dtype == torch.float32
-    assert 0 <= result.images.min() and result.images.max() <= 1
+    assert result.images.min() >= 0 and result.images.max() <= 1
     assert len(result.styles) == 5 and len(result.pil()) == 5
     report = result.report
     assert report["seed"] == 3 and [r["index"] for r in report["samples"]] == list(range(5))
@@ -104,18 +104,45 @@ def test_keep_rest(pipe: zoo.Composition, inputs: Path) -> None:
     for row, record in enumerate(free.report["samples"]):
         share = ((old[0] != new[row]) & outside[row]).float().mean()
         assert record["changed_outside_edits"] == pytest.approx(float(share), abs=1e-6)
-    assert [r["changed_outside_edits"] for r in kept.report["samples"]] == [r["changed_outside_edits"] for r in free.report["samples"]]
+    assert [r["changed_outside_edits"] for r in kept.report["samples"]] == [
+        r["changed_outside_edits"] for r in free.report["samples"]
+    ]
 
 
 def test_every_edit_and_its_written_form(pipe: zoo.Composition, inputs: Path) -> None:
     from zoo.interfaces import Add, Interpolate, Perturb, Redraw, Remove
 
     other = zoo.SemanticMap.from_png(inputs / "other.png", pipe.space)
-    edits = [Add(("hat",)), Remove(("nose",)), Redraw(("hair",)), Perturb(("mouth",), 0.5), Interpolate(("skin",), other, 0.3)]
-    written = ["add:hat", "remove:nose", "redraw:hair", "perturb:mouth=0.5", f"interpolate:skin={inputs / 'other.png'}@0.3"]
+    edits = [
+        Add(("hat",)),
+        Remove(("nose",)),
+        Redraw(("hair",)),
+        Perturb(("mouth",), 0.5),
+        Interpolate(("skin",), other, 0.3),
+    ]
+    written = [
+        "add:hat",
+        "remove:nose",
+        "redraw:hair",
+        "perturb:mouth=0.5",
+        f"interpolate:skin={inputs / 'other.png'}@0.3",
+    ]
     a, b = (pipe(maps=inputs / "face.png", seed=1, edits=e, n=2) for e in (edits, written))
     assert torch.equal(a.maps.labels, b.maps.labels) and torch.equal(a.images, b.images)
     assert "nose" not in a.maps.label_set().names
+
+
+def test_one_map_is_laid_out_once(pipe: zoo.Composition, inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = [inputs / "face.png", inputs / "other.png"]
+    sizes: list[int] = []
+    layout = type(pipe.synthesizer).layout
+    monkeypatch.setattr(
+        type(pipe.synthesizer), "layout", lambda self, m, **k: (sizes.append(len(m)), layout(self, m, **k))[1]
+    )
+    shared, mixed = (pipe(maps=maps, n=4, seed=0, batch_size=b) for b in (2, 8))
+    assert sizes == [1, 1, 8]
+    assert torch.equal(shared.maps.labels, mixed.maps.labels)
+    assert torch.allclose(shared.images, mixed.images, atol=1e-4)
 
 
 def test_maps_of_another_space(pipe: zoo.Composition, inputs: Path) -> None:
@@ -162,7 +189,7 @@ def test_one_half_alone(pair: tuple[str, str], inputs: Path) -> None:
         synth(n=2)
     with pytest.raises(UsageError, match="generator"):
         synth(maps=inputs / "face.png", edits="redraw:hair")
-    with pytest.raises(UsageError, match="image-synthesizer, and a mask-generator"):
+    with pytest.raises(UsageError, match="an image-synthesizer, and a mask-generator"):
         zoo.compose((pair[1], pair[0]))
 
 
@@ -190,7 +217,9 @@ def test_saving_writes_the_folder(pipe: zoo.Composition, inputs: Path, tmp_path:
     assert folder == result.save(tmp_path / "out")  # the same run: nothing to do
     lines = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
     assert [r["index"] for r in lines] == [0, 1, 2] and len(list((folder / "inputs").iterdir())) == 1
-    assert torch.equal(zoo.SemanticMap.from_png(folder / "maps/000001.png", pipe.space).labels[0], result.maps.labels[1])
+    assert torch.equal(
+        zoo.SemanticMap.from_png(folder / "maps/000001.png", pipe.space).labels[0], result.maps.labels[1]
+    )
     with pytest.raises(UsageError, match="another run"):
         pipe(n=1, seed=1).save(folder)
     pipe(n=1, seed=1).save(folder, overwrite=True)

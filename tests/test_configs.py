@@ -73,7 +73,9 @@ def test_a_field_without_default_is_reported_when_absent() -> None:
 
 def test_all_faults_come_in_one_message_with_the_place_and_near_misses() -> None:
     with pytest.raises(ConfigError) as caught:
-        from_dict(Sample, {"widht": 1, "rate": "fast", "flag": "maybe", "mode": "max", "betas": [1]}, where="run/config.json")
+        from_dict(
+            Sample, {"widht": 1, "rate": "fast", "flag": "maybe", "mode": "max", "betas": [1]}, where="run/config.json"
+        )
     text = str(caught.value)
     assert text.startswith("run/config.json: ")
     assert "unknown field 'widht'; did you mean 'width'?" in text
@@ -90,7 +92,9 @@ def test_a_configs_own_check_is_reported_as_a_config_error() -> None:
 
 def test_override_keeps_the_rest_and_the_original() -> None:
     before = Sample(name="kept")
-    after = override(before, {"width": "8", "sizes": "4, 5,6", "betas": "(0.5, 1)", "limit": "2", "flag": "on", "mode": "mean"})
+    after = override(
+        before, {"width": "8", "sizes": "4, 5,6", "betas": "(0.5, 1)", "limit": "2", "flag": "on", "mode": "mean"}
+    )
     assert after == Sample(name="kept", width=8, sizes=(4, 5, 6), betas=(0.5, 1.0), limit=2.0, flag=True, mode="mean")
     assert before == Sample(name="kept")
     with pytest.raises(ConfigError, match="unknown field 'ngff'"):
@@ -124,7 +128,19 @@ def test_coerce_reads_text_and_json_by_type(value: Any, kind: Any, expected: Any
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("3.5", int), (True, int), (False, float), (1.0, int), ("x", float), (None, int), (1, bool), (3, str), (5, tuple[int, ...]), ("a", float | None), ([1], dict)],
+    [
+        ("3.5", int),
+        (True, int),
+        (False, float),
+        (1.0, int),
+        ("x", float),
+        (None, int),
+        (1, bool),
+        (3, str),
+        (5, tuple[int, ...]),
+        ("a", float | None),
+        ([1], dict),
+    ],
 )
 def test_coerce_refuses_what_does_not_fit(value: Any, kind: Any) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -49,7 +49,9 @@ def test_a_class_is_found_by_alias_whatever_its_case(text: str) -> None:
 
 
 def test_an_unknown_class_is_refused_with_near_misses_and_the_next_command() -> None:
-    with pytest.raises(LabelError, match=r"No class 'hiar' in label space 'celebamask-hq'.*'hair'.*zoo labels celebamask-hq"):
+    with pytest.raises(
+        LabelError, match=r"No class 'hiar' in label space 'celebamask-hq'.*'hair'.*zoo labels celebamask-hq"
+    ):
         FACES.index("hiar")
 
 
@@ -113,7 +115,9 @@ def test_backgrounds_of_different_names_are_joined() -> None:
 
 def test_spaces_that_share_only_a_background_do_not_map() -> None:
     street = space_of("background", "road", "car", background="background", name="street")
-    with pytest.raises(LabelError, match=r"'street' and 'celebamask-hq' have no class in common \(background, road, car against"):
+    with pytest.raises(
+        LabelError, match=r"'street' and 'celebamask-hq' have no class in common \(background, road, car against"
+    ):
         street.mapping_to(FACES)
 
 
@@ -146,11 +150,19 @@ def test_json_form_round_trips(name: str) -> None:
 
 def test_a_users_file_gives_a_space(tmp_path: Path) -> None:
     path = tmp_path / "pets.json"
-    classes = ["none", {"name": "l_paw", "color": [9, 8, 7], "mirror": "r_paw", "aliases": ["paw"], "colors": [[1, 1, 2]]}, "r_paw"]
+    classes = [
+        "none",
+        {"name": "l_paw", "color": [9, 8, 7], "mirror": "r_paw", "aliases": ["paw"], "colors": [[1, 1, 2]]},
+        "r_paw",
+    ]
     path.write_text(json.dumps({"name": "pets", "background": "none", "ignore": True, "classes": classes}))
     space = load_space(path)
     assert space.names == ("none", "l_paw", "r_paw") and space.ignore and space.mirror_pairs == ((1, 2),)
-    assert space.palette[:2] == ((0, 0, 0), (9, 8, 7)) and space.classes[1].colors == ((1, 1, 2),) and space.index("paw") == 1
+    assert (
+        space.palette[:2] == ((0, 0, 0), (9, 8, 7))
+        and space.classes[1].colors == ((1, 1, 2),)
+        and space.index("paw") == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +170,10 @@ def test_a_users_file_gives_a_space(tmp_path: Path) -> None:
     [
         ("{", "not a JSON file"),
         ("[1]", "expected"),
-        ('{"classes": [{"color": [1, 2, 3]}, {"name": "a", "color": [1, 2]}]}', r"class 0 has no name; class 1 \(a\): a color is three"),
+        (
+            '{"classes": [{"color": [1, 2, 3]}, {"name": "a", "color": [1, 2]}]}',
+            r"class 0 has no name; class 1 \(a\): a color is three",
+        ),
         ('{"classes": [{"name": "a", "color": 7}]}', "a color is three integers 0..255, got 7"),
         ('{"classes": [{"name": "a", "color": [1, 2, 256]}]}', "a color is three integers"),
         ('{"classes": [{"name": "a", "aliases": "bc"}]}', "aliases are a list of names, got 'bc'"),

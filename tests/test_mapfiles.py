@@ -65,7 +65,9 @@ def test_unlabeled_pixels_survive_the_file(tmp_path: Path, classes: int) -> None
     assert torch.equal(SemanticMap.from_png(tmp_path / "map.png", space).labels, labels)
 
 
-@pytest.mark.parametrize(("dtype", "suffix"), [(np.uint8, "png"), (np.uint16, "png"), (np.int32, "tif"), (np.float32, "tif")])
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [(np.uint8, "png"), (np.uint16, "png"), (np.int32, "tif"), (np.float32, "tif")]
+)
 def test_grey_maps_hold_class_numbers(tmp_path: Path, dtype: type, suffix: str) -> None:
     assert np.array_equal(read(written(tmp_path, VALUES.astype(dtype), f"map.{suffix}")), VALUES)
 
@@ -81,7 +83,7 @@ def test_a_grey_map_saved_as_rgb_or_opaque_rgba_holds_class_numbers(tmp_path: Pa
 def test_a_colour_coded_map_is_read_by_the_spaces_colours_and_their_published_variants(tmp_path: Path) -> None:
     colored = COLORS[VALUES]
     assert np.array_equal(read(written(tmp_path, colored)), VALUES)
-    colored[VALUES == FACES.index("r_brow")] = (51, 255, 255)
+    colored[np.equal(VALUES, FACES.index("r_brow"))] = (51, 255, 255)
     assert np.array_equal(read(written(tmp_path, colored)), VALUES)
 
 
@@ -106,7 +108,9 @@ def test_values_without_a_palette_entry_are_numbers_not_background(tmp_path: Pat
     start = content.index(b"PLTE") - 4
     body = b"PLTE" + COLORS[:2].tobytes()
     end = start + 12 + COLORS.size
-    path.write_bytes(content[:start] + (6).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + content[end:])
+    path.write_bytes(
+        content[:start] + (6).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + content[end:]
+    )
     assert read(path).tolist() == [[0, 1, 5]]
 
 
@@ -202,7 +206,15 @@ def test_unwritable_places_are_refused(tmp_path: Path) -> None:
 
 
 def test_fitting_spaces_are_those_in_which_the_file_is_legal(tmp_path: Path) -> None:
-    spaces = [FACES, zoo.label_space("atr"), LabelSpace("two", (LabelClass("a", (1, 2, 3)), LabelClass("b", (4, 5, 6))))]
+    spaces = [
+        FACES,
+        zoo.label_space("atr"),
+        LabelSpace("two", (LabelClass("a", (1, 2, 3)), LabelClass("b", (4, 5, 6)))),
+    ]
     assert fitting_spaces(read_map_file(written(tmp_path, VALUES)), spaces) == ["celebamask-hq"]
-    assert fitting_spaces(read_map_file(written(tmp_path, np.minimum(VALUES, 1))), spaces) == ["celebamask-hq", "atr", "two"]
+    assert fitting_spaces(read_map_file(written(tmp_path, np.minimum(VALUES, 1))), spaces) == [
+        "celebamask-hq",
+        "atr",
+        "two",
+    ]
     assert fitting_spaces(read_map_file(written(tmp_path, COLORS[VALUES])), spaces) == ["celebamask-hq"]

@@ -28,7 +28,9 @@ def test_labels_become_int64_and_the_size_is_height_by_width() -> None:
     assert found.labels.dtype == torch.int64 and found.size == (3, 5) and len(found) == 2
 
 
-@pytest.mark.parametrize("labels", [torch.zeros(3, 4, dtype=torch.long), torch.zeros(1, 3, 4), torch.zeros(1, 1, 3, 4, dtype=torch.long)])
+@pytest.mark.parametrize(
+    "labels", [torch.zeros(3, 4, dtype=torch.long), torch.zeros(1, 3, 4), torch.zeros(1, 1, 3, 4, dtype=torch.long)]
+)
 def test_floats_and_wrong_ranks_are_refused(labels: torch.Tensor) -> None:
     with pytest.raises(LabelError, match=r"integer tensor \[B, H, W\]"):
         SemanticMap(labels, FACES)
@@ -83,7 +85,9 @@ def test_resize_is_pillows_nearest_where_no_centre_lies_between_pixels(size: tup
     labels = torch.randint(0, 19, (2, 16, 20), generator=torch.Generator().manual_seed(0))
     resized = SemanticMap(labels, FACES, labels + (1 << 33)).resize(size)
     for row in range(2):
-        image = PIL.Image.fromarray(labels[row].numpy().astype(np.uint8)).resize(size[::-1], PIL.Image.Resampling.NEAREST)
+        image = PIL.Image.fromarray(labels[row].numpy().astype(np.uint8)).resize(
+            size[::-1], PIL.Image.Resampling.NEAREST
+        )
         assert torch.equal(resized.labels[row], torch.from_numpy(np.asarray(image).astype(np.int64)))
     assert resized.instances is not None and torch.equal(resized.instances, resized.labels + (1 << 33))
 

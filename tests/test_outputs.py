@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from fixtures_models import Ran
 
-from zoo.outputs import OutputFolder, read_manifest
+from zoo.outputs import OutputFolder
+from zoo.records import read_manifest
 
 Run = Callable[..., Ran]
 
@@ -23,7 +24,22 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def command(pair: tuple[str, str], inputs: Path) -> tuple[object, ...]:
     """Seven samples in batches of three, from two maps that are edited."""
-    return ("compose", "+".join(pair), "--mask", inputs / "face.png", "--edit", "redraw:hair", "-n", 7, "--batch-size", 3, "--seed", 5, "--device", "cpu")
+    return (
+        "compose",
+        "+".join(pair),
+        "--mask",
+        inputs / "face.png",
+        "--edit",
+        "redraw:hair",
+        "-n",
+        7,
+        "--batch-size",
+        3,
+        "--seed",
+        5,
+        "--device",
+        "cpu",
+    )
 
 
 @pytest.fixture
@@ -55,15 +71,23 @@ def test_what_a_folder_holds(whole: dict[str, bytes], tmp_path: Path, inputs: Pa
     manifest = json.loads(whole["manifest.json"])
     assert manifest["finished"] and manifest["samples"] == 7 and manifest["request"]["seed"] == 5
     assert manifest["threads"] >= 1 and "torch" in manifest["versions"]
-    assert set(manifest["models"]) == {"generator", "synthesizer"} and manifest["models"]["generator"]["sha256"]["model.safetensors"]
+    assert (
+        set(manifest["models"]) == {"generator", "synthesizer"}
+        and manifest["models"]["generator"]["sha256"]["model.safetensors"]
+    )
     assert manifest["summary"]["requested"]["hair"]["asked"] == 7 and "changed_outside_edits" in manifest["summary"]
     lines = [json.loads(line) for line in whole["metadata.jsonl"].splitlines()]
     assert [r["file_name"] for r in lines] == [n for n in names if n.startswith("images")]
-    assert all(r["edits"] == ["redraw:hair"] and set(r["sha256"]) == {r["file_name"], r["file_name"].replace("images", "maps")} for r in lines)
+    assert all(
+        r["edits"] == ["redraw:hair"] and set(r["sha256"]) == {r["file_name"], r["file_name"].replace("images", "maps")}
+        for r in lines
+    )
 
 
 @pytest.mark.parametrize("after", [1, 3, 5])
-def test_an_interrupted_run_goes_on(run: Run, command, whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+def test_an_interrupted_run_goes_on(
+    run: Run, command, whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     out = tmp_path / "cut"
     stopped = interrupt(run, command, out, after, monkeypatch)
     assert stopped.code == 130 and stopped.out == "" and f"{after} of 7" in stopped.err and "Error" not in stopped.err
@@ -80,8 +104,12 @@ def test_a_run_lends_its_seed(run: Run, command, whole, tmp_path: Path, monkeypa
     assert tree(out) == whole
 
 
-@pytest.mark.parametrize("damage", ["cut line", "garbage line", "wrong index", "part files", "missing picture", "no grid", "no metadata"])
-def test_what_a_crash_can_leave(run: Run, command, whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage", ["cut line", "garbage line", "wrong index", "part files", "missing picture", "no grid", "no metadata"]
+)
+def test_what_a_crash_can_leave(
+    run: Run, command, whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
     out = tmp_path / "cut"
     interrupt(run, command, out, 5, monkeypatch)
     metadata = out / "metadata.jsonl"
@@ -121,7 +149,13 @@ def test_another_run_is_refused_and_named(run: Run, command, whole, tmp_path: Pa
 
 def test_overwriting_keeps_what_is_the_users(run: Run, command, whole, tmp_path: Path) -> None:
     out = tmp_path / "whole"
-    mine = {"notes.txt": b"mine", "maps/sketch.png": b"mine", "images/900000.png": b"mine", "inputs/face.png": b"mine", "draft.part": b"mine"}
+    mine = {
+        "notes.txt": b"mine",
+        "maps/sketch.png": b"mine",
+        "images/900000.png": b"mine",
+        "inputs/face.png": b"mine",
+        "draft.part": b"mine",
+    }
     for name, content in mine.items():
         (out / name).write_bytes(content)
     shorter = [3 if command[i - 1] == "-n" else a for i, a in enumerate(command)]
@@ -155,8 +189,12 @@ def test_nothing_is_written_before_the_first_batch(pipe, tmp_path: Path) -> None
     assert not output.finished and not (tmp_path / "out").exists()
 
 
-def test_the_default_folder_names_models_and_seed(run: Run, pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_folder_names_models_and_seed(
+    run: Run, pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     made = run("generate", pair[0], "--seed", 7, "--device", "cpu")
     assert made.code == 0 and made.out == "mask-vae-celeba-7\n"
-    assert read_manifest(tmp_path / "mask-vae-celeba-7")["images"] is False and not os.path.exists("mask-vae-celeba-7/images")
+    assert read_manifest(tmp_path / "mask-vae-celeba-7")["images"] is False and not os.path.exists(
+        "mask-vae-celeba-7/images"
+    )

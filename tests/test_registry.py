@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from thirdparty import OK, plugin, write_plugin
 
 from zoo import cards, registry
 from zoo.errors import PluginError, UsageError
 from zoo.registry import Registry
 
-OK = "from zoo.registry import Architecture, Plugin\n"
-ARCH = "Architecture({name!r}, kind='mask-generator', model='{module}_models:Net', config='{module}_models:Config', variants='{module}_models:VARIANTS')"
 FIRST = ("face-parser", "mask-vae", "scgan")
 
 Install = Callable[..., Registry]
-
-
-def write_plugin(folder: Path, dist: str, code: str, *, target: str = "", version: str = "1.2") -> str:
-    """A distribution with one module and one entry point, as pip leaves them. Returns the module's name."""
-    module = dist.replace("-", "_")
-    (folder / f"{module}.py").write_text(code)
-    info = folder / f"{module}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[zoo.plugins]\n{module}_entry = {target or module}\n")
-    return module
-
-
-def plugin(dist: str, *names: str, more: str = "") -> str:
-    archs = ", ".join(ARCH.format(name=n, module=dist.replace("-", "_")) for n in names)
-    return OK + f"plugin = Plugin(architectures=[{archs}]{more})\n"
 
 
 @pytest.fixture
@@ -98,22 +78,35 @@ def test_nothing_of_a_plugin_is_imported_before_somebody_needs_it(install: Insta
         ("plugin = {'architectures': []}", "plugin API None"),
         ("class Mine:\n    api = 1\nplugin = Mine()", "gives Mine, expected zoo.registry.Plugin"),
         ("", "has no attribute 'plugin'"),
-        (OK + "plugin = Plugin(architectures=[Architecture('x', kind='painter', model='', config='', variants='')])", "kind 'painter', expected one of mask-generator"),
+        (
+            OK + "plugin = Plugin(architectures=[Architecture('x', kind='painter', model='', config='', variants='')])",
+            "kind 'painter', expected one of mask-generator",
+        ),
         (OK + "plugin = Plugin(architectures=['x'])", "architectures hold str"),
         (OK + "plugin = Plugin(networks=['a.b:C'])", "networks are list, expected a mapping"),
     ],
 )
-def test_a_broken_plugin_is_recorded_with_its_reason_and_the_rest_works(install: Install, code: str, reason: str) -> None:
+def test_a_broken_plugin_is_recorded_with_its_reason_and_the_rest_works(
+    install: Install, code: str, reason: str
+) -> None:
     reg = install(thirdparty_broken=code, thirdparty_fine=plugin("thirdparty-fine", "fine-net"))
     broken = record(reg, "thirdparty-broken")
     assert broken.state == "broken" and reason in broken.error and broken.version == "1.2"
     assert set(reg.architectures) == {*FIRST, "fine-net", "thirdparty-fine:fine-net"}
-    with pytest.raises(UsageError, match=r"did you mean 'fine-net'.*broken plugins: thirdparty_broken_entry \(thirdparty-broken 1.2\); see: zoo plugins"):
+    with pytest.raises(
+        UsageError,
+        match=r"did you mean 'fine-net'.*broken plugins: thirdparty_broken_entry \(thirdparty-broken 1.2\); see: zoo plugins",
+    ):
         reg.architecture("fine-nt")
 
 
 def test_an_entry_point_may_name_the_object_and_a_wrong_name_is_recorded(tmp_path: Path, install: Install) -> None:
-    write_plugin(tmp_path, "thirdparty-named", plugin("thirdparty-named", "n-net").replace("plugin =", "mine ="), target="thirdparty_named:mine")
+    write_plugin(
+        tmp_path,
+        "thirdparty-named",
+        plugin("thirdparty-named", "n-net").replace("plugin =", "mine ="),
+        target="thirdparty_named:mine",
+    )
     write_plugin(tmp_path, "thirdparty-wrong", plugin("thirdparty-wrong", "w-net"), target="thirdparty_wrong:nothing")
     reg = install()
     assert "n-net" in reg.architectures and "w-net" not in reg.architectures
@@ -128,7 +121,9 @@ def test_a_distribution_without_metadata_does_not_stop_the_others(tmp_path: Path
 
 def test_a_first_party_name_cannot_be_taken(install: Install) -> None:
     own = registry.registry().architecture("scgan")
-    reg = install(thirdparty_a=plugin("thirdparty-a", "scgan", "a-net", more=", networks={'scgan.discriminator': 'x:Y'}"))
+    reg = install(
+        thirdparty_a=plugin("thirdparty-a", "scgan", "a-net", more=", networks={'scgan.discriminator': 'x:Y'}")
+    )
     assert reg.architecture("scgan") == own and reg.owner("scgan").distribution == "maskzoo"
     assert reg.architecture("thirdparty-a:scgan").model == "thirdparty_a_models:Net" and "a-net" in reg.architectures
     assert reg.get("networks", "scgan.discriminator").__name__ == "MultiscaleDiscriminator"
@@ -140,7 +135,10 @@ def test_a_first_party_name_cannot_be_taken(install: Install) -> None:
 def test_a_name_that_two_or_three_third_parties_claim_belongs_to_none(install: Install) -> None:
     reg = install(**{f"thirdparty_{x}": plugin(f"thirdparty-{x}", "twin", f"only-{x}") for x in "abc"})
     assert "twin" not in reg.architectures and {"only-a", "only-b", "only-c"} <= set(reg.architectures)
-    with pytest.raises(UsageError, match="Several plugins register 'twin': say 'thirdparty-a:twin' or 'thirdparty-b:twin' or 'thirdparty-c:twin'"):
+    with pytest.raises(
+        UsageError,
+        match="Several plugins register 'twin': say 'thirdparty-a:twin' or 'thirdparty-b:twin' or 'thirdparty-c:twin'",
+    ):
         reg.architecture("twin")
     for x in "abc":
         assert reg.architecture(f"thirdparty-{x}:twin").model == f"thirdparty_{x}_models:Net"
@@ -149,9 +147,14 @@ def test_a_name_that_two_or_three_third_parties_claim_belongs_to_none(install: I
 
 def test_a_missing_class_names_the_plugin_and_the_import(install: Install) -> None:
     reg = install(thirdparty_a=plugin("thirdparty-a", "a-net", more=", losses={'l': 'zoo.nn.losses:no_such_loss'}"))
-    with pytest.raises(PluginError, match=r"thirdparty_a_entry \(thirdparty-a 1.2\): cannot import 'thirdparty_a_models:Net' \(ModuleNotFoundError"):
+    with pytest.raises(
+        PluginError,
+        match=r"thirdparty_a_entry \(thirdparty-a 1.2\): cannot import 'thirdparty_a_models:Net' \(ModuleNotFoundError",
+    ):
         reg.load(reg.architecture("a-net"), "model")
-    with pytest.raises(PluginError, match=r"thirdparty-a 1.2\): cannot import 'zoo.nn.losses:no_such_loss' \(AttributeError"):
+    with pytest.raises(
+        PluginError, match=r"thirdparty-a 1.2\): cannot import 'zoo.nn.losses:no_such_loss' \(AttributeError"
+    ):
         reg.get("losses", "l")
     with pytest.raises(UsageError, match="No 'll' among losses"):
         reg.get("losses", "ll")
@@ -159,77 +162,22 @@ def test_a_missing_class_names_the_plugin_and_the_import(install: Install) -> No
 
 def test_a_plugins_label_space_is_found_and_the_cores_cannot_be_replaced(install: Install) -> None:
     space = "SPACE = {'name': 'pets', 'classes': ['none', 'paw']}\n"
-    reg = install(thirdparty_a=space + plugin("thirdparty-a", more=", label_spaces={'pets': 'thirdparty_a:SPACE', 'atr': 'thirdparty_a:SPACE'}"))
+    reg = install(
+        thirdparty_a=space
+        + plugin("thirdparty-a", more=", label_spaces={'pets': 'thirdparty_a:SPACE', 'atr': 'thirdparty_a:SPACE'}")
+    )
     assert reg.label_space("pets").names == ("none", "paw") and len(reg.label_space("atr")) == 18
     assert [n for n in reg.label_spaces() if n in ("pets", "atr")] == ["atr", "pets"]
 
 
-@pytest.mark.parametrize(("wanted", "present"), [("", set()), ("thirdparty-a", {"a-net"}), ("thirdparty_b_entry, x", {"b-net"}), (None, {"a-net", "b-net"})])
-def test_zoo_plugins_restricts_third_parties_only(install: Install, monkeypatch: pytest.MonkeyPatch, wanted: str | None, present: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "present"),
+    [("", set()), ("thirdparty-a", {"a-net"}), ("thirdparty_b_entry, x", {"b-net"}), (None, {"a-net", "b-net"})],
+)
+def test_zoo_plugins_restricts_third_parties_only(
+    install: Install, monkeypatch: pytest.MonkeyPatch, wanted: str | None, present: set[str]
+) -> None:
     if wanted is not None:
         monkeypatch.setenv("ZOO_PLUGINS", wanted)
     reg = install(thirdparty_a=plugin("thirdparty-a", "a-net"), thirdparty_b=plugin("thirdparty-b", "b-net"))
     assert {n for n in reg.architectures if ":" not in n} == {*FIRST, *present}
-
-
-# --- the command line among broken plugins ------------------------------------------------------------------------
-
-
-def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "zoo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=120, check=False)
-
-
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four third parties: an import error, a taken name with a missing class, another API, and broken spaces and cards."""
-    folder = tmp_path_factory.mktemp("site")
-    write_plugin(folder, "thirdparty-import", "import no_such_module_at_all")
-    write_plugin(folder, "thirdparty-twin", plugin("thirdparty-twin", "scgan", "ghost"))
-    write_plugin(folder, "thirdparty-old", OK + "plugin = Plugin(api=0)\n")
-    spaces = "BAD = {'classes': [{'name': 'a', 'color': 1}]}\n"
-    more = ", label_spaces={'bad': 'thirdparty_rest:BAD', 'gone': 'thirdparty_rest:GONE'}, cards='thirdparty_rest_cards'"
-    write_plugin(folder, "thirdparty-rest", spaces + plugin("thirdparty-rest", more=more))
-    heads = {"odd": "zoo: {parameters: many, kind: [1]}", "worse": ": [", "null": "zoo: {files: null}", "list": "zoo: {files: [a]}"}
-    for name, head in heads.items():
-        (folder / "thirdparty_rest_cards" / name).mkdir(parents=True)
-        (folder / "thirdparty_rest_cards" / name / "README.md").write_text(f"---\n{head}\n---\n")
-    (folder / "thirdparty_rest_cards/__init__.py").write_text("")
-    return folder
-
-
-@pytest.mark.parametrize("arguments", [["list"], ["labels"], ["labels", "atr"], ["plugins"], ["--help"]], ids=" ".join)
-def test_commands_work_beside_broken_plugins(broken: Path, arguments: list[str]) -> None:
-    result = cli(broken, *arguments)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout and "Traceback" not in result.stderr
-
-
-def test_zoo_plugins_names_each_with_version_and_reason(broken: Path) -> None:
-    found = {r["distribution"]: r for r in json.loads(cli(broken, "plugins", "--json").stdout)}
-    assert "no_such_module_at_all" in found["thirdparty-import"]["error"] and found["thirdparty-import"]["version"] == "1.2"
-    assert "plugin API 0" in found["thirdparty-old"]["error"] and found["thirdparty-old"]["state"] == "broken"
-    assert "'thirdparty-twin:scgan'" in found["thirdparty-twin"]["notes"][0] and found["thirdparty-twin"]["state"] == "ok"
-    assert found["maskzoo"]["error"] is None
-    text = cli(broken, "plugins").stdout
-    assert "thirdparty_import_entry (thirdparty-import 1.2) is broken: ModuleNotFoundError" in text
-
-
-def test_zoo_doctor_names_every_missing_class_and_broken_space(broken: Path) -> None:
-    result = cli(broken, "doctor", "--json")
-    faults = "\n".join(json.loads(result.stdout)["faults"])
-    assert result.returncode == 1
-    for part in ("ghost model: Plugin thirdparty_twin_entry", "'thirdparty_twin_models:Net'", "ghost variants", "label space 'bad'", "'thirdparty_rest:GONE'", "plugin API 0"):
-        assert part in faults, part
-
-
-def test_the_command_that_needs_a_missing_class_names_it(broken: Path) -> None:
-    result = cli(broken, "train", "ghost", "--data", "toy-faces")
-    assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert "thirdparty-twin 1.2" in result.stderr and "thirdparty_twin_models" in result.stderr
-
-
-def test_zoo_plugins_leaves_a_broken_plugin_out(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZOO_PLUGINS", "")
-    assert [r["distribution"] for r in json.loads(cli(broken, "plugins", "--json").stdout)] == ["maskzoo"] * 3

@@ -20,7 +20,20 @@ Run = Callable[..., Ran]
 def made(run: Run, pair: tuple[str, str], inputs: Path, tmp_path: Path) -> Path:
     """A run of three edited samples with a photo's style."""
     style = f"{inputs / 'photo.png'}::{inputs / 'face.png'}"
-    command = ("compose", "+".join(pair), "--mask", inputs / "face.png", "--edit", "redraw:hair", "--style", style, "-n", 3, "--batch-size", 2)
+    command = (
+        "compose",
+        "+".join(pair),
+        "--mask",
+        inputs / "face.png",
+        "--edit",
+        "redraw:hair",
+        "--style",
+        style,
+        "-n",
+        3,
+        "--batch-size",
+        2,
+    )
     assert run(*command, "--seed", 5, "--out", tmp_path / "run", "--device", "cpu").code == 0
     return tmp_path / "run"
 
@@ -86,7 +99,9 @@ def test_runs_of_python(run: Run, pipe: zoo.Composition, pair: tuple[str, str], 
     """Maps, photos and styles given as objects are repeated from the folder; models given as objects cannot be."""
     from zoo.images import read_photo
 
-    maps = zoo.SemanticMap(torch.cat([drawn_face(), drawn_face(2)]), pipe.space).to_space(zoo.label_space("face-parsing"))
+    maps = zoo.SemanticMap(torch.cat([drawn_face(), drawn_face(2)]), pipe.space).to_space(
+        zoo.label_space("face-parsing")
+    )
     other = zoo.SemanticMap(drawn_face(4), pipe.space)
     edit = zoo.interfaces.Interpolate(("hair",), other, 0.4)
     style = pipe(n=1, seed=0).styles

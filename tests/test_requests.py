@@ -116,7 +116,12 @@ def test_styles() -> None:
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("=prior", "names no class"), ("hair@=prior", "names no class or layer"), ("hair@0=prior", "from 1"), ("hair@depe=prior", "did you mean 'deep'")],
+    [
+        ("=prior", "names no class"),
+        ("hair@=prior", "names no class or layer"),
+        ("hair@0=prior", "from 1"),
+        ("hair@depe=prior", "did you mean 'deep'"),
+    ],
 )
 def test_wrong_styles(text: str, part: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -15,7 +15,9 @@ from zoo.rng import Rng, RngLike, as_rng, fresh_seed
 def test_the_numbers_that_the_design_pins() -> None:
     drawn = Rng(0, [0]).normal("z", shape=(4,))
     assert drawn.dtype == torch.float32 and drawn.device.type == "cpu" and drawn.shape == (1, 4)
-    torch.testing.assert_close(drawn[0], torch.tensor([-1.10302162, -0.20305413, 0.67666733, -0.15471123]), rtol=0, atol=1e-7)
+    torch.testing.assert_close(
+        drawn[0], torch.tensor([-1.10302162, -0.20305413, 0.67666733, -0.15471123]), rtol=0, atol=1e-7
+    )
 
 
 def test_uniform_is_the_documented_hash_stream() -> None:

@@ -20,15 +20,35 @@ AXES = {
 }
 
 
-def style(seed: int, *, n: int = 1, classes: tuple[str, ...] = ("skin", "hair", "nose"), layers: tuple[str, ...] = ("coarse", "fine"), **masks) -> Style:
+def style(
+    seed: int,
+    *,
+    n: int = 1,
+    classes: tuple[str, ...] = ("skin", "hair", "nose"),
+    layers: tuple[str, ...] = ("coarse", "fine"),
+    **masks,
+) -> Style:
     sizes = {"sample": n, "class": len(classes), "layer": len(layers), "channel": 4}
     rng = Rng(seed, range(n))
-    return Style({k: rng.normal(k, shape=tuple(sizes[a] for a in axes[1:])) for k, axes in AXES.items()}, AXES, classes, layers, **masks)
+    return Style(
+        {k: rng.normal(k, shape=tuple(sizes[a] for a in axes[1:])) for k, axes in AXES.items()},
+        AXES,
+        classes,
+        layers,
+        **masks,
+    )
 
 
 def same(one: Style, two: Style) -> bool:
-    masks = all((a is None and b is None) or (a is not None and b is not None and torch.equal(a, b)) for a, b in ((one.present, two.present), (one.visible, two.visible)))
-    return masks and all(torch.equal(one.tensors[k], two.tensors[k]) for k in AXES) and (one.axes, one.classes, one.layers) == (two.axes, two.classes, two.layers)
+    masks = all(
+        (a is None and b is None) or (a is not None and b is not None and torch.equal(a, b))
+        for a, b in ((one.present, two.present), (one.visible, two.visible))
+    )
+    return (
+        masks
+        and all(torch.equal(one.tensors[k], two.tensors[k]) for k in AXES)
+        and (one.axes, one.classes, one.layers) == (two.axes, two.classes, two.layers)
+    )
 
 
 A, B = style(1), style(2)
@@ -60,8 +80,12 @@ def test_take_of_a_class_at_a_layer_changes_their_crossing_only() -> None:
 
 def test_take_of_a_layer_changes_all_classes_there() -> None:
     mixed = A.take(B, layers=["coarse"])
-    assert torch.equal(mixed.tensors["deep"][:, 0], B.tensors["deep"][:, 0]) and torch.equal(mixed.tensors["deep"][:, 1], A.tensors["deep"][:, 1])
-    assert torch.equal(mixed.tensors["scale"][:, 0], B.tensors["scale"][:, 0]) and torch.equal(mixed.tensors["codes"], A.tensors["codes"])
+    assert torch.equal(mixed.tensors["deep"][:, 0], B.tensors["deep"][:, 0]) and torch.equal(
+        mixed.tensors["deep"][:, 1], A.tensors["deep"][:, 1]
+    )
+    assert torch.equal(mixed.tensors["scale"][:, 0], B.tensors["scale"][:, 0]) and torch.equal(
+        mixed.tensors["codes"], A.tensors["codes"]
+    )
 
 
 def test_names_are_aligned_not_positions() -> None:
@@ -75,7 +99,9 @@ def test_names_are_aligned_not_positions() -> None:
 
 def test_lerp_mixes_linearly_and_its_ends_are_exact() -> None:
     half = A.lerp(B, 0.25, classes=["skin"])
-    torch.testing.assert_close(half.tensors["codes"][:, 0], 0.75 * A.tensors["codes"][:, 0] + 0.25 * B.tensors["codes"][:, 0])
+    torch.testing.assert_close(
+        half.tensors["codes"][:, 0], 0.75 * A.tensors["codes"][:, 0] + 0.25 * B.tensors["codes"][:, 0]
+    )
     assert torch.equal(half.tensors["codes"][:, 1:], A.tensors["codes"][:, 1:])
     assert same(A.lerp(B, 0.0), A) and same(A.lerp(B, 1.0), B)
 
@@ -96,7 +122,12 @@ def test_one_style_serves_a_batch_and_a_wrong_count_is_refused() -> None:
         (lambda: A.take(B, layers=["3"]), r"No style layer '3' \(here: coarse, fine\)"),
         (lambda: A.take(style(1, classes=("skin",)), classes=["hair"]), "No style class 'hair'"),
         (lambda: Style({"z": torch.zeros(1, 2)}, {"z": ("sample", "channel")}).take(B), "different models"),
-        (lambda: Style({"z": torch.zeros(1, 2)}, {"z": ("sample", "channel")}).take(Style({"z": torch.ones(1, 2)}, {"z": ("sample", "channel")}), classes=["a"]), "no class axis"),
+        (
+            lambda: Style({"z": torch.zeros(1, 2)}, {"z": ("sample", "channel")}).take(
+                Style({"z": torch.ones(1, 2)}, {"z": ("sample", "channel")}), classes=["a"]
+            ),
+            "no class axis",
+        ),
     ],
 )
 def test_what_cannot_be_taken_is_refused(call, message: str) -> None:
@@ -136,21 +167,29 @@ def test_fill_replaces_absent_classes_only() -> None:
 def test_taking_classes_makes_them_present() -> None:
     mixed = style(1, present=torch.tensor([[False, False, True]])).take(B, classes=["hair"])
     assert mixed.present is not None and mixed.present.tolist() == [[False, True, True]]
-    gone = style(1, present=torch.ones(1, 3, dtype=torch.bool)).take(style(2, present=torch.tensor([[False, True, True]])), classes=["skin"])
+    gone = style(1, present=torch.ones(1, 3, dtype=torch.bool)).take(
+        style(2, present=torch.tensor([[False, True, True]])), classes=["skin"]
+    )
     assert gone.present is not None and gone.present.tolist() == [[False, True, True]]
 
 
 def test_rows_of_a_batch() -> None:
     batch = style(8, n=3, present=torch.eye(3, dtype=torch.bool))
     assert len(batch[1]) == 1 and torch.equal(batch[1].tensors["z"][0], batch.tensors["z"][1])
-    assert batch[[2, 0]].present is not None and batch[[2, 0]].present.tolist() == [[False, False, True], [True, False, False]]  # type: ignore[union-attr]
+    assert batch[[2, 0]].present is not None and batch[[2, 0]].present.tolist() == [
+        [False, False, True],
+        [True, False, False],
+    ]  # type: ignore[union-attr]
     assert torch.equal(batch.repeat_interleave(2).tensors["z"], batch.tensors["z"][[0, 0, 1, 1, 2, 2]])
     assert same(Style.cat([batch[0], batch[1:]]), batch)
 
 
 def test_joining_styles_with_and_without_absent_classes_keeps_both() -> None:
     partial = style(9, present=torch.tensor([[True, False, True]]), visible=torch.zeros(1, 3, 2, dtype=torch.bool))
-    for order, expected in (((A, partial), [[True] * 3, [True, False, True]]), ((partial, A), [[True, False, True], [True] * 3])):
+    for order, expected in (
+        ((A, partial), [[True] * 3, [True, False, True]]),
+        ((partial, A), [[True, False, True], [True] * 3]),
+    ):
         joined = Style.cat(order)
         assert joined.present is not None and joined.present.tolist() == expected
         assert joined.visible is not None and joined.visible.any(2).all(1).tolist() == [s is A for s in order]
@@ -160,18 +199,26 @@ def test_joining_styles_with_and_without_absent_classes_keeps_both() -> None:
 
 
 def test_a_saved_style_is_the_same_and_so_are_its_bytes(tmp_path: Path) -> None:
-    found = style(1, n=2, present=torch.tensor([[True, False, True]] * 2), visible=torch.ones(2, 3, 2, dtype=torch.bool))
+    found = style(
+        1, n=2, present=torch.tensor([[True, False, True]] * 2), visible=torch.ones(2, 3, 2, dtype=torch.bool)
+    )
     found.save(tmp_path / "a.safetensors")
     loaded = Style.load(tmp_path / "a.safetensors")
     assert same(loaded, found)
-    assert (tmp_path / "a.safetensors").read_bytes() == loaded.to_bytes() == style(1, n=2, present=found.present, visible=found.visible).to_bytes()
+    assert (
+        (tmp_path / "a.safetensors").read_bytes()
+        == loaded.to_bytes()
+        == style(1, n=2, present=found.present, visible=found.visible).to_bytes()
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_shared_memory_and_views_can_be_saved(tmp_path: Path) -> None:
     A.expand(4)._map(lambda t: t.transpose(0, -1).transpose(0, -1)).save(tmp_path / "a.safetensors")
     base = torch.arange(8.0).reshape(1, 8)
-    Style({"a": base[:, :4], "b": base[:, 2:6]}, {"a": ("sample", "channel"), "b": ("sample", "channel")}).save(tmp_path / "b.safetensors")
+    Style({"a": base[:, :4], "b": base[:, 2:6]}, {"a": ("sample", "channel"), "b": ("sample", "channel")}).save(
+        tmp_path / "b.safetensors"
+    )
     assert Style.load(tmp_path / "b.safetensors").tensors["b"].tolist() == [[2, 3, 4, 5]]
 
 

@@ -26,7 +26,9 @@ def face(inputs: Path) -> Path:
 def test_each_sample_draws_its_own(pipe: zoo.Composition, face: Path) -> None:
     z = codes(pipe(maps=face, n=4, seed=3, batch_size=3))
     assert len(torch.unique(z, dim=0)) == 4
-    expected = pipe.synthesizer.sample_style(zoo.SemanticMap(torch.zeros(4, 2, 2).long(), pipe.space), Rng(3, range(4)).within("style"))
+    expected = pipe.synthesizer.sample_style(
+        zoo.SemanticMap(torch.zeros(4, 2, 2).long(), pipe.space), Rng(3, range(4)).within("style")
+    )
     assert torch.equal(z, expected.tensors["z"])
 
 
@@ -81,7 +83,9 @@ def test_keep_pastes_pixels(pipe: zoo.Composition, inputs: Path) -> None:
     skin = (old == 1) & (free.maps.labels == 1)
     changed = (free.images != kept.images).any(1)
     assert skin.any() and not changed[~skin].any() and changed[skin].any()
-    photo = torch.nn.functional.interpolate(read_photo(inputs / "photo.png")[None], size=pipe.resolution, mode="bicubic", antialias=True).clamp(0, 1)
+    photo = torch.nn.functional.interpolate(
+        read_photo(inputs / "photo.png")[None], size=pipe.resolution, mode="bicubic", antialias=True
+    ).clamp(0, 1)
     assert torch.allclose(kept.images.permute(0, 2, 3, 1)[skin], photo.expand_as(kept.images).permute(0, 2, 3, 1)[skin])
 
 
@@ -128,5 +132,5 @@ def test_what_a_synthesizer_lacks(pipe: zoo.Composition, pair: tuple[str, str], 
 
 def test_a_map_that_does_not_fit_its_photo(pipe: zoo.Composition, inputs: Path, tmp_path: Path) -> None:
     zoo.SemanticMap.from_png(inputs / "face.png", pipe.space).resize((20, 20)).to_png(tmp_path / "small.png")
-    with pytest.raises(UsageError, match="48 x 48 pixels, its map .* 20 x 20"):
+    with pytest.raises(UsageError, match=r"48 x 48 pixels, its map .* 20 x 20"):
         pipe(photos=inputs / "photo.png", maps=tmp_path / "small.png")

@@ -81,7 +81,7 @@ class TinyTrainer(Trainer):
     lower_is_better = frozenset({"l1"})
 
     def __init__(self, options: TinyOptions) -> None:
-        torch.manual_seed(options.seed)
+        torch.manual_seed(options.seed + 100 * int(os.environ.get("RANK", "0")))  # rank 0 decides where all start
         super().__init__(Tiny(options.plain), options)
         self.options: TinyOptions = options
         self.discriminator = nn.Sequential(conv2d(not options.plain, 3, 4, 3), nn.Tanh(), nn.Conv2d(4, 1, 1))
@@ -169,6 +169,27 @@ def start(path: Path, **options: object) -> Loop:
     run = RunFolder(path)
     run.write_options({})
     return Loop(trainer, tiny_data(count), tiny_data(4, 100), run, Log(path, trainer.options.steps, quiet=True))
+
+
+def differences(a: object, b: object, where: str = "") -> list[str]:
+    """Where two nested states differ, bit for bit."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        if a.keys() != b.keys():
+            return [f"{where}: {a.keys() ^ b.keys()}"]
+        return [d for k in a for d in differences(a[k], b[k], f"{where}/{k}")]
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        return [d for i, (x, y) in enumerate(zip(a, b, strict=True)) for d in differences(x, y, f"{where}/{i}")]
+    same = torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a == b
+    return [] if same else [where]
+
+
+def trained(path: Path, **options: object) -> tuple[Loop, dict]:
+    """A finished loop and its state without the time that it took."""
+    loop = start(path, **options)
+    loop.run()
+    state = loop.run_folder.load_state()
+    assert state is not None and state.pop("seconds") > 0
+    return loop, state
 
 
 if __name__ == "__main__":

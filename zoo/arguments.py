@@ -44,7 +44,9 @@ def make_request(
     known = ("n", "instances", "keep_rest", "same_style", "prior", "batch_size")
     unknown = [f for f in fields if f not in known]
     if unknown:
-        raise UsageError(f"No option {', '.join(map(repr, unknown))} (further options: mask_space, style_to, keep, {', '.join(known)}).")
+        raise UsageError(
+            f"No option {', '.join(map(repr, unknown))} (further options: mask_space, style_to, keep, {', '.join(known)})."
+        )
     space = label_space(mask_space) if isinstance(mask_space, str) else mask_space
     masks = _maps(maps)
     objects = [m for m in masks if isinstance(m, SemanticMap)]
@@ -97,8 +99,16 @@ def _photos(value: Any) -> tuple[Any, ...]:
         if not isinstance(item, Tensor):
             items.append(item)
             continue
-        if item.dim() not in (3, 4) or item.shape[-3] != 3 or not item.is_floating_point() or float(item.min()) < 0 or float(item.max()) > 1:
-            raise DataError(f"A photo is a float tensor [3, H, W] (or [B, 3, H, W]) in [0, 1], got {item.dtype} {tuple(item.shape)}.")
+        if (
+            item.dim() not in (3, 4)
+            or item.shape[-3] != 3
+            or not item.is_floating_point()
+            or float(item.min()) < 0
+            or float(item.max()) > 1
+        ):
+            raise DataError(
+                f"A photo is a float tensor [3, H, W] (or [B, 3, H, W]) in [0, 1], got {item.dtype} {tuple(item.shape)}."
+            )
         items += [(p.float().cpu() * 255).round() / 255 for p in item.reshape(-1, *item.shape[-3:])]
     if value is not None and not items:
         raise UsageError("photos holds no photo: leave it out, or give at least one.")

@@ -19,7 +19,20 @@ from zoo.registry import registry
 
 README = "README.md"
 CORE_CARDS = "zoo_cards"
-REQUIRED = ("architecture", "kind", "label_space", "resolution", "parameters", "data", "data_license", "code_license", "weights_license", "paper", "recipe", "files")
+REQUIRED = (
+    "architecture",
+    "kind",
+    "label_space",
+    "resolution",
+    "parameters",
+    "data",
+    "data_license",
+    "code_license",
+    "weights_license",
+    "paper",
+    "recipe",
+    "files",
+)
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -47,11 +60,22 @@ class Card:
     @property
     def size(self) -> int:
         """Bytes of the model's files that lie beside the card."""
-        return sum((self.folder / name).stat().st_size for name in self.facts.get("files", {}) if (self.folder / name).is_file())
+        return sum(
+            (self.folder / name).stat().st_size
+            for name in self.facts.get("files", {})
+            if (self.folder / name).is_file()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for `--json`."""
-        return {"id": self.model_id, "embedded": self.embedded, "bytes": self.size, "plugin": self.owner, **self.front, "text": self.body}
+        return {
+            "id": self.model_id,
+            "embedded": self.embedded,
+            "bytes": self.size,
+            "plugin": self.owner,
+            **self.front,
+            "text": self.body,
+        }
 
 
 def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
@@ -101,7 +125,9 @@ def missing_facts(card: Card) -> list[str]:
 @cache
 def all_cards() -> dict[str, Card]:
     """Every card of the core and of the plugins, by model id; the core's win."""
-    packages = [(CORE_CARDS, "maskzoo")] + [(r.plugin.cards, r.label) for r in registry().plugins if r.plugin and r.plugin.cards]
+    packages = [(CORE_CARDS, "maskzoo")] + [
+        (r.plugin.cards, r.label) for r in registry().plugins if r.plugin and r.plugin.cards
+    ]
     cards: dict[str, Card] = {}
     for package, owner in packages:
         for folder in _card_folders(package):
@@ -126,7 +152,11 @@ def _card_folders(package: str) -> list[Path]:
 
 def search(pattern: str = "*", *, kind: str | None = None) -> list[Card]:
     """Cards whose id or architecture matches a glob, in order of their ids."""
-    found = [c for c in all_cards().values() if fnmatch.fnmatch(c.model_id, pattern) or c.facts.get("architecture") == pattern]
+    found = [
+        c
+        for c in all_cards().values()
+        if fnmatch.fnmatch(c.model_id, pattern) or c.facts.get("architecture") == pattern
+    ]
     return sorted((c for c in found if kind is None or c.facts.get("kind") == kind), key=lambda c: c.model_id)
 
 
@@ -134,5 +164,7 @@ def find(model_id: str) -> Card:
     """The card of a model id. Raises UsageError with near misses."""
     cards = all_cards()
     if model_id not in cards:
-        raise UsageError(f"No model {model_id!r}{did_you_mean(model_id, cards)} (see: zoo list){registry().broken_hint()}")
+        raise UsageError(
+            f"No model {model_id!r}{did_you_mean(model_id, cards)} (see: zoo list){registry().broken_hint()}"
+        )
     return cards[model_id]

@@ -22,7 +22,7 @@ from zoo.conditions import Loader, default_parser, keep_pixels
 from zoo.errors import UsageError
 from zoo.fast import optimize
 from zoo.hub import Resolved, resolve
-from zoo.interfaces import Edit, ImageSynthesizer, MaskGenerator, MaskParser, Model, Progress
+from zoo.interfaces import Edit, ImageSynthesizer, Layout, MaskGenerator, MaskParser, Model, Progress
 from zoo.labels import LabelSet, LabelSpace
 from zoo.labels import Mapping as LabelMapping
 from zoo.maps import SemanticMap
@@ -58,7 +58,14 @@ class Named:
 class Composition:
     """Made by `compose`. Call it for a Result, or `stream` it batch by batch."""
 
-    def __init__(self, generator: Named | None, synthesizer: Named | None, *, parser: str | Model | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        generator: Named | None,
+        synthesizer: Named | None,
+        *,
+        parser: str | Model | None = None,
+        device: str = "cpu",
+    ) -> None:
         """Raises UsageError without any model, LabelError if the two have no class in common."""
         self.named = {role: named for role, named in (("generator", generator), ("synthesizer", synthesizer)) if named}
         self.device = device
@@ -167,7 +174,11 @@ class Composition:
 
     def describe_randomness(self, request: Request) -> str | None:
         """A sentence for `-n` above 1 when nothing in the run is random, else None."""
-        if request.n == 1 or request.style_to is not None or styling.is_random(request, self.synthesizer, editing.RANDOM):
+        if (
+            request.n == 1
+            or request.style_to is not None
+            or styling.is_random(request, self.synthesizer, editing.RANDOM)
+        ):
             return None
         return f"Nothing is random here: all {request.n} samples of a map are equal (try --style prior, or --edit perturb:C)."
 
@@ -198,7 +209,7 @@ class Composition:
         maps = self._mapped(maps, records, [()] * len(samples) if given is None else given.dropped)
         images = style = None
         if self.synthesizer is not None:
-            layout = self.synthesizer.layout(maps.to(self.device))
+            layout = self._layout(self.synthesizer, loader, maps, [i // request.n for i in samples])
             style = styling.build(loader, maps, given, samples)
             images = self.synthesizer.synthesize(layout, style, rng=rng.within("image")).float().cpu()
             if request.keep and given is not None and given.photos is not None:
@@ -207,16 +218,32 @@ class Composition:
             record.update(index=sample, seed=request.seed, labels=list(present.names))
         return Part(samples[0], maps, images, None if style is None else style.to("cpu"), records)
 
+    def _layout(self, synthesizer: ImageSynthesizer, loader: Loader, maps: SemanticMap, items: Sequence[int]) -> Layout:
+        """The layout of a batch. Where all its samples show one given map, that map's alone serves them and the next batch."""
+        request, first = loader.request, items[0]
+        fixed = (request.masks or request.photos) and not request.edits
+        if not fixed or not synthesizer.styles or any(i != first for i in items):
+            return synthesizer.layout(maps.to(self.device))
+        if loader.layout is None or loader.layout[0] != first:
+            loader.layout = first, synthesizer.layout(maps[0].to(self.device))
+        return loader.layout[1]
+
     def _generated(self, request: Request, rng: Rng) -> tuple[SemanticMap, list[dict[str, Any]]]:
         """Maps from label sets; each record says what was asked for and what came out empty."""
         assert self.generator is not None
         space, count = self.generator.label_space, len(rng.samples)
-        sets = [space.label_set(request.labels)] * count if request.labels is not None else self.generator.sample_label_sets(count, rng)
+        sets = (
+            [space.label_set(request.labels)] * count
+            if request.labels is not None
+            else self.generator.sample_label_sets(count, rng)
+        )
         latents = self.generator.sample_latents(sets, rng, prior=request.prior)
         drawn = self.generator.generate(sets, latents=latents).to("cpu")
         return drawn, [_account(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
 
-    def _mapped(self, maps: SemanticMap, records: list[dict[str, Any]], dropped: Sequence[Sequence[str]]) -> SemanticMap:
+    def _mapped(
+        self, maps: SemanticMap, records: list[dict[str, Any]], dropped: Sequence[Sequence[str]]
+    ) -> SemanticMap:
         """Maps in the output space and size; each record gets the classes that were dropped on the way (`dropped`: earlier)."""
         mapping = maps.space.mapping_to(self.space)
         for record, shown, before in zip(records, maps.label_sets(), dropped, strict=True):
@@ -240,7 +267,9 @@ def _load(reference: str | Model, device: str, kind: str) -> Named:
         precheck.check_kind(next((k for k, c in classes.items() if isinstance(reference, c)), "model"), kind, name)
         return Named(optimize(reference.to(device)), Resolved(name.lower(), NOWHERE, name))
     resolved = resolve(reference)
-    precheck.check_kind(registry().architecture(read_config(resolved.folder)["architecture"]).kind, kind, resolved.source)
+    precheck.check_kind(
+        registry().architecture(read_config(resolved.folder)["architecture"]).kind, kind, resolved.source
+    )
     return Named(optimize(load(resolved.folder, device=device)), resolved)
 
 

@@ -22,6 +22,7 @@ from zoo.style import Style
 
 if TYPE_CHECKING:
     from zoo.composition import Composition
+    from zoo.interfaces import Layout
 
 
 @dataclass(eq=False)
@@ -45,7 +46,9 @@ def default_parser(space: LabelSpace) -> str:
         except ZooError:  # a space that is unknown, broken or has nothing in common
             continue
         return card.model_id
-    raise UsageError(f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser.")
+    raise UsageError(
+        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser."
+    )
 
 
 def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
@@ -73,16 +76,22 @@ def fit_map(found: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Gi
 
 def fit_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
     """One photo [1, 3, H, W] in [0, 1], cropped to the aspect of `size` and resized (bicubic, antialiased)."""
-    return F.interpolate(crop_to(photo, size), size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    return F.interpolate(crop_to(photo, size), size=size, mode="bicubic", antialias=True, align_corners=False).clamp(
+        0, 1
+    )
 
 
 @dataclass(eq=False)
 class Loader:
-    """Reads what one request names: the items of the present batch and each source of style are kept, nothing else."""
+    """Reads what one request names: the items of the present batch and each source of style are kept.
+
+    styles: those sources; layout: the latest item whose map served a whole batch, with its layout.
+    """
 
     composition: Composition
     request: Request
     styles: dict[Source, Style] = field(default_factory=dict)
+    layout: tuple[int, Layout] | None = None
     _items: dict[int, Given] = field(default_factory=dict)
 
     @property
@@ -103,13 +112,19 @@ class Loader:
         self._items = {i: self._items.get(i) or self._item(i) for i in dict.fromkeys(items)}
         rows = [self._items[i] for i in items]
         photos = [r.photos for r in rows if r.photos is not None]
-        return Given(SemanticMap.cat([r.maps for r in rows]), torch.cat(photos) if photos else None, tuple(r.dropped[0] for r in rows))
+        return Given(
+            SemanticMap.cat([r.maps for r in rows]),
+            torch.cat(photos) if photos else None,
+            tuple(r.dropped[0] for r in rows),
+        )
 
     def _item(self, item: int) -> Given:
         request = self.request
         if request.photos:
             return self.pair(request.photos[item], request.masks[item] if request.masks else None, self.work_space)
-        return fit_map(read_map(request.masks[item], self.space, request.instances), self.work_space, self.composition.resolution)
+        return fit_map(
+            read_map(request.masks[item], self.space, request.instances), self.work_space, self.composition.resolution
+        )
 
     def pair(self, photo: Any, mask: Any | None, target: LabelSpace) -> Given:
         """A photo and its map in `target`: the map given (same size as the photo), else what the parser reads in it."""
@@ -153,7 +168,9 @@ def name_of(source: Any) -> str:
     return str(source) if isinstance(source, str | Path) else f"given as {type(source).__name__}"
 
 
-def keep_pixels(images: Tensor, photos: Tensor, before: SemanticMap, after: SemanticMap, classes: Sequence[str]) -> Tensor:
+def keep_pixels(
+    images: Tensor, photos: Tensor, before: SemanticMap, after: SemanticMap, classes: Sequence[str]
+) -> Tensor:
     """Paste the photos' pixels where the photo's map and the new map both show one of these classes."""
     kept = torch.zeros(256, dtype=torch.bool)
     kept[[after.space.index(c) for c in classes]] = True

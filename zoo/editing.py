@@ -30,7 +30,9 @@ def check_edits(generator: MaskGenerator | None, edits: Sequence[EditSpec]) -> N
         raise UsageError(f"{type(generator).__name__} cannot edit maps (see 'can' in: zoo list --json).")
     for spec in edits:
         if spec.kind not in generator.edits:
-            raise UsageError(f"{type(generator).__name__} has no edit {spec.kind!r} (it has: {', '.join(sorted(generator.edits))}).")
+            raise UsageError(
+                f"{type(generator).__name__} has no edit {spec.kind!r} (it has: {', '.join(sorted(generator.edits))})."
+            )
 
 
 def check_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | None) -> None:
@@ -39,7 +41,9 @@ def check_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | 
     for spec in edits:
         names = class_names(spec, space)
         if shown is not None and spec.kind in OF_SHOWN and not present & set(names):
-            raise UsageError(f"Nothing to {spec.kind}: no map shows {' or '.join(names)}. To put it there use --edit add:{','.join(names)}.")
+            raise UsageError(
+                f"Nothing to {spec.kind}: no map shows {' or '.join(names)}. To put it there use --edit add:{','.join(names)}."
+            )
         present |= set(names) if spec.kind in ("add", "interpolate") else set()
 
 
@@ -55,7 +59,9 @@ def to_edit(spec: EditSpec, loader: Loader) -> Edit:
     if spec.kind == "perturb":
         return Perturb(classes, 1.0 if spec.value is None else spec.value)
     if spec.kind == "interpolate":
-        return Interpolate(classes, read_map(spec.other, loader.space).to_space(space), 1.0 if spec.value is None else spec.value)
+        return Interpolate(
+            classes, read_map(spec.other, loader.space).to_space(space), 1.0 if spec.value is None else spec.value
+        )
     return {"add": Add, "remove": Remove, "redraw": Redraw}[spec.kind](classes)
 
 
@@ -68,7 +74,9 @@ def edit_spec(edit: Edit | EditSpec) -> EditSpec:
     if isinstance(edit, Interpolate):
         return EditSpec("interpolate", edit.classes, edit.t, edit.other)
     if not isinstance(edit, Add | Remove | Redraw):
-        raise UsageError(f"An edit is Add, Remove, Redraw, Perturb, Interpolate or a text such as 'redraw:hair', got {edit!r}.")
+        raise UsageError(
+            f"An edit is Add, Remove, Redraw, Perturb, Interpolate or a text such as 'redraw:hair', got {edit!r}."
+        )
     return EditSpec({Add: "add", Remove: "remove", Redraw: "redraw"}[type(edit)], edit.classes)
 
 
@@ -93,7 +101,12 @@ def edit_maps(loader: Loader, given: Given, rng: Rng) -> tuple[SemanticMap, list
     asked = [n for n in new.space.names if n in drawn]
     written = [str(spec) for spec in specs]
     return new, [
-        {"edits": written, "requested": asked, "empty": [n for n in asked if n not in shown.names], "changed_outside_edits": round(share, 6)}
+        {
+            "edits": written,
+            "requested": asked,
+            "empty": [n for n in asked if n not in shown.names],
+            "changed_outside_edits": round(share, 6),
+        }
         for share, shown in zip(shares, new.label_sets(), strict=True)
     ]
 

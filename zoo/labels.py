@@ -54,7 +54,7 @@ class Mapping:
         return {
             "from": self.source.name,
             "to": self.target.name,
-            "mapped": {a: b for a, b in self.pairs},
+            "mapped": dict(self.pairs),
             "dropped": list(self.dropped),
             "dropped_become": self.target.background,
         }
@@ -62,7 +62,9 @@ class Mapping:
     def describe(self) -> str:
         """The report in one line for people."""
         renamed = [f"{a} -> {b}" for a, b in self.pairs if a != b]
-        text = f"{self.source.name} -> {self.target.name}: {len(self.pairs)} of {len(self.source)} classes mapped by name"
+        text = (
+            f"{self.source.name} -> {self.target.name}: {len(self.pairs)} of {len(self.source)} classes mapped by name"
+        )
         if renamed:
             text += f" (renamed: {', '.join(renamed)})"
         if self.dropped:
@@ -88,9 +90,14 @@ class LabelSpace:
         names = [c.name for c in self.classes]
         doubles = sorted({n for n in names if names.count(n) > 1})
         if not names or doubles:
-            raise LabelError(f"Label space {self.name!r}: " + (f"class names occur twice: {', '.join(doubles)}." if doubles else "it has no classes."))
+            raise LabelError(
+                f"Label space {self.name!r}: "
+                + (f"class names occur twice: {', '.join(doubles)}." if doubles else "it has no classes.")
+            )
         if self.background is not None and self.background not in names:
-            raise LabelError(f"Label space {self.name!r}: its background {self.background!r} is not one of its classes.")
+            raise LabelError(
+                f"Label space {self.name!r}: its background {self.background!r} is not one of its classes."
+            )
         if len(names) > IGNORE:
             raise LabelError(f"Label space {self.name!r}: {len(names)} classes; 8-bit maps hold at most {IGNORE}.")
 
@@ -151,7 +158,9 @@ class LabelSpace:
         """The set of these classes (names or aliases). Raises LabelError for an unknown one or an empty set."""
         values = sorted({self.index(n) for n in names})
         if not values:
-            raise LabelError(f"The label set is empty: name at least one class of {self.name!r} (see: zoo labels {self.name})")
+            raise LabelError(
+                f"The label set is empty: name at least one class of {self.name!r} (see: zoo labels {self.name})"
+            )
         return LabelSet(self, tuple(self.names[v] for v in values))
 
     def mapping_to(self, other: LabelSpace) -> Mapping:
@@ -187,7 +196,13 @@ class LabelSpace:
             if c.colors:
                 entry["colors"] = [list(color) for color in c.colors]
             classes.append(entry)
-        return {"name": self.name, "title": self.title, "background": self.background, "ignore": self.ignore, "classes": classes}
+        return {
+            "name": self.name,
+            "title": self.title,
+            "background": self.background,
+            "ignore": self.ignore,
+            "classes": classes,
+        }
 
 
 @dataclass(frozen=True)
@@ -256,16 +271,24 @@ def parse_space(values: object, where: str) -> LabelSpace:
     if faults:
         raise LabelError(f"{where}: " + "; ".join(faults) + ".")
     space = LabelSpace(
-        str(values.get("name", where)), tuple(classes), values.get("background"), bool(values.get("ignore", False)), str(values.get("title", ""))
+        str(values.get("name", where)),
+        tuple(classes),
+        values.get("background"),
+        bool(values.get("ignore", False)),
+        str(values.get("title", "")),
     )
     # a mirror that names no class, or two that share one, fail here, not at the first flip
     if sorted(space.mirror_table) != list(range(len(space))):
-        raise LabelError(f"{where}: a class is the mirror of two others; each pair of left and right names one another.")
+        raise LabelError(
+            f"{where}: a class is the mirror of two others; each pair of left and right names one another."
+        )
     return space
 
 
 def _is_color(color: object) -> bool:
-    return isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(x, int) and 0 <= x <= 255 for x in color)
+    return (
+        isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(x, int) and 0 <= x <= 255 for x in color)
+    )
 
 
 def load_space(path: Path) -> LabelSpace:

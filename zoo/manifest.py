@@ -13,8 +13,8 @@ from zoo.hub import is_path
 from zoo.images import to_pil, write_atomic
 from zoo.labels import LabelSpace, parse_space
 from zoo.maps import SemanticMap
-from zoo.outputs import INPUTS, digest
 from zoo.precheck import existing_file, sources
+from zoo.records import INPUTS, digest
 from zoo.requests import EditSpec, Request, Source, StyleSpec
 from zoo.style import Style
 from zoo.weights import digests
@@ -107,7 +107,11 @@ def _source_json(source: Source, inputs: Inputs) -> dict[str, Any]:
 
 def _style_json(style: StyleSpec, inputs: Inputs) -> dict[str, Any]:
     source = _source_json(style.source, inputs)
-    return {"source": source, "classes": style.classes and list(style.classes), "layers": style.layers and list(style.layers)}
+    return {
+        "source": source,
+        "classes": style.classes and list(style.classes),
+        "layers": style.layers and list(style.layers),
+    }
 
 
 def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cpu") -> Request:
@@ -131,8 +135,12 @@ def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cp
             mask_space=None if values["mask_space"] is None else parse_space(values["mask_space"], "manifest"),
             instances=file(values["instances"]),
             photos=tuple(str(folder / p) for p in values["photos"]),
-            edits=tuple(EditSpec(e["kind"], tuple(e["classes"]), e["value"], file(e["other"])) for e in values["edits"]),
-            styles=tuple(StyleSpec(source(s["source"]), names(s["classes"]), names(s["layers"])) for s in values["styles"]),
+            edits=tuple(
+                EditSpec(e["kind"], tuple(e["classes"]), e["value"], file(e["other"])) for e in values["edits"]
+            ),
+            styles=tuple(
+                StyleSpec(source(s["source"]), names(s["classes"]), names(s["layers"])) for s in values["styles"]
+            ),
             style_to=None if values["style_to"] is None else source(values["style_to"]),
             keep=tuple(values["keep"]),
             keep_rest=values["keep_rest"],
@@ -142,7 +150,9 @@ def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cp
             device=device,
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"The manifest in {folder} is incomplete or damaged ({type(error).__name__}: {error}).") from error
+        raise DataError(
+            f"The manifest in {folder} is incomplete or damaged ({type(error).__name__}: {error})."
+        ) from error
 
 
 def make_manifest(composition: Composition, request: Request) -> tuple[dict[str, Any], Inputs]:
@@ -175,7 +185,11 @@ def model_json(named: Any) -> dict[str, Any]:
     """How a manifest names a model: id, where it came from, and the digests of its files (None for a Python object)."""
     resolved = named.resolved
     source = str(resolved.folder.resolve()) if is_path(resolved.source) else resolved.source
-    return {"id": resolved.name, "source": source, "sha256": digests(resolved.folder) if resolved.folder.is_dir() else None}
+    return {
+        "id": resolved.name,
+        "source": source,
+        "sha256": digests(resolved.folder) if resolved.folder.is_dir() else None,
+    }
 
 
 def check_models(manifest: dict[str, Any], composition: Composition) -> None:
@@ -184,5 +198,6 @@ def check_models(manifest: dict[str, Any], composition: Composition) -> None:
         recorded = manifest["models"].get(role)
         found = model_json(named)
         if recorded is not None and recorded["sha256"] != found["sha256"]:
-            raise WeightsError(f"The {role} {found['id']} is not the one that made this run: its files have other digests. Get the version of the manifest.")
-
+            raise WeightsError(
+                f"The {role} {found['id']} is not the one that made this run: its files have other digests. Get the version of the manifest."
+            )

@@ -60,7 +60,9 @@ def read_map_file(path: Path | str) -> MapFile:
     if mode in ("RGBA", "LA", "PA"):
         alpha = np.asarray(image.getchannel("A"))
         if alpha.min() < 255:
-            raise DataError(f"{path}: {int((alpha < 255).sum())} pixels are transparent; a label map needs a class in every pixel: flatten the layers first.")
+            raise DataError(
+                f"{path}: {int((alpha < 255).sum())} pixels are transparent; a label map needs a class in every pixel: flatten the layers first."
+            )
         image = image.convert({"RGBA": "RGB", "LA": "L", "PA": "P"}[mode])
     if image.mode == "P":
         values = np.asarray(image).astype(np.int32)
@@ -137,7 +139,9 @@ def _by_palette(file: MapFile, space: LabelSpace) -> np.ndarray | None:
 def _by_color(colors: np.ndarray, space: LabelSpace) -> np.ndarray | None:
     """Class values by exact colour, or None if a colour is no class's."""
     table = {_code(c): v for v, cls in reversed(list(enumerate(space.classes))) for c in (*cls.colors, cls.color)}
-    codes = colors[..., 0].astype(np.int32) << 16 | colors[..., 1].astype(np.int32) << 8 | colors[..., 2].astype(np.int32)
+    codes = (
+        colors[..., 0].astype(np.int32) << 16 | colors[..., 1].astype(np.int32) << 8 | colors[..., 2].astype(np.int32)
+    )
     found, inverse = np.unique(codes, return_inverse=True)
     if any(int(c) not in table for c in found):
         return None

@@ -32,7 +32,9 @@ class SemanticMap:
     def __post_init__(self) -> None:
         labels = self.labels
         if labels.dim() != 3 or labels.is_floating_point():
-            raise LabelError(f"A semantic map is an integer tensor [B, H, W], got {labels.dtype} {tuple(labels.shape)}.")
+            raise LabelError(
+                f"A semantic map is an integer tensor [B, H, W], got {labels.dtype} {tuple(labels.shape)}."
+            )
         object.__setattr__(self, "labels", labels.long())
         legal = (self.labels >= 0) & (self.labels < len(self.space))
         if self.space.ignore:
@@ -41,7 +43,9 @@ class SemanticMap:
             found = sorted(set(self.labels[~legal].unique().tolist()))[:10]
             raise LabelError(f"Values {found} are no classes of {self.space.name!r} (valid: 0..{len(self.space) - 1}).")
         if self.instances is not None and self.instances.shape != labels.shape:
-            raise LabelError(f"Instances have shape {tuple(self.instances.shape)}, the labels {tuple(labels.shape)}: they must agree.")
+            raise LabelError(
+                f"Instances have shape {tuple(self.instances.shape)}, the labels {tuple(labels.shape)}: they must agree."
+            )
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -72,7 +76,9 @@ class SemanticMap:
         """Maps of one space and size as one batch."""
         spaces, sizes = {m.space.name for m in maps}, {m.size for m in maps}
         if len(spaces) > 1 or len(sizes) > 1:
-            raise LabelError(f"Maps of different label spaces or sizes cannot form a batch: {sorted(spaces)}, {sorted(sizes)}.")
+            raise LabelError(
+                f"Maps of different label spaces or sizes cannot form a batch: {sorted(spaces)}, {sorted(sizes)}."
+            )
         instances = [m.instances for m in maps if m.instances is not None]
         joined = torch.cat(instances) if len(instances) == len(maps) else None
         return SemanticMap(torch.cat([m.labels for m in maps]), maps[0].space, joined)
@@ -154,7 +160,10 @@ class SemanticMap:
 
     def label_sets(self) -> list[LabelSet]:
         """The classes that occur in each map."""
-        return [LabelSet(self.space, tuple(n for n, p in zip(self.space.names, row, strict=True) if p)) for row in self.present().tolist()]
+        return [
+            LabelSet(self.space, tuple(n for n, p in zip(self.space.names, row, strict=True) if p))
+            for row in self.present().tolist()
+        ]
 
     def label_set(self, index: int = 0) -> LabelSet:
         """The classes that occur in one map."""
@@ -182,7 +191,9 @@ class LayeredMap:
 
     def __post_init__(self) -> None:
         if self.layers.dim() != 4 or self.layers.shape[1] != len(self.space):
-            raise LabelError(f"Layers of {self.space.name!r} have shape [B, {len(self.space)}, H, W], got {tuple(self.layers.shape)}.")
+            raise LabelError(
+                f"Layers of {self.space.name!r} have shape [B, {len(self.space)}, H, W], got {tuple(self.layers.shape)}."
+            )
 
     def __len__(self) -> int:
         return self.layers.shape[0]
@@ -191,10 +202,14 @@ class LayeredMap:
     def from_map(cls, semantic_map: SemanticMap) -> LayeredMap:
         """The layers of a flat map: each pixel is 1 in its class's layer. Unlabeled pixels are in none."""
         labels = semantic_map.labels
-        layers = torch.zeros(len(labels), IGNORE + 1, *semantic_map.size, device=labels.device).scatter_(1, labels[:, None], 1.0)
+        layers = torch.zeros(len(labels), IGNORE + 1, *semantic_map.size, device=labels.device).scatter_(
+            1, labels[:, None], 1.0
+        )
         return cls(layers[:, : len(semantic_map.space)], semantic_map.space)
 
-    def flatten(self, order: Sequence[str] | None = None, rule: Literal["painter", "argmax"] = "painter") -> SemanticMap:
+    def flatten(
+        self, order: Sequence[str] | None = None, rule: Literal["painter", "argmax"] = "painter"
+    ) -> SemanticMap:
         """One class per pixel.
 
         painter: shapes > 0.5 are painted in `order` (class names, last on top; default the space's order); other

@@ -6,21 +6,31 @@ in `metadata.jsonl` in one write. Continuing keeps the lines that end in a newli
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from zoo.errors import DataError, UsageError
 from zoo.images import save_image, to_pil, write_text
+from zoo.records import (
+    GRID,
+    IMAGES,
+    INPUTS,
+    MANIFEST,
+    MAPS,
+    METADATA,
+    VOLATILE,
+    check_target,
+    differences,
+    digest,
+    read_manifest,
+    read_records,
+    remove_run,
+    summarize,
+)
 
-MANIFEST, METADATA, GRID = "manifest.json", "metadata.jsonl", "grid.png"
-MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
 GRID_SAMPLES = 64
-# what may differ when a run is continued; `kept` below keeps what the run began with
-VOLATILE = ("versions", "threads", "device", "finished", "summary")
 
 
 class Copies(Protocol):
@@ -29,73 +39,15 @@ class Copies(Protocol):
     def copy_to(self, folder: Path) -> None: ...
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """A manifest by its path or its folder's. Raises UsageError if there is none, DataError if it is damaged."""
-    path = path / MANIFEST if path.is_dir() else path
-    if not path.is_file():
-        raise UsageError(f"There is no manifest {path} (a folder made by zoo compose has one).")
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a manifest: {error}.") from error
-    needed = ("request", "models", "samples", "versions", "threads", "device")
-    if not isinstance(manifest, dict) or any(k not in manifest for k in needed):
-        raise DataError(f"{path} is not a manifest of the zoo: it needs {', '.join(needed)}.")
-    return manifest
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metadata.jsonl`, up to the first that is cut off or no record."""
-    records: list[dict[str, Any]] = []
-    if not path.is_file():
-        return records
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                record = json.loads(line)
-            except ValueError:
-                break
-            if not line.endswith(b"\n") or not isinstance(record, dict) or record.get("index") != len(records) or not isinstance(record.get("sha256"), dict):
-                break
-            records.append(record)
-    return records
-
-
-def existing_seed(folder: Path) -> int | None:
-    """The seed of the run that lies in a folder, or None."""
-    try:
-        return int(read_manifest(folder)["request"]["seed"])
-    except (UsageError, DataError, KeyError, TypeError, ValueError):
-        return None
-
-
-def check_target(path: Path, *, overwrite: bool = False) -> None:
-    """Raise UsageError for a folder that no run can be written to: a file, or full of things that are not a run's;
-    DataError where no folder can be made. Writes nothing."""
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--out {path} is a file: name a folder.")
-    if path.is_dir():
-        if any(path.iterdir()):
-            try:
-                read_manifest(path)
-            except (UsageError, DataError) as error:
-                hint = "--overwrite replaces runs of the zoo only; choose another --out" if overwrite else "choose another --out"
-                raise UsageError(f"{path} is not empty and holds no run of the zoo: {hint}.") from error
-        return
-    above = next(p for p in path.absolute().parents if p.exists())
-    if not above.is_dir():
-        raise DataError(f"Cannot make the folder {path}: {above} is a file. Choose another --out.")
-    if not os.access(above, os.W_OK):
-        raise DataError(f"Cannot make the folder {path}: {above} is not writable. Choose another --out.")
-
-
 class OutputFolder:
     """`done` samples are finished; `write` adds those that are missing. Nothing is written before the first `write`.
 
     notes: what differs from the session that began the run (versions, device); its bytes may differ.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], inputs: Copies | None = None, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, manifest: dict[str, Any], inputs: Copies | None = None, *, overwrite: bool = False
+    ) -> None:
         """Raises UsageError if the folder holds anything but this very run, DataError if it cannot be written."""
         self.path, self.manifest = path, manifest
         self.records: list[dict[str, Any]] = []
@@ -116,14 +68,22 @@ class OutputFolder:
     @property
     def finished(self) -> bool:
         """True if every sample of the run is there and the grid too."""
-        return bool(self.manifest.get("finished")) and self.done == self.manifest["samples"] and (self.path / GRID).is_file()
+        return (
+            bool(self.manifest.get("finished"))
+            and self.done == self.manifest["samples"]
+            and (self.path / GRID).is_file()
+        )
 
     def _continue(self, old: dict[str, Any]) -> None:
         differing = differences(old, self.manifest)
         if differing:
-            raise UsageError(f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another --out, or --overwrite it.")
+            raise UsageError(
+                f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another --out, or --overwrite it."
+            )
         now, self.manifest = self.manifest, {**self.manifest, **{k: old[k] for k in VOLATILE if k in old}}
-        self.notes = [f"{k} {old['versions'].get(k)} -> {v}" for k, v in now["versions"].items() if old["versions"].get(k) != v]
+        self.notes = [
+            f"{k} {old['versions'].get(k)} -> {v}" for k, v in now["versions"].items() if old["versions"].get(k) != v
+        ]
         self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
         for record in read_records(self.path / METADATA):
             if not all((self.path / f).is_file() for f in record["sha256"]):
@@ -143,7 +103,9 @@ class OutputFolder:
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             self._tidy()
         except OSError as error:
-            raise DataError(f"Cannot make the folder {self.path}: {error.strerror or error}. Choose another --out.") from error
+            raise DataError(
+                f"Cannot make the folder {self.path}: {error.strerror or error}. Choose another --out."
+            ) from error
         self._write_manifest()
         if self._inputs is not None:
             self._inputs.copy_to(self.path)
@@ -173,7 +135,9 @@ class OutputFolder:
                 continue
             files = {f"{MAPS}/{record['index']:06d}.png": lambda path, row=row: part.maps.to_png(path, row)}
             if part.images is not None:
-                files[f"{IMAGES}/{record['index']:06d}.png"] = lambda path, row=row: save_image(to_pil(part.images[row]), path)
+                files[f"{IMAGES}/{record['index']:06d}.png"] = lambda path, row=row: save_image(
+                    to_pil(part.images[row]), path
+                )
             for name, save in files.items():
                 save(self.path / name)
             # file_name is the column that Hugging Face's imagefolder reads
@@ -210,63 +174,3 @@ class OutputFolder:
                 with Image.open(self.path / f"{kind}/{record['index']:06d}.png") as picture:
                     sheet.paste(picture.convert("RGB"), (column * width, (line * len(rows) + k) * height))
         save_image(sheet, self.path / GRID)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
-    """Remove the files that the run of this manifest made, and no other: what a user put beside them stays."""
-    for index in range(int(manifest["samples"])):
-        for name in (MAPS, IMAGES):
-            (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
-    for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
-        (folder / name).unlink(missing_ok=True)
-    for name in (MAPS, IMAGES, INPUTS):
-        if (folder / name).is_dir() and not any((folder / name).iterdir()):
-            (folder / name).rmdir()
-
-
-def _inputs_of(value: Any) -> Iterator[str]:
-    """The names `inputs/…` anywhere in a request."""
-    if isinstance(value, str) and value.startswith(f"{INPUTS}/") and ".." not in value:
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _inputs_of(inner)
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What decides the output and differs between two manifests."""
-    names = []
-    for key in sorted({*old, *new} - set(VOLATILE)):
-        a, b = old.get(key), new.get(key)
-        if key == "models":  # the digests say which models; where they lie does not matter
-            a, b = ({role: m.get("sha256") for role, m in models.items()} for models in (old[key], new[key]))
-        if a != b:
-            inner = [k for k in sorted({*a, *b}) if a.get(k) != b.get(k)] if isinstance(a, dict) and isinstance(b, dict) else []
-            names.append(f"{key} ({', '.join(inner)})" if inner else key)
-    return names
-
-
-def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """How often each requested class appeared, and how often a class was dropped."""
-    asked: dict[str, int] = {}
-    empty: dict[str, int] = {}
-    dropped: dict[str, int] = {}
-    for record in records:
-        for counts, key in ((asked, "requested"), (empty, "empty"), (dropped, "dropped")):
-            for name in record.get(key, ()):
-                counts[name] = counts.get(name, 0) + 1
-    summary: dict[str, Any] = {}
-    if asked:
-        summary["requested"] = {n: {"asked": c, "appeared": c - empty.get(n, 0)} for n, c in asked.items()}
-    if dropped:
-        summary["dropped"] = dropped
-    changed = [r["changed_outside_edits"] for r in records if "changed_outside_edits" in r]
-    if changed:
-        summary["changed_outside_edits"] = round(sum(changed) / len(changed), 6)
-    return summary

@@ -23,7 +23,11 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
         raise UsageError(f"{path} is a folder: a {what} is needed here.")
     if not path.is_file():
         parent = path.parent
-        near = did_you_mean(path.name, [p.name for p in parent.iterdir()][:10_000]) if parent.is_dir() else f" (nor a folder {parent})"
+        near = (
+            did_you_mean(path.name, [p.name for p in parent.iterdir()][:10_000])
+            if parent.is_dir()
+            else f" (nor a folder {parent})"
+        )
         raise UsageError(f"There is no {what} {path}{near}")
     return path
 
@@ -32,7 +36,8 @@ def check_kind(found: str, wanted: str, source: str) -> None:
     """Raise UsageError for a model of the wrong kind."""
     if found != wanted:
         swapped = " (the generator comes first: GENERATOR+SYNTHESIZER)" if {found, wanted} <= set(ROLES) else ""
-        raise UsageError(f"{source} is a {found}, and a {wanted} is needed here{swapped}; see: zoo list --kind {wanted}")
+        a, b = (f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in (found, wanted))
+        raise UsageError(f"{source} is {a}, and {b} is needed here{swapped}; see: zoo list --kind {wanted}")
 
 
 def check_classes(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:
@@ -51,7 +56,11 @@ def _check_dropped(request: Request, generator: LabelSpace, output: LabelSpace) 
     mapping = generator.mapping_to(output)
     if output.background is not None or not mapping.dropped:
         return
-    asked = {generator.names[generator.index(n)] for n in request.labels} if request.labels is not None else set(generator.names)
+    asked = (
+        {generator.names[generator.index(n)] for n in request.labels}
+        if request.labels is not None
+        else set(generator.names)
+    )
     lost = [n for n in mapping.dropped if n in asked or n == generator.background]
     if lost:
         raise LabelError(

@@ -153,7 +153,11 @@ class Registry:
             return self.architectures[name]
         rivals = self._clashes.get(f"architectures/{name}")
         if rivals:
-            raise UsageError(f"Several plugins register {name!r}: say " + " or ".join(f"'{r.distribution}:{name}'" for r in rivals) + ".")
+            raise UsageError(
+                f"Several plugins register {name!r}: say "
+                + " or ".join(f"'{r.distribution}:{name}'" for r in rivals)
+                + "."
+            )
         raise UsageError(f"No architecture {name!r}{did_you_mean(name, self.architectures)}{self.broken_hint()}")
 
     def owner(self, name: str) -> PluginRecord:
@@ -252,7 +256,9 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
 def _checked(plugin: Any) -> Plugin:
     api = getattr(plugin, "api", None)
     if api != API:
-        raise PluginError(f"was written for plugin API {api!r}, this zoo has API {API}: install a version of the plugin for API {API}")
+        raise PluginError(
+            f"was written for plugin API {api!r}, this zoo has API {API}: install a version of the plugin for API {API}"
+        )
     if not isinstance(plugin, Plugin):
         raise PluginError(f"its entry point gives {type(plugin).__name__}, expected zoo.registry.Plugin")
     for arch in plugin.architectures:
@@ -262,7 +268,9 @@ def _checked(plugin: Any) -> Plugin:
             raise PluginError(f"architecture {arch.name!r} has kind {arch.kind!r}, expected one of {', '.join(KINDS)}")
     for table in TABLES:
         if not isinstance(getattr(plugin, table), Mapping):
-            raise PluginError(f"its {table} are {type(getattr(plugin, table)).__name__}, expected a mapping of names to import strings")
+            raise PluginError(
+                f"its {table} are {type(getattr(plugin, table)).__name__}, expected a mapping of names to import strings"
+            )
     return plugin
 
 

@@ -1,8 +1,8 @@
 """What a composition is asked for: edits and styles in their written form, and the request as a whole. No torch in here.
 
-    EDIT    add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]
-    STYLE   SOURCE, or C[,C][@LAYERS]=SOURCE;  LAYERS: shallow | middle | deep or numbers, 1 the coarsest
-    SOURCE  PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean
+EDIT    add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]
+STYLE   SOURCE, or C[,C][@LAYERS]=SOURCE;  LAYERS: shallow | middle | deep or numbers, 1 the coarsest
+SOURCE  PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean
 """
 
 from __future__ import annotations
@@ -102,14 +102,21 @@ class Request:
 
 def check(request: Request) -> None:
     """Raise UsageError for what no model could answer."""
-    given = [name for name, value in (("labels", request.labels is not None), ("mask", request.masks), ("photo", request.photos)) if value]
+    given = [
+        name
+        for name, value in (("labels", request.labels is not None), ("mask", request.masks), ("photo", request.photos))
+        if value
+    ]
     faults = {
         f"-n must be at least 1, got {request.n}": request.n < 1,
         f"--seed must be 0 or more, got {request.seed}": request.seed < 0,
         f"--batch-size must be at least 1, got {request.batch_size}": request.batch_size < 1,
-        "the label set is empty: name at least one class (--labels skin,hair)": request.labels is not None and not request.labels,
-        "--labels with --mask or --photo: a map says itself which classes it has": request.labels is not None and len(given) > 1,
-        "--edit needs a map: give --mask MAP.png or --photo PHOTO": bool(request.edits) and not (request.masks or request.photos),
+        "the label set is empty: name at least one class (--labels skin,hair)": request.labels is not None
+        and not request.labels,
+        "--labels with --mask or --photo: a map says itself which classes it has": request.labels is not None
+        and len(given) > 1,
+        "--edit needs a map: give --mask MAP.png or --photo PHOTO": bool(request.edits)
+        and not (request.masks or request.photos),
         "--keep-rest needs --edit": request.keep_rest and not request.edits,
         "--keep needs --photo": bool(request.keep) and not request.photos,
         "--instances needs exactly one --mask": request.instances is not None and len(request.masks) != 1,
@@ -117,7 +124,8 @@ def check(request: Request) -> None:
             request.photos and request.masks and (len(request.photos), len(request.masks)) != (1, 1)
         ),
         "--style-to goes from one style to another: give -n 2 or more": request.style_to is not None and request.n < 2,
-        "--style-to already gives each sample its own style: leave --same-style out": request.style_to is not None and request.same_style,
+        "--style-to already gives each sample its own style: leave --same-style out": request.style_to is not None
+        and request.same_style,
         f"--prior must be fitted or normal, got {request.prior!r}": request.prior not in (None, "fitted", "normal"),
     }
     wrong = [text for text, bad in faults.items() if bad]
@@ -135,7 +143,9 @@ def split_composition(text: str) -> tuple[str, str]:
     """`GEN+SYN` as its two parts. Raises UsageError."""
     parts = text.split("+")
     if len(parts) != 2 or not all(parts):
-        raise UsageError(f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {text!r} (one alone: zoo generate, zoo synth).")
+        raise UsageError(
+            f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {text!r} (one alone: zoo generate, zoo synth)."
+        )
     return parts[0], parts[1]
 
 
@@ -189,9 +199,13 @@ def parse_source(text: str) -> Source:
         return Source("file", text)
     photo, separator, mask = text.partition("::")
     if not photo or (separator and not mask):
-        raise UsageError(f"Not a style source: {text!r} (expected PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean).")
+        raise UsageError(
+            f"Not a style source: {text!r} (expected PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean)."
+        )
     if "/" not in text and "." not in photo:
-        raise UsageError(f"Not a style source: {text!r}{did_you_mean(text, ('prior', 'mean', 'seed:0'))} (expected PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean)")
+        raise UsageError(
+            f"Not a style source: {text!r}{did_you_mean(text, ('prior', 'mean', 'seed:0'))} (expected PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean)"
+        )
     return Source("photo", photo, mask or None)
 
 
@@ -206,7 +220,9 @@ def parse_style(text: str) -> StyleSpec:
         raise UsageError(f"The style {text!r} names no class or layer (expected C[,C][@LAYERS]=SOURCE).")
     for layer in split_names(layers):
         if layer not in DEPTHS and not re.fullmatch(r"[1-9]\d*", layer):
-            raise UsageError(f"The style {text!r}: layers are {', '.join(DEPTHS)} or numbers from 1, got {layer!r}{did_you_mean(layer, DEPTHS)}")
+            raise UsageError(
+                f"The style {text!r}: layers are {', '.join(DEPTHS)} or numbers from 1, got {layer!r}{did_you_mean(layer, DEPTHS)}"
+            )
     return StyleSpec(parse_source(source), classes, split_names(layers) or None)
 
 
@@ -222,7 +238,7 @@ def layer_names(layers: Sequence[str] | None, known: Sequence[str]) -> tuple[str
     if count == 0:
         raise UsageError("This synthesizer's style has no layers: leave @LAYERS out.")
     edge = max(1, round(count * 2 / 5))
-    ranges = {"shallow": range(0, edge), "middle": range(edge, count - edge), "deep": range(count - edge, count)}
+    ranges = {"shallow": range(edge), "middle": range(edge, count - edge), "deep": range(count - edge, count)}
     chosen: set[int] = set()
     for layer in layers:
         if layer in ranges:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from zoo.images import to_pil
 from zoo.maps import SemanticMap
-from zoo.outputs import OutputFolder, summarize
+from zoo.outputs import OutputFolder
+from zoo.records import summarize
 from zoo.requests import Request
 from zoo.style import Style
 

@@ -39,16 +39,22 @@ class Style:
         for name, tensor in self.tensors.items():
             axes = self.axes.get(name, ())
             if len(axes) != tensor.dim() or axes[:1] != ("sample",) or any(a not in AXES for a in axes):
-                raise UsageError(f"Style tensor {name!r} of shape {tuple(tensor.shape)} needs as many axes, 'sample' first, got {axes}.")
+                raise UsageError(
+                    f"Style tensor {name!r} of shape {tuple(tensor.shape)} needs as many axes, 'sample' first, got {axes}."
+                )
             for axis, names in (("class", self.classes), ("layer", self.layers)):
                 if axis in axes and tensor.shape[axes.index(axis)] != len(names):
-                    raise UsageError(f"Style tensor {name!r}: axis {axis!r} has {tensor.shape[axes.index(axis)]} entries for {len(names)} names.")
+                    raise UsageError(
+                        f"Style tensor {name!r}: axis {axis!r} has {tensor.shape[axes.index(axis)]} entries for {len(names)} names."
+                    )
 
     def __len__(self) -> int:
         return next(iter(self.tensors.values())).shape[0]
 
     def _map(self, function) -> Style:
-        masks = {n: None if m is None else function(m) for n, m in (("present", self.present), ("visible", self.visible))}
+        masks = {
+            n: None if m is None else function(m) for n, m in (("present", self.present), ("visible", self.visible))
+        }
         return replace(self, tensors={n: function(t) for n, t in self.tensors.items()}, **masks)
 
     def to(self, device: torch.device | str) -> Style:
@@ -68,7 +74,9 @@ class Style:
         if len(self) == count:
             return self
         if len(self) != 1:
-            raise UsageError(f"A style of {len(self)} samples does not fit {count} maps: give one style or one per map.")
+            raise UsageError(
+                f"A style of {len(self)} samples does not fit {count} maps: give one style or one per map."
+            )
         return self._map(lambda t: t.expand(count, *t.shape[1:]).contiguous())
 
     @staticmethod
@@ -80,13 +88,22 @@ class Style:
         if any(s.present is not None for s in styles):
             present = torch.cat([s._presence() for s in styles])
         if any(s.visible is not None for s in styles):
-            visible = torch.cat([s._presence()[:, :, None].expand(-1, -1, len(s.layers)) if s.visible is None else s.visible for s in styles])
+            visible = torch.cat(
+                [
+                    s._presence()[:, :, None].expand(-1, -1, len(s.layers)) if s.visible is None else s.visible
+                    for s in styles
+                ]
+            )
         return replace(first, tensors=tensors, present=present, visible=visible)
 
     def _presence(self) -> Tensor:
         """`present`, spelled out where it is None."""
         device = next(iter(self.tensors.values())).device
-        return torch.ones(len(self), len(self.classes), dtype=torch.bool, device=device) if self.present is None else self.present
+        return (
+            torch.ones(len(self), len(self.classes), dtype=torch.bool, device=device)
+            if self.present is None
+            else self.present
+        )
 
     def take(self, other: Style, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None) -> Style:
         """This style with the entries of `other` at these classes and layers (None: all of that axis).
@@ -96,7 +113,9 @@ class Style:
         """
         return self._blend(other, 1.0, classes, layers)
 
-    def lerp(self, other: Style, t: float, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None) -> Style:
+    def lerp(
+        self, other: Style, t: float, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None
+    ) -> Style:
         """(1 - t) * self + t * other at these classes and layers, aligned by name as in `take`."""
         return self._blend(other, t, classes, layers)
 
@@ -122,17 +141,23 @@ class Style:
         names = mine if wanted is None else tuple(wanted)
         for name in names:
             if name not in mine or name not in theirs:
-                raise UsageError(f"No style {axis} {name!r}{did_you_mean(name, mine if name not in mine else theirs)} (here: {', '.join(mine) or 'none'})")
+                raise UsageError(
+                    f"No style {axis} {name!r}{did_you_mean(name, mine if name not in mine else theirs)} (here: {', '.join(mine) or 'none'})"
+                )
         return torch.tensor([mine.index(n) for n in names]), torch.tensor([theirs.index(n) for n in names])
 
     def _blend(self, other: Style, t: float, classes: Sequence[str] | None, layers: Sequence[str] | None) -> Style:
         other = other.to(next(iter(self.tensors.values())).device).expand(len(self))
         if set(other.tensors) != set(self.tensors):
-            raise UsageError(f"Styles of different models do not mix: {sorted(self.tensors)} against {sorted(other.tensors)}.")
+            raise UsageError(
+                f"Styles of different models do not mix: {sorted(self.tensors)} against {sorted(other.tensors)}."
+            )
         chosen = {"class": classes, "layer": layers}
         for axis, names in chosen.items():
             if names is not None and not any(axis in axes for axes in self.axes.values()):
-                raise UsageError(f"This style has no {axis} axis: it cannot be changed for single {'classes' if axis == 'class' else 'layers'}.")
+                raise UsageError(
+                    f"This style has no {axis} axis: it cannot be changed for single {'classes' if axis == 'class' else 'layers'}."
+                )
         tensors = dict(self.tensors)
         for name, tensor in self.tensors.items():
             axes = self.axes[name]
@@ -143,7 +168,12 @@ class Style:
             blended = tensor.clone()
             blended[mine] = value if t == 1.0 else torch.lerp(tensor[mine], value, t)
             tensors[name] = blended
-        return replace(self, tensors=tensors, present=self._present_with(other, classes), visible=None if layers is None else self.visible)
+        return replace(
+            self,
+            tensors=tensors,
+            present=self._present_with(other, classes),
+            visible=None if layers is None else self.visible,
+        )
 
     def _present_with(self, other: Style, classes: Sequence[str] | None) -> Tensor | None:
         if self.present is None:
@@ -161,7 +191,11 @@ class Style:
         """The content of the file that `save` writes."""
         from safetensors.torch import save
 
-        head = {"axes": {n: list(a) for n, a in self.axes.items()}, "classes": list(self.classes), "layers": list(self.layers)}
+        head = {
+            "axes": {n: list(a) for n, a in self.axes.items()},
+            "classes": list(self.classes),
+            "layers": list(self.layers),
+        }
         # safetensors refuses shared or non-contiguous memory
         tensors = {f"style.{n}": t.detach().cpu().contiguous().clone() for n, t in self.tensors.items()}
         for name, mask in (("present", self.present), ("visible", self.visible)):
@@ -192,7 +226,9 @@ class Style:
         except FileNotFoundError as error:
             raise WeightsError(f"There is no style file {path}.") from error
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError, UsageError) as error:
-            raise WeightsError(f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save.") from error
+            raise WeightsError(
+                f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save."
+            ) from error
 
 
 def _grid(mine: Style, other: Style, name: str, chosen: Mapping[str, Sequence[str] | None]) -> tuple[tuple, tuple]:

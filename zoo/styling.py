@@ -21,15 +21,21 @@ def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) ->
     """Raise UsageError if the synthesizer lacks what a style asks for, or a Style has rows for another number of samples."""
     name = type(synthesizer).__name__
     if not synthesizer.styles and (request.styles or request.style_to or request.same_style):
-        raise UsageError(f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out.")
+        raise UsageError(
+            f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out."
+        )
     for source in sources(request):
         need = NEEDS.get(source.kind)
         if need and need not in synthesizer.styles:
-            raise UsageError(f"{name} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))}).")
+            raise UsageError(
+                f"{name} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))})."
+            )
         if source.kind in ("style", "file"):
             rows = len(load_style(source))
             if rows not in (1, total):
-                raise UsageError(f"The style {source} holds {rows} samples, the run makes {total}: give a style of one sample or of {total}.")
+                raise UsageError(
+                    f"The style {source} holds {rows} samples, the run makes {total}: give a style of one sample or of {total}."
+                )
 
 
 def random_style(request: Request) -> bool:
@@ -70,7 +76,13 @@ def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Seque
     style: Style | None = None
     for spec in specs:
         found = _from_source(batch, spec.source, rng)
-        style = found if style is None else style.take(found, classes=_class_names(synthesizer, spec), layers=layer_names(spec.layers, found.layers))
+        style = (
+            found
+            if style is None
+            else style.take(
+                found, classes=_class_names(synthesizer, spec), layers=layer_names(spec.layers, found.layers)
+            )
+        )
     assert style is not None
     if request.style_to is not None:
         # streams of its own, or `prior` to `prior` would go nowhere
@@ -112,7 +124,9 @@ def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
     assert isinstance(synthesizer, SamplesStyle)
     if source.kind == "seed":
         assert source.seed is not None
-        return synthesizer.sample_style(batch.maps, Rng(source.seed, [0] * count).within("style"), prior=batch.request.prior)
+        return synthesizer.sample_style(
+            batch.maps, Rng(source.seed, [0] * count).within("style"), prior=batch.request.prior
+        )
     return synthesizer.sample_style(batch.maps, rng, prior="mean" if source.kind == "mean" else batch.request.prior)
 
 
@@ -137,7 +151,10 @@ def _encode_given(batch: _Batch) -> Style:
     assert given is not None and given.photos is not None and isinstance(synthesizer, EncodesStyle)
     items = [s // batch.request.n for s in batch.samples]
     maps = given.maps.to_space(synthesizer.label_space)
-    encoded = {i: synthesizer.encode_style(given.photos[row : row + 1], maps[row]) for row, i in reversed(list(enumerate(items)))}
+    encoded = {
+        i: synthesizer.encode_style(given.photos[row : row + 1], maps[row])
+        for row, i in reversed(list(enumerate(items)))
+    }
     return Style.cat([encoded[i] for i in items])
 
 
@@ -151,5 +168,3 @@ def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Seq
     """True if the samples of one map differ. edits: the kinds of edit that draw."""
     maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
     return maps_vary or (synthesizer is not None and "prior" in synthesizer.styles and random_style(request))
-
-

@@ -56,7 +56,9 @@ def verify(folder: Path, expected: Mapping[str, str]) -> None:
             raise WeightsError(f"{folder}: the card lists {name}, which is missing: get the whole folder again.")
         found = sha256(path)
         if found != digest:
-            raise WeightsError(f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: get it again.")
+            raise WeightsError(
+                f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: get it again."
+            )
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -71,7 +73,10 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
     """The state dict as it is stored: parameters in `dtype`, buffers (running statistics, singular vectors) as they are."""
     parameters = {n for n, _ in network.named_parameters()}
-    return {k: v.to(DTYPES[dtype]) if k in parameters and v.is_floating_point() else v for k, v in network.state_dict().items()}
+    return {
+        k: v.to(DTYPES[dtype]) if k in parameters and v.is_floating_point() else v
+        for k, v in network.state_dict().items()
+    }
 
 
 def model_config(model: Model, architecture: str, variant: str | None, dtype: str) -> dict[str, Any]:
@@ -123,7 +128,9 @@ def save_assets(model: Model, folder: Path) -> None:
     """Write every asset that the model has and its class declares."""
     unknown = [n for n in model.assets if n not in model.ASSETS]
     if unknown:
-        raise WeightsError(f"{type(model).__name__} declares no asset {', '.join(unknown)} (declared: {', '.join(model.ASSETS) or 'none'}).")
+        raise WeightsError(
+            f"{type(model).__name__} declares no asset {', '.join(unknown)} (declared: {', '.join(model.ASSETS) or 'none'})."
+        )
     for name, value in model.assets.items():
         (folder / ASSETS).mkdir(exist_ok=True)
         if model.ASSETS[name].kind == "tensors":
@@ -149,9 +156,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected an object with {', '.join(FIELDS)}.")
-    faults = [f"missing field {f!r}" for f in FIELDS if f not in values] + [f"unknown field {f!r}" for f in values if f not in FIELDS]
+    faults = [f"missing field {f!r}" for f in FIELDS if f not in values] + [
+        f"unknown field {f!r}" for f in values if f not in FIELDS
+    ]
     kinds = {"architecture": str, "config": dict, "label_space": (str, dict)}
-    faults += [f"ill-typed field {f!r}: {values[f]!r}" for f, kind in kinds.items() if f in values and not isinstance(values[f], kind)]
+    faults += [
+        f"ill-typed field {f!r}: {values[f]!r}"
+        for f, kind in kinds.items()
+        if f in values and not isinstance(values[f], kind)
+    ]
     if faults:
         raise ConfigError(f"{path}: {'; '.join(faults)}.")
     return values
@@ -192,11 +205,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
     if path.suffix != ".safetensors":
-        raise WeightsError(f"{path}: only safetensors files are loaded; bring other checkpoints in with the authors' converter (official.py).")
+        raise WeightsError(
+            f"{path}: only safetensors files are loaded; bring other checkpoints in with the authors' converter (official.py)."
+        )
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again.") from error
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again."
+        ) from error
 
 
 def load_strict(network: nn.Module, path: Path) -> None:
@@ -209,7 +226,11 @@ def load_strict(network: nn.Module, path: Path) -> None:
     shapes = [f"{k} {found[k]} instead of {expected[k]}" for k in expected if k in found and found[k] != expected[k]]
     if missing or unknown or shapes:
         matched = len(expected) - len(missing) - len(shapes)
-        parts = [f"missing: {_few(missing)}" if missing else "", f"unknown: {_few(unknown)}" if unknown else "", f"shapes: {_few(shapes)}" if shapes else ""]
+        parts = [
+            f"missing: {_few(missing)}" if missing else "",
+            f"unknown: {_few(unknown)}" if unknown else "",
+            f"shapes: {_few(shapes)}" if shapes else "",
+        ]
         raise WeightsError(
             f"{path} does not fit {type(network).__name__}: {matched} of {len(expected)} tensors match; "
             + "; ".join(p for p in parts if p)

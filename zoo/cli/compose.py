@@ -22,32 +22,81 @@ if TYPE_CHECKING:
 Options = tuple[Callable[[Any], Any], ...]
 
 _LABELS: Options = (
-    click.option("--labels", metavar="C,C", help="Classes that every map shall have; without it label sets are drawn as the training data had them."),
-    click.option("--prior", type=click.Choice(["fitted", "normal"]), help="Where latents come from.  [default: fitted where the model has it]"),
+    click.option(
+        "--labels",
+        metavar="C,C",
+        help="Classes that every map shall have; without it label sets are drawn as the training data had them.",
+    ),
+    click.option(
+        "--prior",
+        type=click.Choice(["fitted", "normal"]),
+        help="Where latents come from.  [default: fitted where the model has it]",
+    ),
 )
 _MAPS: Options = (
-    click.option("--mask", "masks", metavar="PATH", multiple=True, type=click.Path(path_type=Path), help="A label map; repeatable; a folder means its PNGs."),
-    click.option("--mask-space", metavar="SPACE", help="Label space of the maps, if it is not the synthesizer's (a name or FILE.json)."),
-    click.option("--instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
+    click.option(
+        "--mask",
+        "masks",
+        metavar="PATH",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A label map; repeatable; a folder means its PNGs.",
+    ),
+    click.option(
+        "--mask-space",
+        metavar="SPACE",
+        help="Label space of the maps, if it is not the synthesizer's (a name or FILE.json).",
+    ),
+    click.option(
+        "--instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."
+    ),
 )
 _PHOTOS: Options = (
-    click.option("--photo", "photos", metavar="PHOTO", multiple=True, type=click.Path(path_type=Path), help="Start from a photo: its map is parsed, its look is the style."),
+    click.option(
+        "--photo",
+        "photos",
+        metavar="PHOTO",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Start from a photo: its map is parsed, its look is the style.",
+    ),
     click.option("--parser", metavar="MODEL", help="The parser of photos.  [default: by label space]"),
     click.option("--keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
 )
 _EDITS: Options = (
-    click.option("--edit", "edits", metavar="EDIT", multiple=True, help="add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]; repeatable."),
+    click.option(
+        "--edit",
+        "edits",
+        metavar="EDIT",
+        multiple=True,
+        help="add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]; repeatable.",
+    ),
     click.option("--keep-rest", is_flag=True, help="Put the old map back where no edited class was or is."),
 )
 _STYLES: Options = (
-    click.option("--style", "styles", metavar="STYLE", multiple=True, help="SOURCE or C[,C][@LAYERS]=SOURCE; SOURCE: PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean."),
+    click.option(
+        "--style",
+        "styles",
+        metavar="STYLE",
+        multiple=True,
+        help="SOURCE or C[,C][@LAYERS]=SOURCE; SOURCE: PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean.",
+    ),
     click.option("--style-to", metavar="SOURCE", help="The n samples go from --style to this style in equal steps."),
     click.option("--same-style", is_flag=True, help="All samples get the style of the first."),
 )
 _RUN: Options = (
-    click.option("-n", "n", metavar="N", type=int, default=1, show_default=True, help="Samples per label set, map or photo."),
-    click.option("--seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
-    click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Output folder.  [default: ./<composition>-<seed>/]"),
+    click.option(
+        "-n", "n", metavar="N", type=int, default=1, show_default=True, help="Samples per label set, map or photo."
+    ),
+    click.option(
+        "--seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"
+    ),
+    click.option(
+        "--out",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Output folder.  [default: ./<composition>-<seed>/]",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
     click.option("--batch-size", metavar="B", type=int, default=DEFAULT_BATCH, show_default=True),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
@@ -96,8 +145,8 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
-    from zoo.outputs import check_target, existing_seed
     from zoo.precheck import check_reference, quick_check
+    from zoo.records import check_target, existing_seed
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
@@ -174,7 +223,9 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
         say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
         torch.set_num_threads(int(output.manifest["threads"]))
         if output.notes:
-            say(f"The run began with other versions, so its new samples may differ in the last bits: {', '.join(output.notes)}.")
+            say(
+                f"The run began with other versions, so its new samples may differ in the last bits: {', '.join(output.notes)}."
+            )
     console = Console(stderr=True)
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
@@ -185,7 +236,9 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
         output.finish()
     except KeyboardInterrupt:
         if output.done:
-            say(f"{output.done} of {total} samples are in {output.path}; the same command with --out {output.path} continues.")
+            say(
+                f"{output.done} of {total} samples are in {output.path}; the same command with --out {output.path} continues."
+            )
         raise
 
 
@@ -195,9 +248,17 @@ def _report(output: OutputFolder) -> None:
     say(f"{output.done} samples, seed {output.manifest['request']['seed']}")
     missed = {n: c for n, c in summary.get("requested", {}).items() if c["appeared"] < c["asked"]}
     if missed:
-        say("Asked for and empty: " + ", ".join(f"{n} in {c['asked'] - c['appeared']} of {c['asked']}" for n, c in missed.items()))
+        say(
+            "Asked for and empty: "
+            + ", ".join(f"{n} in {c['asked'] - c['appeared']} of {c['asked']}" for n, c in missed.items())
+        )
     if summary.get("dropped"):
-        say("Without a counterpart, became background: " + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items()))
+        say(
+            "Without a counterpart, became background: "
+            + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items())
+        )
     if "changed_outside_edits" in summary:
-        kept = " before it was put back" if output.manifest["request"]["keep_rest"] else ""
-        say(f"Outside the edited classes {summary['changed_outside_edits']:.2%} of the pixels changed{kept} (the whole map is decoded anew; --keep-rest puts the old ones back).")
+        share = f"{summary['changed_outside_edits']:.2%}"
+        kept = output.manifest["request"]["keep_rest"]
+        hint = "and was put back" if kept else "(the whole map is decoded anew; --keep-rest puts the old pixels back)"
+        say(f"Outside the edited classes {share} of the pixels changed {hint}.")

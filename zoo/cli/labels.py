@@ -39,7 +39,10 @@ def labels(space: str | None, as_json: bool) -> None:
         return
     table(
         ("VALUE", "CLASS", "COLOUR", "ALSO", "MIRRORED"),
-        [(str(v), c.name, "#{:02x}{:02x}{:02x}".format(*c.color), ", ".join(c.aliases), c.mirror or "") for v, c in enumerate(found.classes)],
+        [
+            (str(v), c.name, "#{:02x}{:02x}{:02x}".format(*c.color), ", ".join(c.aliases), c.mirror or "")
+            for v, c in enumerate(found.classes)
+        ],
     )
     if found.ignore:
         click.echo("255    unlabeled")

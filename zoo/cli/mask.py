@@ -32,7 +32,10 @@ def inspect(file: Path, space: str | None, as_json: bool) -> None:
         return
     click.echo(f"{file}: mode {report['mode']}, {report['width']} x {report['height']} pixels, {report['holds']}")
     for entry in report["histogram"]:
-        click.echo(f"  {entry['value']!s:>16}  {entry['pixels']:>9}  {entry['share']:7.2%}" + (f"  {entry['class']}" if "class" in entry else ""))
+        click.echo(
+            f"  {entry['value']!s:>16}  {entry['pixels']:>9}  {entry['share']:7.2%}"
+            + (f"  {entry['class']}" if "class" in entry else "")
+        )
     click.echo("fits: " + (", ".join(report["fits"]) or "no known label space"))
     for line in report["advice"]:
         click.echo(line)
@@ -72,9 +75,20 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
         advice.append(f"Its palette shows the colours of {named.name} at their own numbers.")
     elif len(fits) > 1:
         advice.append("The numbers alone do not tell which of these it is: say it with --space (or --mask-space).")
-    holds = "colours" if found.values is None else "class numbers" + (" with a palette" if found.colors is not None else "")
+    holds = (
+        "colours" if found.values is None else "class numbers" + (" with a palette" if found.colors is not None else "")
+    )
     height, width = found.size
-    return {"file": str(file), "mode": found.mode, "width": width, "height": height, "holds": holds, "histogram": histogram, "fits": fits, "advice": advice}
+    return {
+        "file": str(file),
+        "mode": found.mode,
+        "width": width,
+        "height": height,
+        "holds": holds,
+        "histogram": histogram,
+        "fits": fits,
+        "advice": advice,
+    }
 
 
 def _palette_advice(found: Any, spaces: list[LabelSpace]) -> list[str]:
@@ -82,4 +96,8 @@ def _palette_advice(found: Any, spaces: list[LabelSpace]) -> list[str]:
     from zoo.mapfiles import to_values
 
     by_color = [s.name for s in spaces if found.values.max() >= len(s) or (to_values(found, s) != found.values).any()]
-    return [f"Its palette shows the colours of {', '.join(by_color)} at other numbers: there it is read by its colours."] if by_color else []
+    return (
+        [f"Its palette shows the colours of {', '.join(by_color)} at other numbers: there it is read by its colours."]
+        if by_color
+        else []
+    )

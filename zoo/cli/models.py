@@ -27,7 +27,15 @@ def list_models(pattern: str, kind: str | None, as_json: bool) -> None:
     table(
         ("MODEL", "KIND", "LABELS", "SIZE", "PARAMETERS", "STATE", "WEIGHTS LICENCE"),
         [
-            (c.model_id, c.facts.get("kind", "?"), c.facts.get("label_space", "?"), _size(c), _count(c), _state(c), _short(c))
+            (
+                c.model_id,
+                c.facts.get("kind", "?"),
+                c.facts.get("label_space", "?"),
+                _size(c),
+                _count(c),
+                _state(c),
+                _short(c),
+            )
             for c in found
         ],
     )
@@ -78,7 +86,19 @@ def card(model: str, as_json: bool) -> None:
 def _facts(found: cards.Card) -> None:
     facts = found.facts
     click.echo(f"{found.model_id}  ({_state(found)}, {_size(found)})")
-    for name in ("architecture", "variant", "kind", "label_space", "resolution", "parameters", "data", "paper", "code_license", "weights_license", "data_license"):
+    for name in (
+        "architecture",
+        "variant",
+        "kind",
+        "label_space",
+        "resolution",
+        "parameters",
+        "data",
+        "paper",
+        "code_license",
+        "weights_license",
+        "data_license",
+    ):
         value = facts.get(name)
         if isinstance(value, list):
             value = " x ".join(str(v) for v in value)

@@ -13,9 +13,19 @@ from zoo.errors import DataError, UsageError
 
 @click.command(epilog="Example: zoo parse me.jpg --out maps")
 @click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Folder for the maps (<photo>.png) and their colours (<photo>.color.png).")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for the maps (<photo>.png) and their colours (<photo>.color.png).",
+)
 @click.option("--parser", metavar="MODEL", default="face-parser", show_default=True)
-@click.option("--space", metavar="SPACE", help="Write the maps in this label space (a name or FILE.json).  [default: the parser's]")
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Write the maps in this label space (a name or FILE.json).  [default: the parser's]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace maps that are there.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
@@ -58,7 +68,9 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
         path = out / f"{photo.stem}.png"
         for target in (path, path.with_suffix(".color.png")):
             if target in taken:
-                raise UsageError(f"{taken[target]} and {photo} would both become {target}: parse them into different folders.")
+                raise UsageError(
+                    f"{taken[target]} and {photo} would both become {target}: parse them into different folders."
+                )
             if target.exists() and any(target.samefile(p) for p in photos):
                 raise UsageError(f"The map of {photo} would replace the photo {target}: choose another --out.")
             if target.exists() and not overwrite:

@@ -22,7 +22,16 @@ def plugins(as_json: bool) -> None:
         return
     table(
         ("PLUGIN", "DISTRIBUTION", "VERSION", "STATE", "REGISTERS"),
-        [(r.name, r.distribution, r.version, r.state, ", ".join(f"{n}" for names in _registers(r).values() for n in names)) for r in records],
+        [
+            (
+                r.name,
+                r.distribution,
+                r.version,
+                r.state,
+                ", ".join(f"{n}" for names in _registers(r).values() for n in names),
+            )
+            for r in records
+        ],
     )
     for record in records:
         if record.error:
@@ -56,8 +65,19 @@ def _record(record: PluginRecord) -> dict[str, Any]:
 def doctor(as_json: bool) -> None:
     """Versions, devices, plugins (every class they name is imported) and embedded models; exit 1 if something is wrong."""
     reg = registry()
-    faults = [f"plugin {r.label}: {r.error}" for r in reg.plugins if r.error] + _missing_classes(reg) + reg.working_spaces()[1]
-    report = {"zoo": __version__, "python": sys.version.split()[0], **_libraries(), "devices": _devices(), "models": _models(faults), "faults": faults}
+    faults = (
+        [f"plugin {r.label}: {r.error}" for r in reg.plugins if r.error]
+        + _missing_classes(reg)
+        + reg.working_spaces()[1]
+    )
+    report = {
+        "zoo": __version__,
+        "python": sys.version.split()[0],
+        **_libraries(),
+        "devices": _devices(),
+        "models": _models(faults),
+        "faults": faults,
+    }
     if as_json:
         emit_json(report)
     else:

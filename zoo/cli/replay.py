@@ -15,14 +15,19 @@ from zoo.errors import DataError, UsageError
 
 @click.command(epilog="Example: zoo replay faces/manifest.json")
 @click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Keep what is made again here.  [default: a temporary folder]")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep what is made again here.  [default: a temporary folder]",
+)
 @json_option
 def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
     """Make the run of MANIFEST again, with its models, seed, threads and batch size, and compare the digests.
 
     Exit 0 if every file has the same bytes, 1 if not (equal bytes are promised for one machine and the same versions).
     """
-    from zoo.outputs import check_target, read_manifest
+    from zoo.records import check_target, read_manifest
 
     recorded = read_manifest(manifest)
     folder = manifest if manifest.is_dir() else manifest.parent
@@ -50,7 +55,7 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
-    from zoo.outputs import METADATA, read_records
+    from zoo.records import METADATA, read_records
 
     found = read_records(folder / METADATA)
     if not found:
@@ -67,7 +72,9 @@ def _check_models(recorded: dict[str, Any]) -> None:
         if not isinstance(model, dict) or role not in kinds:
             raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")
         if model.get("sha256") is None:
-            raise UsageError(f"The {role} {model.get('id')} was given as a Python object: save it (zoo.save) and compose with its folder to replay a run.")
+            raise UsageError(
+                f"The {role} {model.get('id')} was given as a Python object: save it (zoo.save) and compose with its folder to replay a run."
+            )
         check_reference(str(model.get("source")), kinds[role])
 
 
@@ -80,7 +87,9 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     from zoo.outputs import OutputFolder
 
     models = {role: m["source"] for role, m in recorded["models"].items()}
-    composition = compose((models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser"))
+    composition = compose(
+        (models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser")
+    )
     check_models(recorded, composition)
     request = request_from_json(recorded["request"], folder, device=composition.device)
     threads = torch.get_num_threads()
@@ -96,9 +105,11 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     return output.records
 
 
-def _compare(old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _compare(
+    old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
+) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
-    from zoo.outputs import digest
+    from zoo.records import digest
     from zoo.training.runs import versions
 
     before = {n: d for r in old for n, d in r["sha256"].items()}
@@ -107,4 +118,10 @@ def _compare(old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dic
     changed = [n for n, d in before.items() if not (folder / n).is_file() or digest(folder / n) != d]
     now = versions()
     newer = {n: (v, now.get(n)) for n, v in recorded["versions"].items() if now.get(n) != v}
-    return {"files": len(before), "equal": len(before) - len(different), "different": different, "changed": changed, "versions": newer}
+    return {
+        "files": len(before),
+        "equal": len(before) - len(different),
+        "different": different,
+        "changed": changed,
+        "versions": newer,
+    }

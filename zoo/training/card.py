@@ -51,7 +51,7 @@ def write_training_card(plan: Plan, folder: Path, loop: Loop, published: Publish
             "hours": round(loop.seconds / 3600, 2),
             "seed": plan.training.seed,
             "precision": plan.training.precision,
-            "device": str(loop.device),
+            "device": loop.device.type,
         },
         "scores": {k: round(v, 5) for k, v in published.scores.items()},
         "files": digests(folder),

@@ -22,7 +22,7 @@ class Processes:
         self._state = PartialState(cpu=device == "cpu")
         self.rank: int = self._state.process_index
         self.world: int = self._state.num_processes
-        self.device = torch.device(device) if self.world == 1 else torch.device(self._state.device)
+        self.device = torch.device(device if self.world == 1 else self._state.device or device)
 
     @property
     def main(self) -> bool:

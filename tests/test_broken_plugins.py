@@ -1,0 +1,93 @@
+"""The real command line among broken third-party plugins, labels and cards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from thirdparty import OK, plugin, write_plugin
+
+
+def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "zoo", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four third parties: an import error, a taken name with a missing class, another API, and broken spaces and cards."""
+    folder = tmp_path_factory.mktemp("site")
+    write_plugin(folder, "thirdparty-import", "import no_such_module_at_all")
+    write_plugin(folder, "thirdparty-twin", plugin("thirdparty-twin", "scgan", "ghost"))
+    write_plugin(folder, "thirdparty-old", OK + "plugin = Plugin(api=0)\n")
+    spaces = "BAD = {'classes': [{'name': 'a', 'color': 1}]}\n"
+    more = (
+        ", label_spaces={'bad': 'thirdparty_rest:BAD', 'gone': 'thirdparty_rest:GONE'}, cards='thirdparty_rest_cards'"
+    )
+    write_plugin(folder, "thirdparty-rest", spaces + plugin("thirdparty-rest", more=more))
+    heads = {
+        "odd": "zoo: {parameters: many, kind: [1]}",
+        "worse": ": [",
+        "null": "zoo: {files: null}",
+        "list": "zoo: {files: [a]}",
+    }
+    for name, head in heads.items():
+        (folder / "thirdparty_rest_cards" / name).mkdir(parents=True)
+        (folder / "thirdparty_rest_cards" / name / "README.md").write_text(f"---\n{head}\n---\n")
+    (folder / "thirdparty_rest_cards/__init__.py").write_text("")
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["labels"], ["labels", "atr"], ["plugins"], ["--help"]], ids=" ".join)
+def test_commands_work_beside_broken_plugins(broken: Path, arguments: list[str]) -> None:
+    result = cli(broken, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout and "Traceback" not in result.stderr
+
+
+def test_zoo_plugins_names_each_with_version_and_reason(broken: Path) -> None:
+    found = {r["distribution"]: r for r in json.loads(cli(broken, "plugins", "--json").stdout)}
+    assert (
+        "no_such_module_at_all" in found["thirdparty-import"]["error"]
+        and found["thirdparty-import"]["version"] == "1.2"
+    )
+    assert "plugin API 0" in found["thirdparty-old"]["error"] and found["thirdparty-old"]["state"] == "broken"
+    assert (
+        "'thirdparty-twin:scgan'" in found["thirdparty-twin"]["notes"][0] and found["thirdparty-twin"]["state"] == "ok"
+    )
+    assert found["maskzoo"]["error"] is None
+    text = cli(broken, "plugins").stdout
+    assert "thirdparty_import_entry (thirdparty-import 1.2) is broken: ModuleNotFoundError" in text
+
+
+def test_zoo_doctor_names_every_missing_class_and_broken_space(broken: Path) -> None:
+    result = cli(broken, "doctor", "--json")
+    faults = "\n".join(json.loads(result.stdout)["faults"])
+    assert result.returncode == 1
+    for part in (
+        "ghost model: Plugin thirdparty_twin_entry",
+        "'thirdparty_twin_models:Net'",
+        "ghost variants",
+        "label space 'bad'",
+        "'thirdparty_rest:GONE'",
+        "plugin API 0",
+    ):
+        assert part in faults, part
+
+
+def test_the_command_that_needs_a_missing_class_names_it(broken: Path) -> None:
+    result = cli(broken, "train", "ghost", "--data", "toy-faces")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "thirdparty-twin 1.2" in result.stderr and "thirdparty_twin_models" in result.stderr
+
+
+def test_zoo_plugins_leaves_a_broken_plugin_out(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_PLUGINS", "")
+    assert [r["distribution"] for r in json.loads(cli(broken, "plugins", "--json").stdout)] == ["maskzoo"] * 3

@@ -1,0 +1,35 @@
+"""A tiny model and its folder, to be saved, loaded and damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import zoo
+from zoo.cards import write_card
+from zoo.interfaces import Model
+from zoo.weights import digests
+
+TINY = {"side": 32, "feature_scale": 32}
+
+
+def tiny(name: str = "face-parser", **fields: Any) -> Model:
+    """A model with weights and buffers that no initialisation gives."""
+    model = zoo.create(name, **(TINY | fields))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+            else:
+                tensor.fill_(7)
+    return model.eval()
+
+
+def tiny_folder(folder: Path) -> Path:
+    """The tiny model saved with a card that vouches for its files."""
+    zoo.save(tiny(), folder)
+    write_card(folder, {"zoo": {"architecture": "face-parser", "files": digests(folder)}}, "# A tiny model")
+    return folder
