@@ -18,7 +18,7 @@ from zoo.rng import Rng
 SKIN = ["skin", "hair", "nose"]
 
 
-def same_pictures(a: zoo.composition.Result, b: zoo.composition.Result) -> None:
+def same_pictures(a: zoo.composition.chain.Result, b: zoo.composition.chain.Result) -> None:
     """Equal to one grey level in the samples whose maps agree; at least half of them must."""
     agree = a.maps.same_as(b.maps).flatten(1).all(1)
     assert agree.float().mean() >= 0.5

@@ -7,17 +7,17 @@ import dataclasses
 import pytest
 import torch
 from torch import Tensor
-from zoo_plugins.face_parser import official
-from zoo_plugins.face_parser.config import VARIANTS, FaceParserConfig, FaceParserTraining
-from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
-from zoo_plugins.face_parser.model import FaceParser
-from zoo_plugins.face_parser.trainer import FaceParserTrainer
 
 from zoo.configs import from_dict, override, to_dict
 from zoo.data import Augment, Batch, PairData, open_data
 from zoo.errors import ConfigError, DataError, UsageError
 from zoo.registry import label_space
 from zoo.rng import Rng
+from zoo_plugins.face_parser import official
+from zoo_plugins.face_parser.config import VARIANTS, FaceParserConfig, FaceParserTraining
+from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
+from zoo_plugins.face_parser.model import FaceParser
+from zoo_plugins.face_parser.trainer import FaceParserTrainer
 
 SPACE = label_space("celebamask-hq")
 TINY = FaceParserConfig(side=32, feature_scale=16, resize="bicubic")
@@ -193,9 +193,8 @@ def test_data_in_another_label_space_and_without_photos(model: FaceParser, toys:
 
 
 def test_registered_as_declared() -> None:
-    from zoo_plugins.face_parser import plugin
-
     from zoo.registry import import_string
+    from zoo_plugins.face_parser import plugin
 
     (architecture,) = plugin.architectures
     assert import_string(architecture.model, "test") is FaceParser

@@ -12,12 +12,12 @@ import PIL.Image
 import pytest
 import torch
 from safetensors.torch import load_file
-from zoo_plugins.face_parser import official
-from zoo_plugins.face_parser.config import FaceParserConfig
-from zoo_plugins.face_parser.model import FaceParser
 
 from zoo.errors import WeightsError
 from zoo.registry import label_space
+from zoo_plugins.face_parser import official
+from zoo_plugins.face_parser.config import FaceParserConfig
+from zoo_plugins.face_parser.model import FaceParser
 
 FILE = Path(__file__).parent / "golden" / "face_parser.py"
 

@@ -11,12 +11,12 @@ from types import ModuleType
 import pytest
 import torch
 from safetensors.torch import load_file
-from zoo_plugins.mask_vae import official
-from zoo_plugins.mask_vae.config import VARIANTS, MaskVaeConfig
-from zoo_plugins.mask_vae.model import SemanticVAE
 
 from zoo.labels import numbered_space
 from zoo.registry import label_space
+from zoo_plugins.mask_vae import official
+from zoo_plugins.mask_vae.config import VARIANTS, MaskVaeConfig
+from zoo_plugins.mask_vae.model import SemanticVAE
 
 OFFICIAL_PARAMETERS = 25_230_386
 SPACE = label_space("celebamask-hq")

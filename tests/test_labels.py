@@ -48,6 +48,12 @@ def test_a_class_is_found_by_alias_whatever_its_case(text: str) -> None:
     assert FACES.index(text) == 3
 
 
+def test_a_name_beats_an_alias_and_the_first_alias_beats_later_ones() -> None:
+    classes = ["a", {"name": "b", "aliases": ["a", "x"]}, {"name": "c", "aliases": ["X"]}]
+    space = parse_space({"name": "mine", "classes": classes}, "here")
+    assert (space.index("a"), space.index("x")) == (0, 1)
+
+
 def test_an_unknown_class_is_refused_with_near_misses_and_the_next_command() -> None:
     with pytest.raises(
         LabelError, match=r"No class 'hiar' in label space 'celebamask-hq'.*'hair'.*zoo labels celebamask-hq"

@@ -8,13 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
-from zoo_plugins.mask_vae import losses
-from zoo_plugins.mask_vae import plugin as mask_vae
-from zoo_plugins.mask_vae.config import VARIANTS, MaskVaeConfig, MaskVaeTraining
-from zoo_plugins.mask_vae.model import SemanticVAE
-from zoo_plugins.mask_vae.networks import own_weights, with_background
-from zoo_plugins.mask_vae.prior import LatentPrior
-from zoo_plugins.mask_vae.trainer import MaskVaeTrainer
 
 from zoo.configs import from_dict, override, to_dict
 from zoo.data.pairs import Batch
@@ -24,6 +17,13 @@ from zoo.labels import LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
 from zoo.rng import Rng
+from zoo_plugins.mask_vae import losses
+from zoo_plugins.mask_vae import plugin as mask_vae
+from zoo_plugins.mask_vae.config import VARIANTS, MaskVaeConfig, MaskVaeTraining
+from zoo_plugins.mask_vae.model import SemanticVAE
+from zoo_plugins.mask_vae.networks import own_weights, with_background
+from zoo_plugins.mask_vae.prior import LatentPrior
+from zoo_plugins.mask_vae.trainer import MaskVaeTrainer
 
 SPACE = label_space("celebamask-hq")
 SMALL = MaskVaeConfig(

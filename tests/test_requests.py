@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.errors import UsageError
-from zoo.requests import (
+from zoo.composition.requests import (
     EditSpec,
     Request,
     Source,
@@ -17,6 +16,7 @@ from zoo.requests import (
     split_composition,
     split_names,
 )
+from zoo.errors import UsageError
 
 FIVE = ("1/32", "1/16", "1/8", "1/4", "1/2")
 

@@ -213,6 +213,11 @@ def test_a_saved_style_is_the_same_and_so_are_its_bytes(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_bytes_do_not_depend_on_the_order_of_the_tensors() -> None:
+    backwards = dict(reversed(list(A.tensors.items()))), dict(reversed(list(A.axes.items())))
+    assert Style(*backwards, A.classes, A.layers).to_bytes() == A.to_bytes()
+
+
 def test_shared_memory_and_views_can_be_saved(tmp_path: Path) -> None:
     A.expand(4)._map(lambda t: t.transpose(0, -1).transpose(0, -1)).save(tmp_path / "a.safetensors")
     base = torch.arange(8.0).reshape(1, 8)

@@ -14,7 +14,7 @@ from zoo.images import read_photo
 from zoo.rng import Rng
 
 
-def codes(result: zoo.composition.Result) -> torch.Tensor:
+def codes(result: zoo.composition.chain.Result) -> torch.Tensor:
     return result.styles.tensors["z"]
 
 

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from tiny_folder import TINY, tiny, tiny_folder
 
 import zoo
-from zoo.errors import DataError, WeightsError
+from zoo.errors import DataError, UsageError, WeightsError
+from zoo.hub import resolve
 from zoo.interfaces import Asset, Model
 from zoo.labels import parse_space
 from zoo.weights import count_parameters, digests, save_model
@@ -158,3 +159,19 @@ def test_damaged_and_undeclared_assets_are_refused(demanding: Model, tmp_path: P
     demanding.assets = {"codes": {}, "bank": {}}
     with pytest.raises(WeightsError, match=r"declares no asset bank \(declared: codes, counts\)"):
         save(demanding, tmp_path / "other")
+
+
+def test_saving_over_a_folder_with_a_card_is_refused(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    model = zoo.load(source)
+    zoo.save(model, folder)
+    (folder / "README.md").write_text("---\nzoo: {}\n---\n")
+    with pytest.raises(UsageError, match="holds a model with a card"):
+        zoo.save(model, folder)
+
+
+def test_a_training_run_stands_for_the_model_in_it(source: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    zoo.save(zoo.load(source), run / "model")
+    assert resolve(str(run)).folder == run / "model"
+    assert resolve(str(run)).name == "run"

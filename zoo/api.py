@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zoo import cards, configs
-from zoo.errors import UsageError, did_you_mean
+from zoo.errors import UsageError
 from zoo.hub import resolve
 from zoo.labels import LabelSpace
-from zoo.registry import Variant, registry
+from zoo.registry import registry
 from zoo.weights import load_model, save_model
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
 
 
 def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:
-    """Write a model folder (config, weights, assets); returns it. `dtype`: float32 or float16 (buffers stay float32)."""
+    """Write a model folder (config, weights, assets); returns it. `dtype`: float32 or float16 (buffers stay float32).
+
+    Raises UsageError for a folder that has a card: it describes other weights.
+    """
+    if (Path(folder) / cards.README).is_file():
+        raise UsageError(f"{folder} holds a model with a card, which would then describe other weights: choose another folder.")
     name = architecture_of(model)
     save_model(model, Path(folder), architecture=name, variant=None, dtype=dtype)
     return Path(folder)
@@ -42,33 +47,15 @@ def architecture_of(model: Model) -> str:
     """The registered name of a model's architecture. Raises UsageError for a class that no plugin registers."""
     path = f"{type(model).__module__}:{type(model).__name__}"
     for name, arch in registry().architectures.items():
-        if arch.model == path or arch.model.endswith(f":{type(model).__name__}") and registry().load(arch, "model") is type(model):
+        if arch.model == path or (arch.model.endswith(f":{type(model).__name__}") and registry().load(arch, "model") is type(model)):
             return name
     raise UsageError(f"No plugin registers the class {type(model).__name__}.")
 
 
-def variant(name: str) -> tuple[str, str | None, Variant]:
-    """Split `ARCH[/VARIANT]` and look it up; without a variant the config's defaults (the official ones).
-
-    Returns the architecture's name, the variant's and the Variant. Raises UsageError with near misses.
-    """
-    arch_name, _, variant_name = name.partition("/")
-    reg = registry()
-    arch = reg.architecture(arch_name)
-    variants: dict[str, Variant] = reg.load(arch, "variants")
-    if not variant_name:
-        config = reg.load(arch, "config")()
-        same = [(n, v) for n, v in variants.items() if v.config == config]
-        return arch_name, *(same[0] if same else (None, Variant(config)))
-    if variant_name not in variants:
-        raise UsageError(f"{arch_name!r} has no variant {variant_name!r}{did_you_mean(variant_name, variants)} (known: {', '.join(variants)})")
-    return arch_name, variant_name, variants[variant_name]
-
-
 def create(name: str, *, space: LabelSpace | None = None, **fields: Any) -> Model:
     """An untrained model: a variant (`scgan/celeba`) with config fields overridden. Raises UsageError, ConfigError."""
-    arch_name, _, found = variant(name)
     reg = registry()
+    arch_name, _, found = reg.variant(name)
     config = configs.override(found.config, fields, where=name) if fields else found.config
     return reg.load(reg.architecture(arch_name), "model")(config, space or reg.label_space(config.label_space))
 

@@ -25,8 +25,16 @@ def is_path(text: str) -> bool:
     return os.sep in text or "/" in text or text in (".", "..")
 
 
+def _folder(reference: str) -> Resolved:
+    """A model folder, or a training run, which holds its model in `model/`."""
+    path = Path(reference)
+    name = path.resolve().name
+    finished = path / "model" / "config.json"
+    return Resolved(name, finished.parent if finished.is_file() and not (path / "config.json").is_file() else path, reference)
+
+
 def resolve(reference: str) -> Resolved:
-    """A model id, an architecture (then its default model), or a folder.
+    """A model id, an architecture (then its default model), or a folder (a model's, or a finished training run's).
 
     Raises UsageError for an unknown name (near misses, and the folder spelling if one of that name exists), WeightsError
     for a model without weights here.
@@ -36,7 +44,7 @@ def resolve(reference: str) -> Resolved:
     if reference.startswith("hf:"):
         raise UsageError(f"{reference}: models are not fetched from the Hub by this version; download the repository and give its folder (./FOLDER).")
     if is_path(reference):
-        return Resolved(Path(reference).resolve().name, Path(reference), reference)
+        return _folder(reference)
     known = cards.all_cards()
     reg = registry()
     model_id = reference

@@ -297,7 +297,7 @@ class Trainer(ABC):
     def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
         """The updates of one batch, in order; `rng` has one stream per sample of the batch, its keys hold the step."""
 
-    def prepare(self, data: PairData) -> None:
+    def prepare(self, data: PairData) -> None:  # noqa: B027 (most trainers need to know nothing)
         """Called once with the training data before the first step, and again after a resume: what the losses need to
         know about the data (class frequencies). The same data must give the same result."""
 

@@ -160,6 +160,23 @@ class Registry:
             )
         raise UsageError(f"No architecture {name!r}{did_you_mean(name, self.architectures)}{self.broken_hint()}")
 
+    def variant(self, text: str) -> tuple[str, str | None, Variant]:
+        """`ARCH[/VARIANT]` as the architecture's name, the variant's, and the variant.
+
+        ARCH alone is the official config: the variant that has it, or the config's defaults under no name.
+        Raises UsageError with near misses.
+        """
+        arch_name, _, name = text.partition("/")
+        arch = self.architecture(arch_name)
+        variants: dict[str, Variant] = self.load(arch, "variants")
+        if name in variants:
+            return arch_name, name, variants[name]
+        if name:
+            raise UsageError(f"{arch_name!r} has no variant {name!r}{did_you_mean(name, variants)} (known: {', '.join(variants)})")
+        config = self.load(arch, "config")()
+        official = next((n for n, v in variants.items() if v.config == config), None)
+        return arch_name, official, variants[official] if official else Variant(config)
+
     def owner(self, name: str) -> PluginRecord:
         """The plugin that registered an architecture."""
         return self._owner[name]

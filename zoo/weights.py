@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from zoo import configs
-from zoo.errors import ConfigError, WeightsError
+from zoo.errors import ConfigError, DataError, WeightsError
 from zoo.images import write_atomic, write_text
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
@@ -65,9 +65,15 @@ def verify(folder: Path, expected: Mapping[str, str]) -> None:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors atomically (contiguous copies on the CPU, sorted by name, no metadata: equal content, equal bytes)."""
+    """Write tensors atomically (contiguous copies on the CPU, sorted by name, no metadata: equal content, equal bytes).
+
+    Raises DataError if the file cannot be written.
+    """
     plain = {k: tensors[k].detach().cpu().contiguous().clone() for k in sorted(tensors)}
-    write_atomic(path, lambda part: save_file(plain, part))
+    try:
+        write_atomic(path, lambda part: save_file(plain, part))
+    except SafetensorError as error:  # its way of reporting a full disk
+        raise DataError(f"Cannot write {path}: {error}.") from error
 
 
 def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
@@ -108,8 +114,6 @@ def save_model(
 
     Raises WeightsError if a required asset is missing, DataError if the folder cannot be written.
     """
-    from zoo.errors import DataError
-
     missing = [n for n, a in model.ASSETS.items() if a.required and n not in model.assets]
     if missing:
         raise WeightsError(f"The model lacks the required asset {', '.join(missing)}: compute it first.")

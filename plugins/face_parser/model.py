@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from zoo_plugins.face_parser.config import FaceParserConfig
-from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
 
 from zoo.errors import DataError, UsageError, did_you_mean
 from zoo.interfaces import MaskParser
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
+from zoo_plugins.face_parser.config import FaceParserConfig
+from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
 
 
 class FaceParser(MaskParser):

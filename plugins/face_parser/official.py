@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
-from zoo_plugins.face_parser.unet import widths
 
 from zoo.errors import WeightsError
 from zoo.labels import Color, LabelSpace
 from zoo.registry import Match
+from zoo_plugins.face_parser.unet import widths
 
 ROLE = "parser"
 _MARKS = ("conv1.conv1.0.weight", "center.conv1.0.weight", "up_concat4.up.weight", "final.weight")

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-from zoo_plugins.face_parser.config import FaceParserTraining
-from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
-from zoo_plugins.face_parser.model import FaceParser
 
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
 from zoo.interfaces import Trainer, Update
 from zoo.metrics.segmentation import ConfusionMatrix
 from zoo.rng import RngLike
+from zoo_plugins.face_parser.config import FaceParserTraining
+from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
+from zoo_plugins.face_parser.model import FaceParser
 
 
 class FaceParserTrainer(Trainer):
@@ -33,7 +33,9 @@ class FaceParserTrainer(Trainer):
         return {"model": self.model}
 
     def prepare(self, data: PairData) -> None:
-        """Class weights from the pixels per class of the training data (option `weight_power`)."""
+        """Class weights from the pixels per class of the training data (option `weight_power`). Raises DataError for maps alone."""
+        if not data.has_images:
+            raise DataError("A parser is trained on photos with maps; this data set has maps alone.")
         if self.options.weight_power:
             space = self.model.label_space
             values = [data.label_space.find(name) for name in self.model.channels]

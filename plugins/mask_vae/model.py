@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from zoo_plugins.mask_vae.config import MaskVaeConfig
-from zoo_plugins.mask_vae.editing import apply_edits
-from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, reparametrize, with_background
-from zoo_plugins.mask_vae.prior import LatentPrior
 
 from zoo.errors import LabelError, UsageError
 from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
 from zoo.labels import IGNORE, LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import RngLike, as_rng
+from zoo_plugins.mask_vae.config import MaskVaeConfig
+from zoo_plugins.mask_vae.editing import apply_edits
+from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, reparametrize, with_background
+from zoo_plugins.mask_vae.prior import LatentPrior
 
 
 class SemanticVAE(MaskGenerator):

@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
 from zoo_plugins.mask_vae.config import MaskVaeConfig
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from math import isqrt
 
 from torch import Tensor
-from zoo_plugins.mask_vae.config import MaskVaeConfig
 
 from zoo.errors import WeightsError
 from zoo.registry import Match
+from zoo_plugins.mask_vae.config import MaskVaeConfig
 
 # official prefix -> ours; the first that fits is taken
 _PREFIXES = (

@@ -10,10 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
-from zoo_plugins.mask_vae import losses
-from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeTraining
-from zoo_plugins.mask_vae.model import SemanticVAE
-from zoo_plugins.mask_vae.prior import LatentPrior
 
 from zoo.data import Batch, PairData
 from zoo.errors import ConfigError
@@ -25,6 +21,10 @@ from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.nn.init import init_xavier
 from zoo.rng import Rng, RngLike
 from zoo.sampling import count_label_sets
+from zoo_plugins.mask_vae import losses
+from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeTraining
+from zoo_plugins.mask_vae.model import SemanticVAE
+from zoo_plugins.mask_vae.prior import LatentPrior
 
 
 class MaskVaeTrainer(Trainer):

@@ -73,6 +73,11 @@ class SCGANTrainer(Trainer):
         g, d = (o.lr / 2, o.lr * 2) if o.ttur else (o.lr, o.lr)
         return {"generator": g * factor, "discriminator": d * factor}
 
+    def prepare(self, data: PairData) -> None:
+        """Raises DataError for maps without photos, before anything is written."""
+        if not data.has_images:
+            raise DataError("SC-GAN learns from photos with their maps, and this data set holds maps alone.")
+
     # --- one batch ------------------------------------------------------------------------------------------------
 
     def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
@@ -84,8 +89,7 @@ class SCGANTrainer(Trainer):
 
     def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """One-hot planes and photos in [-1, 1]."""
-        if batch.images is None:
-            raise DataError("SC-GAN learns from photos with their maps, and this data set holds maps alone.")
+        assert batch.images is not None  # `prepare` has seen to it
         planes, real = self.gan.planes(batch.maps), self.gan.fit_image(batch.images) * 2 - 1
         if self.options.channels_last:
             planes, real = (t.contiguous(memory_format=torch.channels_last) for t in (planes, real))

@@ -12,16 +12,16 @@ import PIL.Image
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+
+from zoo.data.celebamask import merge_parts
+from zoo.labels import LabelSpace, numbered_space
+from zoo.registry import label_space
 from zoo_plugins.face_parser import official
 from zoo_plugins.face_parser.config import FaceParserConfig, FaceParserTraining
 from zoo_plugins.face_parser.losses import cross_entropy
 from zoo_plugins.face_parser.model import FaceParser
 from zoo_plugins.face_parser.trainer import FaceParserTrainer
 from zoo_plugins.face_parser.unet import STAGES
-
-from zoo.data.celebamask import merge_parts
-from zoo.labels import LabelSpace, numbered_space
-from zoo.registry import label_space
 
 FILTERS = {"nearest": PIL.Image.Resampling.NEAREST, "bilinear": PIL.Image.Resampling.BILINEAR}
 

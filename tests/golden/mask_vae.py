@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from zoo_plugins.mask_vae import losses, official
-from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeConfig
-from zoo_plugins.mask_vae.model import SemanticVAE
-from zoo_plugins.mask_vae.networks import own_weights, reparametrize, with_background
 
 from zoo.errors import UsageError
 from zoo.labels import numbered_space
 from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
+from zoo_plugins.mask_vae import losses, official
+from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeConfig
+from zoo_plugins.mask_vae.model import SemanticVAE
+from zoo_plugins.mask_vae.networks import own_weights, reparametrize, with_background
 
 KL_WEIGHT = 0.0005
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # eq. 4's alpha; the code counts its own weight down

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -72,6 +73,8 @@ def main(argv: list[str] | None = None) -> None:
         code = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="zoo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except ZooError as error:
+        if error.exit_code == 130 and argv is None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience while the interpreter ends changes nothing any more
         _fail(str(error), error.exit_code, debug)
     except click.ClickException as error:
         if debug:
@@ -79,13 +82,19 @@ def main(argv: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
+        if argv is None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         _fail("Interrupted.", 130, debug)
     except BrokenPipeError:
         # the reader of a pipe went away (| head): nothing is wrong, and nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:  # a fault of the zoo or of a plugin: still one block, and a way to see more
-        _fail(f"{type(error).__name__}: {error}\nThis should not happen; the same command with --debug shows where it did.", 1, debug)
+        _fail(
+            f"{type(error).__name__}: {error}\nThis should not happen; the same command with --debug shows where it did.",
+            1,
+            debug,
+        )
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

@@ -11,13 +11,21 @@ import click
 
 from zoo.cli.labels import space_option
 from zoo.cli.show import say
+from zoo.composition.requests import (
+    DEFAULT_BATCH,
+    Request,
+    parse_edit,
+    parse_source,
+    parse_style,
+    split_composition,
+    split_names,
+)
 from zoo.errors import UsageError
-from zoo.requests import DEFAULT_BATCH, Request, parse_edit, parse_source, parse_style, split_composition, split_names
 from zoo.rng import fresh_seed
 
 if TYPE_CHECKING:
-    from zoo.composition import Composition
-    from zoo.outputs import OutputFolder
+    from zoo.composition.chain import Composition
+    from zoo.composition.outputs import OutputFolder
 
 Options = tuple[Callable[[Any], Any], ...]
 
@@ -145,8 +153,8 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
-    from zoo.precheck import check_reference, quick_check
-    from zoo.records import check_target, existing_seed
+    from zoo.composition.precheck import check_reference, quick_check
+    from zoo.composition.records import check_target, existing_seed
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
@@ -158,9 +166,9 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     if given.get("parser") is not None:
         check_reference(given["parser"], "mask-parser")
 
-    from zoo.composition import compose as load_pair
-    from zoo.manifest import make_manifest
-    from zoo.outputs import OutputFolder
+    from zoo.composition.chain import compose as load_pair
+    from zoo.composition.manifest import make_manifest
+    from zoo.composition.outputs import OutputFolder
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)

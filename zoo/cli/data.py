@@ -25,8 +25,17 @@ def data() -> None:
 
 @data.command()
 @click.argument("dataset", metavar="DATASET[:PATH][#SPLIT]")
-@click.option("--space", metavar="SPACE", help="Label space of the maps (a name, or FILE.json), where the data set does not say it.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="SHEET.png", help="Write a contact sheet of up to 32 pairs.")
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Label space of the maps (a name, or FILE.json), where the data set does not say it.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SHEET.png",
+    help="Write a contact sheet of up to 32 pairs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> None:
     """Read every pair of a data set and report pairs, sizes, classes and faults; exits 1 if anything is wrong.
@@ -70,9 +79,16 @@ def _text(report: DataReport) -> str:
         "value  class                     pixels        share  maps",
     ]
     for row in report.classes:
-        lines.append(f"{row['value']:>5}  {row['name']:<18} {row['pixels']:>13,} {100 * row['share']:>11.3f}% {row['maps']:>5}")
+        lines.append(
+            f"{row['value']:>5}  {row['name']:<18} {row['pixels']:>13,} {100 * row['share']:>11.3f}% {row['maps']:>5}"
+        )
     if report.ok:
         return "\n".join([*lines, "nothing wrong"])
     count = len(report.problems)
-    lines += [f"{count} {'problem' if count == 1 else 'problems'}:", *(f"- {p}" for p in report.problems[:SHOWN_PROBLEMS])]
-    return "\n".join(lines + ([f"… and {count - SHOWN_PROBLEMS} more (--json lists all)"] if count > SHOWN_PROBLEMS else []))
+    lines += [
+        f"{count} {'problem' if count == 1 else 'problems'}:",
+        *(f"- {p}" for p in report.problems[:SHOWN_PROBLEMS]),
+    ]
+    return "\n".join(
+        lines + ([f"… and {count - SHOWN_PROBLEMS} more (--json lists all)"] if count > SHOWN_PROBLEMS else [])
+    )

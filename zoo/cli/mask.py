@@ -23,7 +23,7 @@ def mask() -> None:
 @json_option
 def inspect(file: Path, space: str | None, as_json: bool) -> None:
     """What FILE holds: mode, size, values or colours with their counts, which label spaces it fits, what to do if none."""
-    from zoo.precheck import existing_file
+    from zoo.composition.precheck import existing_file
 
     chosen = space_option(space)
     report = _report(existing_file(file, "map file"), chosen)

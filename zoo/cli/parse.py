@@ -30,7 +30,7 @@ from zoo.errors import DataError, UsageError
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
     """A palette PNG per photo, at the photo's size. Prints the maps' paths."""
-    from zoo.precheck import check_reference
+    from zoo.composition.precheck import check_reference
 
     target = space_option(space)
     found = check_reference(parser, "mask-parser")
@@ -82,8 +82,8 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
 
 def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
     """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
+    from zoo.composition.precheck import existing_file
     from zoo.images import IMAGE_SUFFIXES, open_image
-    from zoo.precheck import existing_file
 
     files: list[Path] = []
     for path in paths:

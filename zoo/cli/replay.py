@@ -27,7 +27,7 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
     Exit 0 if every file has the same bytes, 1 if not (equal bytes are promised for one machine and the same versions).
     """
-    from zoo.records import check_target, read_manifest
+    from zoo.composition.records import check_target, read_manifest
 
     recorded = read_manifest(manifest)
     folder = manifest if manifest.is_dir() else manifest.parent
@@ -55,7 +55,7 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
-    from zoo.records import METADATA, read_records
+    from zoo.composition.records import METADATA, read_records
 
     found = read_records(folder / METADATA)
     if not found:
@@ -65,7 +65,7 @@ def _records(folder: Path) -> list[dict[str, Any]]:
 
 def _check_models(recorded: dict[str, Any]) -> None:
     """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
-    from zoo.precheck import check_reference
+    from zoo.composition.precheck import check_reference
 
     kinds = {"generator": "mask-generator", "synthesizer": "image-synthesizer", "parser": "mask-parser"}
     for role, model in recorded["models"].items():
@@ -82,9 +82,9 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     """Run the request of a manifest into `out`, with its threads; returns the new records."""
     import torch
 
-    from zoo.composition import compose
-    from zoo.manifest import check_models, make_manifest, request_from_json
-    from zoo.outputs import OutputFolder
+    from zoo.composition.chain import compose
+    from zoo.composition.manifest import check_models, make_manifest, request_from_json
+    from zoo.composition.outputs import OutputFolder
 
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
@@ -109,7 +109,7 @@ def _compare(
     old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
-    from zoo.records import digest
+    from zoo.composition.records import digest
     from zoo.training.runs import versions
 
     before = {n: d for r in old for n, d in r["sha256"].items()}

@@ -17,13 +17,34 @@ from zoo.training.plan import Plan, make_plan
 
 @click.command(epilog="Example: zoo train mask-vae/celeba-128 --data toy-faces --set steps=50 --out run")
 @click.argument("name", metavar="[ARCH[/VARIANT]]", required=False)
-@click.option("--data", metavar="DATASET[:PATH][#SPLIT]", help="What to train on: toy-faces, celebamask-hq:DIR, folder:DIR, …")
-@click.option("--space", metavar="SPACE", help="Label space of the model and the maps (a name or FILE.json) instead of the config's.")
+@click.option(
+    "--data", metavar="DATASET[:PATH][#SPLIT]", help="What to train on: toy-faces, celebamask-hq:DIR, folder:DIR, …"
+)
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Label space of the model and the maps (a name or FILE.json) instead of the config's.",
+)
 @click.option("--init", metavar="MODEL", help="Start from these weights (and its discriminator, if it has one).")
-@click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="Override network.FIELD, trainer.FIELD or FIELD; repeatable.")
-@click.option("--out", metavar="RUN", type=click.Path(path_type=Path), help="Run folder to make.  [default: ./run-ARCH]")
-@click.option("--resume", metavar="RUN", type=click.Path(path_type=Path), help="Go on with this run; needs nothing else (--set changes training options).")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="[default: auto; with --resume the run's]")
+@click.option(
+    "--set",
+    "changes",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Override network.FIELD, trainer.FIELD or FIELD; repeatable.",
+)
+@click.option(
+    "--out", metavar="RUN", type=click.Path(path_type=Path), help="Run folder to make.  [default: ./run-ARCH]"
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Go on with this run; needs nothing else (--set changes training options).",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="[default: auto; with --resume the run's]"
+)
 @click.option("--dry-run", is_flag=True, help="Print the resolved options and stop.")
 def train(
     name: str | None,
@@ -44,7 +65,9 @@ def train(
 
     sets = _parse_sets(changes)
     if resume:
-        given = [n for n, v in (("ARCH", name), ("--data", data), ("--out", out), ("--space", space), ("--init", init)) if v]
+        given = [
+            n for n, v in (("ARCH", name), ("--data", data), ("--out", out), ("--space", space), ("--init", init)) if v
+        ]
         plan, run = _resumed(resume, given, sets, device), RunFolder.open(resume)
     else:
         plan = _new(name, data, sets, space, init, device or "auto")
@@ -82,9 +105,13 @@ def _command() -> str:
     return shlex.join(["zoo", *sys.argv[1:]])
 
 
-def _new(name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None, device: str) -> Plan:
+def _new(
+    name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None, device: str
+) -> Plan:
     if not name:
-        raise UsageError("Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)")
+        raise UsageError(
+            "Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)"
+        )
     if not data:
         raise UsageError("Say what to train on: --data toy-faces, --data celebamask-hq:DIR or --data folder:DIR.")
     return make_plan(name, data, sets, space=space, init=init, command=_command(), device=device)
@@ -94,7 +121,9 @@ def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str |
     from zoo.training.runs import RunFolder
 
     if given:
-        raise UsageError(f"--resume RUN takes its architecture, data and folder from the run: leave out {', '.join(given)}.")
+        raise UsageError(
+            f"--resume RUN takes its architecture, data and folder from the run: leave out {', '.join(given)}."
+        )
     plan = Plan.from_json(RunFolder.open(resume).options(), str(resume / "options.json"))
     changed = plan.with_changes(sets)
     if changed.config != plan.config:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from zoo.data.sheets import grid
+from zoo.training.events import Events
 
 
 class Log:
     """A rich bar on stderr (one line per `log_every` where stderr is no terminal) and TensorBoard event files in the run folder.
 
-    quiet: nothing on stderr. write: False in processes that write no files.
+    quiet: nothing on stderr. write: False in processes that write no files. Nothing is written before the first record.
+    Where the event file cannot be written (a full disk) a line says so and training goes on without it.
     """
 
     def __init__(self, folder: Path, steps: int, *, quiet: bool = False, write: bool = True) -> None:
-        self.writer = SummaryWriter(str(folder / "tensorboard")) if write else None
+        self.events: Events | None = Events(folder / "tensorboard") if write else None
         quiet = quiet or not write
         self.console = Console(stderr=True, quiet=quiet)
         self.steps = steps
@@ -35,8 +37,8 @@ class Log:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.stop()
-        if self.writer is not None:
-            self.writer.close()
+        if self.events is not None:
+            self.events.close()
 
     def step(self, step: int, seconds: float, logs: dict[str, float] | None) -> None:
         """Advance; with `logs` also write the scalars."""
@@ -58,11 +60,20 @@ class Log:
 
     def pictures(self, step: int, rows: dict[str, Tensor]) -> None:
         """One grid, a row per name."""
-        if rows and self.writer is not None:
+        if rows and self.events is not None:
             picture = grid([list(images[:8].float().cpu()) for images in rows.values()])
-            self.writer.add_image("preview: " + " / ".join(rows), picture, step)
+            self._record(lambda events: events.picture("preview: " + " / ".join(rows), picture, step))
 
     def _scalars(self, group: str, values: dict[str, float], step: int) -> None:
-        if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(f"{group}/{name}", value, step)
+        if values:
+            self._record(lambda events: events.scalars({f"{group}/{n}": v for n, v in values.items()}, step))
+
+    def _record(self, add: Callable[[Events], None]) -> None:
+        if self.events is None:
+            return
+        try:
+            add(self.events)
+        except OSError as error:
+            reason = f"{self.events.folder} cannot be written ({error.strerror or error})"
+            self.console.print(f"Training goes on without the TensorBoard log: {reason}.", soft_wrap=True, highlight=False)
+            self.events = None

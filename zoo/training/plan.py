@@ -117,19 +117,12 @@ def make_plan(
 
     Raises UsageError with near misses, ConfigError listing all faults.
     """
-    arch_name, _, variant_name = name.partition("/")
-    reg = registry()
-    arch = reg.architecture(arch_name)
-    variants: dict[str, Variant] = reg.load(arch, "variants")
-    kind = training_class(arch_name)
-    if variant_name and variant_name not in variants:
-        raise UsageError(f"{arch_name!r} has no variant {variant_name!r}{did_you_mean(variant_name, variants)} (known: {', '.join(variants)})")
-    config = variants[variant_name].config if variant_name else reg.load(arch, "config")()
-    training = (variants[variant_name].training if variant_name else None) or kind()
+    arch_name, variant_name, found = registry().variant(name)
+    training = found.training or training_class(arch_name)()
     spec = parse_spec(data)
     data = str(spec._replace(path=_absolute(spec.path)))
     space, init = _absolute(space, name=True), _absolute(init, name=True)
-    plan = Plan(arch_name, variant_name or None, config, training, data, space, init, command, device)
+    plan = Plan(arch_name, variant_name, found.config, training, data, space, init, command, device)
     return plan.with_changes(changes)
 
 

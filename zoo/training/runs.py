@@ -102,9 +102,13 @@ class RunFolder:
     # --- the learning curve ---------------------------------------------------------------------------------------
 
     def add_metrics(self, record: dict[str, Any]) -> None:
-        """Append a line to the learning curve."""
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """Append a line to the learning curve. Raises DataError."""
+        path = self.path / METRICS
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise DataError(f"Cannot write {path}: {error.strerror or error}.") from error
 
     def metrics(self) -> list[dict[str, Any]]:
         """The learning curve in order of steps; the later line of a step counts, a torn last line does not."""

@@ -26,7 +26,8 @@ from zoo.weights import load_strict, save_model
 def run_training(plan: Plan, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:
     """Train (or go on) and write `model/`; returns that folder. Raises ZooErrors; an interrupted run can be resumed.
 
-    Nothing is written before the networks are built and the data is found. torch's own generator is left as it was.
+    Nothing is written before the networks, the data and, of a resumed run, the checkpoint have been found to fit. torch's
+    own generator is left as it was.
     """
     with torch.random.fork_rng():
         return _run(plan, run, device, quiet)
@@ -36,11 +37,11 @@ def _run(plan: Plan, run: RunFolder, device: str, quiet: bool) -> Path:
     processes = Processes(device)
     trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
-    if processes.main:
-        _begin(plan, run, data)
-    processes.wait()
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
         loop = Loop(trainer, data, validation, run, log, device=device)
+        if processes.main:  # what could be refused has been by now: a run that cannot begin leaves no options behind
+            _begin(plan, run, data)
+        processes.wait()
         loop.run()
         if processes.main:
             published = loop.finish()

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from zoo import editing, precheck, styling
 from zoo.api import load, pick_device
-from zoo.arguments import make_request
-from zoo.conditions import Loader, default_parser, keep_pixels
+from zoo.composition import editing, precheck, styling
+from zoo.composition.arguments import make_request
+from zoo.composition.conditions import Loader, default_parser, keep_pixels
+from zoo.composition.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
 from zoo.errors import UsageError
 from zoo.fast import optimize
 from zoo.hub import Resolved, resolve
@@ -26,12 +27,11 @@ from zoo.interfaces import Edit, ImageSynthesizer, Layout, MaskGenerator, MaskPa
 from zoo.labels import LabelSet, LabelSpace
 from zoo.labels import Mapping as LabelMapping
 from zoo.maps import SemanticMap
-from zoo.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
 from zoo.rng import Rng
 from zoo.style import Style
 
 if TYPE_CHECKING:
-    from zoo.results import Result
+    from zoo.composition.results import Result
 
 NOWHERE = Path("/nonexistent")  # the folder of a model that was given as an object
 
@@ -128,7 +128,7 @@ class Composition:
         mask_space, instances. progress(done, total) is called after each batch; raise `zoo.Cancelled` in it to stop.
         Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.
         """
-        from zoo.results import Result
+        from zoo.composition.results import Result
 
         request = make_request(
             self, labels=labels, maps=maps, photos=photos, n=n, seed=seed, edits=edits, style=style, batch_size=batch_size, **options

@@ -8,19 +8,19 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.composition.precheck import existing_file, sources
+from zoo.composition.records import INPUTS, digest
+from zoo.composition.requests import EditSpec, Request, Source, StyleSpec
 from zoo.errors import DataError, WeightsError
 from zoo.hub import is_path
 from zoo.images import to_pil, write_atomic
 from zoo.labels import LabelSpace, parse_space
 from zoo.maps import SemanticMap
-from zoo.precheck import existing_file, sources
-from zoo.records import INPUTS, digest
-from zoo.requests import EditSpec, Request, Source, StyleSpec
 from zoo.style import Style
 from zoo.weights import digests
 
 if TYPE_CHECKING:
-    from zoo.composition import Composition
+    from zoo.composition.chain import Composition
 
 
 class Inputs:

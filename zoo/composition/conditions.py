@@ -12,16 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import cards
+from zoo.composition.requests import Request, Source
 from zoo.errors import UsageError, ZooError
 from zoo.images import open_image, read_photo
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry import registry
-from zoo.requests import Request, Source
 from zoo.style import Style
 
 if TYPE_CHECKING:
-    from zoo.composition import Composition
+    from zoo.composition.chain import Composition
     from zoo.interfaces import Layout
 
 

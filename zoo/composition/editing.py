@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo.conditions import Given, Loader, read_map
+from zoo.composition.conditions import Given, Loader, read_map
+from zoo.composition.requests import EditSpec
 from zoo.errors import UsageError
 from zoo.interfaces import Add, Edit, EditsParts, Interpolate, MaskGenerator, Perturb, Redraw, Remove
 from zoo.maps import SemanticMap
-from zoo.requests import EditSpec
 from zoo.rng import Rng
 
 if TYPE_CHECKING:

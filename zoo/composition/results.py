@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zoo.composition.outputs import OutputFolder
+from zoo.composition.records import summarize
+from zoo.composition.requests import Request
 from zoo.images import to_pil
 from zoo.maps import SemanticMap
-from zoo.outputs import OutputFolder
-from zoo.records import summarize
-from zoo.requests import Request
 from zoo.style import Style
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.composition import Composition, Part
+    from zoo.composition.chain import Composition, Part
 
 
 @dataclass(eq=False)
@@ -66,8 +66,8 @@ class Result:
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder that `zoo compose --out` writes; returns it. Raises UsageError for a folder of something else."""
-        from zoo.composition import Part
-        from zoo.manifest import make_manifest
+        from zoo.composition.chain import Part
+        from zoo.composition.manifest import make_manifest
 
         path = Path(folder)
         manifest, inputs = make_manifest(self._composition, self._request)

@@ -11,9 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
-from zoo.errors import DataError, UsageError
-from zoo.images import save_image, to_pil, write_text
-from zoo.records import (
+from zoo.composition.records import (
     GRID,
     IMAGES,
     INPUTS,
@@ -29,6 +27,8 @@ from zoo.records import (
     remove_run,
     summarize,
 )
+from zoo.errors import DataError, UsageError
+from zoo.images import save_image, to_pil, write_text
 
 GRID_SAMPLES = 64
 

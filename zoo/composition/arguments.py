@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from zoo.editing import edit_spec
+from zoo.composition.editing import edit_spec
+from zoo.composition.requests import (
+    EditSpec,
+    Request,
+    Source,
+    StyleSpec,
+    parse_edit,
+    parse_source,
+    parse_style,
+    split_names,
+)
 from zoo.errors import DataError, UsageError
 from zoo.interfaces import Edit
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
-from zoo.requests import EditSpec, Request, Source, StyleSpec, parse_edit, parse_source, parse_style, split_names
 from zoo.rng import fresh_seed
 from zoo.style import Style
 
 if TYPE_CHECKING:
-    from zoo.composition import Composition
+    from zoo.composition.chain import Composition
 
 
 def make_request(

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.requests import Request, Source
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Architecture, registry
-from zoo.requests import Request, Source
 
 ROLES = ("mask-generator", "image-synthesizer")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zoo.conditions import Given, Loader
+from zoo.composition.conditions import Given, Loader
+from zoo.composition.precheck import sources
+from zoo.composition.requests import Request, Source, StyleSpec, layer_names
 from zoo.errors import UsageError
 from zoo.interfaces import EncodesStyle, ImageSynthesizer, SamplesStyle
 from zoo.maps import SemanticMap
-from zoo.precheck import sources
-from zoo.requests import Request, Source, StyleSpec, layer_names
 from zoo.rng import Rng
 from zoo.style import Style
 

@@ -1,0 +1,246 @@
+"""`zoo train` as a program: signals, refusals that leave nothing behind, what it writes, and the two systems of the first chain."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_training_cli import TRAIN, zoo
+
+from zoo import load
+from zoo.data import open_source, parse_spec
+from zoo.errors import UsageError
+from zoo.registry import label_space
+from zoo.training.plan import split_changes
+from zoo.training.runs import RunFolder
+from zoo.weights import load_model, read_tensors
+
+SCGAN = ["train", "scgan/celeba-128", "--device", "cpu"]
+SMALL = [x for s in ("ngf=8", "nff=8", "ndf=8", "batch_size=2", "precision=fp32", "preview_every=0", "validate_every=0") for x in ("--set", s)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Layers this small only wait for each other's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# --- signals ------------------------------------------------------------------------------------------------------
+
+
+def begun(run: Path) -> subprocess.Popen[str]:
+    """An endless run in a process of its own, past its first checkpoint."""
+    command = [sys.executable, "-m", "zoo", *TRAIN, "--set", "steps=100000", "--out", str(run)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    until = time.monotonic() + 120
+    while not (run / "state.pt").exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    return process
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What an interrupted process says; it holds no traceback, and the exit code is 130."""
+    out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, ""), errors
+    assert "Traceback" not in errors
+    return errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on(tmp_path: Path, number: int) -> None:
+    process = begun(tmp_path / "run")
+    process.send_signal(number)
+    errors = ended(process)
+    state = RunFolder(tmp_path / "run").load_state()
+    assert state is not None
+    assert f"Stopped at step {state['step']}; continue with: zoo train --resume {tmp_path / 'run'}" in errors
+    assert zoo("train", "--resume", tmp_path / "run", "--set", f"steps={state['step'] + 1}") == 0
+    assert load_model(tmp_path / "run" / "model").label_space.name == "celebamask-hq"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.3])
+def test_ctrl_c_twice_ends_cleanly_and_keeps_a_state(tmp_path: Path, pause: float) -> None:
+    process = begun(tmp_path / "run")
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    ended(process)
+    state = RunFolder(tmp_path / "run").load_state()
+    assert state is not None and state["step"] >= 2
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+# --- what is refused leaves nothing behind ------------------------------------------------------------------------
+
+
+def test_a_start_that_fails_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zoo(*TRAIN, "--set", "batch_size=64", "--out", tmp_path / "run") == 1
+    assert "--set batch_size=16" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_resumption_leaves_the_run_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, gan = tmp_path / "run", ["--set", "adversarial=true", "--set", "ndf=4"]
+    assert zoo(*TRAIN, *gan, "--set", "steps=1", "--out", run) == 0
+    before = (run / "options.json").read_text()
+    assert zoo("train", "--resume", run, "--set", "ndf=8", "--set", "steps=2") == 2
+    assert "does not fit these options" in capsys.readouterr().err
+    assert (run / "options.json").read_text() == before
+    assert zoo("train", "--resume", run, "--set", "steps=2") == 0
+
+
+def test_no_photos_no_synthesizer(maps_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data", f"folder:{maps_only}", "--space", "celebamask-hq", "--out", tmp_path / "run"]
+    assert zoo(*SCGAN, *SMALL, "--set", "perceptual=none", *data) == 1
+    assert "holds maps alone" in capsys.readouterr().err
+    assert zoo("train", "face-parser/celeba-128", "--device", "cpu", "--set", "batch_size=2", *data) == 1
+    assert "has maps alone" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_perceptual_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import timm
+
+    def offline(*args: object, **options: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    assert zoo(*SCGAN, *SMALL, "--data", "toy-faces:8", "--out", tmp_path / "run") == 1
+    assert "--set perceptual=none" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_pairs_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    assert zoo("train", "mask-vae", "--data", f"folder:{tmp_path}", "--space", "celebamask-hq", "--out", tmp_path / "run") == 1
+    errors = capsys.readouterr().err
+    assert "0 pairs found" in errors and "Patterns tried" in errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_field_of_network_and_trainer_needs_its_owner() -> None:
+    from zoo.training.options import TrainingOptions
+
+    options = TrainingOptions()
+    with pytest.raises(UsageError, match="say network.steps or trainer.steps"):
+        split_changes(options, options, {"steps": "3"})
+    assert split_changes(options, options, {"network.steps": "3"}) == ({"steps": "3"}, {})
+
+
+# --- a full disk --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["state.pt", "metrics.jsonl", "model.safetensors"])
+def test_a_full_disk_is_one_clear_error(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full")
+    if file == "metrics.jsonl":
+        monkeypatch.setattr("zoo.training.runs.METRICS", str(full))
+    elif file == "state.pt":
+        save = torch.save
+        monkeypatch.setattr(torch, "save", lambda state, path: save(state, "/dev/full"))
+    else:
+        from safetensors.torch import save_file
+
+        monkeypatch.setattr("zoo.weights.save_file", lambda tensors, path: save_file(tensors, path.with_name("missing") / "x"))
+    assert zoo(*TRAIN, "--out", tmp_path / "run") == 1
+    errors = capsys.readouterr().err
+    assert "Error: Cannot write" in errors and "should not happen" not in errors
+    assert not list((tmp_path / "run").rglob("*.part/model.safetensors"))
+
+
+def test_training_outlives_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zoo.training.events.Events._write", full)
+    assert zoo(*TRAIN, "--out", tmp_path / "run") == 0
+    errors = capfd.readouterr().err
+    assert errors.count("goes on without the TensorBoard log") == 1 and "No space left" in errors
+    assert load_model(tmp_path / "run" / "model")
+
+
+# --- what it writes -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def maps_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight label maps of 128 px."""
+    folder = tmp_path_factory.mktemp("maps_only")
+    (folder / "maps").mkdir()
+    source = open_source(parse_spec("toy-faces:8"))
+    for i in range(8):
+        Image.fromarray(source.read(i, (128, 128))[1]).save(folder / "maps" / f"{i}.png")
+    return folder
+
+
+def test_maps_in_the_users_own_space(maps_only: Path, tmp_path: Path) -> None:
+    """--space FILE.json: the data and the model speak it, and the model folder carries it."""
+    space = {**label_space("celebamask-hq").to_json(), "name": "mine"}
+    (tmp_path / "mine.json").write_text(json.dumps(space))
+    arguments = [a.replace("toy-faces:16", f"folder:{maps_only}") for a in TRAIN]
+    assert zoo(*arguments, "--space", tmp_path / "mine.json", "--set", "steps=1", "--out", tmp_path / "run") == 0
+    (tmp_path / "mine.json").unlink()
+    model = load(str(tmp_path / "run" / "model"))
+    assert model.label_space.name == "mine" and model.label_space.names == label_space("celebamask-hq").names
+
+
+def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
+    assert zoo(*TRAIN, "--out", tmp_path / "run") == 0
+    assert zoo("train", "--resume", tmp_path / "run", "--set", "steps=4") == 0
+    log = EventAccumulator(str(tmp_path / "run" / "tensorboard"), size_guidance={"images": 0})
+    log.Reload()
+    tags = log.Tags()
+    assert {"train/ce", "train/kl", "validation/miou"} <= set(tags["scalars"])
+    assert [e.step for e in log.Scalars("train/ce")] == [1, 2, 3, 4]
+    curve = {r["step"]: r["miou"] for r in RunFolder(tmp_path / "run").metrics()}
+    assert {e.step: pytest.approx(e.value) for e in log.Scalars("validation/miou")} == curve
+    (tag,) = tags["images"]
+    assert tag.startswith("preview: ") and [e.step for e in log.Images(tag)] == [2, 4]
+    assert log.Images(tag)[0].encoded_image_string.startswith(b"\x89PNG") and log.Images(tag)[0].width > 100
+
+
+# --- the two systems of the first chain ---------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_scgan_from_the_command_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert zoo(*SCGAN, *SMALL, "--data", "toy-faces:8", "--set", "perceptual=none", "--set", "steps=2", "--set", "dtype=float16", "--out", run) == 0
+    assert zoo("train", "--resume", run, "--set", "steps=3") == 0
+    assert RunFolder(run).load_state()["step"] == 3  # type: ignore[index]
+    stored, model = read_tensors(run / "model" / "model.safetensors"), load(str(run / "model"))
+    parameters = {n for n, _ in model.named_parameters()}
+    buffers = {k for k, v in stored.items() if k not in parameters and v.is_floating_point()}
+    assert buffers and {stored[k].dtype for k in buffers} == {torch.float32}
+    assert {stored[k].dtype for k in parameters} == {torch.float16}
+    assert (run / "model" / "discriminator.safetensors").is_file()
+    source = open_source(parse_spec("toy-faces:8"))
+    from zoo.maps import SemanticMap
+
+    labels = torch.from_numpy(source.read(0, (128, 128))[1].copy()).long()[None]
+    images = model.synthesize(SemanticMap(labels, source.label_space), rng=0)
+    assert images.shape == (1, 3, 128, 128) and bool(images.isfinite().all())
+    # a second run starts from the first one's generator and discriminator
+    start = ["--init", run / "model", "--set", "steps=1", "--set", "lr=0", "--set", "ema=0", "--set", "publish=last", "--set", "dtype=float16"]
+    assert zoo(*SCGAN, *SMALL, "--data", "toy-faces:8", "--set", "perceptual=none", *start, "--out", tmp_path / "second") == 0
+    for file, names in (("model", parameters), ("discriminator", None)):
+        a, b = (read_tensors(r / "model" / f"{file}.safetensors") for r in (run, tmp_path / "second"))
+        assert all(torch.equal(a[k], b[k]) for k in a if (k in names if names is not None else a[k].dtype == torch.float16))
