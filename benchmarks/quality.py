@@ -68,7 +68,7 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
         report["reconstruction_sampled"] = sampled.scores()
     asked: dict[str, int] = {}
     shown: dict[str, int] = {}
-    for first in range(0, samples, 25):
+    for first in range(0, samples, 25):  # label sets drawn as in the training data
         rng = Rng(0, range(first, min(first + 25, samples)))
         sets = model.sample_label_sets(len(rng.samples), rng)
         maps = model.generate(sets, latents=model.sample_latents(sets, rng))
