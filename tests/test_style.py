@@ -242,3 +242,18 @@ def test_files_that_are_no_style_are_refused(tmp_path: Path) -> None:
         Style.load(tmp_path / "none.safetensors")
     with pytest.raises(WeightsError, match="is a folder"):
         Style.load(tmp_path)
+
+
+def test_a_partial_change_leaves_classes_alone_that_one_of_the_two_lacks() -> None:
+    mine = style(1, present=torch.tensor([[True, False, True]]))
+    other = style(2, present=torch.tensor([[True, True, False]]))
+    by_layer = mine.take(other, layers=[mine.layers[0]])
+    changed_by_layer = [n for n, axes in mine.axes.items() if "layer" in axes]
+    for mixed in (mine.lerp(other, 0.5), by_layer):
+        assert mixed.present is not None and mixed.present.tolist() == [[True, False, True]]
+        for name, tensor in mine.tensors.items():
+            if "class" in mine.axes[name]:
+                axis = mine.axes[name].index("class")
+                changed = (mixed.tensors[name] != tensor).movedim(axis, 0).flatten(1).any(1)
+                untouched = name not in changed_by_layer and mixed is by_layer
+                assert changed.tolist() == [not untouched, False, False]

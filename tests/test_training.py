@@ -177,6 +177,15 @@ def test_a_resumed_run_remembers_the_best_score(tmp_path: Path) -> None:
     assert best is not None and best["step"] == 1 and loop.finish().step == 1
 
 
+def test_a_best_newer_than_the_checkpoint_is_forgotten(tmp_path: Path) -> None:
+    """Its steps were lost; going on from the checkpoint may lead elsewhere."""
+    loop, _ = trained(tmp_path, steps=2)
+    model = loop.trainer.model.state_dict()
+    loop.run_folder.save_state({"step": 3, "model": model, "scores": {"l1": 0.0}}, "best.pt")
+    assert start(tmp_path, steps=4).best is None
+    assert loop.run_folder.load_state("best.pt") is None
+
+
 def test_published_weights_are_those_that_are_stored(tmp_path: Path) -> None:
     loop, _ = trained(tmp_path, publish="last", dtype="float16")
     assert loop.finish().step == 10

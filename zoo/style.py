@@ -116,7 +116,10 @@ class Style:
     def lerp(
         self, other: Style, t: float, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None
     ) -> Style:
-        """(1 - t) * self + t * other at these classes and layers, aligned by name as in `take`."""
+        """(1 - t) * self + t * other at these classes and layers, aligned by name as in `take`.
+
+        A class that one of the two lacks stays as it is here (so too where `take` is limited to layers).
+        """
         return self._blend(other, t, classes, layers)
 
     def fill(self, prior: Style) -> Style:
@@ -158,6 +161,8 @@ class Style:
                 raise UsageError(
                     f"This style has no {axis} axis: it cannot be changed for single {'classes' if axis == 'class' else 'layers'}."
                 )
+        # a share of an absent class's zeros would be no style: only classes that both have are changed in part
+        partial = t != 1.0 or layers is not None
         tensors = dict(self.tensors)
         for name, tensor in self.tensors.items():
             axes = self.axes[name]
@@ -167,13 +172,26 @@ class Style:
             value = other.tensors[name][theirs]
             blended = tensor.clone()
             blended[mine] = value if t == 1.0 else torch.lerp(tensor[mine], value, t)
+            if partial and "class" in axes:
+                blended = torch.where(self._both_present(other, name), blended, tensor)
             tensors[name] = blended
-        return replace(
-            self,
-            tensors=tensors,
-            present=self._present_with(other, classes),
-            visible=None if layers is None else self.visible,
-        )
+        if partial:
+            return replace(self, tensors=tensors)
+        return replace(self, tensors=tensors, present=self._present_with(other, classes), visible=None)
+
+    def _both_present(self, other: Style, name: str) -> Tensor:
+        """Which classes of a tensor have a style here and in `other` (bool, broadcast over its other axes)."""
+        shared = [(i, other.classes.index(c)) for i, c in enumerate(self.classes) if c in other.classes]
+        both = torch.ones(len(self), len(self.classes), dtype=torch.bool)
+        if self.present is not None:
+            both &= self.present.cpu()
+        if other.present is not None:
+            for i, j in shared:
+                both[:, i] &= other.present[:, j].cpu()
+        tensor = self.tensors[name]
+        shape = [1] * tensor.dim()
+        shape[0], shape[self.axes[name].index("class")] = both.shape
+        return both.reshape(shape).to(tensor.device)
 
     def _present_with(self, other: Style, classes: Sequence[str] | None) -> Tensor | None:
         if self.present is None:

@@ -74,7 +74,8 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except ZooError as error:
         if error.exit_code == 130 and argv is None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience while the interpreter ends changes nothing any more
+            # the work is over: impatience while the interpreter ends would only add a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         _fail(str(error), error.exit_code, debug)
     except click.ClickException as error:
         if debug:

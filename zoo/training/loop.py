@@ -105,6 +105,9 @@ class Loop:
         if self.ema:
             self.processes.share(self.ema.average.values())
         best = self.run_folder.load_state(BEST) if self.processes.main else None
+        if best and best["step"] > self.step:  # from steps that were lost with the state after them
+            self.run_folder.remove(BEST)
+            best = None
         self.best = self._rank(best["scores"]) if best else None
         if self.processes.main:
             self.run_folder.cut_metrics(self.step)

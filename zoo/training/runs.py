@@ -77,6 +77,10 @@ class RunFolder:
         except RuntimeError as error:  # torch's way of reporting a full disk
             raise DataError(f"Cannot write {self.path / name}: {error}. The checkpoint before it is kept.") from error
 
+    def remove(self, name: str) -> None:
+        """Delete a checkpoint, if it is there."""
+        (self.path / name).unlink(missing_ok=True)
+
     def load_state(self, name: str = STATE) -> dict[str, Any] | None:
         """The checkpoint, or None if there is none yet. Only tensors and plain values are read. Raises DataError if damaged."""
         import torch
