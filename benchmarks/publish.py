@@ -81,7 +81,8 @@ def main() -> None:
     card = read_card(given.run / "model")
     assert card is not None, f"{given.run}/model has no card"
     figures = flat(scores)
-    facts = dict(card.facts) | {"recipe": given.recipe, "data": "celebamask-hq", "scores": figures, "files": digests(folder)}
+    terms = {"weights_license": "non-commercial research only (trained on CelebAMask-HQ)"}
+    facts = dict(card.facts) | terms | {"recipe": given.recipe, "data": "celebamask-hq", "scores": figures, "files": digests(folder)}
     measured = {"name": "CelebAMask-HQ, 100 held-out faces at 128 px", "type": "celebamask-hq"}
     metrics = [{"type": name, "value": value} for name, value in figures.items()]
     index = [{"name": given.model_id, "results": [{"task": {"type": facts["kind"]}, "dataset": measured, "metrics": metrics}]}]
