@@ -64,7 +64,9 @@ def curve_lines(run: Path) -> list[str]:
     rows = records[:: -(-len(records) // 12)]
     rows += [] if rows[-1] is records[-1] else [records[-1]]
     lines = ["", "| minutes | step | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
-    return lines + [f"| {r['minutes']:.0f} | {r['step']} | " + " | ".join(f"{r[k]:.4f}" for k in keys) + " |" for r in rows]
+    return lines + [
+        f"| {r['minutes']:.0f} | {r['step']} | " + " | ".join(f"{r[k]:.4f}" for k in keys) + " |" for r in rows
+    ]
 
 
 def main() -> None:
@@ -82,15 +84,38 @@ def main() -> None:
     assert card is not None, f"{given.run}/model has no card"
     figures = flat(scores)
     terms = {"weights_license": "non-commercial research only (trained on CelebAMask-HQ)"}
-    facts = dict(card.facts) | terms | {"recipe": given.recipe, "data": "celebamask-hq", "scores": figures, "files": digests(folder)}
+    facts = (
+        dict(card.facts)
+        | terms
+        | {"recipe": given.recipe, "data": "celebamask-hq", "scores": figures, "files": digests(folder)}
+    )
     measured = {"name": "CelebAMask-HQ, 100 held-out faces at 128 px", "type": "celebamask-hq"}
     metrics = [{"type": name, "value": value} for name, value in figures.items()]
-    index = [{"name": given.model_id, "results": [{"task": {"type": facts["kind"]}, "dataset": measured, "metrics": metrics}]}]
-    front = {**card.front, "license": "other", "license_name": "non-commercial-research", "model-index": index, "zoo": facts}
+    index = [
+        {
+            "name": given.model_id,
+            "results": [{"task": {"type": facts["kind"]}, "dataset": measured, "metrics": metrics}],
+        }
+    ]
+    front = {
+        **card.front,
+        "license": "other",
+        "license_name": "non-commercial-research",
+        "model-index": index,
+        "zoo": facts,
+    }
     body = [given.notes.read_text("utf-8").strip(), "", "## Recipe", "", "```bash", given.recipe, "```", ""]
     training = facts["training"]
-    body += [f"{training['steps']} steps, {training['samples']} samples of {training['pairs']} training faces, {training['hours']} hours."]
-    body += ["", "## Measured", "", f"On {scores['pairs']} faces that no training saw: `python benchmarks/quality.py {given.model_id} --data celebamask-hq:DIR#test`", ""]
+    body += [
+        f"{training['steps']} steps, {training['samples']} samples of {training['pairs']} training faces, {training['hours']} hours."
+    ]
+    body += [
+        "",
+        "## Measured",
+        "",
+        f"On {scores['pairs']} faces that no training saw: `python benchmarks/quality.py {given.model_id} --data celebamask-hq:DIR#test`",
+        "",
+    ]
     body += ["| figure | value |", "|---|---|", *[f"| {n} | {v:g} |" for n, v in figures.items()], *tables(scores)]
     body += ["", "## Learning curve (100 validation faces)", *curve_lines(given.run)]
     write_card(folder, front, "\n".join(body))

@@ -76,7 +76,9 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
             for name in wanted:
                 asked[name] = asked.get(name, 0) + 1
                 shown[name] = shown.get(name, 0) + (name in found.names)
-    report["requested_classes_that_appear"] = {n: {"asked": c, "appeared": shown[n], "share": round(shown[n] / c, 3)} for n, c in asked.items()}
+    report["requested_classes_that_appear"] = {
+        n: {"asked": c, "appeared": shown[n], "share": round(shown[n] / c, 3)} for n, c in asked.items()
+    }
     report["share_of_requests_met"] = round(sum(shown.values()) / sum(asked.values()), 4)
     return report
 

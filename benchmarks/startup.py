@@ -1,6 +1,6 @@
 """Commands that must not import torch, in units of a bare interpreter start (DESIGN section 5: at most 15).
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ from zoo.rng import Rng
 SPACE = label_space("celebamask-hq")
 
 
-def write_pair(folder: Path, name: str, *, photos: str = "images", maps: str = "maps", side: int = 16, seed: int = 0) -> None:
+def write_pair(
+    folder: Path, name: str, *, photos: str = "images", maps: str = "maps", side: int = 16, seed: int = 0
+) -> None:
     """A random photo and a map of several classes."""
     rng = np.random.default_rng(seed)
     (folder / photos).mkdir(parents=True, exist_ok=True)
@@ -193,7 +195,12 @@ def test_folder_needs_a_label_space(tmp_path: Path) -> None:
 
 def test_folder_pairs_side_by_side(tmp_path: Path) -> None:
     write_pair(tmp_path / "x", "a")
-    for name, target in (("images/a.png", "one.png"), ("maps/a.png", "one_mask.png"), ("images/a.png", "two_photo.png"), ("maps/a.png", "two_mask.png")):
+    for name, target in (
+        ("images/a.png", "one.png"),
+        ("maps/a.png", "one_mask.png"),
+        ("images/a.png", "two_photo.png"),
+        ("maps/a.png", "two_mask.png"),
+    ):
         (tmp_path / target).write_bytes((tmp_path / "x" / name).read_bytes())
     assert open_source(f"folder:{tmp_path}", space=SPACE).names == ("one", "two")
     other = tmp_path / "other"
@@ -226,7 +233,10 @@ def test_maps_alone(tmp_path: Path) -> None:
 
 
 def test_nothing_found_names_the_patterns(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"0 pairs found \(0 photos, 0 maps\)\. Patterns tried: .*images.*maps.*NAME\.jpg beside NAME\.png"):
+    with pytest.raises(
+        DataError,
+        match=r"0 pairs found \(0 photos, 0 maps\)\. Patterns tried: .*images.*maps.*NAME\.jpg beside NAME\.png",
+    ):
         open_source(f"folder:{tmp_path}", space=SPACE)
 
 
@@ -274,7 +284,11 @@ def test_mirrored_faces_are_set_right(tmp_path: Path) -> None:
         stored_photo = np.asarray(PIL.Image.open(tmp_path / "CelebA-HQ-img" / f"{name}.jpg"))
         stored = np.asarray(PIL.Image.open(tmp_path / "labels" / f"{name}.png"))
         step = -1 if name == "bb" else 1  # flipped, the numbers left alone
-        assert photo is not None and np.array_equal(photo, stored_photo[:, ::step]) and np.array_equal(labels, stored[:, ::step])
+        assert (
+            photo is not None
+            and np.array_equal(photo, stored_photo[:, ::step])
+            and np.array_equal(labels, stored[:, ::step])
+        )
     with pytest.raises(DataError, match="no split 'tran'; did you mean 'train'"):
         open_source(f"celebamask-hq:{tmp_path}#tran")
 
@@ -334,7 +348,13 @@ def test_check_lists_everything_that_is_wrong(tmp_path: Path) -> None:
     code, text = check(f"folder:{tmp_path}", "--space", "celebamask-hq", "--json")
     problems = json.loads(text)["problems"]
     assert code == 1 and len(problems) == 7
-    for part in ("photo_only.png has no map", "map_only.png has no photo", "the map is 16 x 16, its photo 20 x 16", "200: 256", "background (0)"):
+    for part in (
+        "photo_only.png has no map",
+        "map_only.png has no photo",
+        "the map is 16 x 16, its photo 20 x 16",
+        "200: 256",
+        "background (0)",
+    ):
         assert any(part in p for p in problems), (part, problems)
     assert any("cut.png" in p for p in problems) and any("empty (0 bytes)" in p for p in problems)
     code, text = check(f"folder:{tmp_path}", "--space", "celebamask-hq")
@@ -350,7 +370,11 @@ def test_grid(tmp_path: Path) -> None:
     red, grey = torch.tensor([1.0, 0, 0]).view(3, 1, 1).expand(3, 4, 6), torch.zeros(1, 8, 12)
     sheet = grid([[red, red], [grey]], gap=1)
     assert sheet.shape == (3, 2 * 5 + 1, 2 * 7 + 1)
-    assert sheet[:, 1, 1].tolist() == [1, 0, 0] and sheet[:, 7, 2].tolist() == [0, 0, 0] and float(sheet[0, 7, 9]) == pytest.approx(0.94)
+    assert (
+        sheet[:, 1, 1].tolist() == [1, 0, 0]
+        and sheet[:, 7, 2].tolist() == [0, 0, 0]
+        and float(sheet[0, 7, 9]) == pytest.approx(0.94)
+    )
     assert [len(r) for r in wrapped([[red] * 5, [grey] * 5], 3)] == [3, 3, 2, 2]
     save_grid([[red]], tmp_path / "a.png", gap=0)
     assert PIL.Image.open(tmp_path / "a.png").size == (6, 4)

@@ -92,7 +92,12 @@ def test_no_batch_norm_has_keys_without_norms() -> None:
     model = FaceParser(override(TINY, {"batch_norm": False}), SPACE).eval()
     state = {k.removeprefix("unet."): v for k, v in model.state_dict().items()}
     match = official.detect({k: tuple(v.shape) for k, v in state.items()})
-    assert match is not None and match.config == {"feature_scale": 16, "batch_norm": False} and not match.missing and not match.unknown
+    assert (
+        match is not None
+        and match.config == {"feature_scale": 16, "batch_norm": False}
+        and not match.missing
+        and not match.unknown
+    )
     model.load_state_dict(official.convert({"parser": {f"module.{k}": v for k, v in state.items()}}))
 
 
@@ -121,7 +126,9 @@ def test_cross_entropy_options() -> None:
     assert torch.equal(cross_entropy(logits, labels), plain)
     marked = labels.clone()
     marked[:, 0] = 250
-    assert cross_entropy(logits, marked) == pytest.approx(float(torch.nn.functional.cross_entropy(logits[:, :, 1:], labels[:, 1:])))
+    assert cross_entropy(logits, marked) == pytest.approx(
+        float(torch.nn.functional.cross_entropy(logits[:, :, 1:], labels[:, 1:]))
+    )
     assert torch.isnan(cross_entropy(logits, torch.full_like(labels, 250)))
     assert cross_entropy(logits, torch.randint(0, 5, (2, 8, 8))).isfinite()
     assert torch.allclose(cross_entropy(logits, labels, weights=torch.ones(5)), plain)
@@ -160,7 +167,12 @@ def test_training_lowers_the_loss_and_scores(model: FaceParser, toys: PairData) 
     losses = steps(trainer, toys, 40)
     assert losses[-1] < 0.7 * losses[0]
     scores = trainer.validate(toys)
-    assert next(iter(scores)) == "miou" and set(scores) == {"miou", "miou_all", "accuracy"} and scores["accuracy"] > 0.35 and model.training
+    assert (
+        next(iter(scores)) == "miou"
+        and set(scores) == {"miou", "miou_all", "accuracy"}
+        and scores["accuracy"] > 0.35
+        and model.training
+    )
     pictures = trainer.preview(toys.batch([0, 1]), Rng(0, [0, 1]))
     assert {k: tuple(v.shape) for k, v in pictures.items()} == dict.fromkeys(("photo", "map", "parsed"), (2, 3, 32, 32))
 
@@ -200,4 +212,6 @@ def test_registered_as_declared() -> None:
     assert import_string(architecture.model, "test") is FaceParser
     assert import_string(architecture.variants, "test") is VARIANTS
     assert architecture.official is not None and import_string(architecture.official, "test") is official
-    assert [import_string(target, "test").__name__ for target in (*plugin.networks.values(), *plugin.losses.values())] == ["UNet", "cross_entropy"]
+    assert [
+        import_string(target, "test").__name__ for target in (*plugin.networks.values(), *plugin.losses.values())
+    ] == ["UNet", "cross_entropy"]

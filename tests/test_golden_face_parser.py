@@ -85,7 +85,9 @@ def test_one_training_step(shared: Path) -> None:
         if case["grad_norm"][name] > 1e-5:  # the others move by rounding noise (the case says so)
             for i, value in enumerate(values):
                 # sums of thousands of entries cancel: compare on the scale of the norm
-                assert float(found[f"adam/{name}/{i}"]) == pytest.approx(value, rel=1e-3, abs=1e-4 * max(1.0, values[1])), (name, i)
+                assert float(found[f"adam/{name}/{i}"]) == pytest.approx(
+                    value, rel=1e-3, abs=1e-4 * max(1.0, values[1])
+                ), (name, i)
     assert set(stored) <= set(found) | {"in/image_u8", "in/label_u8"}
 
 

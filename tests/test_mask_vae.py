@@ -101,7 +101,12 @@ def test_paper_form_and_small_sides() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "text"),
-    [("latent", 200, "square"), ("decoder_widths", (30,), "multiples"), ("channels", ("skin", "skin"), "distinct"), ("background", "x", "sum")],
+    [
+        ("latent", 200, "square"),
+        ("decoder_widths", (30,), "multiples"),
+        ("channels", ("skin", "skin"), "distinct"),
+        ("background", "x", "sum"),
+    ],
 )
 def test_bad_configs_are_refused(field: str, value: object, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
@@ -392,7 +397,9 @@ def test_paper_sum_is_per_sample() -> None:
 
 
 def options(**changes: object) -> MaskVaeTraining:
-    training = replace(VARIANTS["celeba-128"].training, steps=10, batch_size=4, prior_components=4, weighting="official")
+    training = replace(
+        VARIANTS["celeba-128"].training, steps=10, batch_size=4, prior_components=4, weighting="official"
+    )
     return override(training, changes)
 
 

@@ -204,7 +204,9 @@ def test_batch_norms_without_statistics_fail_at_once(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("killed", ["writing", "renaming"])
-def test_a_kill_while_saving_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str) -> None:
+def test_a_kill_while_saving_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
     loop, before = trained(tmp_path, steps=2)
 
     def half(state: object, path: Path) -> None:
@@ -260,7 +262,10 @@ def test_the_model_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["model"] and [p.name for p in run.model.iterdir()] == ["b"]
 
 
-@pytest.mark.parametrize(("options", "what"), [({"nan_loss_at": 5}, "the loss l1"), ({"inf_gradient_at": 5}, "a gradient of the optimizer 'g'")])
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [({"nan_loss_at": 5}, "the loss l1"), ({"inf_gradient_at": 5}, "a gradient of the optimizer 'g'")],
+)
 def test_what_is_not_finite_stops_the_run(tmp_path: Path, options: dict, what: str) -> None:
     loop = start(tmp_path, **options)
     with pytest.raises(Diverged, match=rf"After 5 steps: {what} .*last good state is kept.*--resume"):

@@ -21,7 +21,15 @@ SETS = {
     "latent": 16, "encoder_side": 16, "encoder_widths": 32, "lstm_layers": 1, "decoder_width": 16, "decoder_widths": "16,8,8", "groups": 4,
     "steps": 3, "batch_size": 4, "log_every": 1, "save_every": 2, "validate_every": 2, "preview_every": 2, "precision": "fp32",
 }  # fmt: skip
-TRAIN = ["train", "mask-vae/celeba-128", "--data", "toy-faces:16", "--device", "cpu", *(x for k, v in SETS.items() for x in ("--set", f"{k}={v}"))]
+TRAIN = [
+    "train",
+    "mask-vae/celeba-128",
+    "--data",
+    "toy-faces:16",
+    "--device",
+    "cpu",
+    *(x for k, v in SETS.items() for x in ("--set", f"{k}={v}")),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +71,11 @@ def test_a_run_ends_in_a_model_folder(finished: Path) -> None:
     for text in ("Learning curve", "Scores on held-out data", "zoo train mask-vae/celeba-128"):
         assert text in card.body
     options = json.loads((finished / "options.json").read_text())
-    assert options["training"]["batch_size"] == 4 and options["trained_on"]["pairs"] == 16 and "torch" in options["versions"]
+    assert (
+        options["training"]["batch_size"] == 4
+        and options["trained_on"]["pairs"] == 16
+        and "torch" in options["versions"]
+    )
 
 
 def test_training_leaves_the_callers_generator_alone(tmp_path: Path) -> None:
@@ -74,7 +86,9 @@ def test_training_leaves_the_callers_generator_alone(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_finished_run_is_made_longer_and_ends_as_if_in_one_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_is_made_longer_and_ends_as_if_in_one_go(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     once, twice = tmp_path / "once", tmp_path / "twice"
     schedule = ["--set", "publish=last", "--set", "dtype=float16"]
     assert zoo(*TRAIN, *schedule, "--set", "steps=5", "--out", once) == 0
@@ -149,9 +163,14 @@ def test_wrong_usage(case: str, finished: Path, capsys: pytest.CaptureFixture[st
         (["--init", "./nowhere"], "there is no nowhere/model.safetensors"),
     ],
 )
-def test_what_cannot_be_done(arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_done(
+    arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
-    assert zoo("train", "mask-vae", "--data", "toy-faces", *(a.replace("FILE", str(tmp_path / "file")) for a in arguments)) == 1
+    assert (
+        zoo("train", "mask-vae", "--data", "toy-faces", *(a.replace("FILE", str(tmp_path / "file")) for a in arguments))
+        == 1
+    )
     assert text in capsys.readouterr().err
 
 

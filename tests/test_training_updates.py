@@ -48,9 +48,12 @@ def test_only_the_named_optimizers_parameters_get_gradients(tmp_path: Path) -> N
     loop = start(tmp_path)
     during: list[tuple[str, bool, bool]] = []
     for name, optimizer in loop.optimizers.items():
+
         def step(name: str = name, real=optimizer.step) -> None:
             nets = loop.trainer.networks
-            during.append((name, *(any(p.grad is not None for p in nets[n].parameters()) for n in ("model", "discriminator"))))
+            during.append(
+                (name, *(any(p.grad is not None for p in nets[n].parameters()) for n in ("model", "discriminator")))
+            )
             real()
 
         optimizer.step = step  # type: ignore[method-assign, assignment]
@@ -84,7 +87,9 @@ def test_clipping_limits_the_gradient_of_each_optimizer(tmp_path: Path) -> None:
     norms = []
     for optimizer in loop.optimizers.values():
         parameters = optimizer.param_groups[0]["params"]
-        optimizer.step = lambda ps=parameters: norms.append(float(torch.nn.utils.get_total_norm([p.grad for p in ps if p.grad is not None])))  # type: ignore
+        optimizer.step = lambda ps=parameters: norms.append(
+            float(torch.nn.utils.get_total_norm([p.grad for p in ps if p.grad is not None]))
+        )  # type: ignore
     loop.stepper.step(0, loop.sampler.batches(0))
     assert norms == [pytest.approx(1e-3, rel=1e-3)] * 2
 
@@ -96,7 +101,11 @@ def test_each_epoch_is_a_permutation_without_the_rest() -> None:
     sampler = Sampler(tiny_data(), batch_size=2, seed=3, augment=Augment())
     epochs = [[n for s in range(e * 3, e * 3 + 3) for n in sampler.batches(s)[0][0].names] for e in range(4)]
     assert all(len(set(names)) == 6 for names in epochs) and len({tuple(n) for n in epochs}) == 4
-    assert epochs[0] != [n for s in range(3) for n in Sampler(tiny_data(), batch_size=2, seed=4, augment=Augment()).batches(s)[0][0].names]
+    assert epochs[0] != [
+        n
+        for s in range(3)
+        for n in Sampler(tiny_data(), batch_size=2, seed=4, augment=Augment()).batches(s)[0][0].names
+    ]
 
 
 def test_a_pair_is_augmented_alike_in_any_batch() -> None:
@@ -104,7 +113,9 @@ def test_a_pair_is_augmented_alike_in_any_batch() -> None:
     made = {}
     for size in (1, 2, 4):
         sampler = Sampler(tiny_data(8), batch_size=size, seed=0, augment=augment)
-        pairs = [(n, b.images[i]) for s in range(8 // size) for b, _ in sampler.batches(s) for i, n in enumerate(b.names)]  # type: ignore[index]
+        pairs = [
+            (n, b.images[i]) for s in range(8 // size) for b, _ in sampler.batches(s) for i, n in enumerate(b.names)
+        ]  # type: ignore[index]
         made[size] = dict(pairs)
     for name, image in made[1].items():
         assert torch.equal(image, made[2][name]) and torch.equal(image, made[4][name])
@@ -149,7 +160,11 @@ def test_data_in_another_label_space_is_translated() -> None:
 
 
 def tiny_process(path: Path, *options: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
+    }
     command = [sys.executable, *launcher, str(HERE / "training_tiny.py"), str(path), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 

@@ -95,7 +95,10 @@ class TinyTrainer(Trainer):
     def optimizers(self) -> dict[str, Optimizer]:
         if not self.made:
             kind = SGD if self.options.plain else Adam
-            self.made = {n: kind(net.parameters(), lr=self.options.lr) for n, net in (("g", self.model), ("d", self.discriminator))}
+            self.made = {
+                n: kind(net.parameters(), lr=self.options.lr)
+                for n, net in (("g", self.model), ("d", self.discriminator))
+            }
         return self.made
 
     def rates(self, epoch: float, step: int) -> dict[str, float]:
@@ -105,7 +108,9 @@ class TinyTrainer(Trainer):
         before = self.model.net[0].weight.detach().clone()
         yield self._generator(batch, rng, step)
         found = {"stepped": not torch.equal(before, self.model.net[0].weight)}
-        self.seen.append(found | {"grads": [n for n, net in self.networks.items() for p in net.parameters() if p.grad is not None]})
+        self.seen.append(
+            found | {"grads": [n for n, net in self.networks.items() for p in net.parameters() if p.grad is not None]}
+        )
         if not (self.options.uneven and len(self.seen) % 2 == 0):
             yield self._discriminator(batch, rng)
 

@@ -37,7 +37,9 @@ def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:
     Raises UsageError for a folder that has a card: it describes other weights.
     """
     if (Path(folder) / cards.README).is_file():
-        raise UsageError(f"{folder} holds a model with a card, which would then describe other weights: choose another folder.")
+        raise UsageError(
+            f"{folder} holds a model with a card, which would then describe other weights: choose another folder."
+        )
     name = architecture_of(model)
     save_model(model, Path(folder), architecture=name, variant=None, dtype=dtype)
     return Path(folder)
@@ -47,7 +49,9 @@ def architecture_of(model: Model) -> str:
     """The registered name of a model's architecture. Raises UsageError for a class that no plugin registers."""
     path = f"{type(model).__module__}:{type(model).__name__}"
     for name, arch in registry().architectures.items():
-        if arch.model == path or (arch.model.endswith(f":{type(model).__name__}") and registry().load(arch, "model") is type(model)):
+        if arch.model == path or (
+            arch.model.endswith(f":{type(model).__name__}") and registry().load(arch, "model") is type(model)
+        ):
             return name
     raise UsageError(f"No plugin registers the class {type(model).__name__}.")
 
@@ -69,6 +73,8 @@ def pick_device(device: torch.device | str) -> torch.device:
         found = torch.device(name)
     except RuntimeError as error:
         raise UsageError(f"No device {name!r}: expected auto, cpu, cuda or mps.") from error
-    if (found.type == "cuda" and not torch.cuda.is_available()) or (found.type == "mps" and not torch.backends.mps.is_available()):
+    if (found.type == "cuda" and not torch.cuda.is_available()) or (
+        found.type == "mps" and not torch.backends.mps.is_available()
+    ):
         raise UsageError(f"The device {name!r} is not available here: use --device cpu.")
     return found

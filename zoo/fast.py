@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from zoo.interfaces import Model
 
 # what users call; a model has some of these
-CALLS = ("generate", "generate_layers", "encode", "decode", "edit", "layout", "synthesize", "encode_style", "parse", "features")
+CALLS = (
+    "generate",
+    "generate_layers",
+    "encode",
+    "decode",
+    "edit",
+    "layout",
+    "synthesize",
+    "encode_style",
+    "parse",
+    "features",
+)
 
 
 def optimize(model: Model, *, dtype: torch.dtype | None = None, compile: bool = False) -> Model:

@@ -30,7 +30,9 @@ def _folder(reference: str) -> Resolved:
     path = Path(reference)
     name = path.resolve().name
     finished = path / "model" / "config.json"
-    return Resolved(name, finished.parent if finished.is_file() and not (path / "config.json").is_file() else path, reference)
+    return Resolved(
+        name, finished.parent if finished.is_file() and not (path / "config.json").is_file() else path, reference
+    )
 
 
 def resolve(reference: str) -> Resolved:
@@ -42,7 +44,9 @@ def resolve(reference: str) -> Resolved:
     if not reference:
         raise UsageError("The name of a model is empty (see: zoo list).")
     if reference.startswith("hf:"):
-        raise UsageError(f"{reference}: models are not fetched from the Hub by this version; download the repository and give its folder (./FOLDER).")
+        raise UsageError(
+            f"{reference}: models are not fetched from the Hub by this version; download the repository and give its folder (./FOLDER)."
+        )
     if is_path(reference):
         return _folder(reference)
     known = cards.all_cards()
@@ -51,13 +55,19 @@ def resolve(reference: str) -> Resolved:
     if reference not in known and reference in reg.architectures:
         default = reg.architectures[reference].default
         if default is None or default not in known:
-            raise WeightsError(f"{reference!r} has no published model yet: train one (zoo train {reference} --data …) and give its folder.")
+            raise WeightsError(
+                f"{reference!r} has no published model yet: train one (zoo train {reference} --data …) and give its folder."
+            )
         model_id = default
     if model_id not in known:
         folder = f"; if you mean the folder, write ./{reference}" if Path(reference).is_dir() else ""
-        raise UsageError(f"No model {reference!r}{did_you_mean(reference, [*known, *reg.architectures])}{folder} (see: zoo list){reg.broken_hint()}")
+        raise UsageError(
+            f"No model {reference!r}{did_you_mean(reference, [*known, *reg.architectures])}{folder} (see: zoo list){reg.broken_hint()}"
+        )
     card = known[model_id]
     if not card.embedded:
         hidden = " (ZOO_EMBEDDED=0 hides the embedded weights)" if (card.folder / "model.safetensors").is_file() else ""
-        raise WeightsError(f"{model_id} has no weights here{hidden}: train it (zoo card {model_id} shows the recipe) and give the folder.")
+        raise WeightsError(
+            f"{model_id} has no weights here{hidden}: train it (zoo card {model_id} shows the recipe) and give the folder."
+        )
     return Resolved(model_id, card.folder, reference)

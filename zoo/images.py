@@ -31,12 +31,16 @@ def open_image(path: Path | str) -> Image:
     try:
         image = PIL.Image.open(path)
         if image.width * image.height > MAX_PIXELS:
-            raise DataError(f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: scale it down first.")
+            raise DataError(
+                f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: scale it down first."
+            )
         image.load()
     except DataError:
         raise
     except PIL.UnidentifiedImageError as error:
-        raise DataError(f"{path} is not a picture that can be read ({_size(path)} bytes): expected PNG, JPEG or another common format.") from error
+        raise DataError(
+            f"{path} is not a picture that can be read ({_size(path)} bytes): expected PNG, JPEG or another common format."
+        ) from error
     except PIL.Image.DecompressionBombError as error:
         raise DataError(f"{path}: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:

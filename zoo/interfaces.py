@@ -95,7 +95,9 @@ class MaskGenerator(Model):
         """
 
     @abstractmethod
-    def generate(self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None) -> SemanticMap:
+    def generate(
+        self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None
+    ) -> SemanticMap:
         """One map [B, H, W] per label set. Without `latents` they are drawn from `rng` (None: a fresh seed)."""
 
     def sample_label_sets(self, count: int, rng: RngLike | int | None) -> list[LabelSet]:
@@ -125,7 +127,9 @@ class ImageSynthesizer(Model):
         equals a fresh one. A layout of one map serves any number of styles."""
 
     @abstractmethod
-    def synthesize(self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None) -> Tensor:
+    def synthesize(
+        self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None
+    ) -> Tensor:
         """Images float32 [B, 3, H, W] in [0, 1]. Without `style` one is drawn from `rng` where the model has any."""
 
 
@@ -191,7 +195,13 @@ class Interpolate:
 
 
 Edit = Add | Remove | Redraw | Perturb | Interpolate
-EDIT_NAMES: dict[str, type] = {"add": Add, "remove": Remove, "redraw": Redraw, "perturb": Perturb, "interpolate": Interpolate}
+EDIT_NAMES: dict[str, type] = {
+    "add": Add,
+    "remove": Remove,
+    "redraw": Redraw,
+    "perturb": Perturb,
+    "interpolate": Interpolate,
+}
 
 
 # --- capabilities -------------------------------------------------------------------------------------------------
@@ -214,7 +224,9 @@ class Reconstructs(Protocol):
 class Layers(Protocol):
     """Soft overlapping shapes beside the flat map."""
 
-    def generate_layers(self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None) -> LayeredMap: ...
+    def generate_layers(
+        self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None
+    ) -> LayeredMap: ...
 
 
 @runtime_checkable
@@ -224,7 +236,12 @@ class EditsParts(Protocol):
     edits: frozenset[str]
 
     def edit(
-        self, semantic_map: SemanticMap | LayeredMap, edits: Sequence[Edit], *, latents: Latents | None = None, rng: RngLike | int | None = None
+        self,
+        semantic_map: SemanticMap | LayeredMap,
+        edits: Sequence[Edit],
+        *,
+        latents: Latents | None = None,
+        rng: RngLike | int | None = None,
     ) -> SemanticMap:
         """All edits between one encode (the mean code unless `latents` are given) and one decode."""
         ...
@@ -234,7 +251,9 @@ class EditsParts(Protocol):
 class SamplesStyle(Protocol):
     """Styles from a prior."""
 
-    def sample_style(self, semantic_map: SemanticMap, rng: RngLike | int | None, *, prior: str | None = None) -> Style: ...
+    def sample_style(
+        self, semantic_map: SemanticMap, rng: RngLike | int | None, *, prior: str | None = None
+    ) -> Style: ...
 
 
 @runtime_checkable

@@ -172,7 +172,9 @@ class Registry:
         if name in variants:
             return arch_name, name, variants[name]
         if name:
-            raise UsageError(f"{arch_name!r} has no variant {name!r}{did_you_mean(name, variants)} (known: {', '.join(variants)})")
+            raise UsageError(
+                f"{arch_name!r} has no variant {name!r}{did_you_mean(name, variants)} (known: {', '.join(variants)})"
+            )
         config = self.load(arch, "config")()
         official = next((n for n, v in variants.items() if v.config == config), None)
         return arch_name, official, variants[official] if official else Variant(config)

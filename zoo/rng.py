@@ -97,5 +97,7 @@ def as_rng(rng: RngLike | int | None, count: int) -> RngLike:
     if rng is None or isinstance(rng, int):
         return Rng(fresh_seed() if rng is None else rng, range(count))
     if len(rng.samples) != count:
-        raise UsageError(f"The Rng has streams for {len(rng.samples)} samples, but {count} are asked for: use Rng(seed, range({count})).")
+        raise UsageError(
+            f"The Rng has streams for {len(rng.samples)} samples, but {count} are asked for: use Rng(seed, range({count}))."
+        )
     return rng

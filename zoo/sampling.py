@@ -30,7 +30,9 @@ def draw_label_sets(model: MaskGenerator, count: int, rng: RngLike | int | None)
     """
     asset = model.assets.get(LABEL_SETS)
     if not asset:
-        raise UsageError("This model does not know the label sets of its training data: say which classes (--labels a,b,c).")
+        raise UsageError(
+            "This model does not know the label sets of its training data: say which classes (--labels a,b,c)."
+        )
     source = as_rng(rng, count)
     total = sum(entry["count"] for entry in asset)
     drawn = []

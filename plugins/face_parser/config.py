@@ -33,7 +33,9 @@ class FaceParserConfig:
         if self.side < 16 or self.side % 16:
             faults.append(f"side must be a positive multiple of 16, got {self.side}")
         if not 1 <= self.feature_scale <= 64:
-            faults.append(f"feature_scale must be 1..64 (the first level keeps at least one channel), got {self.feature_scale}")
+            faults.append(
+                f"feature_scale must be 1..64 (the first level keeps at least one channel), got {self.feature_scale}"
+            )
         if self.resize not in ("nearest", "bilinear", "bicubic"):
             faults.append(f"resize must be nearest, bilinear or bicubic, got {self.resize!r}")
         if len(set(self.channels)) != len(self.channels):

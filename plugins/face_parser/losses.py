@@ -9,7 +9,9 @@ OFFICIAL_IGNORE = 250
 """The value that the official loss leaves out; it never occurs in CelebAMask-HQ (dossier section 4)."""
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, *, weights: Tensor | None = None, ignore: int = OFFICIAL_IGNORE) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, *, weights: Tensor | None = None, ignore: int = OFFICIAL_IGNORE
+) -> Tensor:
     """Mean over all pixels of the batch of the cross entropy, a scalar.
 
     logits: float [B, C, h, w]; if the size differs from the labels' they are resized (bilinear, corners aligned, as officially).

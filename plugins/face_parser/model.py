@@ -43,7 +43,12 @@ class FaceParser(MaskParser):
         with torch.no_grad():
             logits = self.logits(self.prepare(images))
             if logits.shape[-2:] != images.shape[-2:]:
-                logits = F.interpolate(logits.float(), size=images.shape[-2:], mode="bilinear", antialias=_shrinks(logits, images.shape[-2:]))
+                logits = F.interpolate(
+                    logits.float(),
+                    size=images.shape[-2:],
+                    mode="bilinear",
+                    antialias=_shrinks(logits, images.shape[-2:]),
+                )
             channels = logits.argmax(1)
         return SemanticMap(self._values(channels.device)[channels], self.label_space)
 
@@ -60,7 +65,9 @@ class FaceParser(MaskParser):
         """
         unknown = [s for s in stages if s not in STAGES]
         if unknown or not stages:
-            raise UsageError(f"No stage {unknown}{did_you_mean(unknown[0], STAGES) if unknown else ''} (stages: {', '.join(STAGES)}).")
+            raise UsageError(
+                f"No stage {unknown}{did_you_mean(unknown[0], STAGES) if unknown else ''} (stages: {', '.join(STAGES)})."
+            )
         wanted, found = set(stages), {}
         for name, value in zip(STAGES, self.unet.stages(normalize(self.prepare(images))), strict=False):
             if name in wanted:

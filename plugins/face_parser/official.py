@@ -23,7 +23,9 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
     """
     unknown = [role for role in parts if role != ROLE]
     if unknown or not parts:
-        raise WeightsError(f"The face parser's checkpoint is one file with the role {ROLE!r}, got {', '.join(unknown) or 'none'}.")
+        raise WeightsError(
+            f"The face parser's checkpoint is one file with the role {ROLE!r}, got {', '.join(unknown) or 'none'}."
+        )
     return {f"unet.{key.removeprefix('module.')}": value for key, value in parts[ROLE].items()}
 
 
@@ -35,7 +37,11 @@ def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
     shapes = {key.removeprefix("module."): tuple(shape) for key, shape in shapes.items()}
     if any(mark not in shapes or len(shapes[mark]) != 4 for mark in _MARKS):
         return None
-    levels = tuple(shapes[f"{block}.conv1.0.weight"][0] for block in ("conv1", "conv2", "conv3", "conv4", "center") if f"{block}.conv1.0.weight" in shapes)
+    levels = tuple(
+        shapes[f"{block}.conv1.0.weight"][0]
+        for block in ("conv1", "conv2", "conv3", "conv4", "center")
+        if f"{block}.conv1.0.weight" in shapes
+    )
     scales = [scale for scale in range(1, 65) if widths(scale) == levels]
     if not scales or shapes["conv1.conv1.0.weight"][1] != 3:
         return None

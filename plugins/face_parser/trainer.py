@@ -69,7 +69,9 @@ class FaceParserTrainer(Trainer):
         # The official loss has an ignore value that never occurs; ours (-100) marks classes that the network lacks.
         logits = self.model.logits(self.model.prepare(images))
         loss = cross_entropy(logits, targets, weights=weights)
-        accuracy = (logits.detach().argmax(1) == targets).float().mean() if logits.shape[-2:] == targets.shape[-2:] else 0.0
+        accuracy = (
+            (logits.detach().argmax(1) == targets).float().mean() if logits.shape[-2:] == targets.shape[-2:] else 0.0
+        )
         return Update({"cross_entropy": loss}, ("model",), {"accuracy": accuracy})
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -87,7 +89,11 @@ class FaceParserTrainer(Trainer):
         del rng
         if batch.images is None:
             return {}
-        return {"photo": batch.images, "map": batch.maps.colorize(), "parsed": self.model.parse(batch.images).colorize()}
+        return {
+            "photo": batch.images,
+            "map": batch.maps.colorize(),
+            "parsed": self.model.parse(batch.images).colorize(),
+        }
 
     def validate(self, data: PairData) -> dict[str, float]:
         """miou over classes that at least 10 of the maps show, miou_all, accuracy: shares of 1, pooled, in eval mode."""
@@ -99,7 +105,9 @@ class FaceParserTrainer(Trainer):
                 if batch.images is None:
                     return {}
                 found = self.model.parse(batch.images.to(self.model.device))
-                truth = batch.maps if batch.maps.space.names == matrix.space.names else batch.maps.to_space(matrix.space)
+                truth = (
+                    batch.maps if batch.maps.space.names == matrix.space.names else batch.maps.to_space(matrix.space)
+                )
                 matrix.add(found, truth)
         finally:
             self.model.train(was_training)

@@ -97,4 +97,6 @@ def _check_sides(x: Tensor) -> None:
     height, width = x.shape[-2:]
     if height % MULTIPLE or width % MULTIPLE:
         near = tuple(max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (height, width))
-        raise DataError(f"The face parser needs sides that are multiples of {MULTIPLE}, got {height} x {width}: resize to {near[0]} x {near[1]}.")
+        raise DataError(
+            f"The face parser needs sides that are multiples of {MULTIPLE}, got {height} x {width}: resize to {near[0]} x {near[1]}."
+        )

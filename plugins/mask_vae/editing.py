@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from zoo_plugins.mask_vae.model import SemanticVAE
 
 
-def apply_edits(model: SemanticVAE, z: Tensor, present: Tensor, edits: Sequence[Edit], rng: RngLike) -> tuple[Tensor, Tensor]:
+def apply_edits(
+    model: SemanticVAE, z: Tensor, present: Tensor, edits: Sequence[Edit], rng: RngLike
+) -> tuple[Tensor, Tensor]:
     """Codes z [B, P, E] and present parts bool [B, P] after all edits, in their order.
 
     The n-th edit of a kind on the same parts has random numbers of its own, whatever other edits stand around it.
@@ -32,7 +34,9 @@ def apply_edits(model: SemanticVAE, z: Tensor, present: Tensor, edits: Sequence[
         named = torch.zeros(len(model.channels), dtype=torch.bool)
         named[indices] = True
         if isinstance(edit, Redraw | Perturb) and not bool((present & named).any()):
-            raise UsageError(f"Nothing to {kind}: no map shows {' or '.join(names)}. To put a part there use add:{','.join(names)}.")
+            raise UsageError(
+                f"Nothing to {kind}: no map shows {' or '.join(names)}. To put a part there use add:{','.join(names)}."
+            )
         z, present = _apply(model, edit, z, present, named, source)
     return z, present
 
@@ -45,7 +49,9 @@ def _part(model: SemanticVAE, name: str) -> int:
     return values.index(value)
 
 
-def _apply(model: SemanticVAE, edit: Edit, z: Tensor, present: Tensor, named: Tensor, rng: RngLike) -> tuple[Tensor, Tensor]:
+def _apply(
+    model: SemanticVAE, edit: Edit, z: Tensor, present: Tensor, named: Tensor, rng: RngLike
+) -> tuple[Tensor, Tensor]:
     """One edit; `named` is bool [P]. Samples without a named part are left alone, those that have an added one too."""
     match edit:
         case Add():
@@ -64,7 +70,9 @@ def _apply(model: SemanticVAE, edit: Edit, z: Tensor, present: Tensor, named: Te
     raise UsageError(f"mask-vae has no edit {type(edit).__name__}; it knows {', '.join(sorted(model.edits))}.")
 
 
-def _interpolate(model: SemanticVAE, edit: Interpolate, z: Tensor, present: Tensor, named: Tensor) -> tuple[Tensor, Tensor]:
+def _interpolate(
+    model: SemanticVAE, edit: Interpolate, z: Tensor, present: Tensor, named: Tensor
+) -> tuple[Tensor, Tensor]:
     """Paper eq. 4: m = t * other + (1 - t) * own. A part stays possible while either side has weight on it."""
     if not 0 <= edit.t <= 1:
         raise UsageError(f"interpolate needs t between 0 (keep) and 1 (swap), got {edit.t}.")

@@ -17,7 +17,9 @@ def kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:
     return -0.5 * (1 + log_var - mu.square() - log_var.exp()).flatten(1).sum(1).mean()
 
 
-def weighted_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
+def weighted_cross_entropy(
+    logits: Tensor, target: Tensor, weights: Tensor | None = None, *, reduction: str = "mean"
+) -> Tensor:
     """Cross entropy of [B, C, H, W] logits against integer channels [B, H, W] (255: no label) -> scalar, float32.
 
     `mean` is the code's: sum(w_y * nll) / sum(w_y) over the batch. `sum` is the paper's eq. 2: the weighted sum, per sample.
@@ -63,5 +65,8 @@ def hinge_generator(fake: Sequence[Tensor]) -> Tensor:
 
 def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
     """L1 between the non-final features of each scale, summed over features, averaged over scales; real ones are detached."""
-    per_scale = [sum((F.l1_loss(a, b.detach()) for a, b in zip(f, r, strict=True)), f[0].new_zeros(())) for f, r in zip(fake, real, strict=True)]
+    per_scale = [
+        sum((F.l1_loss(a, b.detach()) for a, b in zip(f, r, strict=True)), f[0].new_zeros(()))
+        for f, r in zip(fake, real, strict=True)
+    ]
     return torch.stack(per_scale).mean()

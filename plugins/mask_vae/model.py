@@ -45,7 +45,9 @@ class SemanticVAE(MaskGenerator):
             raise LabelError(f"mask-vae needs a label space with a background, and {space.name!r} has none.")
         values = [space.index(name) for name in config.channels]
         if space.background_index in values:
-            raise LabelError(f"mask-vae derives the background; take {space.background!r} out of the config's channels.")
+            raise LabelError(
+                f"mask-vae derives the background; take {space.background!r} out of the config's channels."
+            )
         self.encoder = PartEncoder(config)
         self.generator = PartDecoder(config)
         channel_of = torch.zeros(IGNORE + 1, dtype=torch.long)  # classes that are no part count as background
@@ -88,7 +90,9 @@ class SemanticVAE(MaskGenerator):
         """Label values [B, H, W] -> channels 0..P (0 the background) at the output size; 255 stays 255."""
         return self.channel_of[SemanticMap(labels, self.label_space).resize(self.resolution).labels]
 
-    def forward(self, planes: Tensor, eps: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, planes: Tensor, eps: Tensor, h0: Tensor | None = None, c0: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """planes [B, P, S, S], standard normal eps [B, P, E], LSTM states [B, L, E] -> logits [B, P + 1, H, W], mu, log_var."""
         mu, log_var = self.encoder(planes)
         scores = self.generator(reparametrize(mu.float(), log_var.float(), eps), h0, c0)
@@ -109,7 +113,9 @@ class SemanticVAE(MaskGenerator):
     @torch.no_grad()
     def empty_code(self) -> Tensor:
         """Mean code [E] of a part that is absent: all parts share it."""
-        plane = torch.zeros(1, 1, self.config.encoder_side, self.config.encoder_side, dtype=self.encoder.mu.weight.dtype)
+        plane = torch.zeros(
+            1, 1, self.config.encoder_side, self.config.encoder_side, dtype=self.encoder.mu.weight.dtype
+        )
         return self.encoder(plane.to(self.device))[0][0, 0].float().cpu()
 
     def start_states(self, count: int, rng: RngLike | None) -> Latents:
@@ -119,7 +125,9 @@ class SemanticVAE(MaskGenerator):
             return {"h0": torch.zeros(count, *shape), "c0": torch.zeros(count, *shape)}
         return {"h0": rng.normal("h0", shape=shape), "c0": rng.normal("c0", shape=shape)}
 
-    def draw_codes(self, rng: RngLike, codes: Tensor, wanted: Tensor, kept: Tensor, *, prior: str | None = None) -> Tensor:
+    def draw_codes(
+        self, rng: RngLike, codes: Tensor, wanted: Tensor, kept: Tensor, *, prior: str | None = None
+    ) -> Tensor:
         """Replace the wanted parts' codes [B, P, E] by draws: from the fitted prior given the kept parts, or from N(0, I).
 
         wanted, kept: bool [B, P]. Each part has keys of its own, so drawing one leaves the numbers of the others alone.
@@ -136,7 +144,9 @@ class SemanticVAE(MaskGenerator):
         if prior not in (None, "fitted", "normal"):
             raise UsageError(f"prior must be 'fitted' or 'normal', got {prior!r}.")
         if prior == "fitted" and self.prior is None:
-            raise UsageError("This mask-vae has no fitted prior (asset 'prior'): use prior='normal', or train it with: zoo train")
+            raise UsageError(
+                "This mask-vae has no fitted prior (asset 'prior'): use prior='normal', or train it with: zoo train"
+            )
         return None if prior == "normal" else self.prior
 
     def sample_latents(self, conditions: Conditions, rng: RngLike | int | None, *, prior: str | None = None) -> Latents:
@@ -156,13 +166,17 @@ class SemanticVAE(MaskGenerator):
         for label_set in conditions:
             unknown = [n for n in label_set if self.label_space.index(n) not in self.values.tolist()]
             if unknown:
-                raise LabelError(f"mask-vae does not draw {', '.join(unknown)}; its parts are {', '.join(self.channels)}.")
+                raise LabelError(
+                    f"mask-vae does not draw {', '.join(unknown)}; its parts are {', '.join(self.channels)}."
+                )
         values = [{self.label_space.index(n) for n in s} for s in conditions]
         return torch.tensor([[v in present for v in self.values[1:].tolist()] for present in values], dtype=torch.bool)
 
     # --- maps ----------------------------------------------------------------------------------------------------
 
-    def generate(self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None) -> SemanticMap:
+    def generate(
+        self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None
+    ) -> SemanticMap:
         """One map [B, side, side] per label set. A class outside its set never appears; one inside it may stay empty."""
         if not conditions:
             raise UsageError("No label sets: give at least one.")
@@ -225,9 +239,14 @@ class SemanticVAE(MaskGenerator):
         """bool [B, P] -> label sets (possibly of no part at all: an empty face)."""
         order = sorted(range(len(self.channels)), key=lambda p: int(self.values[1 + p]))
         names = self.label_space.names
-        return [LabelSet(self.label_space, tuple(names[int(self.values[1 + p])] for p in order if row[p])) for row in present.tolist()]
+        return [
+            LabelSet(self.label_space, tuple(names[int(self.values[1 + p])] for p in order if row[p]))
+            for row in present.tolist()
+        ]
 
     def _own(self, semantic_map: SemanticMap) -> SemanticMap:
         if semantic_map.space.names != self.label_space.names:
-            raise LabelError(f"The map is in label space {semantic_map.space.name!r}, the model in {self.label_space.name!r}: use map.to_space().")
+            raise LabelError(
+                f"The map is in label space {semantic_map.space.name!r}, the model in {self.label_space.name!r}: use map.to_space()."
+            )
         return semantic_map

@@ -59,11 +59,15 @@ def convert(roles: Mapping[str, Mapping[str, Tensor]], config: MaskVaeConfig) ->
     Raises WeightsError for a missing role or unknown keys; shapes are checked by the strict load that follows.
     """
     if "generator" not in roles:
-        raise WeightsError(f"mask-vae converts the file of role 'generator' (latest_net_G.pth); got roles {sorted(roles)}.")
+        raise WeightsError(
+            f"mask-vae converts the file of role 'generator' (latest_net_G.pth); got roles {sorted(roles)}."
+        )
     renamed = {key: rename(key) for key in roles["generator"]}
     unknown = sorted(k for k, name in renamed.items() if name is None)
     if unknown:
-        raise WeightsError(f"No mask-vae checkpoint: {len(unknown)} unknown keys, the first {unknown[:3]}. Try: zoo identify FILE")
+        raise WeightsError(
+            f"No mask-vae checkpoint: {len(unknown)} unknown keys, the first {unknown[:3]}. Try: zoo identify FILE"
+        )
     return {name: roles["generator"][key] for key, name in renamed.items() if name is not None}
 
 
@@ -73,7 +77,9 @@ def convert_discriminator(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for key, value in theirs.items():
         match = re.fullmatch(r"discriminator_(\d+)\.model(\d+)\.(.+)", key)
         if match is None:
-            raise WeightsError(f"No mask-vae discriminator: unknown key {key!r}; expected discriminator_<i>.model<j>.….")
+            raise WeightsError(
+                f"No mask-vae discriminator: unknown key {key!r}; expected discriminator_<i>.model<j>.…."
+            )
         name = f"discriminators.{match[1]}.layers.{match[2]}.{match[3]}"
         ours[name.removesuffix("_orig")] = value
     return ours
@@ -86,11 +92,15 @@ def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
     config = _read_config(shapes)
     unknown = tuple(sorted(k for k in shapes if rename(k) is None))
     ambiguous = ("groups", "channels", "background", "swap_first_parts", "random_state")
-    return Match(role="generator", config=config, ambiguous=ambiguous, missing=_missing(shapes, config), unknown=unknown)
+    return Match(
+        role="generator", config=config, ambiguous=ambiguous, missing=_missing(shapes, config), unknown=unknown
+    )
 
 
 def _read_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    encoder = sorted((int(k.split(".")[2]), s) for k, s in shapes.items() if k.startswith("encs.encs.") and k.endswith("weight"))
+    encoder = sorted(
+        (int(k.split(".")[2]), s) for k, s in shapes.items() if k.startswith("encs.encs.") and k.endswith("weight")
+    )
     blocks = sorted((int(k.split(".")[2]), s[0]) for k, s in shapes.items() if k.endswith(".skip_connection.weight"))
     layers = len([k for k in shapes if k.startswith("lstm.weight_ih_l") and "reverse" not in k])
     config: dict[str, object] = {

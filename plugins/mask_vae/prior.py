@@ -70,7 +70,9 @@ class LatentPrior:
         names = [f.name for f in fields(cls)]
         if sorted(tensors) != sorted(names) or tuple(tensors["mean"].shape) != (parts, latent):
             found = {k: tuple(v.shape) for k, v in tensors.items()}
-            raise WeightsError(f"The prior does not fit this model ({parts} parts of {latent}): expected {names}, got {found}. Fit it again.")
+            raise WeightsError(
+                f"The prior does not fit this model ({parts} parts of {latent}): expected {names}, got {found}. Fit it again."
+            )
         return cls(*(tensors[n].cpu().float() if tensors[n].is_floating_point() else tensors[n].cpu() for n in names))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -91,7 +93,11 @@ class LatentPrior:
         rows = []
         for row in range(len(scores)):
             s = self._scores(scores[row].double(), wanted[row], kept[row], codes[row].double())
-            new = self.mean + torch.einsum("pk,pk,pke->pe", s, self.std.double(), self.basis.double()) + self.residual * residual[row].double()
+            new = (
+                self.mean
+                + torch.einsum("pk,pk,pke->pe", s, self.std.double(), self.basis.double())
+                + self.residual * residual[row].double()
+            )
             rows.append(torch.where(wanted[row][:, None], new, codes[row].double()).float())
         return torch.stack(rows)
 
@@ -103,7 +109,9 @@ class LatentPrior:
         a, b = (m[:, None].expand(-1, self.components).flatten() for m in (kept, wanted))
         cholesky, weights = self._factor((tuple(wanted.tolist()), tuple(kept.tolist())))
         given = torch.einsum("pe,pke->pk", codes - self.mean, self.basis.double()) / self.std.double().clamp(min=1e-6)
-        given = torch.where(self.std > 0, given, 0.0).clamp(-4, 4).flatten()[a]  # a map may lie far off the training data
+        given = (
+            torch.where(self.std > 0, given, 0.0).clamp(-4, 4).flatten()[a]
+        )  # a map may lie far off the training data
         scores = torch.zeros_like(noise).flatten()
         scores[b] = weights @ given + cholesky @ noise.flatten()[b]
         return scores.view_as(noise)

@@ -56,7 +56,11 @@ class MaskVaeTrainer(Trainer):
             channels = self.model.channel_of[: len(data.label_space)].cpu()
             counts = torch.zeros(len(self.model.channels) + 1).index_add_(0, channels, data.class_counts().float())
             power = self.options.weighting_power
-            self._weights = losses.frequency_weights(counts) if self.options.weighting == "frequency" else losses.power_weights(counts, power)
+            self._weights = (
+                losses.frequency_weights(counts)
+                if self.options.weighting == "frequency"
+                else losses.power_weights(counts, power)
+            )
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -109,7 +113,9 @@ class MaskVaeTrainer(Trainer):
             features = losses.feature_matching([scale[:-1] for scale in fake], [scale[:-1] for scale in real])
             terms["features"] = self.options.feature_matching * features
         best = logits.detach().amax(1)  # several times faster than argmax; unlabeled pixels count as wrong
-        right = (logits.detach().gather(1, targets.clamp(max=logits.shape[1] - 1)[:, None])[:, 0] == best).float().mean()
+        right = (
+            (logits.detach().gather(1, targets.clamp(max=logits.shape[1] - 1)[:, None])[:, 0] == best).float().mean()
+        )
         return Update(terms, ("model",), {"kl_nats": kl.detach(), "accuracy": right})
 
     def _discriminator_update(self, batch: Batch, rng: RngLike) -> Update:
@@ -121,7 +127,11 @@ class MaskVaeTrainer(Trainer):
 
     def _judge(self, logits: Tensor, targets: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """The discriminator on raw scores (no softmax, as in the code) and on one-hot maps, in one batch, fakes first."""
-        real = F.one_hot(targets.clamp(max=logits.shape[1]), logits.shape[1] + 1)[..., :-1].permute(0, 3, 1, 2).to(logits.dtype)
+        real = (
+            F.one_hot(targets.clamp(max=logits.shape[1]), logits.shape[1] + 1)[..., :-1]
+            .permute(0, 3, 1, 2)
+            .to(logits.dtype)
+        )
         return split_pair(self._networks["discriminator"](torch.cat([logits, real])))
 
     # --- looking at it -------------------------------------------------------------------------------------------
@@ -151,7 +161,11 @@ class MaskVaeTrainer(Trainer):
             seen += len(batch)
             for name, source in (("", None), ("_sampled", rng)):
                 matrices[name].add(self.model.decode(self.model.encode(batch.maps, rng=source)), truth)
-        return {f"{score}{name}": value for name, m in matrices.items() for score, value in (("miou", m.miou()), ("accuracy", m.accuracy()))}
+        return {
+            f"{score}{name}": value
+            for name, m in matrices.items()
+            for score, value in (("miou", m.miou()), ("accuracy", m.accuracy()))
+        }
 
     @torch.no_grad()
     def finish(self, data: PairData) -> dict[str, Any]:
@@ -169,7 +183,9 @@ class MaskVaeTrainer(Trainer):
 def _parts_of(label_set: LabelSet, model: SemanticVAE) -> LabelSet:
     """The set without the background and without classes that the model does not draw."""
     values = set(model.values[1:].tolist())
-    return LabelSet(label_set.space, tuple(n for n, v in zip(label_set.names, label_set.indices, strict=True) if v in values))
+    return LabelSet(
+        label_set.space, tuple(n for n, v in zip(label_set.names, label_set.indices, strict=True) if v in values)
+    )
 
 
 def _mirrored(maps: SemanticMap) -> SemanticMap:

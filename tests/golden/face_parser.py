@@ -43,7 +43,9 @@ def build(case: dict[str, Any], weights: dict[str, Tensor]) -> FaceParser:
     options = case["official_options"]
     classes = int(options.get("n_classes", weights["final.weight"].shape[0]))
     space = label_space("celebamask-hq") if classes == 19 else numbered_space(classes)
-    config = FaceParserConfig(feature_scale=int(options["feature_scale"]), batch_norm=bool(options.get("is_batchnorm", True)))
+    config = FaceParserConfig(
+        feature_scale=int(options["feature_scale"]), batch_norm=bool(options.get("is_batchnorm", True))
+    )
     model = FaceParser(config, space).eval()
     model.load_state_dict(official.convert({"parser": weights}), strict=True)
     return model
@@ -119,7 +121,9 @@ def _data(case_dir: Path, stored: dict[str, Tensor]) -> dict[str, Tensor]:
             source = stored["in/raw_label_u8" if match[1].endswith("label") else "in/raw_image_u8"].numpy()
             side = int(match[2])
             array = np.array(PIL.Image.fromarray(source).resize((side, side), FILTERS[how[match[1]]]))
-            results[name] = torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1).contiguous()
+            results[name] = (
+                torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1).contiguous()
+            )
     return results
 
 

@@ -37,7 +37,9 @@ def replay(case_dir: Path) -> Result:
         return {}
     io = load_file(case_dir / "io.safetensors")
     if "style_tokens_s4" in io:
-        raise UsageError(f"{case_dir.name} is a case of the CA2SIS synthesizer, which the plugin mask_vae does not hold.")
+        raise UsageError(
+            f"{case_dir.name} is a case of the CA2SIS synthesizer, which the plugin mask_vae does not hold."
+        )
     if (case_dir / "values.json").exists():
         return _training(case_dir, case, io, json.loads((case_dir / "values.json").read_text()))
     return _select(_inference(_model(case_dir, case), _model(case_dir, case, swap_first_parts=True), case, io), io)
@@ -78,7 +80,10 @@ def _weights(case_dir: Path, case: dict[str, Any], model: SemanticVAE) -> dict[s
         folder = case_dir.parent / re.split(r"[\s/]", str(case["weights_from"]).strip())[0]
     if (folder / "weights.safetensors").exists():
         return load_file(folder / "weights.safetensors")
-    return {k: _formula(k, tuple(v.shape)) for k, v in ((official.official_name(n), p) for n, p in model.state_dict().items())}
+    return {
+        k: _formula(k, tuple(v.shape))
+        for k, v in ((official.official_name(n), p) for n, p in model.state_dict().items())
+    }
 
 
 def _formula(key: str, shape: tuple[int, ...]) -> Tensor:
@@ -289,7 +294,15 @@ def _grads(model: SemanticVAE, loss: Tensor) -> dict[str, Tensor]:
     return {official.official_name(n): p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
-def _plain(case_dir: Path, case: dict[str, Any], io: Result, onehot: Tensor, label: Tensor, weights: Tensor, values: dict[str, Any]) -> Result:
+def _plain(
+    case_dir: Path,
+    case: dict[str, Any],
+    io: Result,
+    onehot: Tensor,
+    label: Tensor,
+    weights: Tensor,
+    values: dict[str, Any],
+) -> Result:
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "plain")
     kl, ce = KL_WEIGHT * losses.kl_divergence(mu, log_var), losses.weighted_cross_entropy(out, label, weights)
@@ -299,11 +312,23 @@ def _plain(case_dir: Path, case: dict[str, Any], io: Result, onehot: Tensor, lab
     before = {official.official_name(n): p.detach().clone() for n, p in model.named_parameters()}
     g = values.get("optim", {}).get("G", {"lr": 1e-4, "betas": [0.0, 0.9], "eps": 1e-8})
     torch.optim.Adam(model.parameters(), lr=g["lr"], betas=tuple(g["betas"]), eps=g["eps"]).step()
-    delta = {official.official_name(n): p.detach() - before[official.official_name(n)] for n, p in model.named_parameters()}
-    return results | _norms(model, values["plain.after_adam_step_delta_norm"], "plain.after_adam_step_delta_norm", delta)
+    delta = {
+        official.official_name(n): p.detach() - before[official.official_name(n)] for n, p in model.named_parameters()
+    }
+    return results | _norms(
+        model, values["plain.after_adam_step_delta_norm"], "plain.after_adam_step_delta_norm", delta
+    )
 
 
-def _adversarial(case_dir: Path, case: dict[str, Any], io: Result, onehot: Tensor, label: Tensor, weights: Tensor, values: dict[str, Any]) -> Result:
+def _adversarial(
+    case_dir: Path,
+    case: dict[str, Any],
+    io: Result,
+    onehot: Tensor,
+    label: Tensor,
+    weights: Tensor,
+    values: dict[str, Any],
+) -> Result:
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "gan")
     fake, real = _judge(_discriminator(case_dir, case), out, onehot)
@@ -324,7 +349,9 @@ def _adversarial(case_dir: Path, case: dict[str, Any], io: Result, onehot: Tenso
     on_fake, on_real = losses.hinge_fake_real([s[-1] for s in fake], [s[-1] for s in real])
     results |= {"dstep.losses/D_Fake": on_fake, "dstep.losses/D_real": on_real}
     (on_fake + on_real).backward()
-    ours = {name: next(iter(official.convert_discriminator({name: torch.zeros(())}))) for name in values["dstep.grad_norm"]}
+    ours = {
+        name: next(iter(official.convert_discriminator({name: torch.zeros(())}))) for name in values["dstep.grad_norm"]
+    }
     parameters = dict(net.named_parameters())
     for name, key in ours.items():
         grad = parameters[key].grad

@@ -47,7 +47,9 @@ def parse_spec(spec: str | DataSpec) -> DataSpec:
     rest, _, split = spec.rpartition("#") if "#" in spec else (spec, "", "")
     name, colon, path = rest.partition(":")
     if not name or (colon and not path):
-        raise UsageError(f"Data set {spec!r}: expected NAME[:PATH][#SPLIT], for example celebamask-hq:DIR#train or toy-faces.")
+        raise UsageError(
+            f"Data set {spec!r}: expected NAME[:PATH][#SPLIT], for example celebamask-hq:DIR#train or toy-faces."
+        )
     return DataSpec(name, path if colon else None, split or None)
 
 
@@ -94,7 +96,9 @@ def _data_set(name: str) -> Callable[..., Source]:
     if name in known:
         return registry().get("datasets", name)
     everything = (*DATASETS, *known)
-    raise UsageError(f"No data set {name!r}{did_you_mean(name, everything)} (known: {', '.join(everything)}){registry().broken_hint()}.")
+    raise UsageError(
+        f"No data set {name!r}{did_you_mean(name, everything)} (known: {', '.join(everything)}){registry().broken_hint()}."
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,11 @@ class Augment:
 
 
 def augment_pair(
-    pairs: Sequence[tuple[PhotoArray | None, LabelArray]], size: tuple[int, int], augment: Augment, rng: RngLike, space: LabelSpace
+    pairs: Sequence[tuple[PhotoArray | None, LabelArray]],
+    size: tuple[int, int],
+    augment: Augment,
+    rng: RngLike,
+    space: LabelSpace,
 ) -> list[tuple[PhotoArray | None, LabelArray]]:
     """Each pair at `size`, changed by its own stream of `rng` (7 uniform numbers under the key "augment")."""
     draws = rng.uniform("augment", shape=(7,)).tolist()
@@ -45,7 +49,12 @@ def augment_pair(
 
 
 def _one(
-    photo: PhotoArray | None, labels: LabelArray, size: tuple[int, int], augment: Augment, draw: list[float], table: LabelArray
+    photo: PhotoArray | None,
+    labels: LabelArray,
+    size: tuple[int, int],
+    augment: Augment,
+    draw: list[float],
+    table: LabelArray,
 ) -> tuple[PhotoArray | None, LabelArray]:
     box = _window(labels.shape[0], labels.shape[1], augment.zoom, draw[1:4])
     target = (size[1], size[0])

@@ -120,7 +120,9 @@ def _split_names(root: Path) -> tuple[str, ...]:
 
 def _split_lines(root: Path, split: str, known: tuple[str, ...]) -> list[str]:
     if split not in known:
-        raise DataError(f"{root} has no split {split!r}{did_you_mean(split, known)} (splits: {', '.join(known) or 'none'}).")
+        raise DataError(
+            f"{root} has no split {split!r}{did_you_mean(split, known)} (splits: {', '.join(known) or 'none'})."
+        )
     return _lines(root / "splits" / f"{split}.txt")
 
 

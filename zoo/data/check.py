@@ -54,7 +54,9 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
     """Reads every pair at its own size. Faults are collected, not raised: broken, empty or unpaired files, photos and maps
     of different sizes, values outside the label space, maps of one class only."""
     space = source.label_space
-    report = DataReport(str(spec), source.location, space.name, tuple(source.splits), len(source.names), source.has_images)
+    report = DataReport(
+        str(spec), source.location, space.name, tuple(source.splits), len(source.names), source.has_images
+    )
     report.problems += source.leftovers()
     pixels, maps = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
     sizes: Counter[str] = Counter()
@@ -89,11 +91,15 @@ def _read(source: Source, index: int, problems: list[str]) -> tuple[PhotoArray |
         return None
 
 
-def _judge(source: Source, index: int, pair: tuple[PhotoArray | None, LabelArray], counts: np.ndarray, problems: list[str]) -> None:
+def _judge(
+    source: Source, index: int, pair: tuple[PhotoArray | None, LabelArray], counts: np.ndarray, problems: list[str]
+) -> None:
     photo, labels = pair
     where = source.files(index).get("map", source.names[index])
     if photo is not None and photo.shape[:2] != labels.shape:
-        problems.append(f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}")
+        problems.append(
+            f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}"
+        )
     used = np.flatnonzero(counts)
     if len(used) == 1:
         value = int(used[0])
@@ -110,7 +116,13 @@ def _class_rows(source: Source, pixels: np.ndarray, maps: np.ndarray) -> list[di
     total = max(1, int(pixels.sum()))
     names = dict(enumerate(source.label_space.names)) | ({IGNORE: "unlabeled"} if source.label_space.ignore else {})
     return [
-        {"value": value, "name": name, "pixels": int(pixels[value]), "share": int(pixels[value]) / total, "maps": int(maps[value])}
+        {
+            "value": value,
+            "name": name,
+            "pixels": int(pixels[value]),
+            "share": int(pixels[value]) / total,
+            "maps": int(maps[value]),
+        }
         for value, name in names.items()
     ]
 
@@ -120,6 +132,8 @@ def write_sheet(report: DataReport, source: Source, path: Path, *, columns: int 
     from zoo.data.sheets import save_grid, wrapped
 
     labels = [p[1] for p in report.samples]
-    colors = list(SemanticMap(torch.from_numpy(np.stack(labels)).long(), source.label_space).colorize()) if labels else []
+    colors = (
+        list(SemanticMap(torch.from_numpy(np.stack(labels)).long(), source.label_space).colorize()) if labels else []
+    )
     photos = [torch.from_numpy(p[0].copy()).permute(2, 0, 1).float() / 255 for p in report.samples if p[0] is not None]
     save_grid(wrapped([colors, photos], columns), path)

@@ -64,4 +64,6 @@ def resize_labels(labels: LabelArray, size: tuple[int, int]) -> LabelArray:
     """uint8 [H, W] at another (H, W); never mixes class numbers."""
     if labels.shape == size:
         return labels
-    return np.array(PIL.Image.fromarray(labels).resize((size[1], size[0]), PIL.Image.Resampling.NEAREST), dtype=np.uint8)
+    return np.array(
+        PIL.Image.fromarray(labels).resize((size[1], size[0]), PIL.Image.Resampling.NEAREST), dtype=np.uint8
+    )

@@ -38,13 +38,23 @@ class Folder(Source):
             raise UsageError("The data set folder needs its place: folder:DIR.")
         root = Path(path)
         if not root.is_dir():
-            raise DataError(f"There is no folder {root}." if not root.exists() else f"{root} is a file, expected a folder of photos and maps.")
+            raise DataError(
+                f"There is no folder {root}."
+                if not root.exists()
+                else f"{root} is a file, expected a folder of photos and maps."
+            )
         self.splits = _splits(root)
         if split is not None and split not in self.splits:
-            raise DataError(f"{root} has no split {split!r}{did_you_mean(split, self.splits)} (splits: {', '.join(self.splits) or 'none'}).")
+            raise DataError(
+                f"{root} has no split {split!r}{did_you_mean(split, self.splits)} (splits: {', '.join(self.splits) or 'none'})."
+            )
         self.root, stems = root, None
         if split is not None and (root / "splits" / f"{split}.txt").is_file():
-            stems = [line.strip() for line in (root / "splits" / f"{split}.txt").read_text("utf-8").splitlines() if line.strip()]
+            stems = [
+                line.strip()
+                for line in (root / "splits" / f"{split}.txt").read_text("utf-8").splitlines()
+                if line.strip()
+            ]
         elif split is not None:
             self.root = root / split
         self.location = str(self.root)
@@ -67,7 +77,10 @@ class Folder(Source):
         self._leftovers = [
             *(f"{self._photos[n]} has no map" for n in sorted((wanted & set(self._photos)) - both)),
             *(f"{self._maps[n]} has no photo" for n in sorted((wanted & set(self._maps)) - both)),
-            *(f"splits/{split}.txt names {n}, which has no files" for n in sorted(wanted - set(self._photos) - set(self._maps))),
+            *(
+                f"splits/{split}.txt names {n}, which has no files"
+                for n in sorted(wanted - set(self._photos) - set(self._maps))
+            ),
         ]
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:

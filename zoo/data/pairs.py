@@ -78,7 +78,9 @@ class PairData:
     source: Source
     resolution: int | tuple[int, int]
     load_size: int | tuple[int, int] | None = None
-    _cache: dict[tuple[int, tuple[int, int]], tuple[PhotoArray | None, LabelArray]] = field(default_factory=dict, repr=False)
+    _cache: dict[tuple[int, tuple[int, int]], tuple[PhotoArray | None, LabelArray]] = field(
+        default_factory=dict, repr=False
+    )
 
     def __post_init__(self) -> None:
         self.resolution = _size(self.resolution)

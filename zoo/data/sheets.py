@@ -41,7 +41,9 @@ def wrapped(rows: Sequence[Sequence[Tensor]], columns: int) -> list[Sequence[Ten
     return [row[start : start + columns] for start in range(0, longest, columns) for row in rows if len(row) > start]
 
 
-def save_grid(rows: Sequence[Sequence[Tensor]], path: Path | str, *, gap: int = 2, cell: tuple[int, int] | None = None) -> None:
+def save_grid(
+    rows: Sequence[Sequence[Tensor]], path: Path | str, *, gap: int = 2, cell: tuple[int, int] | None = None
+) -> None:
     """Write `grid(rows)` as a PNG (under a temporary name first)."""
     save_image(grid_pil(rows, gap=gap, cell=cell), path)
 

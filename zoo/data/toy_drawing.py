@@ -22,8 +22,23 @@ T = TypeVar("T")
 RGB = tuple[int, int, int]
 Points = Sequence[tuple[float, float]]
 
-SKINS: tuple[RGB, ...] = ((255, 224, 196), (241, 194, 150), (224, 172, 120), (198, 134, 86), (141, 85, 50), (92, 58, 38))
-HAIRS: tuple[RGB, ...] = ((28, 22, 20), (60, 38, 24), (106, 70, 38), (180, 130, 60), (228, 200, 120), (150, 60, 26), (150, 150, 155))
+SKINS: tuple[RGB, ...] = (
+    (255, 224, 196),
+    (241, 194, 150),
+    (224, 172, 120),
+    (198, 134, 86),
+    (141, 85, 50),
+    (92, 58, 38),
+)
+HAIRS: tuple[RGB, ...] = (
+    (28, 22, 20),
+    (60, 38, 24),
+    (106, 70, 38),
+    (180, 130, 60),
+    (228, 200, 120),
+    (150, 60, 26),
+    (150, 150, 155),
+)
 IRISES: tuple[RGB, ...] = ((70, 45, 25), (60, 100, 150), (70, 120, 70), (40, 30, 25))
 HAIR_STYLES = ("bald", "short", "short", "fringe", "bob", "long", "long", "curly")
 OVERSAMPLING = 3
@@ -84,7 +99,17 @@ class Pen:
             self._on_map.polygon(pixels, fill=self.space.index(name))
 
     def oval(
-        self, u: float, v: float, ru: float, rv: float, color: RGB, name: str | None, *, depth: float = 0.0, power: float = 2.0, lean: float = 0.0
+        self,
+        u: float,
+        v: float,
+        ru: float,
+        rv: float,
+        color: RGB,
+        name: str | None,
+        *,
+        depth: float = 0.0,
+        power: float = 2.0,
+        lean: float = 0.0,
     ) -> None:
         """An ellipse of the head's coordinates; power > 2 makes it squarer, lean turns it (radians)."""
         points = []
@@ -92,7 +117,13 @@ class Pen:
             angle = 2 * math.pi * step / 56
             du = ru * _signed_power(math.cos(angle), 2 / power)
             dv = rv * _signed_power(math.sin(angle), 2 / power)
-            points.append(self.at(u + du * math.cos(lean) - dv * math.sin(lean), v + du * math.sin(lean) + dv * math.cos(lean), depth=depth))
+            points.append(
+                self.at(
+                    u + du * math.cos(lean) - dv * math.sin(lean),
+                    v + du * math.sin(lean) + dv * math.cos(lean),
+                    depth=depth,
+                )
+            )
         self.polygon(points, color, name)
 
     def shape(self, points: Points, color: RGB, name: str | None, *, depth: float = 0.0) -> None:
@@ -137,7 +168,11 @@ def draw_face(seed: int, number: int, size: tuple[int, int], space: LabelSpace) 
 def _background(pen: Pen, dice: Dice) -> None:
     top, bottom = dice.color((0.1, 0.5), (0.3, 0.95)), dice.color((0.1, 0.5), (0.3, 0.95))
     for band in range(24):
-        pen.polygon([(0, band / 24), (1, band / 24), (1, (band + 1) / 24), (0, (band + 1) / 24)], _mix(top, bottom, band / 23), None)
+        pen.polygon(
+            [(0, band / 24), (1, band / 24), (1, (band + 1) / 24), (0, (band + 1) / 24)],
+            _mix(top, bottom, band / 23),
+            None,
+        )
 
 
 def _hair_behind(pen: Pen, dice: Dice, hair: RGB, style: str) -> None:
@@ -167,7 +202,13 @@ def _body(pen: Pen, dice: Dice, skin: RGB) -> None:
         pen.polygon([*ring, *((px, py + 0.018) for px, py in reversed(ring))], gold, "neck_l")
     if dice.chance(0.85):
         cloth, deep = dice.color((0.2, 0.9), (0.2, 0.9)), dice.between(0.0, 0.09)
-        left = [(x - shoulder, base + 0.09), (x - 1.1 * half, base), (x, base + deep), (x + 1.1 * half, base), (x + shoulder, base + 0.09)]
+        left = [
+            (x - shoulder, base + 0.09),
+            (x - 1.1 * half, base),
+            (x, base + deep),
+            (x + 1.1 * half, base),
+            (x + shoulder, base + 0.09),
+        ]
         pen.polygon([*left, (x + 1.3 * shoulder, 1.02), (x - 1.3 * shoulder, 1.02)], cloth, "cloth")
 
 
@@ -200,7 +241,12 @@ def _eyes(pen: Pen, dice: Dice, hair: RGB) -> list[tuple[float, float, float]]:
 def _nose(pen: Pen, dice: Dice, skin: RGB) -> None:
     wide, tip = dice.between(0.14, 0.2), dice.between(0.24, 0.32)
     shade = _mix(skin, (120, 60, 40), 0.18)
-    pen.shape([(-0.06, -0.1), (0.06, -0.1), (wide, tip - 0.05), (0.6 * wide, tip), (-0.6 * wide, tip), (-wide, tip - 0.05)], shade, "nose", depth=1)
+    pen.shape(
+        [(-0.06, -0.1), (0.06, -0.1), (wide, tip - 0.05), (0.6 * wide, tip), (-0.6 * wide, tip), (-wide, tip - 0.05)],
+        shade,
+        "nose",
+        depth=1,
+    )
     pen.oval(0, tip - 0.06, 0.8 * wide, 0.08, _mix(skin, (120, 60, 40), 0.1), "nose", depth=1)
 
 
@@ -210,7 +256,13 @@ def _mouth(pen: Pen, dice: Dice, skin: RGB) -> None:
     open_ = dice.between(0.03, 0.1) if dice.chance(0.55) else 0.0
     curve = dice.between(0.0, 0.08)
     ends = [(-wide, level - curve), (wide, level - curve)]
-    upper = [ends[0], (-0.35 * wide, level - thick - open_ / 3), (0, level - 0.6 * thick - open_ / 3), (0.35 * wide, level - thick - open_ / 3), ends[1]]
+    upper = [
+        ends[0],
+        (-0.35 * wide, level - thick - open_ / 3),
+        (0, level - 0.6 * thick - open_ / 3),
+        (0.35 * wide, level - thick - open_ / 3),
+        ends[1],
+    ]
     lower = [ends[1], (0.5 * wide, level + 1.1 * thick + open_), (-0.5 * wide, level + 1.1 * thick + open_), ends[0]]
     pen.shape([*upper, (0, level)], lips, "u_lip", depth=0.8)
     pen.shape([*lower, (0, level)], _mix(lips, (255, 180, 180), 0.15), "l_lip", depth=0.8)
@@ -228,15 +280,29 @@ def _hair_in_front(pen: Pen, dice: Dice, hair: RGB, style: str) -> None:
     if style == "fringe":
         front = [(0.95, line + 0.25), (0.5, line + 0.2), (0, line + 0.16), (-0.5, line + 0.2), (-0.95, line + 0.25)]
     else:
-        front = [(0.95, line + 0.35), (0.62, line + 0.03), (parting, line - 0.12), (-0.62, line + 0.03), (-0.95, line + 0.35)]
+        front = [
+            (0.95, line + 0.35),
+            (0.62, line + 0.03),
+            (parting, line - 0.12),
+            (-0.62, line + 0.03),
+            (-0.95, line + 0.35),
+        ]
     pen.shape([*cap, *front], hair, "hair")
     if style in ("bob", "long"):
         for side in (1, -1):
             end = 0.8 if style == "bob" else 1.3
-            pen.shape([(side * 0.86, line + 0.2), (side * 1.1, -0.4), (side * 1.18, end), (side * 0.97, end - 0.1)], hair, "hair")
+            pen.shape(
+                [(side * 0.86, line + 0.2), (side * 1.1, -0.4), (side * 1.18, end), (side * 0.97, end - 0.1)],
+                hair,
+                "hair",
+            )
     for strand in range(4):
         u = -0.6 + 0.4 * strand
-        pen.shape([(u, -0.98), (u + 0.05, -0.98), (u + 0.11, line - 0.15), (u + 0.07, line - 0.15)], _mix(hair, (255, 240, 220), 0.14), None)
+        pen.shape(
+            [(u, -0.98), (u + 0.05, -0.98), (u + 0.11, line - 0.15), (u + 0.07, line - 0.15)],
+            _mix(hair, (255, 240, 220), 0.14),
+            None,
+        )
 
 
 def _glasses(pen: Pen, dice: Dice, eyes: list[tuple[float, float, float]]) -> None:

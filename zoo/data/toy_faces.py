@@ -29,7 +29,9 @@ class ToyFaces(Source):
         self.splits = tuple(FIRST)
         self.location = f"drawn, seed {self.seed}"
         if split is not None and split not in FIRST:
-            raise DataError(f"toy-faces has no split {split!r}{did_you_mean(split, FIRST)} (splits: {', '.join(FIRST)}).")
+            raise DataError(
+                f"toy-faces has no split {split!r}{did_you_mean(split, FIRST)} (splits: {', '.join(FIRST)})."
+            )
         sizes = {"train": count, "val": max(8, count // 8), "test": max(8, count // 8)}
         chosen = [split] if split else list(FIRST)
         self._numbers = tuple(FIRST[s] + i for s in chosen for i in range(sizes[s]))
@@ -47,7 +49,9 @@ def _parse(path: str | None) -> tuple[int, int]:
     try:
         count, seed = int(head), int(tail or "0")
     except ValueError as error:
-        raise UsageError(f"toy-faces:{path}: expected toy-faces:COUNT or toy-faces:COUNT,SEED, for example toy-faces:200,7.") from error
+        raise UsageError(
+            f"toy-faces:{path}: expected toy-faces:COUNT or toy-faces:COUNT,SEED, for example toy-faces:200,7."
+        ) from error
     if count < 1 or seed < 0:
         raise UsageError(f"toy-faces:{path}: the count must be at least 1 and the seed at least 0.")
     return count, seed

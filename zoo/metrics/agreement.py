@@ -11,7 +11,9 @@ from zoo.maps import SemanticMap
 from zoo.metrics.segmentation import ConfusionMatrix
 
 
-def parser_agreement(parser: MaskParser, images: Tensor, maps: SemanticMap, *, batch_size: int = 16) -> dict[str, float]:
+def parser_agreement(
+    parser: MaskParser, images: Tensor, maps: SemanticMap, *, batch_size: int = 16
+) -> dict[str, float]:
     """Parses the pictures and compares with the maps they should show: miou, miou_all, accuracy, pooled over all.
 
     images: float [N, 3, H, W] in [0, 1]; maps: [N, H, W]. The parser's maps are brought into the maps' space by names.
@@ -23,10 +25,14 @@ def parser_agreement(parser: MaskParser, images: Tensor, maps: SemanticMap, *, b
     return matrix.scores()
 
 
-def add_agreement(matrix: ConfusionMatrix, parser: MaskParser, images: Tensor, maps: SemanticMap, *, batch_size: int = 16) -> None:
+def add_agreement(
+    matrix: ConfusionMatrix, parser: MaskParser, images: Tensor, maps: SemanticMap, *, batch_size: int = 16
+) -> None:
     """The same for one part of a data set: adds to a pooled confusion matrix."""
     if parser.training:
-        raise DataError("The parser is in training mode, where batch norm mixes the pictures: call parser.eval() first.")
+        raise DataError(
+            "The parser is in training mode, where batch norm mixes the pictures: call parser.eval() first."
+        )
     if len(images) != len(maps):
         raise DataError(f"{len(images)} pictures for {len(maps)} maps.")
     same = parser.label_space.names == maps.space.names

@@ -13,5 +13,7 @@ def image_l1(found: Tensor, truth: Tensor) -> Tensor:
     Both: float [B, 3, H, W] in [0, 1]. Raises DataError if the shapes differ.
     """
     if found.shape != truth.shape or found.dim() != 4:
-        raise DataError(f"Pictures {tuple(found.shape)} and {tuple(truth.shape)} cannot be compared: both must be [B, 3, H, W] of one size.")
+        raise DataError(
+            f"Pictures {tuple(found.shape)} and {tuple(truth.shape)} cannot be compared: both must be [B, 3, H, W] of one size."
+        )
     return 2 * (found.float() - truth.float()).abs().flatten(1).mean(1)

@@ -29,15 +29,21 @@ class ConfusionMatrix:
         """Count one batch. Raises LabelError for another label space, DataError for another size or number of maps."""
         names = {found.space.names, truth.space.names, self.space.names}
         if len(names) > 1:
-            raise LabelError(f"Scores compare maps of {self.space.name!r}, got {found.space.name!r} against {truth.space.name!r}: convert with to_space.")
+            raise LabelError(
+                f"Scores compare maps of {self.space.name!r}, got {found.space.name!r} against {truth.space.name!r}: convert with to_space."
+            )
         if found.labels.shape != truth.labels.shape:
-            raise DataError(f"Maps {tuple(found.labels.shape)} and {tuple(truth.labels.shape)} cannot be compared pixel by pixel: resize one.")
+            raise DataError(
+                f"Maps {tuple(found.labels.shape)} and {tuple(truth.labels.shape)} cannot be compared pixel by pixel: resize one."
+            )
         classes = len(self.space)
         a, b = truth.labels.cpu(), found.labels.cpu()
         valid = a != IGNORE
         missed = valid & (b == IGNORE)
         if bool(missed.any()):
-            raise LabelError(f"{int(missed.sum())} pixels were read as unlabeled (255) where the truth has a class: a parser must decide for one.")
+            raise LabelError(
+                f"{int(missed.sum())} pixels were read as unlabeled (255) where the truth has a class: a parser must decide for one."
+            )
         self.counts += torch.bincount(a[valid] * classes + b[valid], minlength=classes * classes).view(classes, classes)
         self.images_with += truth.present().sum(0).cpu()
         self.images += len(truth)
@@ -63,7 +69,9 @@ class ConfusionMatrix:
 
     def per_class(self) -> dict[str, float]:
         """IoU by class name, without the classes that neither occur nor were found."""
-        return {name: value for name, value in zip(self.space.names, self.iou().tolist(), strict=True) if value == value}
+        return {
+            name: value for name, value in zip(self.space.names, self.iou().tolist(), strict=True) if value == value
+        }
 
     def scores(self) -> dict[str, float]:
         """miou (classes in at least 10 true maps; of fewer pictures: in at least one), miou_all and accuracy, as shares of 1."""

@@ -22,7 +22,9 @@ CURVE_FACTS = ("step", "samples", "minutes")
 CURVE_ROWS = 24
 
 
-def write_training_card(plan: Plan, folder: Path, loop: Loop, published: Published, curve: list[dict[str, Any]]) -> None:
+def write_training_card(
+    plan: Plan, folder: Path, loop: Loop, published: Published, curve: list[dict[str, Any]]
+) -> None:
     """Write `README.md` into a model folder. Data of unknown licence is written `unknown`.
 
     curve: the records of `metrics.jsonl`; published: the weights of the folder and their measured scores.
@@ -85,5 +87,14 @@ def _curve(curve: list[dict[str, Any]]) -> list[str]:
     if not keys:
         return []
     rows = curve if len(curve) <= CURVE_ROWS else [*curve[:: -(-len(curve) // CURVE_ROWS)], curve[-1]]
-    head = ["", "## Learning curve (held-out data)", "", "| minutes | step | " + " | ".join(keys) + " |", "|---" * (len(keys) + 2) + "|"]
-    return head + [f"| {r['minutes']:.0f} | {r['step']} | " + " | ".join(f"{r.get(k, float('nan')):.4g}" for k in keys) + " |" for r in rows]
+    head = [
+        "",
+        "## Learning curve (held-out data)",
+        "",
+        "| minutes | step | " + " | ".join(keys) + " |",
+        "|---" * (len(keys) + 2) + "|",
+    ]
+    return head + [
+        f"| {r['minutes']:.0f} | {r['step']} | " + " | ".join(f"{r.get(k, float('nan')):.4g}" for k in keys) + " |"
+        for r in rows
+    ]

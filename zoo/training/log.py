@@ -27,7 +27,13 @@ class Log:
         self.console = Console(stderr=True, quiet=quiet)
         self.steps = steps
         times = (TimeElapsedColumn(), TimeRemainingColumn())
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times, TextColumn("{task.fields[losses]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            *times,
+            TextColumn("{task.fields[losses]}"),
+        )
         self.bar = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
         self.task = self.bar.add_task("training", total=steps, losses="")
 
@@ -35,7 +41,9 @@ class Log:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
         if self.events is not None:
             self.events.close()
@@ -49,7 +57,9 @@ class Log:
         self.bar.update(self.task, completed=step, losses=losses)
         self._scalars("train", logs, step)
         if not self.console.is_terminal:
-            self.console.print(f"step {step}/{self.steps}  {seconds / 60:.1f} min  {losses}", soft_wrap=True, highlight=False)
+            self.console.print(
+                f"step {step}/{self.steps}  {seconds / 60:.1f} min  {losses}", soft_wrap=True, highlight=False
+            )
 
     def scores(self, step: int, scores: dict[str, float]) -> None:
         """Validation scores."""
@@ -75,5 +85,7 @@ class Log:
             add(self.events)
         except OSError as error:
             reason = f"{self.events.folder} cannot be written ({error.strerror or error})"
-            self.console.print(f"Training goes on without the TensorBoard log: {reason}.", soft_wrap=True, highlight=False)
+            self.console.print(
+                f"Training goes on without the TensorBoard log: {reason}.", soft_wrap=True, highlight=False
+            )
             self.events = None

@@ -44,7 +44,16 @@ class Published:
 class Loop:
     """One run. `run()` trains to the end (steps or minutes), `finish()` leaves the published weights in the model."""
 
-    def __init__(self, trainer: Trainer, data: PairData, validation: PairData | None, run: RunFolder, log: Log, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        data: PairData,
+        validation: PairData | None,
+        run: RunFolder,
+        log: Log,
+        *,
+        device: str = "cpu",
+    ) -> None:
         self.trainer, self.data, self.validation, self.run_folder, self.log = trainer, data, validation, run, log
         self.options = options = trainer.options
         self.processes = Processes(device)
@@ -99,7 +108,9 @@ class Loop:
                 self._load(state)
             except (KeyError, ValueError, RuntimeError) as error:
                 hint = "resume without the --set that changes networks or optimizers"
-                raise UsageError(f"{self.run_folder.path}: its checkpoint does not fit these options ({error}): {hint}.") from error
+                raise UsageError(
+                    f"{self.run_folder.path}: its checkpoint does not fit these options ({error}): {hint}."
+                ) from error
         for network in self.trainer.networks.values():
             self.processes.share(network.state_dict().values())
         if self.ema:
@@ -147,13 +158,17 @@ class Loop:
                 self._steps(caught)
                 self.save()
             except Diverged as error:
-                raise Diverged(f"After {self.step} steps: {error} is NaN or infinite, so the run stops. {self._way_on()}") from error
+                raise Diverged(
+                    f"After {self.step} steps: {error} is NaN or infinite, so the run stops. {self._way_on()}"
+                ) from error
         if any(self.processes.any(bool(caught))):
             raise Interrupted(f"Stopped at step {self.step}; continue with: zoo train --resume {self.run_folder.path}")
 
     def _way_on(self) -> str:
         if not self.run_folder.has_state:
-            return "No state had been saved yet: start anew with other options, for example a lower learning rate (--set)."
+            return (
+                "No state had been saved yet: start anew with other options, for example a lower learning rate (--set)."
+            )
         return f"The last good state is kept: go on from it with other options, zoo train --resume {self.run_folder.path} --set …"
 
     def _steps(self, caught: list[int]) -> None:
@@ -230,9 +245,13 @@ class Loop:
             rank = self._rank(scores)
             if rank is not None and (self.best is None or rank > self.best):
                 self.best = rank
-                self.run_folder.save_state({"step": self.step, "model": self.trainer.model.state_dict(), "scores": scores}, BEST)
+                self.run_folder.save_state(
+                    {"step": self.step, "model": self.trainer.model.state_dict(), "scores": scores}, BEST
+                )
         samples = self.step * self.sampler.per_step
-        self.run_folder.add_metrics({"step": self.step, "samples": samples, "minutes": round(self.seconds / 60, 2), **scores})
+        self.run_folder.add_metrics(
+            {"step": self.step, "samples": samples, "minutes": round(self.seconds / 60, 2), **scores}
+        )
         self.log.scores(self.step, scores)
         return scores
 

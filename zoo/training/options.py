@@ -64,4 +64,10 @@ class TrainingOptions:
             raise ConfigError("Training options: " + "; ".join(faults) + ".")
 
     def _counts(self) -> dict[str, int]:
-        return {"steps": self.steps, "batch_size": self.batch_size, "accumulate": self.accumulate, "log_every": self.log_every, "save_every": self.save_every}
+        return {
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "accumulate": self.accumulate,
+            "log_every": self.log_every,
+            "save_every": self.save_every,
+        }

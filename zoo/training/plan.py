@@ -66,14 +66,18 @@ class Plan:
         name = parse_spec(self.data).name
         known = (*DATASETS, *registry().names("datasets"))
         if name not in known:
-            raise UsageError(f"No data set {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}){registry().broken_hint()}.")
+            raise UsageError(
+                f"No data set {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}){registry().broken_hint()}."
+            )
         self.label_space()
         if self.init:
             from zoo.hub import resolve
 
             folder = resolve(self.init).folder
             if not (folder / "model.safetensors").is_file():
-                raise WeightsError(f"--init {self.init}: there is no {folder / 'model.safetensors'}; give a model or a model folder (RUN/model).")
+                raise WeightsError(
+                    f"--init {self.init}: there is no {folder / 'model.safetensors'}; give a model or a model folder (RUN/model)."
+                )
 
     @property
     def data_name(self) -> str:
@@ -131,14 +135,22 @@ def _absolute(text: str | None, *, name: bool = False) -> str | None:
 
     name: text without a separator is a name even if a file of that name exists.
     """
-    if not text or (name and "/" not in text and not text.endswith(".json")) or text.replace(",", "").isdigit() or not Path(text).exists():
+    if (
+        not text
+        or (name and "/" not in text and not text.endswith(".json"))
+        or text.replace(",", "").isdigit()
+        or not Path(text).exists()
+    ):
         return text
     return str(Path(text).absolute())
 
 
 def split_changes(config: Any, training: Any, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """`network.x`, `trainer.x` and plain `x` to the object that has the field. Raises UsageError."""
-    fields = {"network": {f.name for f in dataclasses.fields(config)}, "trainer": {f.name for f in dataclasses.fields(training)}}
+    fields = {
+        "network": {f.name for f in dataclasses.fields(config)},
+        "trainer": {f.name for f in dataclasses.fields(training)},
+    }
     chosen: dict[str, dict[str, Any]] = {"network": {}, "trainer": {}}
     for key, value in changes.items():
         owner, dot, name = key.partition(".")
@@ -150,9 +162,13 @@ def split_changes(config: Any, training: Any, changes: dict[str, Any]) -> tuple[
             name = key
             owners = [o for o, names in fields.items() if name in names]
         if len(owners) > 1:
-            raise UsageError(f"--set {name} is a field of the network and of the trainer: say network.{name} or trainer.{name}.")
+            raise UsageError(
+                f"--set {name} is a field of the network and of the trainer: say network.{name} or trainer.{name}."
+            )
         if not owners or name not in fields[owners[0]]:
             known = sorted(fields[owners[0]] if owners else fields["network"] | fields["trainer"])
-            raise UsageError(f"--set {key}: there is no field {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})")
+            raise UsageError(
+                f"--set {key}: there is no field {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})"
+            )
         chosen[owners[0]][name] = value
     return chosen["network"], chosen["trainer"]

@@ -35,7 +35,9 @@ class RunFolder:
         Raises UsageError if something is there already, DataError if it cannot be written.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(f"{path} exists and is not empty: choose another --out, or continue that run with --resume {path}.")
+            raise UsageError(
+                f"{path} exists and is not empty: choose another --out, or continue that run with --resume {path}."
+            )
         parent = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise DataError(f"Cannot make the folder {path}: {parent} is not a folder that can be written to.")

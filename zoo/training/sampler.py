@@ -18,12 +18,24 @@ class Sampler:
     noise are keyed by (seed, epoch, index).
     """
 
-    def __init__(self, data: PairData, *, batch_size: int, seed: int, augment: Augment, micro: int = 1, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        data: PairData,
+        *,
+        batch_size: int,
+        seed: int,
+        augment: Augment,
+        micro: int = 1,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.data, self.augment, self.seed = data, augment, seed
         self.batch_size, self.micro, self.rank, self.world = batch_size, micro, rank, world
         self.per_step = batch_size * micro * world
         if len(data) < self.per_step:
-            raise DataError(f"{len(data)} training pairs are fewer than one batch of {self.per_step}: lower batch_size (--set batch_size={max(1, len(data))}).")
+            raise DataError(
+                f"{len(data)} training pairs are fewer than one batch of {self.per_step}: lower batch_size (--set batch_size={max(1, len(data))})."
+            )
         self.steps_per_epoch = len(data) // self.per_step
         self._order = lru_cache(maxsize=2)(self._permutation)
 

@@ -90,7 +90,12 @@ class Relabelled(Source):
 
     def __init__(self, source: Source, mapping: Mapping) -> None:
         self.source, self.label_space = source, mapping.target
-        self.names, self.splits, self.has_images, self.location = source.names, source.splits, source.has_images, source.location
+        self.names, self.splits, self.has_images, self.location = (
+            source.names,
+            source.splits,
+            source.has_images,
+            source.location,
+        )
         self._table = np.full(IGNORE + 1, IGNORE, dtype=np.uint8)
         self._table[: len(mapping.table)] = [IGNORE if v < 0 else v for v in mapping.table]
         if not mapping.target.ignore and mapping.target.background_index is not None:
@@ -140,5 +145,12 @@ def export(plan: Plan, folder: Path, run: RunFolder, loop: Loop, published: Publ
     """Write the finished model, its other networks and its card into `folder`."""
     trainer = loop.trainer
     others = {n: net for n, net in trainer.networks.items() if n != "model"}
-    save_model(trainer.model, folder, architecture=plan.architecture, variant=plan.variant, dtype=plan.training.dtype, networks=others)
+    save_model(
+        trainer.model,
+        folder,
+        architecture=plan.architecture,
+        variant=plan.variant,
+        dtype=plan.training.dtype,
+        networks=others,
+    )
     write_training_card(plan, folder, loop, published, run.metrics())

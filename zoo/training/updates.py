@@ -47,7 +47,9 @@ class Stepper:
         micro-batches. Raises Diverged before any optimizer has taken a gradient that is not finite."""
         # layers that draw from torch's own generator (dropout) stay reproducible after a resume, and differ between ranks
         torch.manual_seed((self.options.seed * 1_000_003 + step + (self.processes.rank << 40)) % 2**63)
-        iterators = [self.trainer.updates(self.place(batch), rng.within("step", step), step) for batch, rng in micro_batches]
+        iterators = [
+            self.trainer.updates(self.place(batch), rng.within("step", step), step) for batch, rng in micro_batches
+        ]
         logs: Logs = {}
         while named := self._gather(iterators, logs):
             self._apply(named)
@@ -75,7 +77,9 @@ class Stepper:
     def _known(self, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [n for n in names if n not in self.optimizers]
         if unknown or not names:
-            raise ZooError(f"{type(self.trainer).__name__} yields an update for the optimizers {names}, but has {', '.join(self.optimizers)}.")
+            raise ZooError(
+                f"{type(self.trainer).__name__} yields an update for the optimizers {names}, but has {', '.join(self.optimizers)}."
+            )
         return tuple(names)
 
     def _backward(self, update: Update, micro: int, logs: Logs) -> None:
