@@ -59,3 +59,14 @@ def faces(shared: Path) -> Path:
 
 
 pytest_plugins = ["fixtures_models"]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Layers of tiny networks only wait for each other's threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
