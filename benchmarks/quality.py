@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from typing import Any
 
 import torch
@@ -34,12 +33,10 @@ def parser_scores(parser: MaskParser, data: Any) -> dict[str, Any]:
 def synthesizer_scores(model: ImageSynthesizer, parser: MaskParser, data: Any) -> dict[str, Any]:
     assert isinstance(model, EncodesStyle)
     real, encoded, drawn = (ConfusionMatrix(data.label_space) for _ in range(3))
-    distances, seconds, seen = [], 0.0, 0
+    distances, seen = [], 0
     for batch in data.batches(8):
         layout = model.layout(batch.maps)
-        began = time.perf_counter()
         own = model.synthesize(layout, model.encode_style(batch.images, batch.maps))
-        seconds += time.perf_counter() - began
         rng = Rng(0, range(seen, seen + len(batch)))
         seen += len(batch)
         random = model.synthesize(layout, model.sample_style(batch.maps, rng))  # type: ignore[attr-defined]
@@ -47,7 +44,7 @@ def synthesizer_scores(model: ImageSynthesizer, parser: MaskParser, data: Any) -
         add_agreement(real, parser, batch.images, batch.maps)
         add_agreement(encoded, parser, own, batch.maps)
         add_agreement(drawn, parser, random, batch.maps)
-    report = {"l1": float(torch.cat(distances).mean()), "seconds_per_image_batch_8": round(seconds / seen, 4)}
+    report = {"l1": float(torch.cat(distances).mean())}
     for name, matrix in (("real", real), ("encoded_style", encoded), ("random_style", drawn)):
         report[f"parser_{name}"] = matrix.scores()
     return report
