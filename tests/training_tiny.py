@@ -203,7 +203,11 @@ if __name__ == "__main__":
     try:
         loop = start(Path(sys.argv[1]), **dict(a.split("=") for a in sys.argv[2:]))
         print("started", flush=True)
-        loop.run()
+        try:
+            loop.run()
+            loop.processes.wait()
+        finally:
+            loop.processes.close()
     except ZooError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

@@ -33,6 +33,11 @@ class Processes:
         """Go on when all have come here."""
         self._state.wait_for_everyone()
 
+    def close(self) -> None:
+        """Leave the group of processes. Without it gloo's threads can abort the interpreter while it shuts down."""
+        if self.world > 1:
+            self._state.destroy_process_group()
+
     def any(self, *flags: bool) -> list[bool]:
         """For each flag, whether it is set in any process: all then decide alike."""
         if self.world == 1:

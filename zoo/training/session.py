@@ -35,6 +35,13 @@ def run_training(plan: Plan, run: RunFolder, *, device: str = "cpu", quiet: bool
 
 def _run(plan: Plan, run: RunFolder, device: str, quiet: bool) -> Path:
     processes = Processes(device)
+    try:
+        return _train(plan, run, processes, device, quiet)
+    finally:
+        processes.close()
+
+
+def _train(plan: Plan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
     trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
