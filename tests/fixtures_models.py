@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import zoo
 from zoo import cards, registry
 from zoo.cards import write_card
+from zoo.nn.spectral import recompute_spectral
 from zoo.sampling import count_label_sets
 from zoo.weights import count_parameters, digests
 
@@ -55,6 +56,8 @@ def shake(model: nn.Module, gain: float, seed: int) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * gain / fan_in**0.5)
         elif "norm" not in name:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    # the singular vectors of other weights would blow the pictures up to pure 0 and 1, where one rounding flips a pixel
+    recompute_spectral(model)
 
 
 def build(folder: Path) -> None:
