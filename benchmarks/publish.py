@@ -1,9 +1,11 @@
-"""Puts a finished training run into `cards/` with the figures that `quality.py` measured.
+"""Puts a finished training run into `cards/` with the figures that `quality.py` and `generators.py` measured.
 
     python benchmarks/quality.py ./run --data celebamask-hq:DIR#test > scores.json
-    python benchmarks/publish.py ./run MODEL-ID --scores scores.json --notes notes.md --recipe "zoo train …"
+    python benchmarks/generators.py ./run mask-vae-celeba --data celebamask-hq:DIR#test --json shapes.json
+    python benchmarks/publish.py ./run MODEL-ID --scores scores.json --shapes shapes.json --notes notes.md --recipe "zoo train …"
 
-The card's facts come from the run, its figures from the JSON, its words (what it is good and bad for) from the notes.
+The card's facts come from the run and, for terms and names of the data, from `zoo.data.facts`; its figures from the JSON
+files (`--shapes` for mask generators alone); its words (what the model is good and bad for) from the notes.
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.cards import read_card, write_card
+import generators
+
+from zoo.cards import Card, read_card, write_card
+from zoo.data import parse_spec
+from zoo.data.facts import UNKNOWN, DataFacts, facts_of
 from zoo.weights import digests
 
 CARDS = Path(__file__).resolve().parents[1] / "cards"
 SHIPPED = ("config.json", "model.safetensors", "assets")
 
 
-def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
+def flat(scores: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """Nested figures under joined names; per-class tables stay in the JSON."""
     found: dict[str, float] = {}
     for key, value in scores.items():
@@ -32,7 +39,19 @@ def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
     return found
 
 
-def tables(scores: dict[str, Any]) -> list[str]:
+def shape_figures(shapes: Mapping[str, Any]) -> dict[str, float]:
+    """The headline figures of the first model that `generators.py` measured."""
+    own = next(iter(shapes["models"].values()))
+    return {f"shapes.{key}": round(own[key], 4) for key in generators.SUMMARY if own.get(key) is not None}
+
+
+def renamed(shapes: dict[str, Any], model_id: str) -> dict[str, Any]:
+    """The first model of `generators.py` is the run that is published: it gets the model's id."""
+    first, *others = shapes["models"].items()
+    return {**shapes, "models": {model_id: first[1], **dict(others)}}
+
+
+def tables(scores: Mapping[str, Any]) -> list[str]:
     """Per-class figures as Markdown."""
     lines: list[str] = []
     if "iou" in scores:
@@ -69,56 +88,97 @@ def curve_lines(run: Path) -> list[str]:
     ]
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("run", type=Path)
-    arguments.add_argument("model_id")
-    arguments.add_argument("--scores", type=Path, required=True)
-    arguments.add_argument("--notes", type=Path, required=True)
-    arguments.add_argument("--recipe", required=True, help="the commands that made it, one per line")
-    given = arguments.parse_args()
-    scores = json.loads(given.scores.read_text("utf-8"))
-    folder = CARDS / given.model_id
-    copy_model(given.run, folder)
-    card = read_card(given.run / "model")
-    assert card is not None, f"{given.run}/model has no card"
-    figures = flat(scores)
-    terms = {"weights_license": "non-commercial research only (trained on CelebAMask-HQ)"}
-    facts = (
-        dict(card.facts)
-        | terms
-        | {"recipe": given.recipe, "data": "celebamask-hq", "scores": figures, "files": digests(folder)}
-    )
-    measured = {"name": "CelebAMask-HQ, 100 held-out faces at 128 px", "type": "celebamask-hq"}
+# --- the card -----------------------------------------------------------------------------------------------------
+
+
+def front_matter(
+    card: Card,
+    folder: Path,
+    recipe: str,
+    data: str,
+    about: DataFacts,
+    scores: Mapping[str, Any],
+    figures: dict[str, float],
+) -> dict[str, Any]:
+    """The card's head: facts of the run, terms of the data, figures, digests, and the Hub's model index."""
+    facts = {
+        **card.facts,
+        "data": data,
+        "data_license": about.terms,
+        "weights_license": about.weights,
+        "recipe": recipe,
+        "scores": figures,
+        "files": digests(folder),
+    }
+    side = "x".join(str(s) for s in dict.fromkeys(facts["resolution"]))
+    measured = {"name": f"{about.title}, {scores['pairs']} held-out {about.things} at {side} px", "type": data}
     metrics = [{"type": name, "value": value} for name, value in figures.items()]
-    index = [
-        {
-            "name": given.model_id,
-            "results": [{"task": {"type": facts["kind"]}, "dataset": measured, "metrics": metrics}],
-        }
-    ]
-    front = {
+    result = {"task": {"type": facts["kind"]}, "dataset": measured, "metrics": metrics}
+    return {
         **card.front,
         "license": "other",
-        "license_name": "non-commercial-research",
-        "model-index": index,
+        "license_name": "non-commercial-research" if "non-commercial" in about.weights else "see-card",
+        "model-index": [{"name": folder.name, "results": [result]}],
         "zoo": facts,
     }
-    body = [given.notes.read_text("utf-8").strip(), "", "## Recipe", "", "```bash", given.recipe, "```", ""]
-    training = facts["training"]
-    body += [
-        f"{training['steps']} steps, {training['samples']} samples of {training['pairs']} training faces, {training['hours']} hours."
-    ]
-    body += [
+
+
+def body(
+    given: argparse.Namespace,
+    facts: Mapping[str, Any],
+    about: DataFacts,
+    scores: Mapping[str, Any],
+    shapes: dict[str, Any] | None,
+) -> str:
+    """The card's text: notes, recipe, figures, tables, learning curve."""
+    training, split = facts["training"], parse_spec(scores["data"]).split
+    data = f"{facts['data']}:DIR" + (f"#{split}" if split else "")
+    source = f" ({about.url})" if about.url else ""
+    lines = [given.notes.read_text("utf-8").strip(), "", "## Recipe", "", "```bash", given.recipe, "```", ""]
+    lines += [
+        f"{training['steps']} steps, {training['samples']} samples of {training['pairs']} training {about.things} of"
+        f" {about.title}{source}, {training['hours']} hours on {training['device']}.",
         "",
         "## Measured",
         "",
-        f"On {scores['pairs']} faces that no training saw: `python benchmarks/quality.py {given.model_id} --data celebamask-hq:DIR#test`",
+        f"On {scores['pairs']} {about.things} that no training saw: `python benchmarks/quality.py {given.model_id} --data {data}`",
         "",
+        "| figure | value |",
+        "|---|---|",
+        *[f"| {n} | {v:g} |" for n, v in facts["scores"].items()],
+        *tables(scores),
     ]
-    body += ["| figure | value |", "|---|---|", *[f"| {n} | {v:g} |" for n, v in figures.items()], *tables(scores)]
-    body += ["", "## Learning curve (100 validation faces)", *curve_lines(given.run)]
-    write_card(folder, front, "\n".join(body))
+    if shapes is not None:
+        shown = renamed(shapes, given.model_id)
+        models = " ".join(m for m in shown["models"] if not m.startswith("real ("))
+        lines += ["", "## Shapes beside real ones", "", f"`python benchmarks/generators.py {models} --data {data}`", ""]
+        lines += generators.tables(shown)
+    return "\n".join([*lines, "", "## Learning curve (validation split)", *curve_lines(given.run)])
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("run", type=Path)
+    arguments.add_argument("model_id")
+    arguments.add_argument("--scores", type=Path, required=True, help="what quality.py printed")
+    arguments.add_argument("--shapes", type=Path, help="what generators.py --json wrote, this model first")
+    arguments.add_argument("--notes", type=Path, required=True)
+    arguments.add_argument("--recipe", required=True, help="the commands that made it, one per line")
+    given = arguments.parse_args(argv)
+    scores = json.loads(given.scores.read_text("utf-8"))
+    shapes = json.loads(given.shapes.read_text("utf-8")) if given.shapes else None
+    data = parse_spec(scores["data"]).name
+    about = facts_of(data)
+    if about is UNKNOWN:
+        arguments.error(f"nothing is known of the terms of {data!r}: describe the data set in zoo/data/facts.py first")
+    card = read_card(given.run / "model")
+    if card is None:
+        arguments.error(f"{given.run}/model has no card: it is no finished training run")
+    folder = CARDS / given.model_id
+    copy_model(given.run, folder)
+    figures = flat(scores) | (shape_figures(shapes) if shapes else {})
+    front = front_matter(card, folder, given.recipe, data, about, scores, figures)
+    write_card(folder, front, body(given, front["zoo"], about, scores, shapes))
     print(folder)
 
 

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 import zoo
-from zoo.data import open_data
+from zoo.data import parse_spec
 from zoo.interfaces import EncodesStyle, ImageSynthesizer, MaskGenerator, MaskParser, Reconstructs
 from zoo.metrics import ConfusionMatrix, image_l1
 from zoo.metrics.agreement import add_agreement
 from zoo.rng import Rng
+from zoo.training.session import open_pairs
 
 
 def parser_scores(parser: MaskParser, data: Any) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def synthesizer_scores(model: ImageSynthesizer, parser: MaskParser, data: Any) -
         add_agreement(real, parser, batch.images, batch.maps)
         add_agreement(encoded, parser, own, batch.maps)
         add_agreement(drawn, parser, random, batch.maps)
-    report = {"l1": float(torch.cat(distances).mean())}
+    report: dict[str, Any] = {"l1": float(torch.cat(distances).mean())}
     for name, matrix in (("real", real), ("encoded_style", encoded), ("random_style", drawn)):
         report[f"parser_{name}"] = matrix.scores()
     return report
@@ -58,9 +59,10 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
         for batch in data.batches(16):
             rng = Rng(0, range(seen, seen + len(batch)))
             seen += len(batch)
-            # the plain network, not told which classes are there
+            # mask-vae: the plain network, not told which classes are there; SegVAE sees the map as its canvas
             for matrix, source in ((mean, None), (sampled, rng)):
-                found = model.decode(model.encode(batch.maps, rng=source), label_sets=None)  # type: ignore[arg-type]
+                codes = model.encode(batch.maps, rng=source)
+                found = model.decode(codes, label_sets=None, context=batch.maps)  # type: ignore[arg-type]
                 matrix.add(found, batch.maps)
         report["reconstruction_mean_code"] = mean.scores()
         report["reconstruction_sampled"] = sampled.scores()
@@ -89,7 +91,7 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=500)
     given = arguments.parse_args()
     model = zoo.load(given.model)
-    data = open_data(given.data, resolution=model.resolution)
+    data = open_pairs(parse_spec(given.data), model, model.resolution)
     with torch.inference_mode():
         if isinstance(model, MaskParser):
             report = parser_scores(model, data)

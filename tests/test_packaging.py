@@ -209,7 +209,7 @@ def test_the_wheel_has_plugins_cards_and_a_working_command(tmp_path: Path) -> No
     assert models == sorted(p.name for p in (ROOT / "cards").iterdir() if (p / "README.md").is_file())
     for name in models:
         assert embedded(site / "zoo_cards" / name) == embedded(ROOT / "cards" / name)
-    assert [p["state"] for p in json.loads(run(command, "plugins", "--json"))] == ["ok"] * 3
+    assert {p["state"] for p in json.loads(run(command, "plugins", "--json"))} == {"ok"}
     assert [s["name"] for s in json.loads(run(command, "labels", "--json"))] == ["atr", "celebamask-hq", "face-parsing"]
     run(python, "-c", "import zoo; zoo.create('face-parser/celeba-128', feature_scale=32)")
 

@@ -13,7 +13,7 @@ from zoo import cards, registry
 from zoo.errors import PluginError, UsageError
 from zoo.registry import Registry
 
-FIRST = ("face-parser", "mask-vae", "scgan")
+FIRST = ("cgan", "face-parser", "mask-vae", "scgan")
 
 Install = Callable[..., Registry]
 
@@ -46,7 +46,7 @@ def record(reg: Registry, dist: str) -> registry.PluginRecord:
 
 def test_first_party_plugins_come_through_entry_points_and_come_first(install: Install) -> None:
     reg = install(thirdparty_a=plugin("thirdparty-a", "a-net"))
-    assert [r.name for r in reg.plugins if r.distribution == "maskzoo"] == ["face_parser", "mask_vae", "scgan"]
+    assert [r.name for r in reg.plugins if r.distribution == "maskzoo"] == ["cgan", "face_parser", "mask_vae", "scgan"]
     assert [r.distribution for r in reg.plugins][-1] == "thirdparty-a"
     assert all(r.state == "ok" and r.version not in ("", "?") for r in reg.plugins)
 

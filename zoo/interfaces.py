@@ -48,6 +48,9 @@ class Model(nn.Module, ABC):
     """
 
     ASSETS: ClassVar[Mapping[str, Asset]] = {}
+    OPTIONS: ClassVar[type | None] = None
+    """Frozen dataclass of the model's own sampling options (flattening rule, steps, guidance). A model that has one takes
+    `options=` (None: the defaults) in `generate` and, where it edits, in `edit`."""
 
     def __init__(self, config: Any, space: LabelSpace) -> None:
         super().__init__()
@@ -78,6 +81,16 @@ class Model(nn.Module, ABC):
         from zoo.weights import load_strict
 
         load_strict(self, folder / "model.safetensors")
+
+    def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
+        """The asset `name` computed from data with the present weights; None if this model has none of that name to compute.
+
+        The one implementation behind training's end (`Trainer.finish`) and `zoo fit`. data: at the model's resolution, in
+        its label space; options: those of the training (whether mirror images count, how many components a prior has).
+        Not random; the model is in evaluation mode and is not changed. Raises DataError for data that do not do (no photos
+        where photos are needed, too few maps).
+        """
+        return None
 
     def optimized(self) -> Model:
         """The inference form (norms folded, tables), equal to this one within 1e-5; never trained, saved or converted."""
@@ -151,6 +164,12 @@ class ImageGenerator(Model):
     @abstractmethod
     def generate(self, conditions: Conditions, *, rng: RngLike | int | None = None) -> Tensor:
         """Images float32 [B, 3, H, W] in [0, 1]."""
+
+    def sample_label_sets(self, count: int, rng: RngLike | int | None) -> list[LabelSet]:
+        """As of a `MaskGenerator`. Raises UsageError if the model has no asset `label_sets`."""
+        from zoo.sampling import draw_label_sets
+
+        return draw_label_sets(self, count, rng)
 
 
 # --- edits of a map -----------------------------------------------------------------------------------------------
@@ -337,5 +356,6 @@ class Trainer(ABC):
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
 
     def finish(self, data: PairData) -> dict[str, Any]:
-        """Assets computed from the training data with the final weights."""
-        return {}
+        """Assets computed from the training data with the final weights: what `Model.fit_asset` gives for each name."""
+        found = {name: self.model.fit_asset(name, data, self.options) for name in self.model.ASSETS}
+        return {name: value for name, value in found.items() if value is not None}

@@ -22,6 +22,10 @@ class LabelClass:
     """One class: its name, its colour in pictures, other names it goes by, and its left/right counterpart.
 
     colors: further colours under which published colour-coded maps show it; read, never written.
+    on: the class that this one lies on wherever it is seen, so that this pixel belongs to both. In the face spaces the
+    facial features (nose, eyes, brows, lips, mouth) and glasses lie on the skin, a necklace lies on the neck; hair, hats,
+    ears, earrings and clothes lie on nothing that a flat map tells (an earring hangs beside the ear as often as on it).
+    In `atr` and `ccp` nothing lies on anything: annotators saw one label per pixel.
     """
 
     name: str
@@ -29,6 +33,7 @@ class LabelClass:
     aliases: tuple[str, ...] = ()
     mirror: str | None = None
     colors: tuple[Color, ...] = ()
+    on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class LabelSpace:
             )
         if len(names) > IGNORE:
             raise LabelError(f"Label space {self.name!r}: {len(names)} classes; 8-bit maps hold at most {IGNORE}.")
+        _check_on(self)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -154,6 +160,35 @@ class LabelSpace:
             table[a], table[b] = b, a
         return tuple(table)
 
+    @cached_property
+    def under(self) -> tuple[tuple[int, ...], ...]:
+        """For each value the values that lie under it: what it lies on, what that lies on, and so on."""
+        below = [None if c.on is None else self.names.index(c.on) for c in self.classes]
+        chains = []
+        for value in below:
+            chain: list[int] = []
+            while value is not None:
+                chain.append(value)
+                value = below[value]
+            chains.append(tuple(chain))
+        return tuple(chains)
+
+    @cached_property
+    def paint_order(self) -> tuple[str, ...]:
+        """The class names in the space's order, but each behind all that it lies on: painted in this order, the layers of
+        `LayeredMap.from_map(fill=True)` give the flat map back."""
+        return self.painted(self.names)
+
+    def painted(self, names: Iterable[str]) -> tuple[str, ...]:
+        """These classes in their order, but each behind all of them that it lies on."""
+        waiting = [self.index(n) for n in names]
+        order: list[int] = []
+        while waiting:
+            value = next(v for v in waiting if not set(self.under[v]) & set(waiting))
+            waiting.remove(value)
+            order.append(value)
+        return tuple(self.names[v] for v in order)
+
     def label_set(self, names: Iterable[str]) -> LabelSet:
         """The set of these classes (names or aliases). Raises LabelError for an unknown one or an empty set."""
         values = sorted({self.index(n) for n in names})
@@ -193,6 +228,8 @@ class LabelSpace:
                 entry["aliases"] = list(c.aliases)
             if c.mirror:
                 entry["mirror"] = c.mirror
+            if c.on:
+                entry["on"] = c.on
             if c.colors:
                 entry["colors"] = [list(color) for color in c.colors]
             classes.append(entry)
@@ -225,6 +262,25 @@ class LabelSet:
     def indices(self) -> tuple[int, ...]:
         """Values of the classes."""
         return tuple(self.space.names.index(n) for n in self.names)
+
+
+def _check_on(space: LabelSpace) -> None:
+    """Raises LabelError for a class that lies on an unknown one, or that lies on itself through others."""
+    below = {c.name: c.on for c in space.classes if c.on is not None}
+    for name, lower in below.items():
+        if lower not in space.names:
+            raise LabelError(
+                f"Label space {space.name!r}: {name!r} lies on {lower!r}, which is not one of its classes"
+                f"{did_you_mean(str(lower), space.names)}."
+            )
+        seen, here = [name], lower
+        while here is not None:
+            if here in seen:
+                raise LabelError(
+                    f"Label space {space.name!r}: classes lie on each other in a circle: {' on '.join([*seen, here])}."
+                )
+            seen.append(here)
+            here = below.get(here)
 
 
 def _some(names: tuple[str, ...]) -> str:
@@ -266,8 +322,12 @@ def parse_space(values: object, where: str) -> LabelSpace:
         if isinstance(aliases, str) or not all(isinstance(a, str) for a in aliases):
             faults.append(f"class {i} ({entry['name']}): aliases are a list of names, got {aliases!r}")
             continue
+        on = entry.get("on")
+        if on is not None and not isinstance(on, str):
+            faults.append(f"class {i} ({entry['name']}): on is the name of the class that it lies on, got {on!r}")
+            continue
         first, *more = [(c[0], c[1], c[2]) for c in colors]
-        classes.append(LabelClass(entry["name"], first, tuple(aliases), entry.get("mirror"), tuple(more)))
+        classes.append(LabelClass(entry["name"], first, tuple(aliases), entry.get("mirror"), tuple(more), on))
     if faults:
         raise LabelError(f"{where}: " + "; ".join(faults) + ".")
     space = LabelSpace(

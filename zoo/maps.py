@@ -17,6 +17,9 @@ from zoo.images import save_image
 from zoo.labels import IGNORE, LabelSet, LabelSpace, Mapping
 from zoo.mapfiles import read_map_file, to_values
 
+MAX_PACKED = 62
+"""Classes that the bits of an int64 hold (`LayeredMap.bits`), its sign left alone."""
+
 
 @dataclass(frozen=True, eq=False)
 class SemanticMap:
@@ -199,35 +202,80 @@ class LayeredMap:
         return self.layers.shape[0]
 
     @classmethod
-    def from_map(cls, semantic_map: SemanticMap) -> LayeredMap:
-        """The layers of a flat map: each pixel is 1 in its class's layer. Unlabeled pixels are in none."""
-        labels = semantic_map.labels
+    def from_map(cls, semantic_map: SemanticMap, fill: bool = False) -> LayeredMap:
+        """The layers of a flat map: each pixel is 1 in its class's layer. Unlabeled pixels are in none.
+
+        fill: what a class lies on (`LabelClass.on`, and what that lies on) is 1 there too, so that the skin goes on under
+        the nose. Painted in `space.paint_order` the filled layers give the flat map back exactly (without unlabeled pixels).
+        """
+        labels, space = semantic_map.labels, semantic_map.space
         layers = torch.zeros(len(labels), IGNORE + 1, *semantic_map.size, device=labels.device).scatter_(
             1, labels[:, None], 1.0
-        )
-        return cls(layers[:, : len(semantic_map.space)], semantic_map.space)
+        )[:, : len(space)]
+        if fill:
+            for value, lower in enumerate(space.under):
+                for under in lower:
+                    layers[:, under] = torch.where(labels == value, 1.0, layers[:, under])
+        return cls(layers, space)
+
+    @classmethod
+    def from_bits(cls, bits: torch.Tensor, space: LabelSpace) -> LayeredMap:
+        """The layers of packed maps: int64 [B, H, W], bit c set where class c lies. Raises LabelError as `bits` does."""
+        _check_bits(space)
+        if bits.dim() != 3 or bits.dtype != torch.int64:
+            raise LabelError(f"Packed layers are int64 [B, H, W], got {bits.dtype} {tuple(bits.shape)}.")
+        if bool(((bits >> len(space)) != 0).any()):
+            raise LabelError(f"Packed layers have bits beyond the {len(space)} classes of {space.name!r}.")
+        return cls(torch.stack([((bits >> c) & 1).float() for c in range(len(space))], 1), space)
+
+    def to(self, device: torch.device | str) -> LayeredMap:
+        """The same layers on another device."""
+        return LayeredMap(self.layers.to(device), self.space)
+
+    def resize(self, size: tuple[int, int]) -> LayeredMap:
+        """Nearest-neighbour resize to (height, width), the pixels that `SemanticMap.resize` takes."""
+        if size == tuple(self.layers.shape[2:]):
+            return self
+        return LayeredMap(F.interpolate(self.layers, size=size, mode="nearest-exact"), self.space)
+
+    def bits(self) -> torch.Tensor:
+        """The layers packed: int64 [B, H, W], bit c set where layer c is > 0.5. Raises LabelError for more than 62 classes."""
+        _check_bits(self.space)
+        packed = torch.zeros_like(self.layers[:, 0], dtype=torch.int64)
+        for value in range(len(self.space)):
+            packed |= (self.layers[:, value] > 0.5).long() << value
+        return packed
 
     def flatten(
-        self, order: Sequence[str] | None = None, rule: Literal["painter", "argmax"] = "painter"
+        self,
+        order: Sequence[str] | None = None,
+        rule: Literal["painter", "argmax"] = "painter",
+        *,
+        threshold: float = 0.4,
     ) -> SemanticMap:
-        """One class per pixel.
+        """One class per pixel. Layers of classes that `order` leaves out are not looked at; the background's never is.
 
-        painter: shapes > 0.5 are painted in `order` (class names, last on top; default the space's order); other
-        foreground (sum of the parts > 0.4) takes the strongest part; the rest is background.
-        argmax: the strongest part where the sum of the parts is > 0.4, else background (in a space without
-        background the strongest part everywhere).
+        painter: shapes > 0.5 are painted in `order` (class names, last on top; default `space.paint_order`); other
+        foreground (sum of the parts > `threshold`) takes the strongest part; the rest is background.
+        argmax: the strongest part (of equal ones the first in `order`) where the sum of the parts is > `threshold`, else
+        background (in a space without background the strongest part everywhere).
         """
         background = self.space.background_index
-        values = [self.space.index(n) for n in order] if order is not None else list(range(len(self.space)))
+        values = [self.space.index(n) for n in (self.space.paint_order if order is None else order)]
         parts = [v for v in values if v != background]
         weights = self.layers[:, parts]
         numbers = torch.tensor(parts, device=weights.device)
         labels = numbers[weights.argmax(1)]
         if background is not None:
-            labels = torch.where(weights.sum(1) > 0.4, labels, background)
+            labels = torch.where(weights.sum(1) > threshold, labels, background)
         if rule == "painter":
             for position, value in enumerate(parts):
                 labels = torch.where(weights[:, position] > 0.5, value, labels)
         elif rule != "argmax":
             raise LabelError(f"Unknown flattening rule {rule!r}: expected 'painter' or 'argmax'.")
         return SemanticMap(labels, self.space)
+
+
+def _check_bits(space: LabelSpace) -> None:
+    if len(space) > MAX_PACKED:
+        raise LabelError(f"{space.name!r} has {len(space)} classes; packed layers hold at most {MAX_PACKED}.")

@@ -47,7 +47,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One system. All strings of the form `module:name` are imported only when somebody needs them."""
+    """One system. All strings of the form `module:name` are imported only when somebody needs them.
+
+    options: `module:Class` of its sampling options, the `OPTIONS` of its model class, in a module without torch.
+    """
 
     name: str
     kind: str
@@ -60,6 +63,7 @@ class Architecture:
     paper: str = ""
     can: tuple[str, ...] = ()
     default: str | None = None
+    options: str | None = None
 
 
 @dataclass(frozen=True)

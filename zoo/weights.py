@@ -21,7 +21,7 @@ from zoo.registry import Registry, registry
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.interfaces import Model
+    from zoo.interfaces import Asset, Model
 
 CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
 FIELDS = ("architecture", "variant", "config", "label_space", "channels", "resolution", "dtype", "zoo_version")
@@ -136,11 +136,26 @@ def save_assets(model: Model, folder: Path) -> None:
             f"{type(model).__name__} declares no asset {', '.join(unknown)} (declared: {', '.join(model.ASSETS) or 'none'})."
         )
     for name, value in model.assets.items():
-        (folder / ASSETS).mkdir(exist_ok=True)
-        if model.ASSETS[name].kind == "tensors":
-            save_tensors(value, folder / ASSETS / f"{name}.safetensors")
-        else:
-            write_text(folder / ASSETS / f"{name}.json", json.dumps(value, sort_keys=True) + "\n")
+        save_asset(name, model.ASSETS[name], value, folder)
+
+
+def asset_file(name: str, asset: Asset) -> str:
+    """Where an asset lies in a model folder."""
+    return f"{ASSETS}/{name}.safetensors" if asset.kind == "tensors" else f"{ASSETS}/{name}.json"
+
+
+def save_asset(name: str, asset: Asset, value: Any, folder: Path) -> Path:
+    """Write one asset (atomically) into a model folder; returns its file. Raises DataError if it cannot be written."""
+    path = folder / asset_file(name, asset)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DataError(f"Cannot make the folder {path.parent}: {error.strerror or error}.") from error
+    if asset.kind == "tensors":
+        save_tensors(value, path)
+    else:
+        write_text(path, json.dumps(value, sort_keys=True) + "\n")
+    return path
 
 
 # --- in -----------------------------------------------------------------------------------------------------------
@@ -180,10 +195,13 @@ def folder_space(values: Mapping[str, Any], reg: Registry, where: str) -> LabelS
     return reg.label_space(space) if isinstance(space, str) else parse_space(space, where)
 
 
-def load_model(folder: Path, *, device: torch.device | str = "cpu", check: bool = True) -> Model:
+def load_model(
+    folder: Path, *, device: torch.device | str = "cpu", check: bool = True, without: str | None = None
+) -> Model:
     """Rebuild a model from its folder, in evaluation mode, parameters in float32.
 
-    check: compare the files with the card's digests first. Raises WeightsError, ConfigError, UsageError, PluginError.
+    check: compare the files with the card's digests first. without: an asset that is neither compared nor read, because it
+    is about to be computed (`zoo fit`). Raises WeightsError, ConfigError, UsageError, PluginError.
     """
     from zoo.cards import card_digests
 
@@ -191,7 +209,14 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu", check: bool 
     reg = registry()
     arch = reg.architecture(values["architecture"])
     if check:
-        verify(folder, card_digests(folder))
+        verify(
+            folder,
+            {
+                n: d
+                for n, d in card_digests(folder).items()
+                if without is None or not n.startswith(f"{ASSETS}/{without}.")
+            },
+        )
     config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
     model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))
     if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:
@@ -200,7 +225,7 @@ def load_model(folder: Path, *, device: torch.device | str = "cpu", check: bool 
             f" (config gives {model.resolution[0]} x {model.resolution[1]} and {len(model.channels)} channels)."
         )
     model.load_weights(folder)
-    model.assets = load_assets(model, folder)
+    model.assets = load_assets(model, folder, without=without)
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -247,11 +272,13 @@ def _few(items: list[str]) -> str:
     return ", ".join(items[:4]) + (f", … {len(items)} in all" if len(items) > 4 else "")
 
 
-def load_assets(model: Model, folder: Path) -> dict[str, Any]:
+def load_assets(model: Model, folder: Path, *, without: str | None = None) -> dict[str, Any]:
     """The assets that the model's class declares, as far as the folder has them. Raises WeightsError if a required one is missing."""
     assets: dict[str, Any] = {}
     for name, asset in model.ASSETS.items():
-        path = folder / ASSETS / (f"{name}.safetensors" if asset.kind == "tensors" else f"{name}.json")
+        path = folder / asset_file(name, asset)
+        if name == without:
+            continue
         if path.is_file():
             assets[name] = read_tensors(path) if asset.kind == "tensors" else _read_json(path)
         elif asset.required:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.data import PairData
 from zoo.errors import LabelError, UsageError
 from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
 from zoo.labels import IGNORE, LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import RngLike, as_rng
-from zoo_plugins.mask_vae.config import MaskVaeConfig
+from zoo.sampling import fit_label_sets
+from zoo.training.options import TrainingOptions
+from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 from zoo_plugins.mask_vae.editing import apply_edits
+from zoo_plugins.mask_vae.fitting import fit_prior
 from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, reparametrize, with_background
 from zoo_plugins.mask_vae.prior import LatentPrior
 
@@ -73,6 +77,15 @@ class SemanticVAE(MaskGenerator):
         Splitting the 3x3 convolutions into four 2x2 phases (4/9 of the products) was measured and gains nothing beyond that.
         """
         return copy.deepcopy(self).eval().to(memory_format=torch.channels_last)
+
+    def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
+        """`prior` and `label_sets` over the maps and, with `flip`, their mirror images. Raises DataError for one map alone."""
+        if name == "label_sets":
+            return fit_label_sets(data, self.channels, mirror=options.flip)
+        if name != "prior":
+            return None
+        components = cast(MaskVaeTraining, options).prior_components
+        return fit_prior(self, data, mirror=options.flip, components=components).tensors()
 
     # --- the network ---------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +13,15 @@ from torch.optim import Adam, Optimizer
 from zoo.data import Batch, PairData
 from zoo.errors import ConfigError
 from zoo.interfaces import Trainer, Update
-from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.metrics.segmentation import ConfusionMatrix
 from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.nn.init import init_xavier
 from zoo.rng import Rng, RngLike
-from zoo.sampling import count_label_sets
+from zoo.sampling import only
 from zoo_plugins.mask_vae import losses
 from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeTraining
 from zoo_plugins.mask_vae.model import SemanticVAE
-from zoo_plugins.mask_vae.prior import LatentPrior
 
 
 class MaskVaeTrainer(Trainer):
@@ -139,7 +136,7 @@ class MaskVaeTrainer(Trainer):
     @torch.no_grad()
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
         """The maps, their reconstruction (mean code, zero state), and maps drawn for the same label sets, colourised."""
-        sets = [_parts_of(s, self.model) for s in batch.maps.label_sets()]
+        sets = [only(s, self.model.channels) for s in batch.maps.label_sets()]
         rebuilt = self.model.decode(self.model.encode(batch.maps))
         drawn = self.model.generate(sets, rng=rng.within("preview"))
         original = batch.maps.resize(self.model.resolution)
@@ -166,33 +163,6 @@ class MaskVaeTrainer(Trainer):
             for name, m in matrices.items()
             for score, value in (("miou", m.miou()), ("accuracy", m.accuracy()))
         }
-
-    @torch.no_grad()
-    def finish(self, data: PairData) -> dict[str, Any]:
-        """The assets: the fitted prior and the label sets with counts, over the maps and, with flips, their mirror images."""
-        codes, present, sets = [], [], []
-        for batch in data.batches(16):
-            for maps in (batch.maps, *((_mirrored(batch.maps),) if self.options.flip else ())):
-                codes.append(self.model.encode(maps)["z"])
-                present.append(maps.present().cpu()[:, self.model.values[1:].cpu()])
-                sets += [_parts_of(s, self.model) for s in maps.label_sets()]
-        prior = LatentPrior.fit(torch.cat(codes), torch.cat(present), self.options.prior_components)
-        return {"prior": prior.tensors(), "label_sets": count_label_sets(s for s in sets if s.names)}
-
-
-def _parts_of(label_set: LabelSet, model: SemanticVAE) -> LabelSet:
-    """The set without the background and without classes that the model does not draw."""
-    values = set(model.values[1:].tolist())
-    return LabelSet(
-        label_set.space, tuple(n for n, v in zip(label_set.names, label_set.indices, strict=True) if v in values)
-    )
-
-
-def _mirrored(maps: SemanticMap) -> SemanticMap:
-    """Flipped left to right, left and right classes exchanged."""
-    table = torch.arange(256)
-    table[: len(maps.space)] = torch.tensor(maps.space.mirror_table)
-    return SemanticMap(table.to(maps.labels.device)[maps.labels.flip(-1)], maps.space)
 
 
 def _drawable(maps: SemanticMap, model: SemanticVAE) -> SemanticMap:

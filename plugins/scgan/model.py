@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.data import PairData
 from zoo.errors import UsageError
 from zoo.interfaces import Asset, ImageSynthesizer, Layout
 from zoo.labels import LabelSpace
@@ -20,7 +21,9 @@ from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput, background_last
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
+from zoo.training.options import TrainingOptions
 from zoo_plugins.scgan.config import SCGANConfig
+from zoo_plugins.scgan.fitting import fit_latent_prior
 from zoo_plugins.scgan.generator import Generator, Plan
 from zoo_plugins.scgan.layouts import splice_plans
 
@@ -69,6 +72,10 @@ class SCGAN(ImageSynthesizer):
     @property
     def resolution(self) -> tuple[int, int]:
         return self.config.resolution, self.config.resolution
+
+    def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
+        """`latent_prior` over the photos; None for a model without VAE. Raises DataError for data without photos."""
+        return fit_latent_prior(self, data) if name == "latent_prior" and self.encoder is not None else None
 
     # --- maps -----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -177,22 +177,3 @@ class SCGANTrainer(Trainer):
     def _reconstruct(self, maps: SemanticMap, photos: Tensor) -> Tensor:
         style = None if self.gan.encoder is None else self.gan.encode_style(photos, maps)
         return self.gan.synthesize(maps, style)
-
-    @torch.no_grad()
-    def finish(self, data: PairData) -> dict[str, Any]:
-        """The asset `latent_prior`: a Gaussian with the moments of the encoder's posterior over the training photos.
-
-        mean [z_dim]; factor [z_dim, z_dim], lower triangular, factor @ factor.T = cov(mu) + mean(sigma^2). Ours, not the paper's.
-        """
-        if self.gan.encoder is None:
-            return {}
-        means, variances = [], []
-        for batch in data.batches(VALIDATION_BATCH):
-            assert batch.images is not None
-            mu, logvar = self.gan.encode(self.gan.fit_image(batch.images) * 2 - 1)
-            means.append(mu.double().cpu())
-            variances.append(logvar.double().exp().cpu())
-        mu, variance = torch.cat(means), torch.cat(variances).mean(0)
-        covariance = torch.cov(mu.T, correction=0) + torch.diag(variance + 1e-6)
-        factor = torch.linalg.cholesky(covariance)
-        return {"latent_prior": {"mean": mu.mean(0).float(), "factor": factor.float()}}

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from torch import Tensor
 
-SYSTEMS = ("face_parser", "mask_vae", "scgan")
+SYSTEMS = ("face_parser", "mask_vae", "scgan", "segvae")
 
 
 def load_module(system: str) -> ModuleType:

@@ -27,6 +27,7 @@ COMMANDS = {
     "mask": ("zoo.cli.mask:mask", "Look at label-map files."),
     "data": ("zoo.cli.data:data", "Look at data sets."),
     "train": ("zoo.cli.train:train", "Train a model."),
+    "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
 }
 
 

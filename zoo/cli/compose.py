@@ -15,6 +15,7 @@ from zoo.composition.requests import (
     DEFAULT_BATCH,
     Request,
     parse_edit,
+    parse_options,
     parse_source,
     parse_style,
     split_composition,
@@ -105,6 +106,13 @@ _RUN: Options = (
         type=click.Path(path_type=Path),
         help="Output folder.  [default: ./<composition>-<seed>/]",
     ),
+    click.option(
+        "--opt",
+        "options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="A sampling option of a model, such as flatten=argmax of segvae; repeatable (see: zoo card).",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
     click.option("--batch-size", metavar="B", type=int, default=DEFAULT_BATCH, show_default=True),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
@@ -136,7 +144,12 @@ def compose(models: str, **given: Any) -> None:
 @click.argument("model", metavar="GEN")
 @_with(_LABELS, _MAPS, _EDITS, _RUN)
 def generate(model: str, **given: Any) -> None:
-    """Label maps only. Prints the output folder."""
+    """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
+    from zoo.composition.precheck import check_draws_maps
+
+    maps = [f"--{name.removesuffix('s')}" for name in ("masks", "instances", "edits") if given[name]]
+    if maps:
+        check_draws_maps(model, maps)
     if given["masks"] and not given["edits"]:
         raise UsageError("zoo generate with --mask edits that map: say how (--edit redraw:hair).")
     _run((model, None), given)
@@ -197,6 +210,7 @@ def _request(given: dict[str, Any], seed: int) -> Request:
         keep_rest=bool(given.get("keep_rest")),
         same_style=bool(given.get("same_style")),
         prior=given.get("prior"),
+        options=parse_options(given.get("options") or ()),
         batch_size=given["batch_size"],
     )
 

@@ -24,11 +24,11 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("dataset", metavar="DATASET[:PATH][#SPLIT]")
+@click.argument("dataset", metavar="DATASET[:PATH[,KEY=VALUE]...][#SPLIT]")
 @click.option(
     "--space",
     metavar="SPACE",
-    help="Label space of the maps (a name, or FILE.json), where the data set does not say it.",
+    help="Label space of the maps (a name, or FILE.json), where the data set does not say it (of ccp: atr takes its 18 derived labels).",
 )
 @click.option(
     "--out",
@@ -40,7 +40,11 @@ def data() -> None:
 def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> None:
     """Read every pair of a data set and report pairs, sizes, classes and faults; exits 1 if anything is wrong.
 
-    Examples: zoo data check celebamask-hq:DIR#train --out sheet.png; zoo data check folder:faces; zoo data check toy-faces:64
+    Data sets: celebamask-hq (layout=labels|parts|masks|segvae, else as found), ccp and humanparsing (aspect=1, crop=person,
+    pad=square: maps of odd proportions left out, cropped to the person, padded to a square), folder, toy-faces.
+
+    Examples: zoo data check celebamask-hq:DIR#train --out sheet.png; zoo data check folder:faces; zoo data check toy-faces:64;
+    zoo data check humanparsing:DIR,aspect=1,crop=person,pad=square
     """
     from zoo.data import open_source, parse_spec
     from zoo.data.check import check_data, write_sheet
@@ -76,6 +80,8 @@ def _text(report: DataReport) -> str:
         f"{report.spec}: {report.pairs} {kind} in {report.location}, label space {report.label_space}"
         + (f", splits {', '.join(report.splits)}" if report.splits else ""),
         "sizes: " + (", ".join(f"{size} ({count})" for size, count in list(report.sizes.items())[:8]) or "none"),
+        *report.notes,
+        *([f"parts lie on each other in {report.overlap:.2%} of all pixels"] if report.overlap is not None else []),
         "value  class                     pixels        share  maps",
     ]
     for row in report.classes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli.labels import space_option
 from zoo.cli.show import emit_json, json_option
 from zoo.labels import LabelSpace
+
+if TYPE_CHECKING:
+    from zoo.mapguess import Guess
 
 
 @click.group()
@@ -22,7 +25,10 @@ def mask() -> None:
 @click.option("--space", metavar="SPACE", help="Check the file against this label space (a name or FILE.json).")
 @json_option
 def inspect(file: Path, space: str | None, as_json: bool) -> None:
-    """What FILE holds: mode, size, values or colours with their counts, which label spaces it fits, what to do if none."""
+    """What FILE holds: mode, size, values or colours with their counts, which label spaces it fits, what to do if none.
+
+    Of a face, where its parts lie tells celebamask-hq's order from face-parsing's, and numbers that are all off by one.
+    """
     from zoo.composition.precheck import existing_file
 
     chosen = space_option(space)
@@ -51,7 +57,11 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     fits = list(dict.fromkeys(fitting_spaces(found, spaces)))
     total = found.size[0] * found.size[1]
     fitting = [s for s in spaces if s.name in fits]
-    named = space or next((s for s in fitting if palette_matches(found, s)), fitting[0] if fitting else None)
+    guess = _guess(found)
+    guessed = [s for s in fitting if guess is not None and guess.offset == 0 and s.name == guess.space]
+    named = space or next((s for s in fitting if palette_matches(found, s)), (guessed or fitting or [None])[0])
+    if space is None and guess is not None and guess.offset:
+        named = None  # no space's names are right as it stands
     counts: dict[Any, int] = dict(found.value_counts() or found.color_counts())
     histogram = []
     for value, count in list(counts.items())[:64]:
@@ -73,8 +83,10 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
         advice.append(likely_fix(found, spaces[0]))
     elif len(fits) > 1 and named is not None and palette_matches(found, named):
         advice.append(f"Its palette shows the colours of {named.name} at their own numbers.")
-    elif len(fits) > 1:
+    elif len(fits) > 1 and guess is None:
         advice.append("The numbers alone do not tell which of these it is: say it with --space (or --mask-space).")
+    if guess is not None:
+        advice += _guess_advice(guess, space)
     holds = (
         "colours" if found.values is None else "class numbers" + (" with a palette" if found.colors is not None else "")
     )
@@ -87,8 +99,49 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
         "holds": holds,
         "histogram": histogram,
         "fits": fits,
+        "guess": None if guess is None else guess.to_json(),
         "advice": advice,
     }
+
+
+def _guess(found: Any) -> Guess | None:
+    """The numbering of a face's map; None if it is none, or if its colours, not its numbers, say what its parts are."""
+    from zoo.errors import LabelError
+    from zoo.mapfiles import to_values
+    from zoo.mapguess import SPACES, guess_face_space
+    from zoo.registry import label_space
+
+    if found.values is None:
+        return None
+    spaces = [label_space(name) for name in SPACES]
+    for space in spaces if found.colors is not None else ():
+        try:
+            if (to_values(found, space) != found.values).any():
+                return None
+        except LabelError:
+            continue
+    return guess_face_space(found.values, spaces)
+
+
+def _guess_advice(guess: Guess, space: LabelSpace | None) -> list[str]:
+    from zoo.mapguess import SPACES
+
+    odd = f"; {{}} {', '.join(guess.faults)}" if guess.faults else ""
+    if guess.offset:
+        high = guess.offset > 0
+        return [
+            f"Warning: its numbers are all one too {'high' if high else 'low'}: by where its parts lie, this is a face in"
+            f" {guess.space} once 1 is {'subtracted' if high else 'added'}{odd.format('as it stands,')}."
+        ]
+    other = next(n for n in SPACES if n != guess.space)
+    if space is not None and space.name == other:
+        return [
+            f"Warning: by where its parts lie, its numbers are in the order of {guess.space}, not of {other}"
+            f"{odd.format(f'in {other}')}. Name it so: --mask-space {guess.space}."
+        ]
+    if space is not None and space.name != guess.space:
+        return []
+    return [f"By where its parts lie, its numbers are in the order of {guess.space}{odd.format(f'in {other}')}."]
 
 
 def _palette_advice(found: Any, spaces: list[LabelSpace]) -> list[str]:

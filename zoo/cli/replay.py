@@ -67,7 +67,8 @@ def _check_models(recorded: dict[str, Any]) -> None:
     """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
     from zoo.composition.precheck import check_reference
 
-    kinds = {"generator": "mask-generator", "synthesizer": "image-synthesizer", "parser": "mask-parser"}
+    drawing = ("mask-generator",) if "synthesizer" in recorded["models"] else ("mask-generator", "image-generator")
+    kinds = {"generator": drawing, "synthesizer": ("image-synthesizer",), "parser": ("mask-parser",)}
     for role, model in recorded["models"].items():
         if not isinstance(model, dict) or role not in kinds:
             raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")
@@ -75,7 +76,7 @@ def _check_models(recorded: dict[str, Any]) -> None:
             raise UsageError(
                 f"The {role} {model.get('id')} was given as a Python object: save it (zoo.save) and compose with its folder to replay a run."
             )
-        check_reference(str(model.get("source")), kinds[role])
+        check_reference(str(model.get("source")), *kinds[role])
 
 
 def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def train(
     """
     from zoo.training.runs import RunFolder
 
-    sets = _parse_sets(changes)
+    sets = parse_sets(changes)
     if resume:
         given = [
             n for n, v in (("ARCH", name), ("--data", data), ("--out", out), ("--space", space), ("--init", init)) if v
@@ -91,7 +91,8 @@ def _first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
+def parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
+    """`--set FIELD=VALUE` options as a dict. Raises UsageError."""
     sets = {}
     for change in changes:
         key, equals, value = change.partition("=")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ def make_request(
     style: Any = None,
     style_to: Any = None,
     keep: Sequence[str] | str = (),
+    options: Mapping[str, Any] | None = None,
     mask_space: LabelSpace | str | None = None,
     **fields: Any,
 ) -> Request:
@@ -54,7 +55,7 @@ def make_request(
     unknown = [f for f in fields if f not in known]
     if unknown:
         raise UsageError(
-            f"No option {', '.join(map(repr, unknown))} (further options: mask_space, style_to, keep, {', '.join(known)})."
+            f"No option {', '.join(map(repr, unknown))} (further options: mask_space, style_to, keep, options, {', '.join(known)})."
         )
     space = label_space(mask_space) if isinstance(mask_space, str) else mask_space
     masks = _maps(maps)
@@ -72,6 +73,7 @@ def make_request(
         styles=tuple(_style(s) for s in _sequence(style, Style | Source | StyleSpec)),
         style_to=None if style_to is None else _source(style_to),
         keep=_names(keep) or (),
+        options=tuple((options or {}).items()),
         device=composition.device,
         **fields,
     )

@@ -1,14 +1,15 @@
 """Any mask generator chained into any image synthesizer, joined by label names (DESIGN sections 4 and 5).
 
-A composition may lack its generator (`zoo synth`) or its synthesizer (`zoo generate`). It works batch by batch; sample i
-draws its map and its style from streams of its own, so neither depends on the batch.
+A composition may lack its generator (`zoo synth`) or its synthesizer (`zoo generate`), and an image generator stands alone:
+pictures from label sets, no maps. It works batch by batch; sample i draws its map and its style from streams of its own, so
+neither depends on the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,10 +21,11 @@ from zoo.composition import editing, precheck, styling
 from zoo.composition.arguments import make_request
 from zoo.composition.conditions import Loader, default_parser, keep_pixels
 from zoo.composition.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
+from zoo.composition.sampling_options import split_options
 from zoo.errors import UsageError
 from zoo.fast import optimize
 from zoo.hub import Resolved, resolve
-from zoo.interfaces import Edit, ImageSynthesizer, Layout, MaskGenerator, MaskParser, Model, Progress
+from zoo.interfaces import Edit, ImageGenerator, ImageSynthesizer, Layout, MaskGenerator, MaskParser, Model, Progress
 from zoo.labels import LabelSet, LabelSpace
 from zoo.labels import Mapping as LabelMapping
 from zoo.maps import SemanticMap
@@ -38,10 +40,10 @@ NOWHERE = Path("/nonexistent")  # the folder of a model that was given as an obj
 
 @dataclass(eq=False)
 class Part:
-    """One finished batch: samples `start`, `start + 1`, …; maps in the output space; images and styles where there are any."""
+    """One finished batch: samples `start`, `start + 1`, …; maps in the output space; each of the three where there are any."""
 
     start: int
-    maps: SemanticMap
+    maps: SemanticMap | None
     images: Tensor | None
     styles: Style | None
     records: list[dict[str, Any]]
@@ -70,9 +72,11 @@ class Composition:
         self.named = {role: named for role, named in (("generator", generator), ("synthesizer", synthesizer)) if named}
         self.device = device
         self._parser = parser
-        self.generator = cast("MaskGenerator | None", generator and generator.model)
+        first = generator and generator.model
+        self.direct = first if isinstance(first, ImageGenerator) else None
+        self.generator = cast("MaskGenerator | None", None if self.direct is not None else first)
         self.synthesizer = cast("ImageSynthesizer | None", synthesizer and synthesizer.model)
-        if self.generator is None and self.synthesizer is None:
+        if first is None and self.synthesizer is None:
             raise UsageError("A composition needs a generator or a synthesizer.")
         # the join by names happens here, before anything is drawn
         self.mapping = self.generator.label_space.mapping_to(self.space) if self.generator is not None else None
@@ -94,14 +98,13 @@ class Composition:
 
     @property
     def _last(self) -> Model:
-        model = self.synthesizer if self.synthesizer is not None else self.generator
-        assert model is not None
-        return model
+        return next(m for m in (self.synthesizer, self.generator, self.direct) if m is not None)
 
     @cached_property
     def parser(self) -> MaskParser:
         """The parser of photos: the one asked for, else the published one for this label space. Raises UsageError."""
-        named = _load(self._parser or default_parser(self.space), self.device, "mask-parser")
+        check = partial(precheck.check_kind, "mask-parser")
+        named = _load(self._parser or default_parser(self.space), self.device, check)
         self.named["parser"] = named
         return cast(MaskParser, named.model)
 
@@ -125,7 +128,7 @@ class Composition:
 
         maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
         [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
-        mask_space, instances. progress(done, total) is called after each batch; raise `zoo.Cancelled` in it to stop.
+        mask_space, instances, options (sampling options of the models, by name). progress(done, total) is called after each batch; raise `zoo.Cancelled` in it to stop.
         Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.
         """
         from zoo.composition.results import Result
@@ -157,6 +160,11 @@ class Composition:
     def check(self, request: Request) -> None:
         """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
         given = bool(request.masks or request.photos)
+        if self.direct is not None:
+            precheck.check_direct(request, self.name)
+            precheck.check_classes(request, self.space, self.space)
+            self.options(request)
+            return
         if self.generator is None and not given:
             raise UsageError(f"{self.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
         precheck.check_classes(request, self.generator.label_space if self.generator is not None else None, self.space)
@@ -165,12 +173,22 @@ class Composition:
             styling.check_styles(self.synthesizer, request, self.count(request))
         elif request.styles or request.style_to or request.same_style or request.keep:
             raise UsageError(f"{self.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
+        self.options(request)
         loader = Loader(self, request)
         if request.edits:
             editing.check_edits(self.generator, request.edits)
         shown = loader.verify()
         if request.edits:
             editing.check_shown(request.edits, loader.work_space, shown)
+
+    def options(self, request: Request) -> dict[str, dict[str, Any]]:
+        """By role, what a model's calls take beside their arguments: `options=` for those that have sampling options.
+
+        Raises UsageError for an option that no model has.
+        """
+        models = {"generator": self.generator or self.direct, "synthesizer": self.synthesizer}
+        built = split_options(request.options, {r: m.OPTIONS for r, m in models.items() if m is not None})
+        return {role: {"options": built[role]} if role in built else {} for role in models}
 
     def describe_randomness(self, request: Request) -> str | None:
         """A sentence for `-n` above 1 when nothing in the run is random, else None."""
@@ -199,6 +217,8 @@ class Composition:
     def _batch(self, loader: Loader, samples: Sequence[int]) -> Part:
         request = loader.request
         rng = Rng(request.seed, samples)
+        if self.direct is not None:
+            return self._pictures(self.direct, request, rng)
         given = loader.given([i // request.n for i in samples])
         if given is None:
             maps, records = self._generated(request, rng.within("map"))
@@ -211,7 +231,8 @@ class Composition:
         if self.synthesizer is not None:
             layout = self._layout(self.synthesizer, loader, maps, [i // request.n for i in samples])
             style = styling.build(loader, maps, given, samples)
-            images = self.synthesizer.synthesize(layout, style, rng=rng.within("image")).float().cpu()
+            options = self.options(request)["synthesizer"]
+            images = self.synthesizer.synthesize(layout, style, rng=rng.within("image"), **options).float().cpu()
             if request.keep and given is not None and given.photos is not None:
                 images = keep_pixels(images, given.photos, given.maps.to_space(self.space), maps, request.keep)
         for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
@@ -228,17 +249,22 @@ class Composition:
             loader.layout = first, synthesizer.layout(maps[0].to(self.device))
         return loader.layout[1]
 
+    def _pictures(self, generator: ImageGenerator, request: Request, rng: Rng) -> Part:
+        """Pictures from label sets. Their records hold the sets asked for: without a map nobody sees what came out empty."""
+        sets = _label_sets(generator, request, rng.within("map"))
+        options = self.options(request)["generator"]
+        images = generator.generate(sets, rng=rng.within("image"), **options).float().cpu()
+        records = [
+            {"index": i, "seed": request.seed, "labels": list(s.names)} for i, s in zip(rng.samples, sets, strict=True)
+        ]
+        return Part(rng.samples[0], None, images, None, records)
+
     def _generated(self, request: Request, rng: Rng) -> tuple[SemanticMap, list[dict[str, Any]]]:
         """Maps from label sets; each record says what was asked for and what came out empty."""
         assert self.generator is not None
-        space, count = self.generator.label_space, len(rng.samples)
-        sets = (
-            [space.label_set(request.labels)] * count
-            if request.labels is not None
-            else self.generator.sample_label_sets(count, rng)
-        )
+        sets = _label_sets(self.generator, request, rng)
         latents = self.generator.sample_latents(sets, rng, prior=request.prior)
-        drawn = self.generator.generate(sets, latents=latents).to("cpu")
+        drawn = self.generator.generate(sets, latents=latents, **self.options(request)["generator"]).to("cpu")
         return drawn, [_account(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
 
     def _mapped(
@@ -251,25 +277,38 @@ class Composition:
         return maps.mapped(mapping).resize(self.resolution)
 
 
+def _label_sets(model: MaskGenerator | ImageGenerator, request: Request, rng: Rng) -> list[LabelSet]:
+    """The set of the request for every sample, else sets drawn as the training data had them."""
+    count = len(rng.samples)
+    if request.labels is None:
+        return model.sample_label_sets(count, rng)
+    return [model.label_space.label_set(request.labels)] * count
+
+
 def _account(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
     requested = [n for n in asked.names if n != asked.space.background]
     return {"requested": requested, "empty": [n for n in requested if n not in shown.names]}
 
 
-def _load(reference: str | Model, device: str, kind: str) -> Named:
-    """A model by reference, in its inference form, checked for its kind."""
+def _load(reference: str | Model, device: str, check: Callable[[str, str], None]) -> Named:
+    """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind."""
     from zoo.registry import registry
     from zoo.weights import read_config
 
     if isinstance(reference, Model):
-        classes = {"mask-generator": MaskGenerator, "image-synthesizer": ImageSynthesizer, "mask-parser": MaskParser}
+        classes = {
+            "mask-generator": MaskGenerator,
+            "image-synthesizer": ImageSynthesizer,
+            "mask-parser": MaskParser,
+            "image-generator": ImageGenerator,
+        }
         name = type(reference).__name__
-        precheck.check_kind(next((k for k, c in classes.items() if isinstance(reference, c)), "model"), kind, name)
+        check(next((k for k, c in classes.items() if isinstance(reference, c)), "model"), name)
         return Named(optimize(reference.to(device)), Resolved(name.lower(), NOWHERE, name))
+    if reference in registry().architectures:  # whether or not it has a published model
+        check(registry().architectures[reference].kind, reference)
     resolved = resolve(reference)
-    precheck.check_kind(
-        registry().architecture(read_config(resolved.folder)["architecture"]).kind, kind, resolved.source
-    )
+    check(registry().architecture(read_config(resolved.folder)["architecture"]).kind, resolved.source)
     return Named(optimize(load(resolved.folder, device=device)), resolved)
 
 
@@ -278,11 +317,12 @@ def compose(
 ) -> Composition:  # fmt: skip
     """A composition from `"GEN+SYN"` or from a pair of references or loaded models (None: that half is left out).
 
-    Models are joined by label names. parser: the parser of photos (default: the published one for the label space).
+    Models are joined by label names; an image generator stands alone: `(generator, None)`. parser: the parser of photos
+    (default: the published one for the label space).
     Raises LabelError if the models have no class in common, UsageError for unknown names or a model of the wrong kind.
     """
     pair = split_composition(models) if isinstance(models, str) else models
     where = str(pick_device(device))
-    generator = None if pair[0] is None else _load(pair[0], where, "mask-generator")
-    synthesizer = None if pair[1] is None else _load(pair[1], where, "image-synthesizer")
+    generator = None if pair[0] is None else _load(pair[0], where, partial(precheck.check_role, pair, 0))
+    synthesizer = None if pair[1] is None else _load(pair[1], where, partial(precheck.check_role, pair, 1))
     return Composition(generator, synthesizer, parser=parser, device=where)

@@ -89,7 +89,8 @@ def edit_maps(loader: Loader, given: Given, rng: Rng) -> tuple[SemanticMap, list
     generator = composition.generator
     assert isinstance(generator, EditsParts) and isinstance(generator, MaskGenerator)
     edits = [to_edit(spec, loader) for spec in _possible(specs, given.maps, loader)]
-    new = generator.edit(given.maps.to(composition.device), edits, rng=rng).to("cpu")
+    options = composition.options(loader.request)["generator"]
+    new = generator.edit(given.maps.to(composition.device), edits, rng=rng, **options).to("cpu")
     old = given.maps.resize(new.size)
     touched = torch.zeros(256, dtype=torch.bool)
     touched[[new.space.index(c) for spec in specs for c in spec.classes]] = True

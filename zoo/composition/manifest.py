@@ -88,6 +88,7 @@ def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
         "keep_rest": request.keep_rest,
         "same_style": request.same_style,
         "prior": request.prior,
+        "options": dict(request.options),
         "batch_size": request.batch_size,
     }
 
@@ -146,6 +147,7 @@ def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cp
             keep_rest=values["keep_rest"],
             same_style=values["same_style"],
             prior=values["prior"],
+            options=tuple(values.get("options", {}).items()),
             batch_size=values["batch_size"],
             device=device,
         )
@@ -171,7 +173,8 @@ def make_manifest(composition: Composition, request: Request) -> tuple[dict[str,
         "label_space": composition.space.name,
         "mappings": [m.report() for m in composition.mappings(request)],
         "size": list(composition.resolution),
-        "images": composition.synthesizer is not None,
+        "maps": composition.direct is None,
+        "images": composition.synthesizer is not None or composition.direct is not None,
         "samples": composition.count(request),
         "request": request_to_json(request, inputs),
         "versions": versions(),

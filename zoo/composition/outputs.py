@@ -1,6 +1,6 @@
 """The output folder of a composition: written so that a crash loses nothing and the same command goes on.
 
-`manifest.json` first, then per sample a map and a picture (each written under a temporary name and renamed), then its line
+`manifest.json` first, then per sample a map and a picture, or one of them (each written under a temporary name and renamed), then its line
 in `metadata.jsonl` in one write. Continuing keeps the lines that end in a newline and parse. No torch at import.
 """
 
@@ -90,6 +90,11 @@ class OutputFolder:
                 break
             self.records.append(record)
 
+    @property
+    def _kinds(self) -> list[str]:
+        """The folders of what a sample has: maps, images or both."""
+        return [n for n in (MAPS, IMAGES) if self.manifest.get(n, True)]
+
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -99,7 +104,7 @@ class OutputFolder:
         if self._replaced is not None:
             remove_run(self.path, self._replaced)
         try:
-            for name in (MAPS, *([IMAGES] if self.manifest["images"] else [])):
+            for name in self._kinds:
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             self._tidy()
         except OSError as error:
@@ -133,7 +138,9 @@ class OutputFolder:
         for row, record in enumerate(part.records):
             if record["index"] < self.done:
                 continue
-            files = {f"{MAPS}/{record['index']:06d}.png": lambda path, row=row: part.maps.to_png(path, row)}
+            files = {}
+            if part.maps is not None:
+                files[f"{MAPS}/{record['index']:06d}.png"] = lambda path, row=row: part.maps.to_png(path, row)
             if part.images is not None:
                 files[f"{IMAGES}/{record['index']:06d}.png"] = lambda path, row=row: save_image(
                     to_pil(part.images[row]), path
@@ -164,7 +171,7 @@ class OutputFolder:
 
         shown = self.records[:GRID_SAMPLES]
         columns = min(8, len(shown))
-        rows = [MAPS, IMAGES] if self.manifest["images"] else [MAPS]
+        rows = self._kinds
         height, width = self.manifest["size"]
         lines = -(-len(shown) // columns)
         sheet = Image.new("RGB", (columns * width, lines * len(rows) * height), "white")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.composition.requests import Request, Source
+from zoo.composition.sampling_options import split_options
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
-from zoo.registry import Architecture, registry
+from zoo.registry import Architecture, import_string, registry
 
 ROLES = ("mask-generator", "image-synthesizer")
+DIRECT = "image-generator"
 
 
 def existing_file(path: Path | str, what: str = "file") -> Path:
@@ -32,12 +34,50 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
     return path
 
 
-def check_kind(found: str, wanted: str, source: str) -> None:
+def check_kind(wanted: str, found: str, source: str) -> None:
     """Raise UsageError for a model of the wrong kind."""
     if found != wanted:
         swapped = " (the generator comes first: GENERATOR+SYNTHESIZER)" if {found, wanted} <= set(ROLES) else ""
         a, b = (f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in (found, wanted))
         raise UsageError(f"{source} is {a}, and {b} is needed here{swapped}; see: zoo list --kind {wanted}")
+
+
+def check_role(models: Sequence[Any], place: int, found: str, source: str) -> None:
+    """`check_kind` of the generator (place 0) or the synthesizer (1) of a pair; an image generator stands alone in place 0.
+
+    Raises UsageError.
+    """
+    if found != DIRECT:
+        check_kind(ROLES[place], found, source)
+    elif place == 1 or models[1] is not None:
+        raise UsageError(
+            f"{source} makes pictures straight from label sets: it makes and reads no maps, so it cannot be joined to another model."
+            f" Use it alone (zoo generate {source} --labels C,C), or put a mask generator and a synthesizer together"
+            " (zoo compose mask-vae+scgan)."
+        )
+
+
+def check_direct(request: Request, source: str) -> None:
+    """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
+    maps = {"--mask": request.masks, "--photo": request.photos, "--edit": request.edits, "--keep": request.keep}
+    styles = {"--style": request.styles, "--style-to": request.style_to, "--same-style": request.same_style}
+    given = [n for n, v in {**maps, **styles, "--prior": request.prior}.items() if v]
+    if given:
+        raise UsageError(_no_maps(source, given))
+
+
+def check_draws_maps(reference: str, given: Sequence[str]) -> None:
+    """Refuse these options of maps for an image generator, before they are read. Raises UsageError."""
+    arch = registry().architectures.get(reference) or _peek(resolve(reference).folder)[0]
+    if arch is not None and arch.kind == DIRECT:
+        raise UsageError(_no_maps(reference, given))
+
+
+def _no_maps(source: str, given: Sequence[str]) -> str:
+    return (
+        f"{source} makes pictures straight from label sets, with no map to start from or to edit, no style and no choice of prior:"
+        f" leave {', '.join(given)} out, or use a mask generator and a synthesizer (zoo compose mask-vae+scgan)."
+    )
 
 
 def check_classes(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:
@@ -104,16 +144,26 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
     Damaged or incomplete folders pass here and fail with the full report when they are loaded.
     Raises UsageError, LabelError, WeightsError.
     """
+    known = registry().architectures
+    for place, name in enumerate(models):
+        if name in known:  # whether or not it has a published model
+            check_role(models, place, known[name].kind, name)
     resolved = [resolve(m) if m is not None else None for m in models]
     spaces: list[LabelSpace | None] = [None, None]
+    options: dict[str, type | None] = {}
     for i, found in enumerate(resolved):
         if found is None:
             continue
         arch, spaces[i] = _peek(found.folder)
         if arch is not None:
-            check_kind(arch.kind, ROLES[i], found.source)
+            options[arch.name] = import_string(arch.options, arch.name) if arch.options else None
+            check_role(models, i, arch.kind, found.source)
+            if arch.kind == DIRECT:
+                check_direct(request, found.source)
             if i == 0 and request.edits and "edit" not in arch.can:
                 raise UsageError(f"{found.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
+    if len(options) == len([r for r in resolved if r is not None]):
+        split_options(request.options, options)
     check_files(request)
     generator, synthesizer = spaces
     output = synthesizer or (generator if models[1] is None else None)
@@ -124,12 +174,12 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
     return [r for r in resolved if r is not None]
 
 
-def check_reference(reference: str, kind: str) -> Resolved:
-    """Resolve a model and refuse one whose config names another kind. Raises UsageError, WeightsError."""
+def check_reference(reference: str, *kinds: str) -> Resolved:
+    """Resolve a model and refuse one whose config names none of these kinds. Raises UsageError, WeightsError."""
     found = resolve(reference)
     arch, _ = _peek(found.folder)
-    if arch is not None:
-        check_kind(arch.kind, kind, found.source)
+    if arch is not None and arch.kind not in kinds:
+        check_kind(kinds[0], arch.kind, found.source)
     return found
 
 

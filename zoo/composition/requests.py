@@ -77,6 +77,7 @@ class Request:
 
     n: samples per label set, map or photo. masks, photos: paths (or, for maps, SemanticMap objects).
     mask_space: the space of the maps (None: the synthesizer's). prior: fitted, normal or None (the model's default).
+    options: (key, value) pairs of the models' own sampling options, values as written or plain.
     """
 
     n: int = 1
@@ -93,6 +94,7 @@ class Request:
     keep_rest: bool = False
     same_style: bool = False
     prior: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
     batch_size: int = DEFAULT_BATCH
     device: str = "cpu"
 
@@ -147,6 +149,17 @@ def split_composition(text: str) -> tuple[str, str]:
             f"A composition is GENERATOR+SYNTHESIZER, for example mask-vae+scgan; got {text!r} (one alone: zoo generate, zoo synth)."
         )
     return parts[0], parts[1]
+
+
+def parse_options(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """`key=value` texts as pairs; a key given twice has its last value. Raises UsageError."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--opt takes KEY=VALUE, got {text!r}.")
+        pairs[key.strip()] = value
+    return tuple(pairs.items())
 
 
 def parse_edit(text: str) -> EditSpec:

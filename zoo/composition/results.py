@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Result:
-    """maps: the semantic maps, in the synthesizer's space; images: float32 [N, 3, H, W] in [0, 1] or None; styles: the
-    Style of each sample or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
+    """maps: the semantic maps, in the synthesizer's space (None of an image generator); images: float32 [N, 3, H, W] in [0, 1]
+    or None; styles: the Style of each sample or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
 
-    maps: SemanticMap
+    maps: SemanticMap | None
     images: Tensor | None
     styles: Style | None
     report: dict[str, Any]
@@ -38,6 +38,7 @@ class Result:
     def collect(cls, composition: Composition, request: Request, parts: list[Part]) -> Result:
         """All batches of a run as one."""
         records = [r for p in parts for r in p.records]
+        maps = [p.maps for p in parts if p.maps is not None]
         images = [p.images for p in parts if p.images is not None]
         styles = [p.styles for p in parts if p.styles is not None]
         report = {
@@ -48,7 +49,7 @@ class Result:
             **summarize(records),
         }
         return cls(
-            SemanticMap.cat([p.maps for p in parts]),
+            SemanticMap.cat(maps) if maps else None,
             torch.cat(images) if images else None,
             Style.cat(styles) if styles else None,
             report,
@@ -57,12 +58,14 @@ class Result:
         )
 
     def __len__(self) -> int:
-        return len(self.maps)
+        return len(self.report["samples"])
 
     def pil(self) -> list[Image]:
         """The pictures as PIL images (the colourised maps if there are no pictures)."""
-        pictures = self.images if self.images is not None else self.maps.colorize()
-        return [to_pil(p) for p in pictures]
+        if self.images is not None:
+            return [to_pil(p) for p in self.images]
+        assert self.maps is not None  # a run makes one of the two
+        return [to_pil(p) for p in self.maps.colorize()]
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder that `zoo compose --out` writes; returns it. Raises UsageError for a folder of something else."""

@@ -5,28 +5,49 @@ Importing this costs nothing: torch and Pillow are imported when a data set is o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from zoo.data.pairs import Augment, Batch, PairData, Source
+    from zoo.data.pairs import Augment, Batch, PairData, Source, layers_of
     from zoo.labels import LabelSpace
 
-__all__ = ["Augment", "Batch", "DataSpec", "PairData", "Source", "open_data", "open_source", "parse_spec", "splits_of"]
+__all__ = [
+    "Augment",
+    "Batch",
+    "DataSpec",
+    "PairData",
+    "Source",
+    "layers_of",
+    "open_data",
+    "open_source",
+    "parse_spec",
+    "splits_of",
+]
 
 DATASETS: dict[str, str] = {
+    "ccp": "zoo.data.people:ClothingCoParsing",
     "celebamask-hq": "zoo.data.celebamask:CelebAMaskHQ",
     "folder": "zoo.data.folder:Folder",
+    "humanparsing": "zoo.data.people:HumanParsing",
     "toy-faces": "zoo.data.toy_faces:ToyFaces",
 }
-"""Data sets of the core: name -> import string of `(path, split, space) -> Source`; plugins add theirs (`Plugin.datasets`)."""
+"""Data sets of the core: name -> import string of `(path, split, space) -> Source`; plugins add theirs (`Plugin.datasets`).
+One with `options` (`Source.options`) takes them as a fourth argument."""
+
+_OPTION = re.compile(r"(?P<path>.+),(?P<key>[a-z][a-z_-]*)=(?P<value>[^,]*)")
 
 
 class DataSpec(NamedTuple):
-    """A data set as it is written: NAME[:PATH][#SPLIT]."""
+    """A data set as it is written: NAME[:PATH[,KEY=VALUE]...][#SPLIT].
+
+    path: with the options behind it; which of them are options only the data set knows (`split_options`).
+    """
 
     name: str
     path: str | None
@@ -41,14 +62,15 @@ class DataSpec(NamedTuple):
 
 
 def parse_spec(spec: str | DataSpec) -> DataSpec:
-    """Takes NAME[:PATH][#SPLIT] apart; the last `#` starts the split. Raises UsageError for an empty name."""
+    """Takes NAME[:PATH[,KEY=VALUE]...][#SPLIT] apart; the last `#` starts the split. Raises UsageError for an empty name."""
     if isinstance(spec, DataSpec):
         return spec
     rest, _, split = spec.rpartition("#") if "#" in spec else (spec, "", "")
     name, colon, path = rest.partition(":")
-    if not name or (colon and not path):
+    if not name or "," in name or (colon and not path):
         raise UsageError(
-            f"Data set {spec!r}: expected NAME[:PATH][#SPLIT], for example celebamask-hq:DIR#train or toy-faces."
+            f"Data set {spec!r}: expected NAME[:PATH[,KEY=VALUE]...][#SPLIT], for example celebamask-hq:DIR#train,"
+            " humanparsing:DIR,aspect=1 or toy-faces."
         )
     return DataSpec(name, path if colon else None, split or None)
 
@@ -56,12 +78,38 @@ def parse_spec(spec: str | DataSpec) -> DataSpec:
 def open_source(spec: str | DataSpec, *, space: LabelSpace | None = None) -> Source:
     """The data set's files, at their own size, without the cache and the resizing of PairData.
 
-    space: the label space of the maps, for data sets that do not say it themselves (`folder`); the others ignore it:
-    `label_space` of the result is what counts.
-    Raises UsageError for an unknown name, DataError if nothing is found there.
+    space: the label space of the maps, for data sets that do not say it themselves (`folder`) or have several (`ccp`); the
+    others ignore it: `label_space` of the result is what counts.
+    Raises UsageError for an unknown name or option, DataError if nothing is found there.
     """
     parsed = parse_spec(spec)
-    return _data_set(parsed.name)(parsed.path, parsed.split, space)
+    make = _data_set(parsed.name)
+    known = tuple(getattr(make, "options", ()))
+    path, options = split_options(parsed, known)
+    return make(path, parsed.split, space, options) if known else make(path, parsed.split, space)
+
+
+def split_options(spec: DataSpec, known: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The path alone, and the options behind it: the last `,KEY=VALUE` groups whose key is one of `known`.
+
+    Raises UsageError for a key that occurs twice, and for an unknown one unless it belongs to the name of a folder.
+    """
+    path, options = spec.path, {}
+    while path is not None and (match := _OPTION.fullmatch(path)):
+        key = match["key"]
+        if key not in known:
+            bare = path
+            while more := _OPTION.fullmatch(bare):
+                bare = more["path"]
+            if not Path(path).exists() and Path(bare).exists():
+                raise UsageError(
+                    f"{spec}: {spec.name} has no option {key!r}{did_you_mean(key, known)} (options: {', '.join(known) or 'none'})."
+                )
+            break
+        if key in options:
+            raise UsageError(f"{spec}: {key} is given twice.")
+        path, options[key] = match["path"], match["value"]
+    return path, options
 
 
 def open_data(
@@ -102,6 +150,6 @@ def _data_set(name: str) -> Callable[..., Source]:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Augment", "Batch", "PairData", "Source"):
+    if name in ("Augment", "Batch", "PairData", "Source", "layers_of"):
         return getattr(import_module("zoo.data.pairs"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import PIL.Image
 
-from zoo.data.files import LabelArray, PhotoArray
+from zoo.data.files import Box, LabelArray, LayerArray, PhotoArray, moved_layers, resize_layers
 from zoo.labels import IGNORE, LabelSpace
 from zoo.rng import RngLike
 
@@ -43,9 +43,28 @@ def augment_pair(
     space: LabelSpace,
 ) -> list[tuple[PhotoArray | None, LabelArray]]:
     """Each pair at `size`, changed by its own stream of `rng` (7 uniform numbers under the key "augment")."""
-    draws = rng.uniform("augment", shape=(7,)).tolist()
+    draws = _draws(rng)
     table = np.array([*space.mirror_table, *range(len(space), IGNORE + 1)], dtype=np.uint8)
     return [_one(photo, labels, size, augment, row, table) for (photo, labels), row in zip(pairs, draws, strict=True)]
+
+
+def augment_layers(
+    layers: Sequence[LayerArray], size: tuple[int, int], augment: Augment, rng: RngLike, space: LabelSpace
+) -> list[LayerArray]:
+    """The packed layers of the pairs, changed as `augment_pair` changes the pairs for the same rng."""
+    changed = []
+    for packed, draw in zip(layers, _draws(rng), strict=True):
+        part = resize_layers(packed, size, _window(packed.shape[0], packed.shape[1], augment.zoom, draw[1:4]))
+        changed.append(moved_layers(part[:, ::-1], space.mirror_table) if _mirrored(augment, draw) else part)
+    return changed
+
+
+def _draws(rng: RngLike) -> list[list[float]]:
+    return rng.uniform("augment", shape=(7,)).tolist()
+
+
+def _mirrored(augment: Augment, draw: list[float]) -> bool:
+    return augment.flip and draw[0] < 0.5
 
 
 def _one(
@@ -59,7 +78,7 @@ def _one(
     box = _window(labels.shape[0], labels.shape[1], augment.zoom, draw[1:4])
     target = (size[1], size[0])
     labels = np.array(PIL.Image.fromarray(labels).resize(target, PIL.Image.Resampling.NEAREST, box=box), dtype=np.uint8)
-    mirrored = augment.flip and draw[0] < 0.5
+    mirrored = _mirrored(augment, draw)
     if mirrored:
         labels = table[labels[:, ::-1]]
     if photo is None:
@@ -70,7 +89,7 @@ def _one(
     return (_jitter(photo, augment.color, draw[4:7]) if augment.color > 0 else photo), labels
 
 
-def _window(height: int, width: int, zoom: float, draw: list[float]) -> tuple[float, float, float, float]:
+def _window(height: int, width: int, zoom: float, draw: list[float]) -> Box:
     share = 1 / (1 + max(0.0, zoom) * draw[0])
     left, top = draw[1] * (1 - share) * width, draw[2] * (1 - share) * height
     return left, top, min(left + share * width, width), min(top + share * height, height)

@@ -1,130 +1,168 @@
-"""CelebAMask-HQ as it lies here (CelebA-HQ-img/ID.jpg, labels/ID.png, splits/, mirrored.txt), and the merge of part masks."""
+"""CelebAMask-HQ: one data set, four layouts; which one it is shows in what lies there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
-from zoo.data.files import LabelArray, PhotoArray, read_label_array, read_photo_array
+from zoo.data.files import (
+    LabelArray,
+    LayerArray,
+    PhotoArray,
+    merged,
+    read_label_array,
+    read_photo_array,
+    resize_labels,
+    resize_layers,
+)
 from zoo.data.pairs import Source
+from zoo.data.parts import NumberedParts, OfficialParts, PartMasks, merge_parts
+from zoo.data.splits import one_split, read_list, splits_for
 from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.images import open_image
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
-PHOTOS, LABELS = "CelebA-HQ-img", "labels"
-PARTS_PER_FOLDER = 2000
-SIDE = 512
+__all__ = ["CelebAMaskHQ", "merge_parts"]
+
+LAYOUTS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "labels": ("CelebA-HQ-img", ("labels",), "{photos}/ID.jpg with {maps}/ID.png"),
+    "parts": (
+        "CelebA-HQ-img",
+        ("CelebAMask-HQ-mask-anno", "CelebAMaskHQ-mask-anno"),
+        "{photos}/N.jpg with {maps}/(N // 2000)/NNNNN_CLASS.png",
+    ),
+    "masks": ("CelebA-HQ-img", ("CelebAMaskHQ-mask", "CelebAMask-HQ-mask"), "{photos}/N.jpg with {maps}/N.png"),
+    "segvae": ("img", ("segmentation_map",), "{photos}/N.jpg with {maps}/NNNNN/INDEX.png"),
+}
+"""By name: the folder of the photos, the folders that the maps may lie in, and the files as messages write them."""
 
 
 class CelebAMaskHQ(Source):
-    """Photos and 19-class maps at 512 px; faces named in mirrored.txt are flipped (both files) as they are read.
+    """Photos and 19-class maps, in the first of these layouts whose map folder is there (or `layout=NAME`):
 
-    path: the folder. split: a name of splits/*.txt, or None for all pairs. Raises DataError if nothing is there.
+    labels: CelebA-HQ-img/ID.jpg and labels/ID.png of equal size; faces named in mirrored.txt are flipped (both files) as
+    they are read.
+    parts: the official one, CelebA-HQ-img/N.jpg (1024 px) and CelebAMask-HQ-mask-anno/(N // 2000)/NNNNN_CLASS.png (512 px).
+    The parts are painted in the official order (`zoo.data.parts.merge_parts`), and `read_layers` has them as they overlap.
+    masks: CelebA-HQ-img/N.jpg and CelebAMaskHQ-mask/N.png, the maps that the official script paints; what SC-GAN reads.
+    segvae: the SegVAE authors' img/N.jpg and segmentation_map/NNNNN/INDEX.png, in their own numbers; parts overlap.
+
+    Without a size both come at the map's size. Splits are those of splits/*.txt or {train,val,test}_list.txt, else
+    `hashed_split` of the names (CelebA's own partition is a file that does not come with CelebAMask-HQ).
+    path: the folder. split: a name of a split, or None for all pairs. Raises DataError if nothing is there.
     """
 
-    def __init__(self, path: str | None, split: str | None = None, space: LabelSpace | None = None) -> None:
+    options = ("layout",)
+
+    def __init__(
+        self,
+        path: str | None,
+        split: str | None = None,
+        space: LabelSpace | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         if path is None:
             raise UsageError("The data set celebamask-hq needs its folder: celebamask-hq:DIR[#train].")
+        del space  # the maps are in the data set's own
         self.root = Path(path)
         self.location = str(self.root)
-        del space  # the maps are in the data set's own
         self.label_space = label_space("celebamask-hq")
-        _check_layout(self.root)
-        self.splits = _split_names(self.root)
-        self._mirrored = frozenset(_lines(self.root / "mirrored.txt"))
-        photos = {p.stem for p in (self.root / PHOTOS).glob("*.jpg")}
-        maps = {p.stem for p in (self.root / LABELS).glob("*.png")}
-        wanted = photos | maps if split is None else set(_split_lines(self.root, split, self.splits))
-        self.names = tuple(sorted(wanted & photos & maps))
-        self._leftovers = [
-            *(f"{PHOTOS}/{n}.jpg has no {LABELS}/{n}.png" for n in sorted((wanted & photos) - maps)),
-            *(f"{LABELS}/{n}.png has no {PHOTOS}/{n}.jpg" for n in sorted((wanted & maps) - photos)),
-            *(f"splits/{split}.txt names {n}, which has no files" for n in sorted(wanted - photos - maps)),
-        ]
+        self.layout, self._photos, self._maps = _find_layout(self.root, (options or {}).get("layout"))
+        self._parts = _part_masks(self.layout, self._maps, self.label_space)
+        self.has_layers = self._parts is not None
+        self._mirrored = frozenset(read_list(self.root / "mirrored.txt") if self.layout == "labels" else ())
+        photos = {p.stem for p in self._photos.glob("*.jpg")}
+        maps = set(self._parts.names()) if self._parts else {p.stem for p in self._maps.glob("*.png")}
+        splits = splits_for(self.root, sorted(photos & maps))
+        self.splits = tuple(splits)
+        wanted = photos | maps if split is None else set(one_split(self.root, splits, split))
+        self.names = tuple(sorted(wanted & photos & maps, key=_natural))
+        self._note_leftovers(wanted, photos, maps, split)
         if not self.names:
-            tried = f"{PHOTOS}/ID.jpg with {LABELS}/ID.png" + (f", ID from splits/{split}.txt" if split else "")
-            raise DataError(f"{self.root}: 0 pairs found ({len(photos)} photos, {len(maps)} maps). Tried: {tried}.")
+            raise DataError(
+                f"{self.root}: 0 pairs found ({len(photos)} photos, {len(maps)} maps). Tried: {self._files_text('N')}"
+                + (f", N of the split {split!r}" if split else "")
+                + "."
+            )
+
+    def _note_leftovers(self, wanted: set[str], photos: set[str], maps: set[str], split: str | None) -> None:
+        mapped = f"{self._maps.name}/" + ("{}.png" if self._parts is None else "…/{}")
+        self._leftovers = [
+            *(f"{self._photos.name}/{n}.jpg has no {mapped.format(n)}" for n in _sorted((wanted & photos) - maps)),
+            *(f"{mapped.format(n)} has no {self._photos.name}/{n}.jpg" for n in _sorted((wanted & maps) - photos)),
+            *(f"the list of the split {split} names {n}, which has no files" for n in _sorted(wanted - photos - maps)),
+            *(self._parts.strange if self._parts else ()),
+        ]
+
+    def _files_text(self, name: str) -> str:
+        photos, maps = self._photos.name, self._maps.name
+        return LAYOUTS[self.layout][2].format(photos=photos, maps=maps).replace("ID", name)
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
-        files = self.files(index)
-        photo = read_photo_array(Path(files["photo"]), size)
-        labels = read_label_array(Path(files["map"]), self.label_space, size)
-        if self.names[index] in self._mirrored:
+        name = self.names[index]
+        if self._parts is None:
+            labels = read_label_array(self._maps / f"{name}.png", self.label_space, size)
+        else:
+            labels = merged(self._parts.layers(name))
+            labels = labels if size is None else resize_labels(labels, size)
+        photo_size = size
+        if size is None and self.layout != "labels":
+            # official photos have twice the side of their maps
+            photo_size = (labels.shape[0], labels.shape[1])
+        photo = read_photo_array(self._photos / f"{name}.jpg", photo_size)
+        if name in self._mirrored:
             # These pairs were flipped without swapping the left/right numbers: flip both back, leave the numbers alone.
             photo, labels = photo[:, ::-1].copy(), labels[:, ::-1].copy()
         return photo, labels
 
+    def read_layers(self, index: int, size: tuple[int, int] | None = None) -> LayerArray:
+        if self._parts is None:
+            return super().read_layers(index, size)
+        layers = self._parts.layers(self.names[index])
+        return layers if size is None else resize_layers(layers, size)
+
     def files(self, index: int) -> dict[str, str]:
         name = self.names[index]
-        return {"photo": str(self.root / PHOTOS / f"{name}.jpg"), "map": str(self.root / LABELS / f"{name}.png")}
+        photo = {"photo": str(self._photos / f"{name}.jpg")}
+        if self._parts is None:
+            return {**photo, "map": str(self._maps / f"{name}.png")}
+        return {**photo, **{f"mask of {part}": str(path) for part, path in self._parts.files(name).items()}}
 
     def leftovers(self) -> list[str]:
         return list(self._leftovers)
 
-
-def merge_parts(folder: Path, number: int, space: LabelSpace | None = None) -> LabelArray:
-    """The official label map of face `number` from its part masks: uint8 [512, 512] (dossier section 1).
-
-    folder: CelebAMask-HQ-mask-anno. The parts `number // 2000 / NNNNN_part.png` are painted in the order of the classes,
-    so that the higher value wins wherever parts overlap. Quirks kept: a face without files gives a map of zeros; of an
-    RGB mask only the blue channel counts, and any value but 0 does.
-    Raises DataError for a mask of another size than 512 x 512.
-    """
-    space = space or label_space("celebamask-hq")
-    parts = {}
-    for name in space.names[1:]:
-        path = folder / str(number // PARTS_PER_FOLDER) / f"{number:05d}_{name}.png"
-        if path.exists():
-            parts[name] = _part_mask(path)
-    return paint_parts(parts, space)
+    def notes(self) -> list[str]:
+        return [f"layout {self.layout}: {self._files_text('N')}" + ("; parts overlap" if self.has_layers else "")]
 
 
-def paint_parts(parts: Mapping[str, np.ndarray], space: LabelSpace) -> LabelArray:
-    """Boolean masks [512, 512] by class name -> values uint8 [512, 512]; a later class covers an earlier one."""
-    merged = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    for value, name in enumerate(space.names):
-        if name in parts:
-            merged[parts[name]] = value
-    return merged
-
-
-def _part_mask(path: Path) -> np.ndarray:
-    image = open_image(path)
-    if image.size != (SIDE, SIDE):
-        raise DataError(f"{path}: part masks are {SIDE} x {SIDE}, got {image.width} x {image.height}.")
-    if image.mode in ("L", "1"):
-        return np.asarray(image) != 0
-    return np.asarray(image.convert("RGB"))[..., 2] != 0
-
-
-def _check_layout(root: Path) -> None:
+def _find_layout(root: Path, named: str | None) -> tuple[str, Path, Path]:
+    """The layout's name and its folders of photos and maps. Raises UsageError, DataError."""
+    if named is not None and named not in LAYOUTS:
+        raise UsageError(
+            f"layout={named}: no layout of celebamask-hq{did_you_mean(named, LAYOUTS)} (known: {', '.join(LAYOUTS)})."
+        )
     if not root.is_dir():
         raise DataError(f"There is no folder {root}.")
-    missing = [name for name in (PHOTOS, LABELS) if not (root / name).is_dir()]
-    if missing:
-        found = sorted(p.name for p in root.iterdir())[:12]
-        raise DataError(
-            f"{root}: 0 pairs found. Tried {PHOTOS}/ID.jpg with {LABELS}/ID.png; there is no {' and no '.join(missing)}."
-            f" Found: {', '.join(found) or 'nothing'}."
-        )
+    tried = {named: LAYOUTS[named]} if named else LAYOUTS
+    for name, (photos, folders, _) in tried.items():
+        maps = next((root / f for f in folders if (root / f).is_dir()), None)
+        if maps is not None and (root / photos).is_dir():
+            return name, root / photos, maps
+    texts = [text.format(photos=photos, maps=folders[0]) for photos, folders, text in tried.values()]
+    found = sorted(p.name for p in root.iterdir())[:12]
+    raise DataError(f"{root}: 0 pairs found. Tried {'; '.join(texts)}. Found: {', '.join(found) or 'nothing'}.")
 
 
-def _split_names(root: Path) -> tuple[str, ...]:
-    names = {p.stem for p in (root / "splits").glob("*.txt")}
-    usual = [n for n in ("train", "val", "test") if n in names]
-    return (*usual, *sorted(names - set(usual)))
+def _part_masks(layout: str, folder: Path, space: LabelSpace) -> PartMasks | None:
+    if layout == "parts":
+        return OfficialParts(folder, space)
+    return NumberedParts(folder, space) if layout == "segvae" else None
 
 
-def _split_lines(root: Path, split: str, known: tuple[str, ...]) -> list[str]:
-    if split not in known:
-        raise DataError(
-            f"{root} has no split {split!r}{did_you_mean(split, known)} (splits: {', '.join(known) or 'none'})."
-        )
-    return _lines(root / "splits" / f"{split}.txt")
+def _natural(name: str) -> tuple[int, int, str]:
+    """Face numbers in order of their values, other names behind them."""
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()] if path.is_file() else []
+def _sorted(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=_natural)

@@ -36,6 +36,10 @@ class DataReport:
     classes: list[dict[str, Any]] = field(default_factory=list)
     """Per class: value, name, pixels, share of all pixels, number of maps that show it."""
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was left out or changed on purpose."""
+    overlap: float | None = None
+    """Share of all pixels where two or more parts lie on each other; None for data sets of one class per pixel."""
     samples: list[tuple[PhotoArray | None, LabelArray]] = field(default_factory=list)
     """Some pairs at 128 px for the contact sheet."""
 
@@ -46,7 +50,8 @@ class DataReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as one JSON document (without pictures)."""
-        names = ("spec", "location", "label_space", "splits", "pairs", "has_images", "sizes", "classes", "problems")
+        names = ("spec", "location", "label_space", "splits", "pairs", "has_images", "overlap", "sizes", "classes")
+        names += ("notes", "problems")
         return {**{name: getattr(self, name) for name in names}, "ok": self.ok}
 
 
@@ -58,8 +63,10 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
         str(spec), source.location, space.name, tuple(source.splits), len(source.names), source.has_images
     )
     report.problems += source.leftovers()
+    report.notes += source.notes()
     pixels, maps = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
     sizes: Counter[str] = Counter()
+    doubled = 0
     shown = set(np.linspace(0, len(source.names) - 1, min(SHEET_PAIRS, len(source.names))).astype(int).tolist())
     for index in range(len(source.names)):
         if progress is not None:
@@ -67,6 +74,9 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
         pair = _read(source, index, report.problems)
         if pair is None:
             continue
+        if source.has_layers:
+            layers = source.read_layers(index)
+            doubled += int(((layers & (layers - 1)) != 0).sum())
         counts = np.bincount(pair[1].ravel(), minlength=256)
         pixels += counts
         maps += counts > 0
@@ -74,6 +84,8 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
         _judge(source, index, pair, counts, report.problems)
         if index in shown:
             report.samples.append(_small(pair))
+    if source.has_layers:
+        report.overlap = doubled / max(1, int(pixels.sum()))
     report.sizes = dict(sizes.most_common())
     report.classes = _class_rows(source, pixels, maps)
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +19,10 @@ PhotoArray: TypeAlias = NDArray[np.uint8]
 """uint8 [H, W, 3], RGB."""
 LabelArray: TypeAlias = NDArray[np.uint8]
 """uint8 [H, W], class numbers."""
+LayerArray: TypeAlias = NDArray[np.int64]
+"""int64 [H, W], bit c set where class c lies: parts that overlap (`LayeredMap.from_bits`)."""
+Box: TypeAlias = tuple[float, float, float, float]
+"""(left, top, right, bottom) in pixels."""
 
 
 def read_photo_array(path: Path, size: tuple[int, int] | None = None) -> PhotoArray:
@@ -67,3 +72,47 @@ def resize_labels(labels: LabelArray, size: tuple[int, int]) -> LabelArray:
     return np.array(
         PIL.Image.fromarray(labels).resize((size[1], size[0]), PIL.Image.Resampling.NEAREST), dtype=np.uint8
     )
+
+
+def resize_layers(layers: LayerArray, size: tuple[int, int], box: Box | None = None) -> LayerArray:
+    """int64 [H, W] at another (H, W), from `box` if given; takes the pixels that `resize_labels` takes."""
+    height, width = layers.shape
+    left, top, right, bottom = box or (0, 0, width, height)
+    return layers[_nearest(height, size[0], top, bottom)[:, None], _nearest(width, size[1], left, right)[None]]
+
+
+def _nearest(length: int, target: int, start: float, stop: float) -> NDArray[np.int32]:
+    """Which of `length` pixels Pillow's NEAREST takes for each of `target` pixels that span start .. stop.
+
+    Asked of Pillow itself, which adds up its positions in floating point: a formula would differ at ties.
+    """
+    line = PIL.Image.fromarray(np.arange(length, dtype=np.int32)[None])
+    return np.array(line.resize((target, 1), PIL.Image.Resampling.NEAREST, box=(start, 0, stop, 1)))[0]
+
+
+def merged(layers: LayerArray) -> LabelArray:
+    """Packed layers as one class per pixel: the highest value lies on top, 0 where nothing lies.
+
+    That is the order in which the official CelebAMask-HQ script paints the parts.
+    """
+    # without the bit below the highest one, float64 cannot round up to the next power of two
+    highest = layers & ~(layers >> 1) & ~1
+    return np.maximum(np.frexp(highest.astype(np.float64))[1] - 1, 0).astype(np.uint8)
+
+
+def pack(masks: Mapping[int, NDArray[np.bool_]], size: tuple[int, int]) -> LayerArray:
+    """Boolean masks [H, W] by class value as packed layers; what no mask covers is class 0."""
+    layers = np.zeros(size, dtype=np.int64)
+    for value, mask in masks.items():
+        layers |= mask.astype(np.int64) << value
+    layers[layers == 0] = 1
+    return layers
+
+
+def moved_layers(layers: LayerArray, table: Sequence[int]) -> LayerArray:
+    """The layer of class c moved to class table[c], for another label space or a mirrored picture; dropped where < 0."""
+    found = np.zeros_like(layers)
+    for value, other in enumerate(table):
+        if other >= 0:
+            found |= ((layers >> value) & 1) << other
+    return found

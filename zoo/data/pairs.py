@@ -6,40 +6,52 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.data.augment import Augment, augment_pair
-from zoo.data.files import LabelArray, PhotoArray, resize_labels, resize_photo
+from zoo.data.augment import Augment, augment_layers, augment_pair
+from zoo.data.files import LabelArray, LayerArray, PhotoArray, resize_labels, resize_layers, resize_photo
 from zoo.errors import DataError
 from zoo.labels import LabelSet, LabelSpace
-from zoo.maps import SemanticMap
+from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import RngLike
 
-__all__ = ["Augment", "Batch", "PairData", "Source"]
+__all__ = ["Augment", "Batch", "PairData", "Source", "layers_of"]
 
 CACHE_BYTES = 3 * 2**30
 """Pairs beyond this much memory are read again each time."""
 
 
 class Source(ABC):
-    """The pairs of a data set at their own size. A data set is a class made with (path, split, space).
+    """The pairs of a data set at their own size. A data set is a class made with (path, split, space), and with a fourth
+    argument, {key: text}, if it has `options`.
 
     names: one per pair, in a fixed order. splits: the splits that exist, () for one whole.
     has_images: False for maps alone. location: where it lies, for messages.
+    has_layers: True if `read_layers` knows which parts lie under which; never in a space of more than 62 classes.
+    options: the keys that may follow the path as `,key=value`.
     """
+
+    options: ClassVar[tuple[str, ...]] = ()
 
     label_space: LabelSpace
     names: tuple[str, ...]
     splits: tuple[str, ...] = ()
     has_images: bool = True
+    has_layers: bool = False
     location: str = ""
 
     @abstractmethod
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
         """Photo uint8 [H, W, 3] (or None) and labels uint8 [H, W] at (H, W) = size, or as they are. Raises DataError."""
+
+    def read_layers(self, index: int, size: tuple[int, int] | None = None) -> LayerArray:
+        """The parts of a pair as they overlap, packed: int64 [H, W], bit c set where class c lies. Only if `has_layers`."""
+        raise DataError(f"{self.location or type(self).__name__} has one class per pixel, no overlapping parts.")
 
     def files(self, index: int) -> dict[str, str]:
         """The files of a pair by role ("photo", "map"), for checks and messages; {} for drawn data."""
@@ -50,14 +62,23 @@ class Source(ABC):
         """What lies there unused and should not: photos without a map, maps without a photo, names without files."""
         return []
 
+    def notes(self) -> list[str]:
+        """What was left out or changed on purpose, one line each, for `zoo data check`."""
+        return []
+
 
 @dataclass(frozen=True)
 class Batch:
-    """images: float32 [B, 3, H, W] in [0, 1], or None for maps alone; maps: labels [B, H, W]; names: one per pair."""
+    """images: float32 [B, 3, H, W] in [0, 1], or None for maps alone; maps: labels [B, H, W]; names: one per pair.
+
+    layers: int64 [B, H, W], bit c set where class c lies, from data sets whose part files overlap; None from flat maps
+    (`layers_of` then fills in what lies under a part).
+    """
 
     images: Tensor | None
     maps: SemanticMap
     names: tuple[str, ...]
+    layers: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -65,7 +86,16 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         images = None if self.images is None else self.images.to(device)
-        return Batch(images, self.maps.to(device), self.names)
+        layers = None if self.layers is None else self.layers.to(device)
+        return Batch(images, self.maps.to(device), self.names, layers)
+
+
+def layers_of(batch: Batch) -> LayeredMap:
+    """The parts of a batch as they overlap: the data set's own where it has them, else the flat maps' filled by the rule
+    of `LabelClass.on` (skin under the facial features)."""
+    if batch.layers is None:
+        return LayeredMap.from_map(batch.maps, fill=True)
+    return LayeredMap.from_bits(batch.layers, batch.maps.space)
 
 
 @dataclass
@@ -81,6 +111,7 @@ class PairData:
     _cache: dict[tuple[int, tuple[int, int]], tuple[PhotoArray | None, LabelArray]] = field(
         default_factory=dict, repr=False
     )
+    _layers: dict[tuple[int, tuple[int, int]], NDArray[np.uint32 | np.int64]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.resolution = _size(self.resolution)
@@ -121,21 +152,28 @@ class PairData:
         """
         names = tuple(self.names[i] for i in indices)
         size = _size(self.resolution)
+        layers = None
         if augment is None or augment.nothing:
             pairs = [self.pair(i, size) for i in indices]
+            if self.source.has_layers:
+                layers = [self.layers(i, size) for i in indices]
         else:
             if rng is None or len(rng.samples) != len(indices):
                 raise DataError(f"Augmenting {len(indices)} pairs needs an rng of {len(indices)} samples.")
             load = _size(self.load_size or self.resolution)
             loaded = [self.pair(i, load) for i in indices]
             pairs = augment_pair(loaded, size, augment, rng, self.label_space)
+            if self.source.has_layers:
+                packed = [self.layers(i, load) for i in indices]
+                layers = augment_layers(packed, size, augment, rng, self.label_space)
         labels = torch.from_numpy(np.stack([p[1] for p in pairs])).long()
         photos = [p[0] for p in pairs]
         images = None
         if photos and photos[0] is not None:
             stacked = torch.from_numpy(np.stack([p for p in photos if p is not None]))
             images = stacked.permute(0, 3, 1, 2).float().div_(255).contiguous()
-        return Batch(images, SemanticMap(labels, self.label_space), names)
+        bits = None if layers is None else torch.from_numpy(np.stack(layers))
+        return Batch(images, SemanticMap(labels, self.label_space), names, bits)
 
     def pair(self, index: int, size: tuple[int, int]) -> tuple[PhotoArray | None, LabelArray]:
         """Photo uint8 [H, W, 3] (or None) and labels uint8 [H, W] at `size`, from memory where possible."""
@@ -148,6 +186,19 @@ class PairData:
                 return pair
             self._cache[key] = pair
         return self._cache[key]
+
+    def layers(self, index: int, size: tuple[int, int]) -> LayerArray:
+        """The packed layers int64 [H, W] of a pair at `size`, from memory where possible; only if the source has them."""
+        key = (index, size)
+        if key not in self._layers:
+            layers = resize_layers(self.source.read_layers(index, size), size)
+            # half the memory where the classes fit
+            small = layers.astype(np.uint32) if len(self.label_space) <= 32 else layers
+            self._room -= small.nbytes
+            if self._room < 0:
+                return layers
+            self._layers[key] = small
+        return self._layers[key].astype(np.int64)
 
     def label_sets(self) -> list[LabelSet]:
         """For each pair the classes that its map shows at this resolution."""
@@ -165,11 +216,13 @@ class PairData:
         return torch.from_numpy(counts[: len(self.label_space)])
 
     def fingerprint(self) -> str:
-        """sha256 over names and the label maps at this resolution: which data a run has seen."""
+        """sha256 over names and the label maps (and layers) at this resolution: which data a run has seen."""
         digest = hashlib.sha256(repr((self.label_space.names, self.resolution)).encode())
         for index, name in enumerate(self.names):
             digest.update(name.encode())
             digest.update(self.pair(index, _size(self.resolution))[1].tobytes())
+            if self.source.has_layers:
+                digest.update(self.layers(index, _size(self.resolution)).tobytes())
         return digest.hexdigest()
 
 

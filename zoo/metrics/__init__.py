@@ -1,4 +1,4 @@
-"""Scores. Importing this imports no torch; the functions live in `segmentation`, `images` and `agreement`."""
+"""Scores. Importing this imports no torch; the functions live in `segmentation`, `images`, `agreement` and `shapes`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     from zoo.metrics.agreement import parser_agreement
     from zoo.metrics.images import image_l1
     from zoo.metrics.segmentation import ConfusionMatrix, segmentation_scores
+    from zoo.metrics.shapes import PartStatistics, compare_parts
 
 _WHERE = {
     "ConfusionMatrix": "segmentation",
     "segmentation_scores": "segmentation",
     "image_l1": "images",
     "parser_agreement": "agreement",
+    "PartStatistics": "shapes",
+    "compare_parts": "shapes",
 }
-__all__ = ["ConfusionMatrix", "image_l1", "parser_agreement", "segmentation_scores"]
+__all__ = ["ConfusionMatrix", "PartStatistics", "compare_parts", "image_l1", "parser_agreement", "segmentation_scores"]
 
 
 def __getattr__(name: str) -> Any:

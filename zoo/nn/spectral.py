@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nn.spectral_fresh import FreshSpectralMixin
+
 EPS = 1e-12
 
 
@@ -107,9 +109,9 @@ def conv2d(spectral: bool, *args: Any, **kwargs: Any) -> nn.Conv2d:
     return (SNConv2d if spectral else nn.Conv2d)(*args, **kwargs)
 
 
-def spectral_layers(module: nn.Module) -> list[SpectralMixin]:
-    """Every spectrally normalised layer inside `module`."""
-    return [m for m in module.modules() if isinstance(m, SpectralMixin)]
+def spectral_layers(module: nn.Module) -> list[SpectralMixin | FreshSpectralMixin]:
+    """Every spectrally normalised layer inside `module`, of either form."""
+    return [m for m in module.modules() if isinstance(m, SpectralMixin | FreshSpectralMixin)]
 
 
 @torch.no_grad()
@@ -119,18 +121,21 @@ def recompute_spectral(module: nn.Module, steps: int = 30) -> None:
     For averaged weights (EMA): an average of singular vectors is no singular vector. Starts from the stored u, which is near.
     """
     for layer in spectral_layers(module):
-        if not layer.weight_u.any() or not torch.isfinite(layer.weight_u).all():
+        if isinstance(layer, SpectralMixin) and (
+            not layer.weight_u.any() or not torch.isfinite(layer.weight_u).all()
+        ):
             layer.weight_u.copy_(F.normalize(torch.linspace(1.0, 2.0, len(layer.weight_u)), dim=0))
         layer.iterate(steps)
 
 
 @torch.no_grad()
 def fold_spectral(module: nn.Module) -> nn.Module:
-    """Replace every spectrally normalised layer below `module` by a plain one with weight / sigma (stored u, v), in place.
+    """Replace every spectrally normalised layer below `module` by a plain one with weight / sigma, in place.
 
+    Sigma is that of eval mode: from the stored u and v, or in BigGAN's form from one fresh iteration that starts at the stored u.
     For the inference form of a model only; outputs are those of eval mode. Returns `module` (itself replaced if it is such a layer).
     """
-    if isinstance(module, SpectralMixin):
+    if isinstance(module, SpectralMixin | FreshSpectralMixin):
         return _plain(module)
     for name, child in module.named_children():
         folded = fold_spectral(child)
@@ -139,15 +144,15 @@ def fold_spectral(module: nn.Module) -> nn.Module:
     return module
 
 
-def _plain(layer: SpectralMixin) -> nn.Module:
+def _plain(layer: SpectralMixin | FreshSpectralMixin) -> nn.Module:
     was_training = layer.training
     weight = layer.eval().normalized_weight()
     layer.train(was_training)
-    if isinstance(layer, SNLinear):
+    if isinstance(layer, nn.Linear):
         plain: nn.Module = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
     else:
-        assert isinstance(layer, (SNConv2d, SNConvTranspose2d))
-        kind = nn.Conv2d if isinstance(layer, SNConv2d) else nn.ConvTranspose2d
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+        kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.ConvTranspose2d
         extra = {} if kind is nn.Conv2d else {"output_padding": layer.output_padding}
         plain = kind(
             layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cards import write_card
 from zoo.data import parse_spec
+from zoo.data.facts import facts_of
 from zoo.registry import registry
 from zoo.weights import digests
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from zoo.training.loop import Loop, Published
     from zoo.training.plan import Plan
 
-DATA_LICENSES = {
-    "celebamask-hq": "CelebAMask-HQ: non-commercial research only, no redistribution of the pictures",
-    "toy-faces": "drawn by this program (Apache-2.0)",
-}
 CURVE_FACTS = ("step", "samples", "minutes")
 CURVE_ROWS = 24
 
@@ -31,7 +28,7 @@ def write_training_card(
     """
     arch = registry().architecture(plan.architecture)
     model = loop.trainer.model
-    licence = DATA_LICENSES.get(parse_spec(plan.data).name, "unknown")
+    about = facts_of(parse_spec(plan.data).name)
     facts = {
         "architecture": plan.architecture,
         "variant": plan.variant,
@@ -40,9 +37,9 @@ def write_training_card(
         "resolution": list(model.resolution),
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": plan.data_name,
-        "data_license": licence,
+        "data_license": about.terms,
         "code_license": "Apache-2.0",
-        "weights_license": licence,
+        "weights_license": about.weights,
         "paper": arch.paper,
         "recipe": plan.command,
         "training": {

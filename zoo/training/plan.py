@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import configs
-from zoo.data import DATASETS, parse_spec
+from zoo.data import DATASETS, DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
 from zoo.labels import LabelSpace, load_space
 from zoo.registry import Variant, registry
@@ -63,12 +63,7 @@ class Plan:
 
     def check(self) -> None:
         """Names that can be checked before torch is imported. Raises UsageError, WeightsError, LabelError."""
-        name = parse_spec(self.data).name
-        known = (*DATASETS, *registry().names("datasets"))
-        if name not in known:
-            raise UsageError(
-                f"No data set {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}){registry().broken_hint()}."
-            )
+        check_data_set(parse_spec(self.data))
         self.label_space()
         if self.init:
             from zoo.hub import resolve
@@ -82,10 +77,7 @@ class Plan:
     @property
     def data_name(self) -> str:
         """The data set without the place where it lies here."""
-        spec = parse_spec(self.data)
-        if spec.path and Path(spec.path).is_absolute():
-            spec = spec._replace(path=Path(spec.path).name if spec.name == "folder" else None)
-        return str(spec)
+        return public_name(parse_spec(self.data))
 
     def with_changes(self, changes: dict[str, Any]) -> Plan:
         """Fields of the network or the training overridden. Raises UsageError, ConfigError."""
@@ -94,6 +86,41 @@ class Plan:
             self,
             config=configs.override(self.config, network, where=self.architecture) if network else self.config,
             training=configs.override(self.training, training, where="training options") if training else self.training,
+        )
+
+
+def public_name(spec: DataSpec) -> str:
+    """The data set as cards call it: without the place where it lies here (of a `folder` its own name is kept), with options."""
+    place, options = _place(spec)
+    if place is None or not Path(place).is_absolute():
+        return str(spec)
+    kept = f":{Path(place).name}" if spec.name == "folder" else ""
+    return f"{spec.name}{kept}{options}" + (f"#{spec.split}" if spec.split else "")
+
+
+def absolute_data(spec: DataSpec) -> DataSpec:
+    """The same data set from anywhere: a path that is there becomes absolute, the options behind it stay."""
+    place, options = _place(spec)
+    return spec if place is None else spec._replace(path=f"{_absolute(place)}{options}")
+
+
+def _place(spec: DataSpec) -> tuple[str | None, str]:
+    """The path alone and the `,KEY=VALUE` groups behind it, told apart by what is there; the data set checks them later."""
+    place, options = spec.path, ""
+    while place and not Path(place).exists():
+        shorter, comma, group = place.rpartition(",")
+        if not comma or "=" not in group:
+            break
+        place, options = shorter, f",{group}{options}"
+    return place, options
+
+
+def check_data_set(spec: DataSpec) -> None:
+    """Raise UsageError for a data set that nobody registers."""
+    known = (*DATASETS, *registry().names("datasets"))
+    if spec.name not in known:
+        raise UsageError(
+            f"No data set {spec.name!r}{did_you_mean(spec.name, known)} (known: {', '.join(known)}){registry().broken_hint()}."
         )
 
 
@@ -124,7 +151,7 @@ def make_plan(
     arch_name, variant_name, found = registry().variant(name)
     training = found.training or training_class(arch_name)()
     spec = parse_spec(data)
-    data = str(spec._replace(path=_absolute(spec.path)))
+    data = str(absolute_data(spec))
     space, init = _absolute(space, name=True), _absolute(init, name=True)
     plan = Plan(arch_name, variant_name, found.config, training, data, space, init, command, device)
     return plan.with_changes(changes)

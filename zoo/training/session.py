@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from zoo.data import Augment, DataSpec, PairData, Source, open_source, parse_spec, splits_of
-from zoo.data.files import LabelArray, PhotoArray
+from zoo.data.files import LabelArray, LayerArray, PhotoArray, moved_layers
 from zoo.errors import DataError
 from zoo.interfaces import Model, Trainer
-from zoo.labels import IGNORE, Mapping
+from zoo.labels import IGNORE, LabelSpace, Mapping
+from zoo.maps import MAX_PACKED
 from zoo.registry import registry
 from zoo.training.card import write_training_card
 from zoo.training.log import Log
@@ -103,6 +105,11 @@ class Relabelled(Source):
             source.has_images,
             source.location,
         )
+        self.has_layers = source.has_layers and len(mapping.target) <= MAX_PACKED
+        # a part without counterpart uncovers what lies under it
+        self._moved = [
+            -1 if n in mapping.dropped else v for n, v in zip(mapping.source.names, mapping.table, strict=True)
+        ]
         self._table = np.full(IGNORE + 1, IGNORE, dtype=np.uint8)
         self._table[: len(mapping.table)] = [IGNORE if v < 0 else v for v in mapping.table]
         if not mapping.target.ignore and mapping.target.background_index is not None:
@@ -111,6 +118,11 @@ class Relabelled(Source):
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
         photo, labels = self.source.read(index, size)
         return photo, self._table[labels]
+
+    def read_layers(self, index: int, size: tuple[int, int] | None = None) -> LayerArray:
+        layers = moved_layers(self.source.read_layers(index, size), self._moved)
+        layers[layers == 0] = 1 << (self.label_space.background_index or 0)
+        return layers
 
     def files(self, index: int) -> dict[str, str]:
         return self.source.files(index)
@@ -127,19 +139,30 @@ def open_splits(plan: Plan, model: Model) -> tuple[PairData, PairData | None]:
     """
     spec, space = parse_spec(plan.data), model.label_space
     splits = splits_of(spec, space=space)
-    train = spec if spec.split or "train" not in splits else spec.with_split("train")
+    train = training_split(spec, splits)
     held = next((s for s in ("val", "validation") if s in splits and s != train.split), None)
     side = max(model.resolution)
     load = Augment(zoom=plan.training.zoom).load_size(side)
     height, width = (round(load * r / side) for r in model.resolution)
-    data = _open(train, model, (height, width))
+    data = open_pairs(train, model, (height, width))
     if not len(data):
         raise DataError(f"{train}: no pairs.")
-    return data, _open(spec.with_split(held), model, model.resolution) if held else None
+    return data, open_pairs(spec.with_split(held), model, model.resolution) if held else None
 
 
-def _open(spec: DataSpec, model: Model, load_size: tuple[int, int]) -> PairData:
-    source = open_source(spec, space=model.label_space)
+def training_split(spec: DataSpec, splits: Sequence[str]) -> DataSpec:
+    """What is trained on: the split that is named, else "train" if there is one, else all."""
+    return spec if spec.split or "train" not in splits else spec.with_split("train")
+
+
+def open_pairs(
+    spec: DataSpec, model: Model, load_size: tuple[int, int], *, space: LabelSpace | None = None
+) -> PairData:
+    """A data set at the model's resolution, in its label space (joined by names).
+
+    space: that of maps which do not say theirs (None: the model's). Raises LabelError if no class is in common.
+    """
+    source = open_source(spec, space=space or model.label_space)
     if source.label_space.names != model.label_space.names:
         source = Relabelled(source, source.label_space.mapping_to(model.label_space))
     return PairData(source, model.resolution, load_size=load_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class Stepper:
         """The batch on the device, in the networks' memory format."""
         moved = batch.to(self.processes.device)
         if self.options.channels_last and moved.images is not None:
-            return Batch(moved.images.contiguous(memory_format=torch.channels_last), moved.maps, moved.names)
+            return replace(moved, images=moved.images.contiguous(memory_format=torch.channels_last))
         return moved
 
     def step(self, step: int, micro_batches: Sequence[tuple[Batch, Rng]]) -> Logs:

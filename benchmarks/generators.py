@@ -1,0 +1,244 @@
+"""Measures mask generators side by side, on the label sets of real maps: what the cards of generators say.
+
+    python benchmarks/generators.py mask-vae-celeba segvae-celeba --data celebamask-hq:DIR#test --seeds 3 --json out.json
+
+Every model draws each label set of the data once per seed; the classes asked for are those that all models draw. Measured
+(`zoo.metrics.shapes`): how often a requested class appears; how far areas and centres of the parts are from those of the real
+maps, and whether they spread as much; how much two drawings of one label set differ. `--floor` puts other real maps
+(`celebamask-hq:DIR#val`) beside the models: what the same figures are between two sets of real maps. Markdown on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import zoo
+from zoo.data import PairData, open_data
+from zoo.errors import UsageError
+from zoo.hub import resolve
+from zoo.interfaces import MaskGenerator
+from zoo.labels import LabelSet, LabelSpace
+from zoo.maps import SemanticMap
+from zoo.metrics.shapes import PRESENT_IN, PartStatistics, compare_parts, pixel_diversity, real_diversity
+from zoo.rng import Rng
+from zoo.sampling import only
+
+BATCH = 20
+SUMMARY = {
+    "share_of_requests_met": "share of requested classes that appear",
+    "area_distance": "areas: distance to the real ones (W1 / real mean)",
+    "area_spread": "areas: spread / real spread",
+    "centre_distance": "centres: distance to the real ones (W1, share of the side)",
+    "centre_spread": "centres: spread / real spread",
+    "pixel_diversity": "pixels that differ between two seeds",
+}
+
+
+@dataclass
+class Named:
+    """A model and what it is called in the tables."""
+
+    name: str
+    model: MaskGenerator
+
+
+def load(reference: str) -> Named:
+    """A generator in its inference form. Raises UsageError for another kind of model."""
+    model = zoo.load(reference)
+    if not isinstance(model, MaskGenerator):
+        raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
+    found = zoo.optimize(model)
+    assert isinstance(found, MaskGenerator)
+    return Named(resolve(reference).name, found)
+
+
+def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
+    """The classes of `space` that the model draws, by name."""
+    mapping = dict(model.label_space.mapping_to(space).pairs)
+    names = (model.label_space.names[model.label_space.index(n)] for n in model.channels)
+    return {mapping[n] for n in names if n in mapping} - {space.background or ""}
+
+
+def draw(named: Named, sets: Sequence[LabelSet], space: LabelSpace, seed: int) -> SemanticMap:
+    """One map per label set, in the data's space; map i draws from sample i of the seed."""
+    model, parts = named.model, []
+    back = dict(space.mapping_to(model.label_space).pairs)
+    for first in range(0, len(sets), BATCH):
+        asked = [model.label_space.label_set(back[n] for n in s) for s in sets[first : first + BATCH]]
+        maps = model.generate(asked, rng=Rng(seed, range(first, first + len(asked)))).to("cpu")
+        parts.append(maps if maps.space.names == space.names else maps.to_space(space))
+    return SemanticMap.cat(parts)
+
+
+def measure(named: Named, sets: Sequence[LabelSet], real: PartStatistics, seeds: int) -> dict[str, Any]:
+    """All figures of one model."""
+    started = time.perf_counter()
+    drawings = [draw(named, sets, real.space, seed) for seed in range(seeds)]
+    seconds = time.perf_counter() - started
+    found = PartStatistics(real.space)
+    for maps in drawings:
+        found.add(maps, sets)
+    report = {**scores(found, real), "resolution": list(named.model.resolution)}
+    report["pixel_diversity"] = float(pixel_diversity(drawings).mean()) if seeds > 1 else math.nan
+    return report | {"seconds_per_map": seconds / (len(sets) * seeds)}
+
+
+def scores(found: PartStatistics, real: PartStatistics) -> dict[str, Any]:
+    """What holds for any set of maps."""
+    asked = {n for n, row in real.met().items() if row["asked"]}
+    return {
+        "share_of_requests_met": found.share_met(),
+        "requested": found.met(),
+        **compare_parts(real, found, names=[n for n in real.space.names if n in asked]),
+    }
+
+
+def real_maps(data: PairData) -> SemanticMap:
+    return SemanticMap.cat([batch.maps for batch in data.batches(BATCH)])
+
+
+def masked(maps: SemanticMap, names: set[str]) -> SemanticMap:
+    """The maps with classes that are not measured turned into background (unlabeled where there is none)."""
+    space = maps.space
+    table = torch.full((256,), 255 if space.background_index is None else space.background_index)
+    for name in names:
+        table[space.index(name)] = space.index(name)
+    return SemanticMap(table[maps.labels], space)
+
+
+def report_on(models: list[Named], given: argparse.Namespace) -> dict[str, Any]:
+    """The JSON document: data, classes, and per model the figures. All is measured in the label space of the data."""
+    size = min((n.model.resolution for n in models), key=lambda s: s[0] * s[1])
+    own = models[0].model.label_space  # for data that have several label spaces, or do not say theirs
+    data = open_data(given.data, resolution=size, space=own)
+    space = data.label_space
+    names = set.intersection(*(drawn_classes(n.model, space) for n in models))
+    if not names:
+        raise UsageError("The models have no class of the data in common that they all draw.")
+    maps = real_maps(data)
+    sets = [only(s, names) for s in maps.label_sets()]
+    kept = [i for i, s in enumerate(sets) if s.names]
+    maps, sets = maps[kept], [sets[i] for i in kept]
+    real = PartStatistics(space)
+    real.add(masked(maps, names))
+    diversity, pairs = real_diversity(masked(maps, names), sets)
+    columns = {n.name: measure(n, sets, real, given.seeds) for n in models}
+    if given.floor:
+        other = PartStatistics(space)
+        other.add(masked(real_maps(open_data(given.floor, resolution=size, space=own)), names))
+        columns[f"real ({given.floor.rpartition('#')[2]})"] = scores(other, real)
+    return {
+        "data": given.data,
+        "label_sets": len(sets),
+        "seeds": given.seeds,
+        "resolution": list(size),
+        "classes": [n for n in space.names if n in names],
+        "left_out": [n for n in space.names if n not in names and n != space.background],
+        "real_diversity": {"pixels": diversity, "pairs": pairs},
+        "models": columns,
+    }
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def tables(report: dict[str, Any]) -> list[str]:
+    """Markdown: the summary, then a row per class."""
+    models: dict[str, Any] = report["models"]
+    lines = [
+        f"{report['label_sets']} label sets of real maps, {report['seeds']} drawings of each; distances of classes that at"
+        f" least {PRESENT_IN} real maps show.",
+        "",
+        "| figure | " + " | ".join(models) + " |",
+        "|---" * (len(models) + 1) + "|",
+    ]
+    for key, text in SUMMARY.items():
+        lines.append(f"| {text} | " + " | ".join(_number(m.get(key)) for m in models.values()) + " |")
+    if report["real_diversity"]["pairs"]:
+        pixels, pairs = report["real_diversity"]["pixels"], report["real_diversity"]["pairs"]
+        lines += ["", f"Two real maps of one label set differ in {pixels:.3f} of their pixels ({pairs} pairs)."]
+    lines += ["", *_class_table(report, models)]
+    if report["left_out"]:
+        lines += ["", f"Not measured, because not all of these models draw them: {', '.join(report['left_out'])}."]
+    return lines
+
+
+def _class_table(report: dict[str, Any], models: dict[str, Any]) -> list[str]:
+    """Per class: real area and centre, and of each model how often it appears, its area and centre, and the distances."""
+    head = ["class", "real: n, area, centre x y"]
+    head += [f"{name}: appears, area (dist.), centre (dist.)" for name in models]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name in report["classes"]:
+        rows = [m["classes"].get(name) for m in models.values()]
+        first = next((r for r in rows if r is not None), None)
+        if first is None:
+            continue
+        cells = [name, f"{first['real']}, {_area(first, 'real')}, {_centre(first, 'real')}"]
+        for model, row in zip(models.values(), rows, strict=True):
+            met = model["requested"].get(name)
+            share = "-" if met is None else f"{met['share']:.1%} of {met['asked']}"
+            cells.append(
+                f"{share}, -"
+                if row is None or not row["found"]
+                else f"{share}, {_area(row, 'found')} ({_number(row['area']['distance'], 2)}),"
+                f" {_centre(row, 'found')} ({_number(row['centre']['distance'])})"
+            )
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _area(row: dict[str, Any], side: str) -> str:
+    found = row["area"][side]
+    return f"{_number(_percent(found['mean']), 2)} ± {_number(_percent(found['std']), 2)} %"
+
+
+def _centre(row: dict[str, Any], side: str) -> str:
+    return f"{_number(row['centre'][side]['x']['mean'], 2)} {_number(row['centre'][side]['y']['mean'], 2)}"
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def plain(value: Any) -> Any:
+    """Numbers as JSON has them: rounded, None for NaN."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    return (None if math.isnan(value) else round(value, 5)) if isinstance(value, float) else value
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("models", nargs="+", metavar="MODEL")
+    arguments.add_argument("--data", required=True)
+    arguments.add_argument("--floor", metavar="DATA", help="other real maps, measured as the models are")
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--json", type=Path, help="write the figures here")
+    given = arguments.parse_args()
+    with torch.inference_mode():
+        models = [load(m) for m in given.models]
+        if len({n.name for n in models}) < len(models):  # two folders of one name
+            models = [Named(m, n.model) for m, n in zip(given.models, models, strict=True)]
+        report = plain(report_on(models, given))
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print("\n".join(tables(report)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""SegVAE: a label set becomes a semantic map, one class after the other, each drawn by a conditional VAE. ECCV 2020.
+
+With its ablations (config fields) and the baselines C-VAE_sep and C-VAE_global of its Table 1.
+"""
+
+from zoo.registry import Architecture, Plugin
+
+
+def _architecture(
+    name: str, config: str, variants: str, title: str, default: str | None, official: str | None
+) -> Architecture:
+    return Architecture(
+        name,
+        kind="mask-generator",
+        model="zoo_plugins.segvae.model:SegVAE",
+        config=f"zoo_plugins.segvae.config:{config}",
+        variants=f"zoo_plugins.segvae.config:{variants}",
+        trainer="zoo_plugins.segvae.trainer:SegVAETrainer",
+        official=official,
+        paper="Controllable Image Synthesis via SegVAE (ECCV 2020)",
+        can=("reconstruct", "layers", "edit"),
+        default=default,
+        options="zoo_plugins.segvae.config:SegVAEOptions",
+        title=title,
+    )
+
+
+plugin = Plugin(
+    api=1,
+    architectures=[
+        _architecture(
+            "segvae",
+            "SegVAEConfig",
+            "VARIANTS",
+            "SegVAE: label set to map, class by class, with a learned prior; add, remove, redraw parts",
+            "segvae-celeba",
+            "zoo_plugins.segvae.official",
+        ),
+        _architecture(
+            "cvae-sep",
+            "CvaeSepConfig",
+            "CVAE_SEP_VARIANTS",
+            "C-VAE_sep: each class drawn on its own (SegVAE's baseline)",
+            None,
+            None,
+        ),
+        _architecture(
+            "cvae-global",
+            "CvaeGlobalConfig",
+            "CVAE_GLOBAL_VARIANTS",
+            "C-VAE_global: each class drawn on its own, given the label set (SegVAE's baseline)",
+            None,
+            None,
+        ),
+    ],
+)

@@ -1,0 +1,295 @@
+"""The inference form of SegVAE (dossier section 12): equal to the plain networks in evaluation mode, cheaper.
+
+What is saved, all of it exactly: spectral norms (and batch norms) are folded into the weights; the first convolution, additive over
+its planes, is kept as a running sum, to which a step adds the one canvas plane that changed; the target maps' responses are
+tabulated, the label map's is computed once; steps that change nothing or that nobody reads run no encoder; the convolutions
+to and from 1x1 are matrix products; weights are laid out for the CPU once, activations lie channels last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.nn.packed import native, pack
+from zoo.nn.spectral import fold_spectral
+from zoo_plugins.segvae.networks import ContextEncoder, ConvEncoder, Posterior, Reads, ShapeDecoder, VectorMap
+
+if TYPE_CHECKING:
+    from zoo_plugins.segvae.model import SegVAE
+
+SLOPE = 0.2
+
+
+class Activation(nn.Module):
+    """LeakyReLU, after instance norm if `norm`; the input may be overwritten."""
+
+    def __init__(self, norm: bool) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.norm:
+            return F.leaky_relu(x, SLOPE)
+        if not native(x):
+            return F.leaky_relu(F.instance_norm(x), SLOPE)
+        b, c, h, w = x.shape
+        rows = x.permute(0, 2, 3, 1).reshape(b, h * w, c)
+        mean = rows.new_full((1, 1, h * w), 1 / (h * w)).expand(b, -1, -1)
+        # planes that are all but constant are common (early canvases): what follows is exact only near a mean of 0
+        rows = rows - torch.bmm(mean, rows)
+        if h * w >= 1024:  # a group per channel; its kernel is the fast one where planes are large
+            return F.leaky_relu_(F.group_norm(rows.view(b, h, w, c).permute(0, 3, 1, 2), c), SLOPE)
+        rows -= torch.bmm(mean, rows)
+        scale = torch.rsqrt(torch.bmm(mean, rows.square()).add_(1e-5))
+        return F.leaky_relu_(rows.mul_(scale), SLOPE).view(b, h, w, c).permute(0, 3, 1, 2)
+
+
+def _block(block: nn.Sequential) -> tuple[nn.Conv2d | nn.ConvTranspose2d, Activation]:
+    """Convolution and activation of a block [convolution, norm?, LeakyReLU]; batch norm goes into the weights, and a bias that an
+    instance norm takes away again is left out."""
+    conv = block[0]
+    assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and conv.bias is not None
+    norm = block[1] if len(block) == 3 else None
+    if isinstance(norm, nn.BatchNorm2d):
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        conv.weight.mul_(scale.view((-1, 1, 1, 1) if isinstance(conv, nn.Conv2d) else (1, -1, 1, 1)))
+        conv.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias)
+    elif norm is not None:
+        conv.bias = None
+    return conv, Activation(isinstance(norm, nn.InstanceNorm2d))
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Module:
+    """A packed linear layer with this weight [out, in] and bias [out]."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0]).to(weight)
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)
+    return pack(layer)
+
+
+class PlaneEncoder(nn.Module):
+    """`ConvEncoder` in two halves: what each input plane adds to the first convolution's output, and all that follows.
+
+    The sum before the first norm is kept as [B, (R/2)**2, f], pixels row-major.
+    """
+
+    planes: Tensor
+    bias: Tensor
+
+    def __init__(self, encoder: ConvEncoder, size: int) -> None:
+        super().__init__()
+        first, *others = (_block(block) for block in encoder.blocks)  # type: ignore[arg-type]
+        conv, self.first = first
+        self.side, self.out_features = size // 2, encoder.out.out_channels
+        self.register_buffer("planes", conv.weight.detach().permute(1, 2, 3, 0).flatten(1, 2).contiguous())
+        bias = conv.bias.detach() if conv.bias is not None else conv.weight.new_zeros(len(conv.weight))
+        self.register_buffer("bias", bias.clone())
+        self.blocks = nn.Sequential(*(nn.Sequential(pack(conv), act) for conv, act in others))
+        # 4x4 to 1x1: a matrix product over the pixels of a channels-last tensor
+        self.out = _linear(encoder.out.weight.detach().permute(0, 2, 3, 1).flatten(1), encoder.out.bias.detach())  # type: ignore[union-attr]
+
+    def add(self, total: Tensor, maps: Tensor, plane: int) -> None:
+        """Add to `total` [B, (R/2)**2, f] what input plane number `plane` of values `maps` [B, R, R] gives, in place."""
+        columns = F.unfold(maps[:, None].to(total.dtype), 3, padding=1, stride=2)
+        total.baddbmm_(columns.transpose(1, 2), self.planes[plane].expand(len(maps), -1, -1))
+
+    def table(self, maps: Tensor, plane: int) -> Tensor:
+        """Responses [n, (R/2)**2, f] to maps [n, R, R] of one plane, with the layer's bias."""
+        total = self.bias.expand(len(maps), self.side**2, -1).clone()
+        self.add(total, maps, plane)
+        return total
+
+    def forward(self, total: Tensor) -> Tensor:
+        """Sum over the planes [B, (R/2)**2, f] -> code [B, out]."""
+        x = self.first(total.view(len(total), self.side, self.side, -1).permute(0, 3, 1, 2))
+        return self.out(self.blocks(x).permute(0, 2, 3, 1).flatten(1))
+
+
+def _class_maps(target_map: VectorMap, classes: int) -> Tensor:
+    """The maps [N, R, R] of all that a target can be: row 0 no class, row c class c."""
+    vectors = torch.eye(classes, device=next(target_map.parameters()).device)
+    vectors[0] = 0
+    return target_map(vectors)[:, 0]
+
+
+def _row(target: Tensor) -> Tensor:
+    """Rows of the class tables [B] for targets [B, N]."""
+    return target.argmax(1) * target.any(1)
+
+
+class FastContext(nn.Module):
+    """`ContextEncoder` by planes; `start` begins a pass of steps."""
+
+    table: Tensor
+    codes: Tensor | None
+
+    def __init__(self, context: ContextEncoder, order: tuple[int, ...], size: int) -> None:
+        super().__init__()
+        self.order = order
+        self.uses_canvas, self.label_map = context.uses_canvas, context.label_map
+        classes = len(order) + 1
+        self.label_plane = classes if self.uses_canvas else 0
+        self.encoder = PlaneEncoder(context.encoder, size)
+        maps = _class_maps(context.target_map, classes)
+        self.register_buffer("table", self.encoder.table(maps, self.label_plane + int(self.label_map is not None)))
+        # without canvas and label set a code depends on the class alone
+        self.register_buffer("codes", self.encoder(self.table) if self.label_map is None else None)
+        if self.label_map is not None:
+            self.label_map.layers[2] = pack(self.label_map.layers[2])
+
+    def labels(self, label_set: Tensor) -> Tensor:
+        """What the label set adds: [B, (R/2)**2, f]."""
+        total = self.table.new_zeros(len(label_set), *self.table.shape[1:])
+        if self.label_map is not None:
+            self.encoder.add(total, self.label_map(label_set)[:, 0], self.label_plane)
+        return total
+
+    def forward(self, canvas: Tensor, label_set: Tensor, target: Tensor) -> Tensor:
+        """As `ContextEncoder.forward`."""
+        if self.codes is not None:
+            return self.codes[_row(target)]
+        total = self.labels(label_set)
+        for plane in range(1, canvas.shape[1] if self.uses_canvas else 0):
+            self.encoder.add(total, canvas[:, plane], plane)
+        return self.encoder(total + self.table[_row(target)])
+
+    def start(self, label_set: Tensor, reads: Reads) -> FastCanvas:
+        """The canvas of a pass, empty."""
+        return FastCanvas(self, label_set, reads)
+
+
+class FastCanvas:
+    """`Canvas` as the running sum of the first convolution. Rows of the codes that nobody reads hold anything finite."""
+
+    def __init__(self, context: FastContext, label_set: Tensor, reads: Reads) -> None:
+        self.context = context
+        present = (label_set > 0).tolist()  # the one wait for the device
+        self.present = {c: [row[c] for row in present] for c in context.order}
+        self.read = _read(self.present, context.order, reads)
+        self.total = context.labels(label_set) if context.codes is None else None
+        self.idle = context.table.new_zeros(len(label_set), context.encoder.out_features)
+        self.idle_known = [False] * len(label_set)
+
+    def draw(self, channel: int, shape: Tensor) -> None:
+        """Put a shape [B, 1, R, R] on an empty channel."""
+        if not self.context.uses_canvas or self.total is None:
+            return
+        after = self.context.order[self.context.order.index(channel) + 1 :]
+        changed = shape.flatten(1).any(1).tolist()
+        rows = [b for b, any_ in enumerate(changed) if any_ and any(self.read[c][b] for c in after)]
+        for b in rows:
+            self.idle_known[b] = False
+        if len(rows) == len(shape):
+            self.context.encoder.add(self.total, shape[:, 0], channel)
+        else:
+            for b in rows:
+                self.context.encoder.add(self.total[b : b + 1], shape[b], channel)
+
+    def code(self, channel: int, target: Tensor) -> Tensor:
+        """Context codes [B, S] of the step that draws `channel` (its target follows from the label set)."""
+        context, present = self.context, self.present[channel]
+        if context.codes is not None:
+            return context.codes[torch.tensor([channel * p for p in present], device=context.codes.device)]
+        assert self.total is not None
+        reads = self.read[channel]
+        rows = [b for b, p in enumerate(present) if reads[b] and (p or not self.idle_known[b])]
+        if not rows:
+            return self.idle
+        device = self.idle.device
+        everyone = len(rows) == len(present)
+        index = torch.tensor(rows, device=device)
+        classes = torch.tensor([channel * present[b] for b in rows], device=device)
+        total = self.total if everyone else self.total[index]
+        alike = len({present[b] for b in rows}) == 1
+        found = context.encoder(total + context.table[channel * present[rows[0]] if alike else classes])
+        codes = found if everyone else self.idle.to(found.dtype).index_copy(0, index, found)
+        waiting = [b for b in rows if not present[b]]
+        if waiting:
+            self.idle = self.idle.to(found.dtype).index_copy(
+                0, torch.tensor(waiting, device=device), codes[torch.tensor(waiting, device=device)]
+            )
+            for b in waiting:
+                self.idle_known[b] = True
+        return codes
+
+
+def _read(present: dict[int, list[bool]], order: tuple[int, ...], reads: Reads) -> dict[int, list[bool]]:
+    """Of which samples each step's context code is read."""
+    if reads.codes:
+        return {c: [True] * len(row) for c, row in present.items()}
+    decoded = {c: [p and (reads.decode is None or c in reads.decode) for p in row] for c, row in present.items()}
+    if not reads.state:
+        return decoded
+    found: dict[int, list[bool]] = {}
+    later = [False] * len(present[order[0]])
+    for channel in reversed(order):
+        later = [a or b for a, b in zip(later, decoded[channel], strict=True)]
+        found[channel] = later
+    return found
+
+
+class FastPosterior(Posterior):
+    """`Posterior` whose encoder works by planes."""
+
+    table: Tensor
+
+    def __init__(self, posterior: Posterior, classes: int, size: int) -> None:
+        nn.Module.__init__(self)  # not Posterior's: the networks are the given one's
+        self.lstm, self.fuse, self.heads = posterior.lstm, posterior.fuse, posterior.heads
+        self.planes = PlaneEncoder(posterior.encoder, size)
+        self.register_buffer("table", self.planes.table(_class_maps(posterior.target_map, classes), 1))
+
+    def code(self, shape: Tensor, target: Tensor) -> Tensor:
+        total = self.table[_row(target)]
+        self.planes.add(total, shape[:, 0], 0)
+        return self.planes(total)
+
+
+class FastDecoder(nn.Module):
+    """`ShapeDecoder`: its first layer as a matrix product, its last as one over nine taps that are laid out afterwards."""
+
+    taps: Tensor
+    bias: Tensor
+
+    def __init__(self, decoder: ShapeDecoder) -> None:
+        super().__init__()
+        first, last = decoder.input, decoder.out
+        assert first.bias is not None and last.bias is not None
+        self.width = first.out_channels
+        self.input = _linear(first.weight.detach().permute(2, 3, 1, 0).flatten(0, 2), first.bias.detach().repeat(16))
+        blocks = (_block(block) for block in decoder.blocks)  # type: ignore[arg-type]
+        self.blocks = nn.Sequential(*(nn.Sequential(pack(conv), act) for conv, act in blocks))
+        self.register_buffer("taps", last.weight.detach().flatten(1).t().contiguous())
+        self.register_buffer("bias", last.bias.detach().clone())
+
+    def forward(self, feat: Tensor, z: Tensor) -> Tensor:
+        x = self.input(torch.cat([feat, z], dim=1)).view(len(z), 4, 4, self.width).permute(0, 3, 1, 2)
+        return self._last(self.blocks(x))
+
+    def _last(self, x: Tensor) -> Tensor:
+        """3x3, stride 2: even pixels of a line take the middle tap, odd ones the last tap, and the first one of the next pixel."""
+        b, c, h, w = x.shape
+        taps = (self.taps @ x.permute(0, 2, 3, 1).reshape(-1, c).t()).view(3, 3, b, h, w)
+        lines = taps.new_empty(3, b, h, 2, w)
+        lines[:, :, :, 0], lines[:, :, :, 1] = taps[1], taps[2]
+        lines[:, :, :-1, 1] += taps[0, :, :, 1:]
+        out = taps.new_empty(b, h, 2, w, 2)
+        out[..., 0], out[..., 1] = lines[1], lines[2]
+        out[..., :-1, 1] += lines[0, ..., 1:]
+        return out.view(b, 1, 2 * h, 2 * w) + self.bias
+
+
+@torch.no_grad()
+def fold(model: SegVAE) -> None:
+    """Put the inference form in place of a model's networks; it must be in evaluation mode and be used for inference only."""
+    model.requires_grad_(False)
+    fold_spectral(model)
+    size, classes = model.config.size, len(model.channels) + 1
+    model.context = FastContext(model.context, model.order, size)  # type: ignore[assignment]
+    model.posterior = FastPosterior(model.posterior, classes, size)
+    model.decoder = FastDecoder(model.decoder)  # type: ignore[assignment]

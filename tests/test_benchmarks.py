@@ -1,0 +1,173 @@
+"""Scripts of `benchmarks/`: a finished run becomes a card with its terms and figures; the contact sheet of edits."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from zoo.cards import card_digests, missing_facts, read_card
+from zoo.composition.requests import parse_edit
+from zoo.data.facts import FACTS, facts_of
+from zoo.errors import UsageError
+from zoo.images import open_image
+from zoo.maps import SemanticMap
+from zoo.registry import label_space
+from zoo.weights import digests
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORES = {"pairs": 7, "share_of_requests_met": 0.91, "reconstruction_mean_code": {"miou": 0.5, "accuracy": 0.8}}
+MOMENTS = {"mean": 0.1, "std": 0.02}
+ROW = {
+    "real": 12,
+    "found": 24,
+    "area": {"real": MOMENTS, "found": MOMENTS, "distance": 0.25, "spread": 1.0},
+    "centre": {"real": {"x": MOMENTS, "y": MOMENTS}, "found": {"x": MOMENTS, "y": MOMENTS}, "distance": 0.01, "spread": 1.0},
+}  # fmt: skip
+COLUMN = {
+    "share_of_requests_met": 0.95,
+    "area_distance": 0.25,
+    "centre_distance": None,
+    "requested": {"hair": {"asked": 24, "appeared": 24, "share": 1.0}},
+    "classes": {"hair": ROW},
+}
+SHAPES = {
+    "label_sets": 12,
+    "seeds": 2,
+    "classes": ["hair"],
+    "left_out": ["hat"],
+    "real_diversity": {"pixels": None, "pairs": 0},
+    "models": {"run": COLUMN, "mask-vae-celeba": {**COLUMN, "area_distance": 0.5}},
+}
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A script as a module."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+def publish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The script, with a folder of cards of its own."""
+    module = script("publish", monkeypatch)
+    monkeypatch.setattr(module, "CARDS", tmp_path / "cards")
+    (tmp_path / "cards").mkdir()
+    return module
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training run of one step on drawn faces."""
+    from test_training_cli import TRAIN
+
+    from zoo.cli import main
+
+    path = tmp_path_factory.mktemp("publish") / "run"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(sys, "argv", ["zoo", *TRAIN])
+        main([*TRAIN, "--set", "steps=1", "--set", "dtype=float16", "--out", str(path)])
+    assert not left.value.code
+    return path
+
+
+def call(publish: ModuleType, run: Path, tmp_path: Path, scores: dict[str, Any], *extra: str) -> Path:
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
+    (tmp_path / "shapes.json").write_text(json.dumps(SHAPES))
+    (tmp_path / "notes.md").write_text("# mine\n\nWhat it is good for.")
+    files = ["--scores", str(tmp_path / "scores.json"), "--notes", str(tmp_path / "notes.md")]
+    publish.main([str(run), "segvae-ccp", *files, "--recipe", "zoo train segvae/ccp --data ccp:DIR", *extra])
+    return tmp_path / "cards/segvae-ccp"
+
+
+@pytest.mark.parametrize("name", ["ccp", "celebamask-hq"])
+def test_a_card_has_the_terms_of_its_data(name: str, publish: ModuleType, finished: Path, tmp_path: Path) -> None:
+    scores = {**SCORES, "data": f"{name}:/somewhere,crop=person#test"}
+    folder = call(publish, finished, tmp_path, scores, "--shapes", str(tmp_path / "shapes.json"))
+    card = read_card(folder)
+    assert card is not None and missing_facts(card) == []
+    about = facts_of(name)
+    assert card.facts["data"] == name and card.facts["data_license"] == about.terms
+    assert card.facts["weights_license"] == about.weights and "non-commercial" in about.weights
+    assert card.front["license_name"] == "non-commercial-research"
+    listed = {"README.md", *card_digests(folder)}
+    assert card_digests(folder) == digests(folder)
+    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == listed
+    index = card.front["model-index"][0]["results"][0]
+    side = card.facts["resolution"][0]
+    assert index["dataset"] == {"name": f"{about.title}, 7 held-out {about.things} at {side} px", "type": name}
+    figures = {m["type"]: m["value"] for m in index["metrics"]}
+    assert figures["reconstruction_mean_code.miou"] == 0.5 and figures["shapes.area_distance"] == 0.25
+    assert "shapes.centre_distance" not in figures
+    for text in (
+        "What it is good for",
+        "zoo train segvae/ccp",
+        f"--data {name}:DIR#test`",
+        "| hair |",
+        "Learning curve",
+    ):
+        assert text in card.body
+    assert "| figure | segvae-ccp | mask-vae-celeba |" in card.body and "/somewhere" not in card.body
+
+
+def test_what_cannot_be_published(
+    publish: ModuleType, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run, scores, text in (
+        (finished, {**SCORES, "data": "folder:/x"}, "nothing is known of the terms of 'folder'"),
+        (tmp_path, {**SCORES, "data": "ccp:/x"}, "no finished training run"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            call(publish, run, tmp_path, scores)
+        assert left.value.code == 2 and text in capsys.readouterr().err
+        assert not list((tmp_path / "cards").iterdir())
+
+
+def test_every_described_data_set_has_its_facts() -> None:
+    from zoo.data import DATASETS
+
+    for name, about in FACTS.items():
+        assert name in DATASETS and about.title and about.terms != "unknown" and about.weights != "unknown"
+    assert facts_of("folder").terms == "unknown"
+
+
+# --- the sheet of edits -------------------------------------------------------------------------------------------
+
+
+def test_the_sheet_has_a_row_per_face_and_edits_start_where_they_can(
+    pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet, out = script("edits_sheet", monkeypatch), tmp_path / "sheet.png"
+    edits = ("add:eye_g", "redraw:hair", "remove:nose")
+    arguments = ["+".join(pair), *(x for e in edits for x in ("--edit", e)), "--faces", "2", "--cell", "32"]
+    sheet.main([*arguments, "--out", str(out)])
+    report = json.loads(capsys.readouterr().out)
+    assert len(set(report["faces"])) == 2 and list(report["changed_outside_edits"]) == list(edits)
+    image = open_image(out)
+    # two maps and pictures for each start (with and without a nose) and for each edit
+    assert image.size == (10 * 34 + 2, 2 * 34 + 2 + sheet.HEAD)
+    sheet.main([*arguments, "--out", str(tmp_path / "again.png")])
+    assert (tmp_path / "again.png").read_bytes() == out.read_bytes()
+
+
+def test_starts_and_unchanged_pixels_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet, space = script("edits_sheet", monkeypatch), label_space("celebamask-hq")
+    add, remove, redraw = specs = [parse_edit(e) for e in ("add:eye_g", "remove:hat", "redraw:hair")]
+    whole = space.label_set(["skin", "hair", "hat", "eye_g"])
+    found = {s: set(sheet.start(specs, s, whole).names) for s in (None, add, remove, redraw)}
+    assert found[None] == found[add] == found[redraw] == {"skin", "hair"} and found[remove] == {"skin", "hair", "hat"}
+    before, after = torch.zeros(1, 4, 4, dtype=torch.long), torch.zeros(1, 4, 4, dtype=torch.long)
+    before[0, 0], after[0, 1] = space.index("hat"), space.index("skin")
+    maps = (SemanticMap(labels, space) for labels in (before, after))
+    assert sheet.outside(*maps, remove) == 4 / 16  # the hat's own row does not count
+    with pytest.raises(UsageError, match="this sheet shows"):
+        sheet.to_edit(parse_edit("interpolate:hair=x.png"))

@@ -1,0 +1,148 @@
+"""Cleaning of pictures of people, as the SegVAE paper describes it: odd proportions out, crop to the person, pad to a square."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.cache import cache_folder, digest_of, files_digest, store
+from zoo.data.files import LabelArray, PhotoArray, read_label_array
+from zoo.errors import DataError, UsageError
+from zoo.labels import LabelSpace
+
+OPTIONS = ("aspect", "crop", "pad")
+MARGIN = 0.02
+PAD_GREY = 111
+
+Extent = tuple[int, int, int, int]
+"""(left, top, right, bottom) in whole pixels."""
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is done to each pair, map and photo alike, in this order. The default does nothing.
+
+    The paper names the three steps without numbers, and its code has none of them. Our reading:
+    """
+
+    aspect: float | None = None
+    """Drop maps whose person box (the pixels that are not background) has an aspect ratio, width by height, more than
+    this many standard deviations from the mean; both over all maps of the folder, before splitting. The paper: 1."""
+    crop: bool = False
+    """Crop to the person box, with a margin of 2 % of its longer side where the picture reaches that far."""
+    pad: bool = False
+    """Pad to a square, the person in the middle: the map with background, the photo with grey 111, the plain ground of the
+    paper's figures and the background colour of its palettes."""
+
+    @classmethod
+    def parse(cls, options: Mapping[str, str]) -> Cleaning:
+        """From `aspect=NUMBER`, `crop=person`, `pad=square`. Raises UsageError for other values."""
+        aspect = None
+        if "aspect" in options:
+            try:
+                aspect = float(options["aspect"])
+            except ValueError:
+                aspect = math.nan
+            if not (aspect > 0 and math.isfinite(aspect)):
+                raise UsageError(
+                    f"aspect={options['aspect']}: expected a positive number of standard deviations, for example aspect=1."
+                )
+        for key, only in (("crop", "person"), ("pad", "square")):
+            if options.get(key, only) != only:
+                raise UsageError(f"{key}={options[key]}: expected {key}={only}.")
+        return cls(aspect, "crop" in options, "pad" in options)
+
+    @property
+    def reshapes(self) -> bool:
+        """True if pictures change their size."""
+        return self.crop or self.pad
+
+    def apply(
+        self, photo: PhotoArray | None, labels: LabelArray, background: int
+    ) -> tuple[PhotoArray | None, LabelArray]:
+        """A pair of equal size, cropped and padded."""
+        if self.crop:
+            left, top, right, bottom = _with_margin(person_box(labels, background), labels.shape[0], labels.shape[1])
+            labels = labels[top:bottom, left:right]
+            photo = None if photo is None else photo[top:bottom, left:right]
+        if self.pad:
+            labels = _squared(labels, background)
+            photo = None if photo is None else _squared(photo, PAD_GREY)
+        return photo, labels
+
+
+def person_box(labels: LabelArray, background: int) -> Extent | None:
+    """The smallest box around all pixels that are not background; None if there are none."""
+    shown = labels != background
+    rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _with_margin(box: Extent | None, height: int, width: int) -> Extent:
+    if box is None:
+        return 0, 0, width, height
+    left, top, right, bottom = box
+    margin = round(MARGIN * max(right - left, bottom - top))
+    return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
+
+
+def _squared(picture: np.ndarray, fill: int) -> np.ndarray:
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, *picture.shape[2:]), fill, dtype=picture.dtype)
+    square[top : top + height, left : left + width] = picture
+    return square
+
+
+@dataclass(frozen=True)
+class Proportions:
+    """Which maps of a folder have usual proportions, and the numbers behind it."""
+
+    kept: frozenset[str]
+    dropped: int
+    mean: float
+    deviation: float
+
+
+def usual_proportions(maps: Mapping[str, Path], space: LabelSpace, limit: float) -> Proportions:
+    """The maps whose person box is at most `limit` standard deviations from the mean aspect ratio; empty maps are not.
+
+    Reads every map once; the boxes are kept in the cache until a map changes. Raises DataError for a map that cannot be
+    read, or if none shows anything.
+    """
+    ratios = {name: ratio for name, ratio in _aspect_ratios(maps, space).items() if ratio is not None}
+    if not ratios:
+        raise DataError("aspect: not one of the maps shows a person; every pixel is background.")
+    values = np.array(list(ratios.values()))
+    mean, deviation = float(values.mean()), float(values.std())
+    kept = frozenset(name for name, ratio in ratios.items() if abs(ratio - mean) <= limit * deviation)
+    return Proportions(kept, len(maps) - len(kept), mean, deviation)
+
+
+def _aspect_ratios(maps: Mapping[str, Path], space: LabelSpace) -> dict[str, float | None]:
+    """Width by height of the person box by name; None for maps of background only."""
+    names: Sequence[str] = sorted(maps)
+    folder = str(maps[names[0]].parent.resolve()) if names else ""
+    key = digest_of([folder, space.names, files_digest(maps[n] for n in names)])
+    cached = cache_folder() / "proportions" / f"{key}.json"
+    if cached.is_file():
+        try:
+            stored = json.loads(cached.read_text("utf-8"))
+            if isinstance(stored, dict) and sorted(stored) == names:
+                return stored
+        except (OSError, ValueError):
+            pass  # made again below
+    found: dict[str, float | None] = {}
+    for name in names:
+        box = person_box(read_label_array(maps[name], space), space.background_index or 0)
+        found[name] = None if box is None else (box[2] - box[0]) / (box[3] - box[1])
+    store(cached, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
+    return found

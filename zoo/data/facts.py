@@ -1,0 +1,53 @@
+"""What is to be said of each data set wherever something made from it is published: its name, its terms, its home. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Facts of one data set, as cards state them."""
+
+    title: str
+    """Its name in prose."""
+    things: str
+    """What its pairs show, in the plural."""
+    terms: str
+    """What its licence allows (`data_license` of a card)."""
+    weights: str
+    """The licence of weights trained on it (`weights_license` of a card)."""
+    url: str | None = None
+    """Where it comes from."""
+
+
+UNKNOWN = DataFacts("unknown", "pairs", "unknown", "unknown")
+
+FACTS: dict[str, DataFacts] = {
+    "celebamask-hq": DataFacts(
+        title="CelebAMask-HQ",
+        things="faces",
+        terms="CelebAMask-HQ: non-commercial research only, no redistribution of the pictures",
+        weights="non-commercial research only (trained on CelebAMask-HQ)",
+        url="https://github.com/switchablenorms/CelebAMask-HQ",
+    ),
+    "ccp": DataFacts(
+        title="Clothing Co-Parsing",
+        things="people",
+        terms="Clothing Co-Parsing (Yang, Luo, Lin: CVPR 2014): annotations Apache-2.0, to be cited; the rights to the photos"
+        " are not stated",
+        weights="non-commercial research only (trained on photos of unstated rights, Clothing Co-Parsing)",
+        url="https://github.com/bearpaw/clothing-co-parsing",
+    ),
+    "toy-faces": DataFacts(
+        title="toy faces",
+        things="drawn faces",
+        terms="drawn by this program (Apache-2.0)",
+        weights="drawn by this program (Apache-2.0)",
+    ),
+}
+
+
+def facts_of(data_set: str) -> DataFacts:
+    """The facts of a data set by its name in `--data`; `UNKNOWN` for one that nobody described (a folder of one's own)."""
+    return FACTS.get(data_set, UNKNOWN)

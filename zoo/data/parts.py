@@ -1,0 +1,164 @@
+"""Maps that lie as one mask file per part: found, read, packed into overlapping layers, and kept in the cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from zoo.data.cache import cache_folder, digest_of, files_digest, store
+from zoo.data.files import LabelArray, LayerArray, merged, pack
+from zoo.errors import DataError, LabelError, ZooError
+from zoo.images import open_image
+from zoo.labels import LabelSpace
+from zoo.registry import label_space
+
+PARTS_PER_FOLDER = 2000
+SIDE = 512
+CACHED_BITS = 24
+
+SEGVAE_PARTS = (
+    *("background", "skin", "hair", "cloth", "l_brow", "r_brow", "l_ear", "r_ear", "ear_r", "l_eye", "r_eye"),
+    *("eye_g", "l_lip", "u_lip", "mouth", "neck", "neck_l", "nose", "hat"),
+)
+"""What the file numbers of the SegVAE authors' layout mean; not the numbers of CelebAMask-HQ's own maps."""
+
+
+class PartMasks:
+    """One folder of part masks. Faces go by their number, written without leading zeros."""
+
+    def __init__(self, folder: Path, space: LabelSpace, *, side: int | None = None) -> None:
+        self.folder, self.space, self.side = folder, space, side
+        self._values = {name: value for value, name in enumerate(space.names)}
+        if len(space) > CACHED_BITS:
+            raise LabelError(f"{space.name!r} has {len(space)} classes; part masks are read for at most {CACHED_BITS}.")
+        self._present: dict[str, int] = {}  # bit c: there is a mask of class c
+        self.strange: list[str] = []
+        for folder_name, entry in _scan(folder):
+            name, value = self._meaning(folder_name, entry)
+            if value is None or value in (0, space.background_index):
+                self.strange.append(f"{folder / folder_name / entry} is no part of {space.name}")
+            else:
+                self._present[name] = self._present.get(name, 0) | 1 << value
+        self._cache = cache_folder() / "parts" / digest_of([folder.resolve(), space.names])
+        self._last: tuple[str, LayerArray] | None = None
+
+    def _meaning(self, folder: str, entry: str) -> tuple[str, int | None]:
+        """The face and the class value of a mask file; None for a file that is none."""
+        raise NotImplementedError
+
+    def _path(self, name: str, value: int) -> Path:
+        """The mask file of a class of a face."""
+        raise NotImplementedError
+
+    def names(self) -> tuple[str, ...]:
+        """The faces in order of their numbers."""
+        return tuple(sorted(self._present, key=int))
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The mask files of a face by class name, in the order in which they are painted."""
+        bits = self._present[name]
+        return {n: self._path(name, value) for value, n in enumerate(self.space.names) if bits >> value & 1}
+
+    def layers(self, name: str) -> LayerArray:
+        """The parts of a face, packed: int64 [H, W], bit c set where class c lies, bit 0 where nothing does.
+
+        Kept as a picture in the cache, its three bytes being the bits, under a name that changes with the mask files.
+        Raises DataError for masks that cannot be read or differ in size.
+        """
+        last = self._last
+        if last is not None and last[0] == name:
+            return last[1]
+        paths = self.files(name)
+        cached = self._cache / f"{name}-{files_digest(paths.values())}.png"
+        layers = _unpacked(cached)
+        if layers is None:
+            layers = _read_parts({self.space.index(n): p for n, p in paths.items()}, self.side)
+            picture = np.stack([(layers >> shift) & 255 for shift in (0, 8, 16)], -1).astype(np.uint8)
+            store(cached, lambda part: PIL.Image.fromarray(picture).save(part, format="PNG", compress_level=1))
+        self._last = (name, layers)
+        return layers
+
+
+class OfficialParts(PartMasks):
+    """CelebAMask-HQ-mask-anno: (N // 2000)/NNNNN_CLASS.png, 512 x 512."""
+
+    def __init__(self, folder: Path, space: LabelSpace) -> None:
+        super().__init__(folder, space, side=SIDE)
+
+    def _meaning(self, folder: str, entry: str) -> tuple[str, int | None]:
+        number, _, part = entry.removesuffix(".png").partition("_")
+        known = number.isdecimal() and len(number) == 5 and folder == str(int(number) // PARTS_PER_FOLDER)
+        return (str(int(number)), self._values.get(part)) if known else ("", None)
+
+    def _path(self, name: str, value: int) -> Path:
+        number = int(name)
+        return self.folder / str(number // PARTS_PER_FOLDER) / f"{number:05d}_{self.space.names[value]}.png"
+
+
+class NumberedParts(PartMasks):
+    """The SegVAE authors' segmentation_map: NNNNN/INDEX.png, INDEX counting in their own order (`SEGVAE_PARTS`)."""
+
+    def _meaning(self, folder: str, entry: str) -> tuple[str, int | None]:
+        index = entry.removesuffix(".png")
+        known = folder.isdecimal() and len(folder) == 5 and index.isdecimal() and int(index) < len(SEGVAE_PARTS)
+        return (str(int(folder)), self._values.get(SEGVAE_PARTS[int(index)])) if known else ("", None)
+
+    def _path(self, name: str, value: int) -> Path:
+        return self.folder / f"{int(name):05d}" / f"{SEGVAE_PARTS.index(self.space.names[value])}.png"
+
+
+def _scan(folder: Path) -> Iterator[tuple[str, str]]:
+    """(sub-folder, file name) of all PNGs; by scandir and plain text, as there are 400,000 of them."""
+    for sub in sorted(e.name for e in os.scandir(folder) if e.is_dir()):
+        for name in sorted(e.name for e in os.scandir(folder / sub)):
+            if name.endswith(".png"):
+                yield sub, name
+
+
+def merge_parts(folder: Path, number: int, space: LabelSpace | None = None) -> LabelArray:
+    """The official label map of face `number` from its part masks: uint8 [512, 512] (dossier face_parser, section 1).
+
+    folder: CelebAMask-HQ-mask-anno. The parts `number // 2000 / NNNNN_part.png` are painted in the order of the classes,
+    so that the higher value wins wherever parts overlap. Quirks kept: a face without files gives a map of zeros; of an
+    RGB mask only the blue channel counts, and any value but 0 does.
+    Raises DataError for a mask of another size than 512 x 512.
+    """
+    space = space or label_space("celebamask-hq")
+    stem = folder / str(number // PARTS_PER_FOLDER) / f"{number:05d}"
+    paths = {value: Path(f"{stem}_{name}.png") for value, name in enumerate(space.names) if value}
+    return merged(_read_parts({value: path for value, path in paths.items() if path.exists()}, SIDE))
+
+
+def _read_parts(paths: dict[int, Path], side: int | None) -> LayerArray:
+    """Mask files by class value as packed layers. side: the side that each must have (None: all the same)."""
+    masks: dict[int, np.ndarray] = {}
+    size = None if side is None else (side, side)
+    for value, path in paths.items():
+        masks[value] = mask = _part_mask(path)
+        size = size or (mask.shape[0], mask.shape[1])
+        if mask.shape != size:
+            raise DataError(f"{path}: part masks are {size[1]} x {size[0]}, got {mask.shape[1]} x {mask.shape[0]}.")
+    assert size is not None
+    return pack(masks, size)
+
+
+def _part_mask(path: Path) -> np.ndarray:
+    image = open_image(path)
+    if image.mode in ("L", "1"):
+        return np.asarray(image) != 0
+    return np.asarray(image.convert("RGB"))[..., 2] != 0
+
+
+def _unpacked(path: Path) -> LayerArray | None:
+    """Packed layers from the cache; None if they are not there, or not readable."""
+    if not path.is_file():
+        return None
+    try:
+        picture = np.asarray(open_image(path).convert("RGB")).astype(np.int64)
+    except ZooError:
+        return None
+    return picture[..., 0] | picture[..., 1] << 8 | picture[..., 2] << 16

@@ -1,0 +1,112 @@
+"""Layers whose weights are laid out for the CPU's kernels once instead of at every call, for inference forms.
+
+oneDNN works on its own blocked layout and reorders a plain weight at every call, which for wide layers on small maps takes longer
+than the products. Same products, same numbers to rounding. Anything but float32 inference on a CPU (autocast, gradients,
+compilation, another device, a build without oneDNN) takes the plain layer, whose weights stay the ones of record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+OPERATORS = (
+    "_convolution_pointwise",
+    "_convolution_transpose_pointwise",
+    "_linear_pointwise",
+    "_reorder_convolution_weight",
+    "_reorder_convolution_transpose_weight",
+    "_reorder_linear_weight",
+)
+"""What is used of `torch.ops.mkldnn`: the operators behind torch.compile's own weight packing."""
+
+
+def native(x: Tensor) -> bool:
+    """Whether `x` is computed on by plain float32 inference on a CPU."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not (torch.is_grad_enabled() and x.requires_grad)
+        and not torch.compiler.is_compiling()
+    )
+
+
+def available() -> bool:
+    """Whether this build of torch has what packing needs."""
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS)
+
+
+class _Cache:
+    """A packed weight and the state of the weight that it was made from; copies and pickles start empty (it can be neither)."""
+
+    def __init__(self) -> None:
+        self.key: tuple[int, int | None] | None = None
+        self.value: Tensor | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Cache:
+        return _Cache()
+
+    def __reduce__(self) -> tuple[type[_Cache], tuple[()]]:
+        return _Cache, ()
+
+
+class Packed(nn.Module):
+    """A layer and its packed weight, made at the first call. Its parameters take no gradient."""
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__()
+        self.layer = layer.requires_grad_(False)
+        self._cache = _Cache()
+
+    @property
+    def weight(self) -> Tensor:
+        """The plain weight."""
+        return self.layer.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.layer.weight
+        if not (native(x) and weight.dtype == x.dtype and weight.device == x.device and available()):
+            return self.layer(x)
+        key = weight.data_ptr(), None if weight.is_inference() else weight._version
+        packed = self._cache.value
+        if packed is None or self._cache.key != key:
+            with torch.no_grad():
+                packed = self._pack(weight.detach(), x)
+            self._cache.key, self._cache.value = key, packed
+        return self._apply_packed(x, packed)
+
+    def _pack(self, weight: Tensor, x: Tensor) -> Tensor:
+        layer = self.layer
+        size = [1, *x.shape[1:]]  # a hint for the layout; other sizes give right numbers too
+        if isinstance(layer, nn.Linear):
+            return torch.ops.mkldnn._reorder_linear_weight(weight, 8)
+        shape = layer.padding, layer.stride, layer.dilation, layer.groups, size
+        if isinstance(layer, nn.Conv2d):
+            return torch.ops.mkldnn._reorder_convolution_weight(weight, *shape)
+        return torch.ops.mkldnn._reorder_convolution_transpose_weight(
+            weight, layer.padding, layer.output_padding, *shape[1:]
+        )
+
+    def _apply_packed(self, x: Tensor, packed: Tensor) -> Tensor:
+        layer, none = self.layer, ("none", [], "")  # no activation
+        if isinstance(layer, nn.Linear):
+            return torch.ops.mkldnn._linear_pointwise(x, packed, layer.bias, *none)
+        shape = layer.stride, layer.dilation, layer.groups
+        if isinstance(layer, nn.Conv2d):
+            return torch.ops.mkldnn._convolution_pointwise(x, packed, layer.bias, layer.padding, *shape, *none)
+        return torch.ops.mkldnn._convolution_transpose_pointwise(
+            x, packed, layer.bias, layer.padding, layer.output_padding, *shape, *none
+        )
+
+
+def pack(layer: nn.Module) -> nn.Module:
+    """`layer` with a packed weight if it is a linear layer, a convolution or a transposed one with zero padding; else itself."""
+    if isinstance(layer, nn.Linear):
+        return Packed(layer)
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        if layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
+            return Packed(layer)
+    return layer

@@ -1,0 +1,246 @@
+"""`zoo fit`: an asset of a finished model computed again, or on other data. torch is imported when the work begins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import configs
+from zoo.cards import Card, read_card, write_card
+from zoo.data import DataSpec, parse_spec
+from zoo.data.facts import facts_of
+from zoo.errors import DataError, UsageError, did_you_mean
+from zoo.hub import is_path, resolve
+from zoo.labels import LabelSpace
+from zoo.registry import Architecture, registry
+from zoo.training.options import TrainingOptions
+from zoo.training.plan import Plan, absolute_data, check_data_set, public_name, training_class
+from zoo.training.runs import MODEL, OPTIONS, RunFolder
+
+if TYPE_CHECKING:
+    from zoo.data import PairData
+    from zoo.interfaces import Model
+
+HEADING = "## Assets computed again"
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What `zoo fit` was asked for, resolved: the model folder, the asset, the data, and where the result goes."""
+
+    name: str
+    folder: Path
+    asset: str
+    data: DataSpec
+    options: TrainingOptions
+    out: Path | None = None
+    space: LabelSpace | None = None
+    command: str = ""
+
+
+def plan_fit(
+    model: str,
+    asset: str,
+    data: str,
+    *,
+    out: Path | None = None,
+    changes: Mapping[str, str] | None = None,
+    space: LabelSpace | None = None,
+    command: str = "",
+) -> FitPlan:
+    """Check all that can be checked before torch is imported.
+
+    The training options (mirror images, components of a prior) are those of the run that made the folder if it lies there,
+    else of its variant; `changes` overrides them. Raises UsageError (a published model without `out`, a place that is taken,
+    unknown names), ConfigError, WeightsError.
+    """
+    found, spec = resolve(model), parse_spec(data)
+    check_data_set(spec)
+    if out is None and not is_path(model):
+        raise UsageError(
+            f"{found.name} is a published model, which stays as it is: say where the copy goes, --out DIR."
+        )
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"--out {out} exists and is not empty: name a new folder.")
+    arch, variant = _peek(found.folder)
+    options = _options(found.folder, arch, variant)
+    known = configs.to_dict(options)
+    for field in changes or ():
+        if field not in known:
+            raise UsageError(
+                f"--set {field}: there is no training option {field!r}{did_you_mean(field, known)} (known: {', '.join(known)})"
+            )
+    if changes:
+        options = configs.override(options, dict(changes), where="training options")
+    return FitPlan(found.name, found.folder, asset, spec, options, out, space, command)
+
+
+def _peek(folder: Path) -> tuple[Architecture, str | None]:
+    """Architecture and variant of a model folder, by its config alone."""
+    try:
+        values = json.loads((folder / "config.json").read_text("utf-8"))
+        return registry().architecture(values["architecture"]), values["variant"]
+    except (OSError, ValueError, KeyError, TypeError):
+        from zoo.weights import read_config
+
+        values = read_config(folder)  # says what is wrong with it
+        return registry().architecture(values["architecture"]), values["variant"]
+
+
+def _options(folder: Path, arch: Architecture, variant: str | None) -> TrainingOptions:
+    """The options of the run that the folder belongs to, else those of its variant, else the defaults."""
+    if folder.name == MODEL and (folder.parent / OPTIONS).is_file():
+        plan = Plan.from_json(RunFolder.open(folder.parent).options(), str(folder.parent / OPTIONS))
+        if plan.architecture == arch.name:
+            return plan.training
+    found = registry().load(arch, "variants").get(variant)
+    return (found.training if found is not None else None) or training_class(arch.name)()
+
+
+def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
+    """Compute the asset and write it; returns the report that `--json` prints. Not random.
+
+    A folder is changed in place: the asset's file is replaced, then the digest in the card; a run that is killed between
+    the two is healed by the same command. With `out` a copy is made, which appears when it is complete.
+    Raises UsageError for an unknown asset, LabelError for maps of other classes, DataError, WeightsError.
+    """
+    model = load_for(plan, device)
+    data = _open(plan, model)
+    value = model.fit_asset(plan.asset, data, plan.options)
+    if value is None:
+        raise UsageError(
+            f"{plan.name} ({type(model).__name__}) has no use for the asset {plan.asset!r} or cannot compute it."
+        )
+    if not len(value):
+        raise DataError(f"{plan.data}: no map shows a class that {plan.name} draws ({', '.join(model.channels)}).")
+    folder, path = _write(plan, model, value, len(data))
+    from zoo.weights import sha256
+
+    return {
+        "model": plan.name,
+        "asset": plan.asset,
+        "folder": str(folder),
+        "file": str(path),
+        "sha256": sha256(path),
+        "data": str(plan.data),
+        "pairs": len(data),
+        "label_space": _source_space(data).name,
+        "mapping": _mapping(data, model),
+    }
+
+
+def load_for(plan: FitPlan, device: str) -> Model:
+    """The model without the asset in question, which may be missing or damaged. Raises UsageError for one that it lacks."""
+    from zoo.weights import load_model
+
+    arch, _ = _peek(plan.folder)
+    declared = registry().load(arch, "model").ASSETS
+    if plan.asset not in declared:
+        known = "; ".join(f"{name}: {asset.about}" for name, asset in declared.items())
+        raise UsageError(
+            f"{plan.name} has no asset {plan.asset!r}{did_you_mean(plan.asset, declared)}"
+            + (f" (it has {known})." if known else f": {arch.name} keeps nothing that is computed from data.")
+        )
+    return load_model(plan.folder, device=device, without=plan.asset)
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def _open(plan: FitPlan, model: Model) -> PairData:
+    """The pairs, as training opens them: at the model's resolution, in its label space, the split "train" unless another is named."""
+    from zoo.data import splits_of
+    from zoo.training.session import open_pairs, training_split
+
+    spec = training_split(plan.data, splits_of(plan.data, space=plan.space or model.label_space))
+    data = open_pairs(spec, model, model.resolution, space=plan.space)
+    if not len(data):
+        raise DataError(f"{spec}: no pairs.")
+    return data
+
+
+def _source_space(data: PairData) -> LabelSpace:
+    """The label space of the files."""
+    from zoo.training.session import Relabelled
+
+    return data.source.source.label_space if isinstance(data.source, Relabelled) else data.label_space
+
+
+def _mapping(data: PairData, model: Model) -> str | None:
+    """How the maps' classes became the model's, in words; None where they are the same."""
+    space = _source_space(data)
+    return None if space.names == model.label_space.names else space.mapping_to(model.label_space).describe()
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def _write(plan: FitPlan, model: Model, value: Any, pairs: int) -> tuple[Path, Path]:
+    """Put the asset where it belongs; returns the model folder and the asset's file."""
+    from zoo.weights import asset_file
+
+    name = asset_file(plan.asset, model.ASSETS[plan.asset])
+    if plan.out is None:
+        _replace(plan, model, value, pairs, plan.folder)
+        return plan.folder, plan.folder / name
+    out = plan.out
+    part = out.with_name(f"{out.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        _copy(plan.folder, part)
+        _replace(plan, model, value, pairs, part)
+        part.rename(out)
+    except OSError as error:
+        raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return out, out / name
+
+
+def _copy(folder: Path, target: Path) -> None:
+    from zoo.cards import README
+    from zoo.weights import model_files
+
+    target.mkdir(parents=True)
+    for path in (*model_files(folder), folder / README):
+        if path.is_file():
+            copy = target / path.relative_to(folder)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) -> None:
+    """The asset's file in `folder`, then its card."""
+    from zoo.weights import save_asset, sha256
+
+    card = read_card(folder)
+    path = save_asset(plan.asset, model.ASSETS[plan.asset], value, folder)
+    if card is not None:
+        _update(card, plan, path.relative_to(folder).as_posix(), sha256(path), pairs)
+
+
+def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int) -> None:
+    """The card says the new digest, and what the asset was computed from."""
+    files = {**card.facts.get("files", {}), name: digest}
+    fitted = {
+        **card.facts.get("fitted", {}),
+        plan.asset: {
+            "data": public_name(absolute_data(plan.data)),
+            "data_license": facts_of(plan.data.name).terms,
+            "pairs": pairs,
+            "recipe": plan.command,
+        },
+    }
+    facts = {**card.facts, "fitted": fitted, "files": dict(sorted(files.items()))}
+    body, _, _ = card.body.partition(f"\n{HEADING}\n")
+    lines = [body.rstrip(), "", HEADING, "", "The figures above were measured with the assets before these.", ""]
+    lines += [
+        f"- `{asset}` from {made['pairs']} pairs of `{made['data']}` ({made['data_license']})"
+        + (f": `{made['recipe']}`" if made["recipe"] else "")
+        for asset, made in fitted.items()
+    ]
+    write_card(card.folder, {**card.front, "zoo": facts}, "\n".join(lines))
