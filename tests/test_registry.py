@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from zoo import cards, registry
 from zoo.errors import PluginError, UsageError
 from zoo.registry import Registry
 
-FIRST = ("cgan", "face-parser", "mask-vae", "scgan")
+FIRST = ("cgan", "cvae-global", "cvae-sep", "face-parser", "mask-vae", "scgan", "segvae")
 
 Install = Callable[..., Registry]
 
@@ -46,7 +47,10 @@ def record(reg: Registry, dist: str) -> registry.PluginRecord:
 
 def test_first_party_plugins_come_through_entry_points_and_come_first(install: Install) -> None:
     reg = install(thirdparty_a=plugin("thirdparty-a", "a-net"))
-    assert [r.name for r in reg.plugins if r.distribution == "maskzoo"] == ["cgan", "face_parser", "mask_vae", "scgan"]
+    entries = configparser.ConfigParser()
+    entries.read(Path(__file__).parents[1] / "setup.cfg")
+    listed = [line.split("=")[0].strip() for line in entries["options.entry_points"]["zoo.plugins"].split("\n") if line]
+    assert [r.name for r in reg.plugins if r.distribution == "maskzoo"] == sorted(listed)
     assert [r.distribution for r in reg.plugins][-1] == "thirdparty-a"
     assert all(r.state == "ok" and r.version not in ("", "?") for r in reg.plugins)
 

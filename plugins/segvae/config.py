@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from zoo.errors import ConfigError
@@ -199,21 +199,33 @@ class SegVAETraining(TrainingOptions):
 
 _PAPER = {"lr": 5e-5, "batch_size": 24, "steps": 200_000}
 _HUMAN = SegVAEConfig(label_space="atr", channels=HUMAN_PARSING)
-_SMALL = {"ngf": 16, "shape_dim": 192, "hidden_dim": 128, "embed_dim": 16, "z_dim": 64, "spectral": False, "init_gain": 1.0}
+_SMALL = {
+    "ngf": 16,
+    "shape_dim": 192,
+    "hidden_dim": 128,
+    "embed_dim": 16,
+    "z_dim": 64,
+    "spectral": False,
+    "init_gain": 1.0,
+}
 _SMALL_TRAINING = SegVAETraining(
-    steps=6_000,
-    batch_size=16,
+    steps=10_000,
+    batch_size=4,
     precision="bf16",
     dtype="float16",
     flip=True,
     zoom=0.2,
     ema=0.999,
-    lr=5e-4,
+    lr=1e-3,
     betas=(0.9, 0.99),
     schedule="cosine",
     warmup=100,
+    lambda_kl=3e-5,
     shape_loss="bce",
+    shape_balance=0.5,
 )
+# people are cut to their box: a stronger zoom would cut heads and feet off
+_PEOPLE_TRAINING = replace(_SMALL_TRAINING, zoom=0.08)
 
 VARIANTS: dict[str, Variant] = {
     "celeba": Variant(SegVAEConfig(), SegVAETraining()),
@@ -223,7 +235,7 @@ VARIANTS: dict[str, Variant] = {
     "humanparsing": Variant(_HUMAN, SegVAETraining()),
     "humanparsing-paper": Variant(_HUMAN, SegVAETraining(lambda_kl=1e-4, **_PAPER)),
     "celeba-128": Variant(SegVAEConfig(**_SMALL), _SMALL_TRAINING),
-    "ccp-128": Variant(SegVAEConfig(label_space="atr", channels=HUMAN_PARSING, **_SMALL), _SMALL_TRAINING),
+    "ccp-128": Variant(SegVAEConfig(label_space="atr", channels=HUMAN_PARSING, **_SMALL), _PEOPLE_TRAINING),
 }
 CVAE_SEP_VARIANTS: dict[str, Variant] = {
     "celeba": Variant(CvaeSepConfig(), SegVAETraining()),

@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from zoo.errors import UsageError
 from zoo.interfaces import Add, Edit, Latents, Redraw, Remove
-from zoo.maps import LayeredMap
+from zoo.labels import IGNORE, LabelSpace
+from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import RngLike
+from zoo_plugins.segvae.config import SegVAEOptions
 from zoo_plugins.segvae.steps import unroll
 
 if TYPE_CHECKING:
@@ -41,8 +43,39 @@ class Plan:
         return self.drawn | self.removed
 
 
-def plan_edits(model: SegVAE, present: Tensor, edits: Sequence[Edit], rng: RngLike) -> Plan:
-    """The plan of edits in their order, for maps that show `present` (bool [B, C]).
+def edit_map(
+    model: SegVAE,
+    semantic_map: SemanticMap | LayeredMap,
+    edits: Sequence[Edit],
+    latents: Latents | None,
+    rng: RngLike,
+    options: SegVAEOptions,
+) -> SemanticMap:
+    """What `SegVAE.edit` does."""
+    given = model.layered(semantic_map)
+    flat = isinstance(semantic_map, SemanticMap)
+    shown = semantic_map.present() if flat else semantic_map.layers.flatten(2).amax(2) > 0
+    drawn = model.values[1:].cpu()
+    plan = plan_edits(model, model.shown(model.planes(given)).cpu(), shown.cpu()[:, drawn], edits, rng)
+    latents = {"eps": plan.eps} if latents is None else latents
+    if options.regenerate:
+        return model.flatten(model.layers(model.shapes(model.vector(plan.present), latents)), options)
+    before, after = model.flatten(given).labels, model.flatten(edit_layers(model, given, plan, latents)).labels
+    if options.uncovered == "nearest":
+        edited = torch.zeros(len(after), len(model.label_space), dtype=torch.bool)
+        edited[:, drawn] = plan.touched
+        after = fill_nearest(before, after, edited.to(after.device), model.label_space)
+    if flat and model.label_space.ignore:
+        # unlabeled pixels belong to no layer; they stay unlabeled where no part was drawn on them
+        old = semantic_map.to(after.device).resize(model.resolution).labels
+        after = torch.where((old == IGNORE) & (after == model.values[0]), IGNORE, after)
+    return SemanticMap(after, model.label_space)
+
+
+def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Edit], rng: RngLike) -> Plan:
+    """The plan of edits in their order, for maps with the classes `present` (bool [B, C]) at the model's resolution.
+
+    shown: the classes at the maps' own size; a part too small for the model's pixels can still be redrawn.
 
     The n-th edit of a kind on the same classes has random numbers of its own, whatever other edits stand around it. Samples
     that lack a class to redraw, or have one to add, are left alone. Raises UsageError for classes that are not drawn, kinds
@@ -62,8 +95,10 @@ def plan_edits(model: SegVAE, present: Tensor, edits: Sequence[Edit], rng: RngLi
         named = torch.zeros(len(model.channels), dtype=torch.bool)
         named[indices] = True
         if isinstance(edit, Remove):
-            present, drawn = present & ~named, drawn & ~named
+            present, drawn, shown = present & ~named, drawn & ~named, shown & ~named
             continue
+        if isinstance(edit, Redraw):
+            present = present | (named & shown)
         if isinstance(edit, Redraw) and not bool((present & named).any()):
             raise UsageError(
                 f"Nothing to {kind}: no map shows {' or '.join(names)}. To put a part there use add:{','.join(names)}."
@@ -114,18 +149,21 @@ def edit_layers(model: SegVAE, given: LayeredMap, plan: Plan, latents: Latents) 
     return LayeredMap(layers, given.space)
 
 
-def fill_nearest(before: Tensor, after: Tensor, edited: Tensor, background: int) -> Tensor:
+def fill_nearest(before: Tensor, after: Tensor, edited: Tensor, space: LabelSpace) -> Tensor:
     """Pixels that showed an edited class and now show nothing take the class of the nearest pixel that shows another one.
 
     before, after: labels [B, H, W]; edited: bool [B, K] by label value. Sources are all other pixels, background included, of
-    classes that were not edited; at equal distance the first in reading order wins. Without a source nothing changes.
+    classes that were not edited; at equal distance the first in reading order wins. A class that lies on another passes on
+    that one (beside a brow the forehead goes on as skin). Without a source nothing changes.
     """
     filled = after.clone()
+    ground = torch.tensor([lower[-1] if lower else v for v, lower in enumerate(space.under)], device=after.device)
     for sample, classes in enumerate(edited):
-        open_ = classes[before[sample]] & (after[sample] == background)
+        open_ = classes[before[sample]] & (after[sample] == space.background_index)
         source = ~open_ & ~classes[after[sample]]
         if bool(open_.any()) and bool(source.any()):
-            filled[sample][open_] = _nearest(after[sample], open_, source)
+            found = _nearest(after[sample], open_, source)
+            filled[sample][open_] = torch.where(classes[ground[found]], found, ground[found])
     return filled
 
 

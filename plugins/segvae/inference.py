@@ -25,7 +25,7 @@ SLOPE = 0.2
 
 
 class Activation(nn.Module):
-    """LeakyReLU, after instance norm if `norm`; the input may be overwritten."""
+    """LeakyReLU, after instance norm if `norm`; overwrites its input."""
 
     def __init__(self, norm: bool) -> None:
         super().__init__()
@@ -39,13 +39,12 @@ class Activation(nn.Module):
         b, c, h, w = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(b, h * w, c)
         mean = rows.new_full((1, 1, h * w), 1 / (h * w)).expand(b, -1, -1)
-        # planes that are all but constant are common (early canvases): what follows is exact only near a mean of 0
-        rows = rows - torch.bmm(mean, rows)
-        if h * w >= 1024:  # a group per channel; its kernel is the fast one where planes are large
-            return F.leaky_relu_(F.group_norm(rows.view(b, h, w, c).permute(0, 3, 1, 2), c), SLOPE)
-        rows -= torch.bmm(mean, rows)
-        scale = torch.rsqrt(torch.bmm(mean, rows.square()).add_(1e-5))
-        return F.leaky_relu_(rows.mul_(scale), SLOPE).view(b, h, w, c).permute(0, 3, 1, 2)
+        # twice: planes that are all but constant are common (early canvases), and one mean leaves a rounding of their size behind
+        rows.sub_(torch.bmm(mean, rows)).sub_(torch.bmm(mean, rows))
+        # by parts, and in place: what is slow about large planes is fresh memory
+        variance = sum(torch.bmm(mean[..., : part.shape[1]], part.square()) for part in rows.split(1024, 1))
+        assert isinstance(variance, Tensor)
+        return F.leaky_relu_(rows.mul_(torch.rsqrt(variance + 1e-5)), SLOPE).view(b, h, w, c).permute(0, 3, 1, 2)
 
 
 def _block(block: nn.Sequential) -> tuple[nn.Conv2d | nn.ConvTranspose2d, Activation]:
@@ -112,7 +111,7 @@ class PlaneEncoder(nn.Module):
 
 def _class_maps(target_map: VectorMap, classes: int) -> Tensor:
     """The maps [N, R, R] of all that a target can be: row 0 no class, row c class c."""
-    vectors = torch.eye(classes, device=next(target_map.parameters()).device)
+    vectors = torch.eye(classes).to(next(target_map.parameters()))
     vectors[0] = 0
     return target_map(vectors)[:, 0]
 
@@ -172,6 +171,7 @@ class FastCanvas:
         self.present = {c: [row[c] for row in present] for c in context.order}
         self.read = _read(self.present, context.order, reads)
         self.total = context.labels(label_set) if context.codes is None else None
+        self.scratch: Tensor | None = None
         self.idle = context.table.new_zeros(len(label_set), context.encoder.out_features)
         self.idle_known = [False] * len(label_set)
 
@@ -201,21 +201,27 @@ class FastCanvas:
         if not rows:
             return self.idle
         device = self.idle.device
+        found = context.encoder(self._sum([(b, channel * present[b]) for b in rows]))
         everyone = len(rows) == len(present)
-        index = torch.tensor(rows, device=device)
-        classes = torch.tensor([channel * present[b] for b in rows], device=device)
-        total = self.total if everyone else self.total[index]
-        alike = len({present[b] for b in rows}) == 1
-        found = context.encoder(total + context.table[channel * present[rows[0]] if alike else classes])
-        codes = found if everyone else self.idle.to(found.dtype).index_copy(0, index, found)
+        codes = found
+        if not everyone:
+            codes = self.idle.to(found.dtype).index_copy(0, torch.tensor(rows, device=device), found)
         waiting = [b for b in rows if not present[b]]
         if waiting:
-            self.idle = self.idle.to(found.dtype).index_copy(
-                0, torch.tensor(waiting, device=device), codes[torch.tensor(waiting, device=device)]
-            )
+            index = torch.tensor(waiting, device=device)
+            self.idle = self.idle.to(found.dtype).index_copy(0, index, codes[index])
             for b in waiting:
                 self.idle_known[b] = True
         return codes
+
+    def _sum(self, rows: list[tuple[int, int]]) -> Tensor:
+        """The sum before the first norm for samples with a class (0: none) each, in memory that the next step uses again."""
+        assert self.total is not None
+        if self.scratch is None:
+            self.scratch = torch.empty_like(self.total)
+        for place, (sample, row) in enumerate(rows):
+            torch.add(self.total[sample], self.context.table[row], out=self.scratch[place])
+        return self.scratch[: len(rows)]
 
 
 def _read(present: dict[int, list[bool]], order: tuple[int, ...], reads: Reads) -> dict[int, list[bool]]:
@@ -287,9 +293,11 @@ class FastDecoder(nn.Module):
 @torch.no_grad()
 def fold(model: SegVAE) -> None:
     """Put the inference form in place of a model's networks; it must be in evaluation mode and be used for inference only."""
-    model.requires_grad_(False)
-    fold_spectral(model)
+    fold_spectral(model).requires_grad_(False)
     size, classes = model.config.size, len(model.channels) + 1
     model.context = FastContext(model.context, model.order, size)  # type: ignore[assignment]
+    for prior in (model.prior, model.posterior):
+        if prior is not None:
+            prior.heads.mu, prior.heads.log_var = pack(prior.heads.mu), pack(prior.heads.log_var)  # type: ignore[assignment]
     model.posterior = FastPosterior(model.posterior, classes, size)
     model.decoder = FastDecoder(model.decoder)  # type: ignore[assignment]

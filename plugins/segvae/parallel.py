@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nn.spectral_fresh import FreshSNConv2d
 from zoo_plugins.segvae.networks import sample
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def _first_layer(
     """The first convolution at the pairs (b, t): its response to each plane once, summed as the canvases hold them."""
     context, stem = model.context, model.context.encoder.blocks[0][0]  # type: ignore[index]
     assert isinstance(stem, nn.Conv2d)
-    weight = stem.normalized_weight() if hasattr(stem, "normalized_weight") else stem.weight
-    assert isinstance(weight, Tensor)
+    weight = stem.normalized_weight() if isinstance(stem, FreshSNConv2d) else stem.weight
     eye = torch.eye(label_set.shape[1], device=planes.device)
     targets = torch.cat([eye[order], torch.zeros_like(eye[:1])])  # one row per step, the last for absent classes
     maps = F.conv2d(context.target_map(targets), weight[:, -1:], stem.bias, stem.stride, stem.padding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.optim import Adam, Optimizer
 from zoo.data import Batch, PairData, layers_of
 from zoo.errors import ConfigError
 from zoo.interfaces import Trainer, Update
+from zoo.labels import LabelSet
+from zoo.maps import SemanticMap
 from zoo.rng import Rng, RngLike
 from zoo_plugins.segvae import losses, parallel
 from zoo_plugins.segvae.config import SegVAETraining
@@ -147,17 +149,26 @@ class SegVAETrainer(Trainer):
             shape = shape.index_put((torch.tensor(index),), (difference * share).sum())
         return kl, shape
 
+    @torch.no_grad()
+    def statistics(self, batch: Batch, rng: RngLike) -> None:
+        """A training pass, for the batch norms of averaged weights."""
+        self.terms(self.model.planes(layers_of(batch)), rng.within("statistics"))
+
     # --- looking at it -------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
         """The maps, their reconstruction (mean codes, true context), and maps drawn for the same label sets, colourised."""
         layers = layers_of(batch)
-        sets = self.model.label_sets_of(layers)
-        rebuilt = self.model.decode(self.model.encode(layers), label_sets=sets, context=layers)
-        drawn = self.model.generate(sets, rng=rng.within("preview"))
+        rebuilt = self.model.decode(self.model.encode(layers), context=layers)
+        drawn = self._drawn(self.model.label_sets_of(layers), rng.within("preview"))
         original = batch.maps.resize(self.model.resolution)
         return {"map": original.colorize(), "reconstruction": rebuilt.colorize(), "sample": drawn.colorize()}
+
+    def _drawn(self, sets: Sequence[LabelSet], rng: RngLike) -> SemanticMap:
+        """Maps drawn for label sets of data, where a set may hold no drawn class: that map is all background."""
+        latents = {"eps": self.model.normals(rng)}
+        return self.model.decode(latents, label_sets=sets)
 
     @torch.no_grad()
     def validate(self, data: PairData) -> dict[str, float]:
@@ -171,7 +182,7 @@ class SegVAETrainer(Trainer):
             for name, value in self.terms(self.model.planes(layers), rng).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
             sets = self.model.label_sets_of(layers)
-            shown = self.model.generate(sets, rng=rng).label_sets()
+            shown = self._drawn(sets, rng).label_sets()
             asked += sum(len(s.names) for s in sets)
             appeared += sum(len(set(s.names) & set(d.names)) for s, d in zip(sets, shown, strict=True))
         means = {name: value / max(seen, 1) for name, value in sums.items()}

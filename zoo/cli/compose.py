@@ -280,7 +280,7 @@ def _report(output: OutputFolder) -> None:
             + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items())
         )
     if "changed_outside_edits" in summary:
-        share = f"{summary['changed_outside_edits']:.2%}"
+        changed = summary["changed_outside_edits"]
         kept = output.manifest["request"]["keep_rest"]
-        hint = "and was put back" if kept else "(the whole map is decoded anew; --keep-rest puts the old pixels back)"
-        say(f"Outside the edited classes {share} of the pixels changed {hint}.")
+        hint = " and were put back" if kept else " (--keep-rest puts the old ones back)"
+        say(f"Outside the edited classes {changed:.2%} of the pixels changed{hint if changed else ''}.")

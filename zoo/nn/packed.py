@@ -106,7 +106,6 @@ def pack(layer: nn.Module) -> nn.Module:
     """`layer` with a packed weight if it is a linear layer, a convolution or a transposed one with zero padding; else itself."""
     if isinstance(layer, nn.Linear):
         return Packed(layer)
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-        if layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
-            return Packed(layer)
-    return layer
+    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        return layer
+    return Packed(layer) if layer.padding_mode == "zeros" and not isinstance(layer.padding, str) else layer

@@ -121,9 +121,7 @@ def recompute_spectral(module: nn.Module, steps: int = 30) -> None:
     For averaged weights (EMA): an average of singular vectors is no singular vector. Starts from the stored u, which is near.
     """
     for layer in spectral_layers(module):
-        if isinstance(layer, SpectralMixin) and (
-            not layer.weight_u.any() or not torch.isfinite(layer.weight_u).all()
-        ):
+        if isinstance(layer, SpectralMixin) and (not layer.weight_u.any() or not torch.isfinite(layer.weight_u).all()):
             layer.weight_u.copy_(F.normalize(torch.linspace(1.0, 2.0, len(layer.weight_u)), dim=0))
         layer.iterate(steps)
 
