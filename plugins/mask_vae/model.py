@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from zoo.data import PairData
 from zoo.errors import LabelError, UsageError
 from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
-from zoo.labels import IGNORE, LabelSet, LabelSpace
+from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
+from zoo.presence import check_space, label_sets, presence
 from zoo.rng import RngLike, as_rng
 from zoo.sampling import fit_label_sets
 from zoo.training.options import TrainingOptions
@@ -176,14 +177,7 @@ class SemanticVAE(MaskGenerator):
 
     def presence(self, conditions: Conditions) -> Tensor:
         """Label sets -> bool [B, P]. Raises LabelError for classes that are neither parts nor background."""
-        for label_set in conditions:
-            unknown = [n for n in label_set if self.label_space.index(n) not in self.values.tolist()]
-            if unknown:
-                raise LabelError(
-                    f"mask-vae does not draw {', '.join(unknown)}; its parts are {', '.join(self.channels)}."
-                )
-        values = [{self.label_space.index(n) for n in s} for s in conditions]
-        return torch.tensor([[v in present for v in self.values[1:].tolist()] for present in values], dtype=torch.bool)
+        return presence(conditions, self.label_space, self.channels, "mask-vae")
 
     # --- maps ----------------------------------------------------------------------------------------------------
 
@@ -201,7 +195,8 @@ class SemanticVAE(MaskGenerator):
 
         Raises LabelError if the map's space is not the model's. One map at a time, so that codes do not depend on the batch.
         """
-        labels = self._own(semantic_map).labels.to(self.device)
+        check_space(semantic_map, self.label_space)
+        labels = semantic_map.labels.to(self.device)
         rng = None if rng is None else as_rng(rng, len(labels))
         pairs = [self.encoder(self.planes(row[None])) for row in labels]
         mu = torch.cat([m for m, _ in pairs]).float().cpu()
@@ -242,24 +237,8 @@ class SemanticVAE(MaskGenerator):
         """
         if isinstance(semantic_map, LayeredMap):
             semantic_map = semantic_map.flatten()
-        semantic_map = self._own(semantic_map)
+        check_space(semantic_map, self.label_space)
         latents = self.encode(semantic_map) if latents is None else latents
         present = semantic_map.present().cpu()[:, self.values[1:].cpu()]
         z, present = apply_edits(self, latents["z"], present, edits, as_rng(rng, len(semantic_map)))
-        return self.decode({**latents, "z": z}, label_sets=self._label_sets(present))
-
-    def _label_sets(self, present: Tensor) -> list[LabelSet]:
-        """bool [B, P] -> label sets (possibly of no part at all: an empty face)."""
-        order = sorted(range(len(self.channels)), key=lambda p: int(self.values[1 + p]))
-        names = self.label_space.names
-        return [
-            LabelSet(self.label_space, tuple(names[int(self.values[1 + p])] for p in order if row[p]))
-            for row in present.tolist()
-        ]
-
-    def _own(self, semantic_map: SemanticMap) -> SemanticMap:
-        if semantic_map.space.names != self.label_space.names:
-            raise LabelError(
-                f"The map is in label space {semantic_map.space.name!r}, the model in {self.label_space.name!r}: use map.to_space()."
-            )
-        return semantic_map
+        return self.decode({**latents, "z": z}, label_sets=label_sets(present, self.label_space, self.channels))
