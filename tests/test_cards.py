@@ -19,7 +19,7 @@ from zoo.registry import KINDS, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = sorted(p for p in (ROOT / "cards").iterdir() if p.is_dir() and p.name != "__pycache__")
-LIMITS = {"mask-vae-celeba": 16, "scgan-celeba": 18, "face-parser-celeba": 4}
+LIMITS = {"mask-vae-celeba": 16, "scgan-celeba": 18, "face-parser-celeba": 4, "segvae-celeba": 8, "segvae-ccp": 8}
 TOTAL = 90
 
 published = pytest.mark.parametrize("folder", PUBLISHED, ids=lambda p: p.name)

@@ -133,10 +133,12 @@ def test_wrong_conditions_are_refused() -> None:
     model = cast(CGAN, zoo.create("cgan/celeba", **SMALL, channels=("skin", "hair")))
     with pytest.raises(UsageError, match="at least one"):
         model.generate([])
-    with pytest.raises(LabelError, match="does not know hat; its classes are skin, hair"):
+    with pytest.raises(LabelError, match="cgan does not draw hat; its parts are skin, hair"):
         model.generate([model.label_space.label_set(["skin", "hat"])])
     with pytest.raises(UsageError, match=r"latents z \[1, 8\], got \[2, 8\]"):
         model.generate([model.label_space.label_set(["skin"])], latents={"z": torch.zeros(2, 8)})
+    with pytest.raises(UsageError, match="latents are 'z'"):
+        model.generate([model.label_space.label_set(["skin"])], latents={"eps": torch.zeros(1, 8)})
     with pytest.raises(UsageError, match="does not know the label sets"):
         model.sample_label_sets(2, 0)
 

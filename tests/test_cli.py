@@ -75,7 +75,7 @@ def test_everything_at_once(run: Run, published: Path, tmp_path: Path, inputs: P
         *("--edit", "perturb:nose=0.5", "--keep-rest", "--keep", "skin", "--style", f"{inputs / 'photo2.png'}::{other}", "--style-to", "seed:3"),
         *("-n", 3, "--seed", 4, "--prior", "normal", "--batch-size", 2, "--out", tmp_path / "out", "--device", "cpu"),
     )  # fmt: skip
-    assert made.code == 0 and "and was put back" in made.err
+    assert made.code == 0 and "and were put back" in made.err
     assert run("replay", tmp_path / "out", "--json").code == 0
 
 

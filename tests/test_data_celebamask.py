@@ -117,6 +117,19 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch:
         assert (open_source(f"celebamask-hq:{official(tmp_path, (1,))}").read(0)[1] == NOSE).any()
 
 
+def test_the_cache_complains_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """A cache on a full disk fails at every file, each time with another message."""
+
+    def full(path: Path, write: object) -> None:
+        raise DataError(f"Cannot write {path}: no space left.")
+
+    monkeypatch.setattr("zoo.data.cache.write_atomic", full)
+    with pytest.warns(UserWarning, match="cannot be written") as warned:
+        source = open_source(f"celebamask-hq:{official(tmp_path, (1, 2))}")
+        assert [(source.read(i)[1] == NOSE).any() for i in range(2)] == [True, True]
+    assert len(warned) == 1 and not list(cache.rglob("*.png"))
+
+
 def test_place_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZOO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
@@ -224,10 +237,13 @@ def test_the_segvae_authors_layout(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for name, values in FACE.items():
             PIL.Image.fromarray(values[::8, ::8]).save(folder / f"{SEGVAE_PARTS.index(name)}.png")
-    (tmp_path / "segmentation_map" / "00004" / "19.png").write_bytes(b"")
+    for stray in ("19.png", "01.png"):
+        (tmp_path / "segmentation_map" / "00004" / stray).write_bytes(b"")
     source = open_source(f"celebamask-hq:{tmp_path}")
     assert source.names == ("4", "12") and source.has_layers and set(SEGVAE_PARTS) == set(SPACE.names)
-    assert [line for line in source.leftovers() if "19.png is no part" in line]
+    assert [line.split("/")[-1] for line in source.leftovers()] == [
+        f"{stray} is no part of celebamask-hq" for stray in ("01.png", "19.png")
+    ]
     assert np.array_equal(bit(source, 0, "hair"), FACE["hair"][::8, ::8] > 0)
     labels = source.read(0)[1]
     assert labels.shape == (64, 64) and labels[15, 30] == HAIR and labels[27, 31] == NOSE
@@ -256,6 +272,9 @@ def test_lists_win_over_hashes(tmp_path: Path) -> None:
     (tmp_path / "train_id.txt").write_text("997_1\n\n1000_1 0\n")
     (tmp_path / "val.txt").write_text("a/b/7.png\n")
     assert splits_for(tmp_path, ["x"]) == {"train": ["997_1", "1000_1"], "val": ["7"]}
-    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "folder.txt").mkdir(parents=True)
     (tmp_path / "splits" / "own.txt").write_text("x\n")
     assert splits_for(tmp_path, ["x"]) == {"own": ["x"]}
+    (tmp_path / "splits" / "own.txt").write_bytes(b"\xff\xfex\x00")
+    with pytest.raises(DataError, match=r"own\.txt is no text in UTF-8"):
+        splits_for(tmp_path, ["x"])

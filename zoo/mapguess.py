@@ -143,7 +143,7 @@ RULES: tuple[Rule, ...] = (
     _near_eyes("eye_g"),
     *(_on_skin(p) for p in ("nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip")),
     *(_smaller(p, "skin", 0.4) for p in ("nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip")),
-    *(_smaller(f"{s}_{p}", "skin", 0.4) for s in "lr" for p in ("ear",)),
+    *(_smaller(f"{s}_ear", "skin", 0.4) for s in "lr"),
     *(_smaller(f"{s}_eye", "nose") for s in "lr"),
     *(_smaller(f"{s}_eye", "hair") for s in "lr"),
     ("skin would not be where the nose is", ("skin", "nose"), lambda f: f["skin"].area > 2 * f["nose"].area),

@@ -197,6 +197,8 @@ class LayeredMap:
             raise LabelError(
                 f"Layers of {self.space.name!r} have shape [B, {len(self.space)}, H, W], got {tuple(self.layers.shape)}."
             )
+        if not self.layers.is_floating_point():
+            raise LabelError(f"Layers are floats in [0, 1], got {self.layers.dtype}: use layers.float().")
 
     def __len__(self) -> int:
         return self.layers.shape[0]

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from zoo.data import PairData
-from zoo.errors import ConfigError, LabelError, UsageError
+from zoo.errors import ConfigError, UsageError
 from zoo.interfaces import Asset, Conditions, ImageGenerator, Latents
 from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
+from zoo.presence import presence
 from zoo.rng import RngLike, as_rng
 from zoo.sampling import LABEL_SETS, fit_label_sets
 from zoo.training.options import TrainingOptions
@@ -83,20 +84,7 @@ class CGAN(ImageGenerator):
         """
         if not conditions:
             raise UsageError("No label sets: give at least one.")
-        column = {self.label_space.index(n): i for i, n in enumerate(self.channels)}
-        table = torch.zeros(len(conditions), len(column))
-        for row, label_set in zip(table, conditions, strict=True):
-            values = [self.label_space.index(n) for n in label_set]
-            unknown = [self.label_space.names[v] for v in values if v not in column and not self._is_background(v)]
-            if unknown:
-                raise LabelError(
-                    f"cgan does not know {', '.join(unknown)}; its classes are {', '.join(self.channels)}."
-                )
-            row[[column[v] for v in values if v in column]] = 1
-        return table.to(self.device)
-
-    def _is_background(self, value: int) -> bool:
-        return value == self.label_space.background_index
+        return presence(conditions, self.label_space, self.channels, "cgan").float().to(self.device)
 
     # --- pictures -------------------------------------------------------------------------------------------------
 
@@ -113,11 +101,14 @@ class CGAN(ImageGenerator):
         Any set gives a picture, one of accessories alone or of the background too; what it shows is what training made of
         such sets. Raises UsageError if the counts differ, LabelError for classes that the network has no input for.
         """
-        presence = self.presence(conditions)
-        z = (self.sample_latents(conditions, rng) if latents is None else latents)["z"]
-        if tuple(z.shape) != (len(presence), self.config.z_dim):
-            expected = f"[{len(presence)}, {self.config.z_dim}]"
-            raise UsageError(f"{len(presence)} label sets take latents z {expected}, got {list(z.shape)}.")
+        present = self.presence(conditions)
+        latents = self.sample_latents(conditions, rng) if latents is None else latents
+        if "z" not in latents:
+            raise UsageError(f"cgan's latents are 'z', got {sorted(latents)}.")
+        z = latents["z"]
+        if tuple(z.shape) != (len(present), self.config.z_dim):
+            expected = f"[{len(present)}, {self.config.z_dim}]"
+            raise UsageError(f"{len(present)} label sets take latents z {expected}, got {list(z.shape)}.")
         dtype = self.generator.embed.weight.dtype
-        pictures = self.generator(z.to(self.device, dtype), presence.to(dtype))
+        pictures = self.generator(z.to(self.device, dtype), present.to(dtype))
         return (pictures.float() + 1) / 2

@@ -164,6 +164,13 @@ class SegVAEOptions:
     """Edits: what pixels become where a part went and no other lies beneath: background (the paper's figures), or the class of the
     nearest other pixel (ours: the forehead under lost hair becomes skin)."""
 
+    def __post_init__(self) -> None:
+        for name, allowed in (("flatten", ("painter", "argmax")), ("uncovered", ("background", "nearest"))):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"segvae options: {name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}."
+                )
+
 
 @dataclass(frozen=True)
 class SegVAETraining(TrainingOptions):

@@ -92,8 +92,7 @@ def _first_layer(
     maps = F.conv2d(context.target_map(targets), weight[:, -1:], stem.bias, stem.stride, stem.padding)
     hidden = maps[torch.where(present[b, t], t, len(order))]
     if context.label_map is not None:
-        at = -2
-        labels = F.conv2d(context.label_map(label_set), weight[:, at : at + 1], None, stem.stride, stem.padding)
+        labels = F.conv2d(context.label_map(label_set), weight[:, -2:-1], None, stem.stride, stem.padding)
         hidden = hidden + labels[b]
     if context.uses_canvas:
         hidden = hidden + _canvas(planes, weight, order, stem)[b, t]

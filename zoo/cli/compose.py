@@ -111,7 +111,7 @@ _RUN: Options = (
         "options",
         metavar="KEY=VALUE",
         multiple=True,
-        help="A sampling option of a model, such as flatten=argmax of segvae; repeatable (see: zoo card).",
+        help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
     click.option("--batch-size", metavar="B", type=int, default=DEFAULT_BATCH, show_default=True),
@@ -279,6 +279,8 @@ def _report(output: OutputFolder) -> None:
             "Without a counterpart, became background: "
             + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items())
         )
+    for note in summary.get("notes", ()):
+        say(note)
     if "changed_outside_edits" in summary:
         changed = summary["changed_outside_edits"]
         kept = output.manifest["request"]["keep_rest"]

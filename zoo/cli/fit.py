@@ -19,7 +19,7 @@ from zoo.training.fit import plan_fit, run_fit
 @click.argument("asset")
 @click.option(
     "--data",
-    metavar="DATASET[:PATH][#SPLIT]",
+    metavar="DATASET[:PATH[,KEY=VALUE]...][#SPLIT]",
     required=True,
     help="What to compute it from; without #SPLIT the split train, if there is one.",
 )

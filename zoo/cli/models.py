@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
+import typing
 
 import click
 
 from zoo import cards
 from zoo.cli.show import emit_json, json_option, megabytes, table
-from zoo.registry import KINDS
+from zoo.registry import KINDS, import_string, registry
 
 
 @click.command("list", epilog="Example: zoo list '*celeba*' --kind image-synthesizer")
@@ -103,3 +105,19 @@ def _facts(found: cards.Card) -> None:
         if isinstance(value, list):
             value = " x ".join(str(v) for v in value)
         click.echo(f"  {name.replace('_', ' ')}: {value if value not in (None, '') else 'unknown'}")
+    for line in _options(str(facts.get("architecture"))):
+        click.echo(f"  option {line}")
+
+
+def _options(architecture: str) -> list[str]:
+    """What `--opt` takes for this architecture: `key=default (choices)`."""
+    known = registry().architectures
+    if architecture not in known or not known[architecture].options:
+        return []
+    options = import_string(str(known[architecture].options), architecture)
+    hints = typing.get_type_hints(options)
+    lines = []
+    for field in dataclasses.fields(options):
+        choices = typing.get_args(hints[field.name]) if typing.get_origin(hints[field.name]) is typing.Literal else ()
+        lines.append(f"{field.name}={field.default}" + (f" ({', '.join(map(str, choices))})" if choices else ""))
+    return lines

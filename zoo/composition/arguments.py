@@ -73,7 +73,7 @@ def make_request(
         styles=tuple(_style(s) for s in _sequence(style, Style | Source | StyleSpec)),
         style_to=None if style_to is None else _source(style_to),
         keep=_names(keep) or (),
-        options=tuple((options or {}).items()),
+        options=tuple(dict(options or {}).items()),
         device=composition.device,
         **fields,
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 from zoo.errors import DataError
 from zoo.images import write_atomic
 
+_complained: set[Path] = set()  # folders whose warning was given: the messages differ from file to file
+
 
 def cache_folder() -> Path:
     """`$ZOO_CACHE`, else `$XDG_CACHE_HOME/zoo`, else `~/.cache/zoo`. Everything in it can be deleted at any time."""
@@ -38,14 +40,26 @@ def files_digest(paths: Iterable[Path]) -> str:
     return digest_of((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
+def cached(path: Path) -> bool:
+    """Whether the cache has this file, as far as we may look."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def store(path: Path, write: Callable[[Path], object]) -> None:
     """Put a file into the cache. A cache that cannot be written costs time, nothing else: one warning per program."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, write)
     except (OSError, DataError) as error:
+        folder = cache_folder()
+        if folder in _complained:
+            return
+        _complained.add(folder)
         warnings.warn(
-            f"The cache {cache_folder()} cannot be written ({error}): data sets are read the slow way each time."
+            f"The cache {folder} cannot be written ({error}): data sets are read the slow way each time."
             " ZOO_CACHE=DIR names another place.",
             stacklevel=2,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.cache import cache_folder, digest_of, files_digest, store
+from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, PhotoArray, read_label_array
 from zoo.errors import DataError, UsageError
 from zoo.labels import LabelSpace
@@ -132,10 +132,10 @@ def _aspect_ratios(maps: Mapping[str, Path], space: LabelSpace) -> dict[str, flo
     names: Sequence[str] = sorted(maps)
     folder = str(maps[names[0]].parent.resolve()) if names else ""
     key = digest_of([folder, space.names, files_digest(maps[n] for n in names)])
-    cached = cache_folder() / "proportions" / f"{key}.json"
-    if cached.is_file():
+    path = cache_folder() / "proportions" / f"{key}.json"
+    if cached(path):
         try:
-            stored = json.loads(cached.read_text("utf-8"))
+            stored = json.loads(path.read_text("utf-8"))
             if isinstance(stored, dict) and sorted(stored) == names:
                 return stored
         except (OSError, ValueError):
@@ -144,5 +144,5 @@ def _aspect_ratios(maps: Mapping[str, Path], space: LabelSpace) -> dict[str, flo
     for name in names:
         box = person_box(read_label_array(maps[name], space), space.background_index or 0)
         found[name] = None if box is None else (box[2] - box[0]) / (box[3] - box[1])
-    store(cached, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
+    store(path, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from zoo.data.cache import cache_folder, digest_of, files_digest, store
+from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, LayerArray, merged, pack
 from zoo.errors import DataError, LabelError, ZooError
 from zoo.images import open_image
@@ -73,12 +73,12 @@ class PartMasks:
         if last is not None and last[0] == name:
             return last[1]
         paths = self.files(name)
-        cached = self._cache / f"{name}-{files_digest(paths.values())}.png"
-        layers = _unpacked(cached)
+        stored = self._cache / f"{name}-{files_digest(paths.values())}.png"
+        layers = _unpacked(stored)
         if layers is None:
             layers = _read_parts({self.space.index(n): p for n, p in paths.items()}, self.side)
             picture = np.stack([(layers >> shift) & 255 for shift in (0, 8, 16)], -1).astype(np.uint8)
-            store(cached, lambda part: PIL.Image.fromarray(picture).save(part, format="PNG", compress_level=1))
+            store(stored, lambda part: PIL.Image.fromarray(picture).save(part, format="PNG", compress_level=1))
         self._last = (name, layers)
         return layers
 
@@ -104,7 +104,7 @@ class NumberedParts(PartMasks):
 
     def _meaning(self, folder: str, entry: str) -> tuple[str, int | None]:
         index = entry.removesuffix(".png")
-        known = folder.isdecimal() and len(folder) == 5 and index.isdecimal() and int(index) < len(SEGVAE_PARTS)
+        known = folder.isdecimal() and len(folder) == 5 and index in map(str, range(len(SEGVAE_PARTS)))
         return (str(int(folder)), self._values.get(SEGVAE_PARTS[int(index)])) if known else ("", None)
 
     def _path(self, name: str, value: int) -> Path:
@@ -155,7 +155,7 @@ def _part_mask(path: Path) -> np.ndarray:
 
 def _unpacked(path: Path) -> LayerArray | None:
     """Packed layers from the cache; None if they are not there, or not readable."""
-    if not path.is_file():
+    if not cached(path):
         return None
     try:
         picture = np.asarray(open_image(path).convert("RGB")).astype(np.int64)

@@ -14,7 +14,7 @@ USUAL = ("train", "val", "test")
 
 def split_files(root: Path) -> dict[str, Path]:
     """The lists that lie there: splits/NAME.txt, else {train,val,test}{,_list,_id}.txt beside the data."""
-    found = {p.stem: p for p in (root / "splits").glob("*.txt")}
+    found = {p.stem: p for p in (root / "splits").glob("*.txt") if p.is_file()}
     if not found:
         for name in USUAL:
             path = next((p for e in ("_list", "_id", "") if (p := root / f"{name}{e}.txt").is_file()), None)
@@ -31,10 +31,19 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_list(path: Path) -> list[str]:
-    """One name per line; of file names the stem counts, of further columns nothing. A missing file is an empty list."""
+    """One name per line; of file names the stem counts, of further columns nothing. A missing file is an empty list.
+
+    Raises DataError for a file that cannot be read, or is no text.
+    """
     if not path.is_file():
         return []
-    names = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8; expected one name per line.") from error
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    names = [line.split()[0] for line in lines if line.strip()]
     return [Path(n).stem if Path(n).suffix.lower() in IMAGE_SUFFIXES else n for n in names]
 
 
