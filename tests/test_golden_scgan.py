@@ -16,8 +16,9 @@ from torch import Tensor
 
 from zoo.labels import numbered_space
 from zoo.nn.discriminators import MultiscaleDiscriminator
+from zoo.nn.fpse import FPSEDiscriminator
 from zoo_plugins.scgan import official
-from zoo_plugins.scgan.config import VARIANTS, SCGANConfig
+from zoo_plugins.scgan.config import VARIANTS
 from zoo_plugins.scgan.model import SCGAN
 
 NOISE = 2e-6
@@ -67,8 +68,9 @@ def test_networks(golden: Path, name: str) -> None:
             assert _relative(value, io[key]) <= 1e-4, key
 
 
-def test_losses_and_gradients(golden: Path) -> None:
-    folder = golden / "C1_losses_multiscale_vae"
+@pytest.mark.parametrize("name", ["C1_losses_multiscale_vae", "C2_losses_fpse"])
+def test_losses_and_gradients(golden: Path, name: str) -> None:
+    folder = golden / name
     case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
     results = _replay().replay(folder)
     for table in ("generator_losses", "generator_grad_norms", "discriminator_losses", "discriminator_grad_norms"):
@@ -81,6 +83,15 @@ def test_losses_and_gradients(golden: Path) -> None:
             assert abs(value - expected) <= max(NOISE, 2e-3 * expected), key
         else:
             assert _relative(value, _at(case, key)) <= 1e-4, key
+
+
+def test_discriminators(golden: Path) -> None:
+    folder = golden / "E_discriminators"
+    io = load_file(folder / "io.safetensors")
+    results = _replay().replay(folder)
+    assert set(io) - set(results) == {"label", "fake", "real"} | {k for k in io if k.startswith("conv_logits_")}
+    for key, value in results.items():
+        assert _relative(value, io[key]) <= 1e-4, key
 
 
 def test_loss_values(golden: Path) -> None:
@@ -124,23 +135,13 @@ def test_official_keys_and_parameter_counts(golden: Path) -> None:
     with torch.device("meta"):
         model = SCGAN(VARIANTS["celeba"].config, numbered_space(19))
         discriminator = MultiscaleDiscriminator(19 + 3)
-        ade = SCGAN(
-            SCGANConfig(
-                resolution=256, ngf=32, nff=32, nrf=32, n_norm=4, position=False, pyr_pos=False, svg_spectral=True, use_vae=False
-            ),
-            numbered_space(151),
-        )  # fmt: skip
-        coco = SCGAN(
-            SCGANConfig(
-                resolution=256, ngf=32, nff=24, nrf=24, n_conv=2, temperature=0.5, position=False, pyr_pos=False,
-                svg_spectral=True, use_vae=False,
-            ),
-            numbered_space(183),
-        )  # fmt: skip
+        ade, coco = (SCGAN(VARIANTS[n].config, numbered_space(c)) for n, c in (("ade20k", 151), ("coco", 183)))
+        fpse = {n: FPSEDiscriminator(c) for n, c in (("ade20k", 151), ("coco", 183))}
     parts = [
         ("scgan_celeba", "G", "generator", model.generator), ("scgan_celeba", "E", "encoder", model.encoder),
         ("scgan_celeba", "D", "discriminator", discriminator),
         ("scgan_ade20k", "G", "generator", ade.generator), ("scgan_coco", "G", "generator", coco.generator),
+        ("scgan_ade20k", "D", "discriminator", fpse["ade20k"]), ("scgan_coco", "D", "discriminator", fpse["coco"]),
     ]  # fmt: skip
     for name, letter, role, network in parts:
         assert network is not None

@@ -82,8 +82,6 @@ def test_label_planes_refuse_what_does_not_fit() -> None:
         channel_table(space, ("a", "bg"))
     with pytest.raises(LabelError, match="twice"):
         channel_table(space, ("a", "a", "b", "bg"))
-    with pytest.raises(LabelError, match="instance"):
-        LabelInput(space, ("a", "b", "bg"), edges=True)(SemanticMap(torch.zeros(1, 2, 2, dtype=torch.long), space))
     other = SemanticMap(torch.zeros(1, 2, 2, dtype=torch.long), numbered_space(3))
     with pytest.raises(LabelError, match="convert"):
         LabelInput(space, ("a", "b", "bg"))(other)
@@ -92,6 +90,14 @@ def test_label_planes_refuse_what_does_not_fit() -> None:
 def test_instance_edges_mark_both_sides() -> None:
     ids = torch.tensor([[[1, 1, 2], [1, 1, 2], [1, 1, 1]]])
     assert instance_edges(ids)[0, 0].tolist() == [[0, 1, 1], [0, 1, 1], [0, 0, 1]]
+
+
+def test_edges_of_a_map_without_instances_are_its_borders_and_that_is_said() -> None:
+    space, labels = _space(), torch.tensor([[[1, 1, 2], [1, 1, 2]]])
+    layer = LabelInput(space, ("a", "b", "bg"), edges=True)
+    drawn, told = SemanticMap(labels, space), SemanticMap(labels, space, torch.tensor([[[1, 2, 2], [1, 2, 2]]]))
+    assert layer(drawn)[0, 3].tolist() == [[0, 1, 1], [0, 1, 1]] and "--instances" in layer.notes(drawn)[0]
+    assert layer(told)[0, 3].tolist() == [[1, 1, 0], [1, 1, 0]] and layer.notes(told) == ()
 
 
 def test_norm_strings() -> None:

@@ -13,10 +13,10 @@ from zoo.data import Batch, PairData
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
 from zoo.interfaces import EncodesStyle, SamplesStyle
 from zoo.maps import SemanticMap
+from zoo.nn.diffaugment import augment
 from zoo.registry import label_space
 from zoo.rng import Rng
 from zoo_plugins.scgan import official
-from zoo_plugins.scgan.augment import augment
 from zoo_plugins.scgan.config import VARIANTS, SCGANConfig, SCGANOptions
 from zoo_plugins.scgan.model import SCGAN
 from zoo_plugins.scgan.trainer import SCGANTrainer
@@ -209,6 +209,38 @@ def test_training_steps(ours: bool) -> None:
     for name, network in trainer.networks.items():
         unused = [k for k, p in network.named_parameters() if p.grad is None]
         assert not unused, f"{name}: no gradient for {unused}"
+
+
+@pytest.mark.parametrize("kind", ["fpse", "fpsem", "routing", "srouting", "selfrouting"])
+def test_every_discriminator_trains(kind: Any) -> None:
+    torch.manual_seed(1)
+    norm = "spectral" if kind == "fpsem" else "spectralinstance"
+    options = replace(OPTIONS, discriminator=kind, smooth_d=kind == "srouting", norm_d=norm)
+    trainer = SCGANTrainer(SCGAN(replace(TINY, resolution=64, use_vae=False), SPACE), options)
+    losses = _step(trainer, 0)
+    assert set(losses) == {"gan", "gan_feat", "w_recon", "d_fake", "d_real"} and all(v == v for v in losses.values())
+    unused = [k for k, p in trainer.discriminator.named_parameters() if p.grad is None]
+    assert not unused, f"no gradient for {unused}"
+
+
+@pytest.mark.parametrize(
+    ("name", "planes", "size"),
+    [
+        ("ade20k", 151, (256, 256)),
+        ("coco", 183, (256, 256)),
+        ("cityscapes", 35, (256, 512)),
+        ("celeba", 19, (512, 512)),
+    ],
+)
+def test_official_variants_fit_their_label_spaces(name: str, planes: int, size: tuple[int, int]) -> None:
+    variant = VARIANTS[name]
+    space = label_space(variant.config.label_space)
+    with torch.device("meta"):
+        model = SCGAN(variant.config, space)
+    assert model.label_input.channels == planes and model.resolution == size
+    assert (model.channels == space.names) == (name != "celeba") and bool(model.styles) == (name == "celeba")
+    if space.ignore:
+        assert model.label_input.table[255] == planes - 1
 
 
 def test_training_learns_and_is_repeatable() -> None:

@@ -88,6 +88,12 @@ def test_bad_configs_are_refused(field: dict[str, object], text: str) -> None:
         override(SegVAEConfig(), field)
 
 
+@pytest.mark.parametrize("fields", [{"flatten": "paint"}, {"uncovered": "hair"}])
+def test_bad_options_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="must be one of"):
+        SegVAEOptions(**fields)
+
+
 FORMS: list[dict[str, Any]] = [
     *({"norm": n, "spectral": s} for n, s in product(("in", "bn", "none"), (True, False))),
     {"lstm": False},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, UsageError
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import RngLike
@@ -124,15 +124,27 @@ class MaskGenerator(Model):
 
 
 class Layout(ABC):
-    """All that a synthesizer computes from the map alone; a model's own class adds its tensors."""
+    """All that a synthesizer computes from the map alone; a model's own class adds its tensors.
+
+    notes: what was made up because the map lacks it (instance numbers), in sentences for people."""
 
     semantic_map: SemanticMap
+    notes: tuple[str, ...] = ()
+
+
+def as_map(value: SemanticMap | Layout) -> SemanticMap:
+    """The map that a synthesizer was given where it was no layout of its own. Raises UsageError for another's layout."""
+    if isinstance(value, SemanticMap):
+        return value
+    raise UsageError(f"This layout ({type(value).__name__}) was made by another architecture: give the map itself.")
 
 
 class ImageSynthesizer(Model):
     """Semantic maps to images. `styles`: which sources of style it has, a subset of prior, mean, photo."""
 
     styles: frozenset[str] = frozenset()
+    partial_styles: bool = False
+    """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior."""
 
     @abstractmethod
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> Layout:
@@ -144,6 +156,24 @@ class ImageSynthesizer(Model):
         self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None
     ) -> Tensor:
         """Images float32 [B, 3, H, W] in [0, 1]. Without `style` one is drawn from `rng` where the model has any."""
+
+    def resample(
+        self,
+        style: Style,
+        semantic_map: SemanticMap,
+        *,
+        classes: Sequence[str] | None = None,
+        layers: Sequence[str] | None = None,
+        rng: RngLike | int | None = None,
+    ) -> Style:
+        """The style with a new prior draw for these classes and layers (None: all), one map per sample; the rest stays.
+
+        Raises UsageError for a model without a prior, and for classes or layers that its styles have not.
+        """
+        if not isinstance(self, SamplesStyle) or "prior" not in self.styles:
+            raise UsageError(f"{type(self).__name__} has no prior to draw a style from.")
+        drawn = self.sample_style(semantic_map, rng)
+        return style.fill(drawn).take(drawn, classes=classes, layers=layers)
 
 
 class MaskParser(Model):
@@ -338,6 +368,12 @@ class Trainer(ABC):
     def prepare(self, data: PairData) -> None:  # noqa: B027 (most trainers need to know nothing)
         """Called once with the training data before the first step, and again after a resume: what the losses need to
         know about the data (class frequencies). The same data must give the same result."""
+
+    def epoch_order(self, epoch: int, data: PairData) -> Sequence[int] | None:
+        """The pairs of an epoch in order, where a paper draws them otherwise than each once: as many in every epoch, repetitions
+        allowed; a function of the arguments and the options alone, and asked before `prepare`. None: a seeded permutation."""
+        del epoch, data
+        return None
 
     def statistics(self, batch: Batch, rng: RngLike) -> None:
         """Run the model forward on a training batch, for batch-norm statistics of averaged weights. Needed by models that

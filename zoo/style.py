@@ -105,6 +105,12 @@ class Style:
             else self.present
         )
 
+    def _visibility(self, layers: Sequence[str]) -> Tensor:
+        """`visible` at these layers, spelled out where it is None: [samples, classes, layers]."""
+        if self.visible is None:
+            return self._presence()[:, :, None].expand(-1, -1, len(layers))
+        return self.visible[:, :, [self.layers.index(n) for n in layers]]
+
     def take(self, other: Style, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None) -> Style:
         """This style with the entries of `other` at these classes and layers (None: all of that axis).
 
@@ -123,20 +129,25 @@ class Style:
         return self._blend(other, t, classes, layers)
 
     def fill(self, prior: Style) -> Style:
-        """The entries of `prior` for classes that are absent here; nothing else changes."""
+        """The entries of `prior` for classes that are absent here and present there; nothing else changes."""
         if self.present is None or bool(self.present.all()):
             return self
-        other = prior.expand(len(self))
-        index = self._names("class", other, None)
+        other = prior.to(self.present.device).expand(len(self))
+        index = self._names("class", other, None)[1].to(self.present.device)
+        theirs = other._presence()[:, index]
         tensors = dict(self.tensors)
         for name, tensor in self.tensors.items():
             if "class" in self.axes[name]:
                 axis = self.axes[name].index("class")
                 shape = [1] * tensor.dim()
                 shape[0], shape[axis] = self.present.shape
-                theirs = other.tensors[name].index_select(axis, index[1].to(tensor.device))
-                tensors[name] = torch.where(self.present.reshape(shape), tensor, theirs)
-        return replace(self, tensors=tensors, present=torch.ones_like(self.present), visible=None)
+                value = other.tensors[name].index_select(axis, index)
+                tensors[name] = torch.where((~self.present & theirs).reshape(shape), value, tensor)
+        visible = None
+        if self.visible is not None:
+            value = theirs[:, :, None] if other.visible is None else other._visibility(self.layers)[:, index]
+            visible = torch.where(self.present[:, :, None], self.visible, value)
+        return replace(self, tensors=tensors, present=self.present | theirs, visible=visible)
 
     def _names(self, axis: str, other: Style, wanted: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         """Positions of the wanted names along an axis, here and in `other`."""
@@ -175,9 +186,10 @@ class Style:
             if partial and "class" in axes:
                 blended = torch.where(self._both_present(other, name), blended, tensor)
             tensors[name] = blended
+        visible = self._visible_with(other, t, classes, layers)
         if partial:
-            return replace(self, tensors=tensors)
-        return replace(self, tensors=tensors, present=self._present_with(other, classes), visible=None)
+            return replace(self, tensors=tensors, visible=visible)
+        return replace(self, tensors=tensors, present=self._present_with(other, classes), visible=visible)
 
     def _both_present(self, other: Style, name: str) -> Tensor:
         """Which classes of a tensor have a style here and in `other` (bool, broadcast over its other axes)."""
@@ -194,12 +206,29 @@ class Style:
         return both.reshape(shape).to(tensor.device)
 
     def _present_with(self, other: Style, classes: Sequence[str] | None) -> Tensor | None:
-        if self.present is None:
+        if (self.present is None and other.present is None) or not self.classes:
             return None
         mine, theirs = self._names("class", other, classes)
-        present = self.present.clone()
+        present = self._presence().clone()
         present[:, mine] = True if other.present is None else other.present[:, theirs]
         return present
+
+    def _visible_with(
+        self, other: Style, t: float, classes: Sequence[str] | None, layers: Sequence[str] | None
+    ) -> Tensor | None:
+        """`visible` after entries of `other` came in: theirs where they replace ours, either's where the two are mixed."""
+        if (self.visible is None and other.visible is None) or not self.classes or not self.layers:
+            return None
+        mine, theirs = self._names("class", other, classes)
+        at, there = self._names("layer", other, layers)
+        visible = self._visibility(self.layers).clone()
+        chosen = other._visibility(other.layers)[:, theirs][:, :, there]
+        here = visible[:, mine][:, :, at]
+        if t != 1.0 or layers is not None:
+            both = (self._presence()[:, mine] & other._presence()[:, theirs])[:, :, None]
+            chosen = torch.where(both, chosen if t == 1.0 else here | chosen, here)
+        visible[:, mine[:, None], at] = chosen
+        return visible
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file (without the rng)."""

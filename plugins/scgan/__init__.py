@@ -19,5 +19,8 @@ plugin = Plugin(
             title="Spatially conditional convolution and normalisation by semantic vectors",
         )
     ],
-    networks={"scgan.discriminator": "zoo.nn.discriminators:MultiscaleDiscriminator"},
+    networks={
+        "scgan.discriminator": "zoo.nn.discriminators:MultiscaleDiscriminator",
+        "scgan.fpse": "zoo.nn.fpse:FPSEDiscriminator",
+    },
 )

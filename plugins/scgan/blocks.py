@@ -36,8 +36,9 @@ class SCC(nn.Module):
     V multiplies at the output position; [B, n, 1, 1] means one mixture for the whole image.
     """
 
-    def __init__(self, c_in: int, c_out: int, n: int, *, spectral: bool = True) -> None:
+    def __init__(self, c_in: int, c_out: int, n: int, *, spectral: bool = True, stride: int = 1) -> None:
         super().__init__()
+        self.stride = stride
         self.bases = nn.ModuleList(conv2d(spectral, c_in, c_out, 3, padding=1, bias=False) for _ in range(n))
 
     def kernels(self) -> list[Tensor]:
@@ -48,7 +49,7 @@ class SCC(nn.Module):
         n = len(self.bases)
         if v.shape[1] != n:
             return self._per_channel(x, v)
-        candidates = F.conv2d(x, torch.cat(self.kernels()), padding=1).chunk(n, 1)
+        candidates = F.conv2d(x, torch.cat(self.kernels()), stride=self.stride, padding=1).chunk(n, 1)
         v = v.to(candidates[0].dtype)
         out = candidates[0] * v[:, :1]
         for i in range(1, n):
@@ -58,7 +59,7 @@ class SCC(nn.Module):
     def _per_channel(self, x: Tensor, v: Tensor) -> Tensor:
         """V with n * c_out channels. Quirk: candidates and channels are read as [c_out, n], which mixes the two axes."""
         n = len(self.bases)
-        candidates = F.conv2d(x, torch.cat(self.kernels()), padding=1)
+        candidates = F.conv2d(x, torch.cat(self.kernels()), stride=self.stride, padding=1)
         shape = (len(x), candidates.shape[1] // n, n, *candidates.shape[2:])
         return (candidates.reshape(shape) * v.reshape(shape).to(candidates.dtype)).sum(2)
 

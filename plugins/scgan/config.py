@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from zoo.errors import ConfigError
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
+from zoo.training.gan_options import GanOptions
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,14 @@ class SCGANConfig:
     channels: tuple[str, ...] = ()
     """Class names in the network's channel order. Empty: the label space's order with the background last, as the official
     CelebA model has it. The value 255 ("unlabeled"), where the space allows it, takes the last channel (official)."""
+    background_last: bool = True
+    """Where `channels` is empty: the background behind the other classes (CelebA). false: the space's own order (the others)."""
     edges: bool = False
     """Append the instance edge map as one more input plane (not `no_instance`)."""
     resolution: int = 512
-    """Height and width of the images (`crop_size`); a multiple of 32 ("more": 64). Maps of another size are resized."""
+    """Width of the images (`crop_size`); a multiple of 32 ("more": 64). Maps of another size are resized."""
+    aspect_ratio: float = 1.0
+    """Width divided by height (Cityscapes: 2)."""
     ngf: int = 48
     """Width of the semantic render generator."""
     max_width: int = 0
@@ -80,11 +84,25 @@ class SCGANConfig:
         """Doublings between the start grid and the image."""
         return 5 if self.upsampling == "normal" else 6
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(height, width) of the first features."""
+        width = self.resolution // 2**self.upsamplings
+        return round(width / self.aspect_ratio), width
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images."""
+        height, width = self.grid
+        return height * 2**self.upsamplings, width * 2**self.upsamplings
+
     def __post_init__(self) -> None:
         faults = []
         step = 2**self.upsamplings
         if self.resolution < step or self.resolution % step:
             faults.append(f"resolution must be a multiple of {step}, got {self.resolution}")
+        elif self.aspect_ratio <= 0 or self.grid[0] < 1:
+            faults.append(f"aspect_ratio leaves no height, got {self.aspect_ratio:g}")
         if self.pyr_pos and not self.position:
             faults.append("pyr_pos needs position=true")
         small = [n for n in ("ngf", "nff", "n_conv", "n_norm", "z_dim", "nef", "spade_hidden") if getattr(self, n) < 1]
@@ -97,64 +115,71 @@ class SCGANConfig:
 
 
 @dataclass(frozen=True)
-class SCGANOptions(TrainingOptions):
+class SCGANOptions(GanOptions):
     """Training options; the defaults of the fields below are the official CelebA ones."""
 
-    lr: float = 2e-4
-    """Base learning rate; with `ttur` the generator takes half, the discriminator twice of it."""
-    ttur: bool = True
-    """Two time-scale rule (not `no_TTUR`)."""
-    beta1: float = 0.0
+    beta1: float | None = 0.0
     """Adam's first beta."""
-    beta2: float = 0.999
+    beta2: float | None = 0.999
     """Adam's second beta."""
-    niter: int = 50
-    """Epochs at the full rate (officially one more: the decay begins after epoch niter + 1)."""
     niter_decay: int = 50
-    """Epochs of linear decay to 0 after them."""
-    decay_last: float = 0.0
-    """If > 0, decay linearly to 0 over this share of `steps` at the end, instead of by epochs."""
-    gan_mode: Literal["hinge", "ls", "original", "w"] = "hinge"
-    """Adversarial objective."""
-    lambda_feat: float = 10.0
-    """Weight of the feature matching, 0: off (`no_ganFeat_loss`)."""
-    lambda_kld: float = 0.05
-    """Weight of the KL divergence, summed over the batch (official)."""
-    kld_mean: bool = False
-    """Average the KL divergence over the batch instead."""
+    """Epochs of linear decay to 0 after `niter`."""
     lambda_recon: float = 1.0
     """Weight of the SVG image's reconstruction, Eq. 10 (`lambda_w_recon`; ADE20K and COCO 2, the paper 2)."""
     recon_loss: Literal["l1", "l2", "vgg"] = "l1"
     """Its distance (`rw_loss`); vgg uses the network of `perceptual`."""
-    perceptual: str = "vgg"
-    """Features of the perceptual loss: vgg (timm's pretrained vgg19), none, or a parser: model id or folder."""
-    lambda_perceptual: float = 10.0
-    """Weight of the perceptual loss (`lambda_vgg`)."""
-    lambda_l1: float = 0.0
-    """Weight of L1 between image and photo (ours; officially there is none)."""
-    share_fake: bool = False
-    """One generator forward for both steps (ours, faster). Officially the discriminator sees a fresh fake."""
-    diffaugment: bool = False
-    """Colour, shift and cutout on what the discriminator sees (DiffAugment, 2020), against overfitting (ours)."""
-    ndf: int = 64
-    """Width of the discriminator."""
-    n_layers_d: int = 4
-    """Its layers before the output convolution."""
-    num_d: int = 2
-    """Its scales."""
-    norm_d: str = "spectralinstance"
-    """Its norm."""
+    discriminator: Literal["multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting"] = "multiscale"
+    """`netD`. ADE20K and COCO use fpse (the paper everywhere); the last four are in the code and in no official config."""
+    smooth_d: bool = False
+    """Blur the coarsest features of fpse, routing, srouting, selfrouting (`smooth`)."""
 
 
 CELEBA_128 = SCGANConfig(
     resolution=128, ngf=16, max_width=176, nff=11, nrf=8, spade_hidden=32, z_dim=128, nef=16, encoder_size=128
 )
 
+ADE20K = SCGANConfig(
+    label_space="ade20k", background_last=False, resolution=256, ngf=32, nff=32, nrf=32, n_norm=4, position=False,
+    pyr_pos=False, svg_spectral=True, use_vae=False,
+)  # fmt: skip
+COCO = SCGANConfig(
+    label_space="coco-stuff", background_last=False, resolution=256, ngf=32, nff=24, nrf=24, n_conv=2,
+    temperature=0.5, position=False, pyr_pos=False, svg_spectral=True, use_vae=False,
+)  # fmt: skip
+# no official config exists: the setting that has the 66.2 M parameters of the paper (dossier section 8)
+CITYSCAPES = SCGANConfig(
+    label_space="cityscapes", background_last=False, resolution=512, aspect_ratio=2.0, ngf=32, nff=16, nrf=64,
+    position=False, pyr_pos=False, svg_spectral=True, upsampling="more", use_vae=False,
+)  # fmt: skip
+SCENES: dict[str, Any] = {
+    "batch_size": 16,
+    "flip": True,
+    "niter": 100,
+    "niter_decay": 100,
+    "lambda_recon": 2.0,
+    "discriminator": "fpse",
+}
+
 VARIANTS: dict[str, Variant] = {
     "celeba": Variant(
         SCGANConfig(),
         SCGANOptions(batch_size=8, steps=375_000, flip=True),
         title="official CelebAMask-HQ, 512 px, 154 M parameters",
+    ),
+    "ade20k": Variant(
+        ADE20K,
+        SCGANOptions(steps=252_600, preprocess="resize_and_crop", **SCENES),
+        title="official ADE20K, 256 px, 61 M parameters, no style",
+    ),
+    "coco": Variant(
+        COCO,
+        SCGANOptions(steps=1_478_600, preprocess="resize_and_crop", **SCENES),
+        title="official COCO-Stuff, 256 px, 42 M parameters, no style",
+    ),
+    "cityscapes": Variant(
+        CITYSCAPES,
+        SCGANOptions(steps=37_200, preprocess="fixed", **SCENES),
+        title="Cityscapes, 256 x 512 px, 66 M parameters, no style (no official config exists)",
     ),
     "celeba-128": Variant(
         CELEBA_128,

@@ -33,17 +33,17 @@ class Generator(nn.Module):
     """forward = render(plan(planes), z): one-hot planes [B, planes, H, W] and latents [B, z_dim] -> images in [-1, 1].
 
     Without VAE z is None and the result is a function of the map. Train mode: batch statistics and one power iteration per
-    call of each spectrally normalised layer. H = W = config.resolution.
+    call of each spectrally normalised layer. (H, W) = config.size.
     """
 
     def __init__(self, config: SCGANConfig, planes: int) -> None:
         super().__init__()
         self.config, self.planes = config, planes
-        self.grid = config.resolution // 2**config.upsamplings
+        self.grid = config.grid
         first = 16 * config.nff
         self.svg = SVG(config, planes)
         if config.use_vae:
-            self.fc: nn.Module = nn.Linear(config.z_dim, first * self.grid**2)
+            self.fc: nn.Module = nn.Linear(config.z_dim, first * self.grid[0] * self.grid[1])
         else:
             self.fc = nn.Conv2d(planes, first, 3, padding=1)
         w = [min(m * config.ngf, config.max_width or m * config.ngf) for m in (16, 8, 4, 2, 1)]
@@ -84,7 +84,7 @@ class Generator(nn.Module):
             block.plan(Site(v_conv[i], v_norm[i], resize_planes(planes, (v_conv[i].shape[-2], v_conv[i].shape[-1]))))
             for block, i in self.blocks()
         )
-        start = None if c.use_vae else self.fc(resize_planes(planes, (self.grid, self.grid)))
+        start = None if c.use_vae else self.fc(resize_planes(planes, self.grid))
         return Plan(svg_image, logits, norm_logits, plans, start)
 
     def render(self, plan: Plan, z: Tensor | None) -> Tensor:
@@ -100,10 +100,10 @@ class Generator(nn.Module):
         return F.hardtanh(self.conv_img(F.leaky_relu(x, 0.2)).float())
 
     def start(self, z: Tensor | None) -> Tensor:
-        """First features [B, 16 nff, grid, grid] from latents."""
+        """First features [B, 16 nff, *grid] from latents."""
         if z is None:
             raise ValueError("This generator needs a latent z [B, z_dim].")
-        x = self.fc(z.to(self.conv_img.weight.dtype)).view(len(z), -1, self.grid, self.grid)
+        x = self.fc(z.to(self.conv_img.weight.dtype)).view(len(z), -1, *self.grid)
         if self.conv_img.weight.is_contiguous(memory_format=torch.channels_last):
             x = x.contiguous(memory_format=torch.channels_last)
         return x

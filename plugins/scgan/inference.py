@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.spade import SPADE, Affine
+from zoo.nn.spade_folded import FoldedSPADE
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
-
-if TYPE_CHECKING:
-    from zoo_plugins.scgan.model import SCGAN
 
 
 class FoldedSCC(nn.Module):
@@ -33,13 +29,6 @@ class FoldedSCC(nn.Module):
         for i in range(1, self.n):
             out.addcmul_(candidates[i], v[:, i : i + 1])
         return out
-
-
-def _running(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
-    """(mean, 1 / std) of a batch norm in evaluation; None for other norms, whose statistics depend on the image."""
-    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
-        return None
-    return norm.running_mean, torch.rsqrt(norm.running_var + norm.eps)
 
 
 class FoldedSCN(nn.Module):
@@ -64,40 +53,28 @@ class FoldedSCN(nn.Module):
         return torch.addcmul(b, x, a)
 
 
-class FoldedSPADE(nn.Module):
-    """SPADE and its batch norm as x * a + b; a and b are part of the plan, so a layout computes them once."""
-
-    mean: Tensor
-    inv_std: Tensor
-
-    def __init__(self, layer: SPADE, mean: Tensor, inv_std: Tensor) -> None:
-        super().__init__()
-        self.layer = layer
-        self.register_buffer("mean", mean.view(1, -1, 1, 1).clone())
-        self.register_buffer("inv_std", inv_std.view(1, -1, 1, 1).clone())
+class FoldedMapNorm(FoldedSPADE):
+    """FoldedSPADE over the one-hot planes of a Site; its scales and shifts are part of the plan, so a layout computes them once."""
 
     def plan(self, site: Site) -> Affine:
-        gamma, beta = self.layer.affine(site.planes.to(self.mean.dtype))
-        a = (1 + gamma).mul_(self.inv_std)
-        return a, torch.addcmul(beta, a, self.mean, value=-1)
-
-    def forward(self, x: Tensor, affine: Affine) -> Tensor:
-        return torch.addcmul(affine[1], x, affine[0])
+        return self.affine(site.planes)
 
 
 def _fold_norm(norm: nn.Module) -> nn.Module:
     if not isinstance(norm, SCN | SPADE):
         return norm
-    running = _running(norm.param_free_norm)
-    if running is None:
-        return norm
-    return FoldedSCN(norm, *running) if isinstance(norm, SCN) else FoldedSPADE(norm, *running)
+    batch_norm = norm.param_free_norm
+    if not isinstance(batch_norm, nn.BatchNorm2d) or batch_norm.running_mean is None or batch_norm.running_var is None:
+        return norm  # statistics that depend on the image
+    if isinstance(norm, SPADE):
+        return FoldedMapNorm(norm, batch_norm)
+    return FoldedSCN(norm, batch_norm.running_mean, torch.rsqrt(batch_norm.running_var + batch_norm.eps))
 
 
 @torch.no_grad()
-def fold_generator(model: SCGAN) -> None:
+def fold_generator(model: nn.Module) -> None:
     """Fold a model in place; it must be in evaluation mode and be used for inference only."""
-    for block in model.generator.modules():
+    for block in model.modules():
         if isinstance(block, SCResnetBlock):
             for name in ("norm_0", "norm_1", "norm_s"):
                 if hasattr(block, name):

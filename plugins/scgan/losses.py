@@ -1,27 +1,26 @@
-"""The training losses of SC-GAN (paper section 3.4, dossier section 6), weighted."""
+"""The training losses of SC-GAN (paper section 3.4, dossier section 6), weighted: SPADE's, and that of the SVG's own picture."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
-from zoo.nn.losses import feature_matching, gan_loss, kl_divergence
+from zoo.nn.discriminators import Opinion
 from zoo.nn.perceptual import perceptual_loss
+from zoo.training import gan
 from zoo_plugins.scgan.config import SCGANOptions
 
-Scales = list[list[Tensor]]
 
+@dataclass
+class GeneratorOutputs(gan.Outputs):
+    """svg_image: [B, 3, H, W] in [-1, 1]; logits: the SVG's, per scale [B, n, h, w], coarsest first."""
 
-class GeneratorOutputs(NamedTuple):
-    """fake and svg_image: [B, 3, H, W] in [-1, 1]; mu, logvar: [B, z_dim], None without VAE."""
-
-    fake: Tensor
-    svg_image: Tensor
-    mu: Tensor | None
-    logvar: Tensor | None
+    svg_image: Tensor | None = None
+    logits: Sequence[Tensor] = ()
 
 
 def svg_reconstruction(svg_image: Tensor, real: Tensor, kind: str, network: nn.Module | None) -> Tensor:
@@ -40,31 +39,14 @@ def svg_reconstruction(svg_image: Tensor, real: Tensor, kind: str, network: nn.M
 def generator_losses(
     outputs: GeneratorOutputs,
     real: Tensor,
-    pred_fake: Scales,
-    pred_real: Scales,
+    on_fake: Opinion,
+    on_real: Opinion,
     options: SCGANOptions,
     network: nn.Module | None,
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
-    o = options
-    losses = {"gan": gan_loss(pred_fake, True, for_discriminator=False, mode=o.gan_mode)}
-    if outputs.mu is not None and outputs.logvar is not None:
-        kld = kl_divergence(outputs.mu, outputs.logvar)
-        losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else kld)
-    if o.lambda_feat:
-        losses["gan_feat"] = o.lambda_feat * feature_matching(pred_fake, pred_real)
-    if o.lambda_recon:
-        losses["w_recon"] = o.lambda_recon * svg_reconstruction(outputs.svg_image, real, o.recon_loss, network)
-    if network is not None and o.lambda_perceptual:
-        losses["perceptual"] = o.lambda_perceptual * perceptual_loss(network, outputs.fake, real)
-    if o.lambda_l1:
-        losses["l1"] = o.lambda_l1 * F.l1_loss(outputs.fake, real)
+    losses = gan.generator_losses(outputs, real, on_fake, on_real, options, network)
+    if options.lambda_recon and outputs.svg_image is not None:
+        distance = svg_reconstruction(outputs.svg_image, real, options.recon_loss, network)
+        losses["w_recon"] = options.lambda_recon * distance
     return losses
-
-
-def discriminator_losses(pred_fake: Scales, pred_real: Scales, options: SCGANOptions) -> dict[str, Tensor]:
-    """Both terms of the discriminator step."""
-    return {
-        "d_fake": gan_loss(pred_fake, False, for_discriminator=True, mode=options.gan_mode),
-        "d_real": gan_loss(pred_real, True, for_discriminator=True, mode=options.gan_mode),
-    }

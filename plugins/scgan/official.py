@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
 from zoo.errors import WeightsError
-
-ROLES = ("generator", "encoder", "discriminator")
+from zoo.nn.official_keys import ROLES, check_spectral
 
 _RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "generator": (
@@ -21,19 +20,35 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"\.norm_([01])\.(weight|bias|running_mean|running_var|num_batches_tracked)$", r".norm_\1.norm.\2"),
     ),
     "encoder": ((r"^layer(\d+)\.", "layers.{}."),),
-    "discriminator": ((r"^discriminator_(\d+)\.model(\d+)\.", r"discriminators.\1.layers.\2."),),
+    "discriminator": (
+        (r"^discriminator_(\d+)\.model(\d+)\.", r"discriminators.\1.layers.\2."),
+        (r"\.conv_bases\.", ".bases."),  # from here on FPSE and its relatives
+        (r"^((?:enc|lat|final)\d\.0)\.(weight|bias)", r"\1.0.\2"),  # without a norm they have no inner Sequential
+        (r"^enc(\d)\.", "encoders.{}."),
+        (r"^r_adjust(\d)\.", "heads.{}."),
+        (r"^tf1?\.", "score."),
+        (r"^seg\.", "segment."),
+    ),
 }
+_PYRAMID = re.compile(r"^(lat|final)(\d)\.")
 _SPECTRAL = re.compile(r"\.weight_orig$")
 
 
-def rename(role: str, key: str) -> str:
-    """Our name (without the role's prefix) of an official key."""
+def _is_fpsem(keys: Iterable[str]) -> bool:
+    return any(k.startswith("lat6.") for k in keys)
+
+
+def rename(role: str, key: str, keys: Iterable[str] = ()) -> str:
+    """Our name (without the role's prefix) of an official key. keys: all of the file (they tell fpsem from fpse)."""
     new = _SPECTRAL.sub(".weight", key)
     for pattern, replacement in _RULES[role]:
         match = re.search(pattern, new)
         if match and "{}" in replacement:  # layers counted from 1
             replacement = replacement.format(int(match[1]) - 1)
         new = re.sub(pattern, replacement, new)
+    if match := _PYRAMID.match(new):  # counted from the scale, which fpsem begins at 3 for `lat`
+        first = 3 if match[1] == "lat" and _is_fpsem(keys) else 2
+        new = f"{'laterals' if match[1] == 'lat' else 'finals'}.{int(match[2]) - first}." + new[match.end() :]
     match = re.match(r"pyramid_spaital_routing\.labelDec(\d+)\.(\d)\.", new)
     if match:  # the first block has no leading activation, so its convolutions are 0 and 2 instead of 1 and 3
         new = f"svg.blocks.{int(match[1]) - 1}.conv_{int(match[2]) // 2}." + new[match.end() :]
@@ -50,16 +65,8 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
     for role, state in parts.items():
         if role not in ROLES:
             raise WeightsError(f"Unknown role {role!r}: expected one of {', '.join(ROLES)}.")
-        _check_spectral(role, state)
+        check_spectral(role, state)
         for key, value in state.items():
-            out[f"{role}.{rename(role, key)}"] = value
+            if key != "blur.weight":  # a constant
+                out[f"{role}.{rename(role, key, state)}"] = value
     return out
-
-
-def _check_spectral(role: str, state: Mapping[str, Tensor]) -> None:
-    lacking = [k for k in state if k.endswith(".weight_u") and k[:-1] + "v" not in state]
-    if lacking:
-        raise WeightsError(
-            f"The {role} was saved by torch < 1.1: {len(lacking)} spectral-norm layers have no weight_v (first: {lacking[0]})."
-            " Load and save it once with a newer torch and the authors' code."
-        )

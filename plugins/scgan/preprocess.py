@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import PIL.Image
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.data.preprocess import Preprocess
 from zoo.labels import voc_color
 
 # by label id, -1 ("license plate") last
@@ -41,24 +40,12 @@ def prepare_pair(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Resize, crop and flip as the authors do.
 
-    image: uint8 [H, W, 3]; labels: uint8 [H, W]; crop: (x, y) of the window. mode: resize_and_crop (square resize) or
-    scale_width_and_crop; a window that leaves the picture is filled with black and label 0 (quirk). Flips do not swap left
-    and right classes (quirk). -> image float32 [3, h, w] in [-1, 1], labels uint8 [1, h, w].
+    image: uint8 [H, W, 3]; labels: uint8 [H, W]; crop: (x, y) of the window. mode: as in `zoo.data.preprocess`; a window
+    that leaves the picture is filled with black and label 0 (quirk). Flips do not swap left and right classes (quirk).
+    -> image float32 [3, h, w] in [-1, 1], labels uint8 [1, h, w].
     """
-    height, width = labels.shape
-    if mode == "resize_and_crop":
-        size = (load_size, load_size)
-    elif mode == "scale_width_and_crop":
-        size = (load_size, int(load_size * height / width))
-    else:
-        raise UsageError(f"Preprocessing {mode!r}: expected resize_and_crop or scale_width_and_crop.")
-    box = (crop[0], crop[1], crop[0] + crop_size, crop[1] + crop_size)
-    results = []
-    for array, resample in ((image, PIL.Image.Resampling.BICUBIC), (labels, PIL.Image.Resampling.NEAREST)):
-        picture = PIL.Image.fromarray(array).resize(size, resample).crop(box)
-        if flip:
-            picture = picture.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
-        results.append(np.array(picture))
+    way = Preprocess(mode, load_size, crop_size)
+    results = [way.photo(image, crop, flip=flip), way.labels(labels, crop, flip=flip)]
     photo = torch.from_numpy(results[0]).permute(2, 0, 1).float() / 255
     return (photo - 0.5) / 0.5, torch.from_numpy(results[1])[None]
 

@@ -5,11 +5,13 @@ Loaded by file path (see `replay.py`), so it imports nothing from its own folder
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from zoo.errors import UsageError
 from zoo.labels import numbered_space
 from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo_plugins.mask_vae import losses, official
@@ -36,13 +37,21 @@ def replay(case_dir: Path) -> Result:
     if not (case_dir / "io.safetensors").exists():
         return {}
     io = load_file(case_dir / "io.safetensors")
-    if "style_tokens_s4" in io:
-        raise UsageError(
-            f"{case_dir.name} is a case of the CA2SIS synthesizer, which the plugin mask_vae does not hold."
-        )
+    bundled = _beside("ca2sis")
+    if bundled.holds(io):
+        return bundled.replay(case_dir)
     if (case_dir / "values.json").exists():
         return _training(case_dir, case, io, json.loads((case_dir / "values.json").read_text()))
     return _select(_inference(_model(case_dir, case), _model(case_dir, case, swap_first_parts=True), case, io), io)
+
+
+def _beside(name: str) -> ModuleType:
+    """A module of this folder, loaded by its path."""
+    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def config_of(case: dict[str, Any], **changes: Any) -> MaskVaeConfig:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
+from zoo.nn.discriminators import Opinion, opinion
 from zoo.nn.labels import instance_edges, one_hot
+from zoo.nn.latent_synthesizer import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
 from zoo.nn.perceptual import VGG19Features
 from zoo.nn.resample import binomial_blur
 from zoo.nn.spade import SPADEResnetBlock, resize_planes
-from zoo_plugins.scgan import official, preprocess
+from zoo.training.gan import discriminator_losses
+from zoo_plugins.scgan import discriminators, official, preprocess
 from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig, SCGANOptions
-from zoo_plugins.scgan.losses import GeneratorOutputs, discriminator_losses, generator_losses
-from zoo_plugins.scgan.model import SCGAN, reparameterize
+from zoo_plugins.scgan.losses import GeneratorOutputs
+from zoo_plugins.scgan.model import SCGAN
 from zoo_plugins.scgan.svg import gaussian_window, iterative_gaussian, pool_channels
+from zoo_plugins.scgan.trainer import SCGANTrainer
 
 Tensors = dict[str, Tensor]
 _OPTIONS = {
@@ -55,10 +58,14 @@ def build(opt: Mapping[str, Any], folder: Path) -> SCGAN:
     return model.eval()
 
 
-def build_discriminator(opt: Mapping[str, Any], folder: Path) -> MultiscaleDiscriminator:
-    channels = opt["semantic_nc"] + opt["output_nc"]
-    network = MultiscaleDiscriminator(channels, opt["ndf"], opt["n_layers_D"], opt["num_D"], opt["norm_D"])
-    state = official.convert({"discriminator": load_file(folder / "weights_D.safetensors")})
+def build_discriminator(opt: Mapping[str, Any], config: SCGANConfig, weights: Mapping[str, Tensor]) -> nn.Module:
+    """The discriminator of a case with these weights."""
+    options = SCGANOptions(
+        discriminator=opt["netD"], smooth_d=opt["smooth"], ndf=opt["ndf"], n_layers_d=opt["n_layers_D"], num_d=opt["num_D"],
+        norm_d=opt["norm_D"],
+    )  # fmt: skip
+    network = discriminators.build_discriminator(config, options, opt["semantic_nc"])
+    state = official.convert({"discriminator": weights})
     network.load_state_dict({k.removeprefix("discriminator."): v for k, v in state.items()}, strict=True)
     return network
 
@@ -74,7 +81,7 @@ def planes_of(model: SCGAN, io: Mapping[str, Tensor], opt: Mapping[str, Any]) ->
 
 def official_keys(role: str, keys: Mapping[str, Any]) -> dict[str, str]:
     """Ours (without prefix) -> official, for official keys."""
-    return {official.rename(role, k): k for k in keys}
+    return {official.rename(role, k, keys): k for k in keys}
 
 
 # --- networks: A, B -----------------------------------------------------------------------------------------------
@@ -104,7 +111,7 @@ def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
 @torch.no_grad()
 def run_generator(model: SCGAN, planes: Tensor, z: Tensor | None, prefix: str) -> Tensors:
     """One forward; intermediate results come from hooks on the modules of the same name."""
-    seen: Tensors = {}
+    seen: dict[str, Any] = {}
     hooks = [
         module.register_forward_hook(lambda _m, _i, result, name=name: seen.__setitem__(prefix + name, result))
         for name, module in model.generator.named_children()
@@ -112,11 +119,11 @@ def run_generator(model: SCGAN, planes: Tensor, z: Tensor | None, prefix: str) -
     image, plan = model.generator(planes, z)
     for hook in hooks:
         hook.remove()
-    seen = {k: v for k, v in seen.items() if isinstance(v, Tensor)}
-    seen |= {prefix + "image": image, prefix + "svg_image": plan.svg_image}
+    out: Tensors = {k: v for k, v in seen.items() if isinstance(v, Tensor)}
+    out |= {prefix + "image": image, prefix + "svg_image": plan.svg_image}
     for i, (conv, norm) in enumerate(zip(plan.logits, plan.norm_logits, strict=True)):
-        seen |= {f"{prefix}svg_conv_logits_{i}": conv, f"{prefix}svg_norm_logits_{i}": norm}
-    return seen
+        out |= {f"{prefix}svg_conv_logits_{i}": conv, f"{prefix}svg_norm_logits_{i}": norm}
+    return out
 
 
 def post_train(model: SCGAN, folder: Path) -> Tensors:
@@ -133,15 +140,24 @@ def post_train(model: SCGAN, folder: Path) -> Tensors:
 def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
     opt, io = case["opt"], load_file(folder / "io.safetensors")
     weights = folder.parent / case["weights_from"].split()[0]
+    file_d = next(f for d in (folder, weights) if (f := d / "weights_D.safetensors").exists())
     options = SCGANOptions(
         gan_mode=opt["gan_mode"], lambda_feat=0.0 if opt["no_ganFeat_loss"] else opt["lambda_feat"],
         lambda_perceptual=0.0 if opt["no_vgg_loss"] else opt["lambda_vgg"], lambda_recon=opt["lambda_w_recon"],
-        lambda_kld=opt["lambda_kld"], recon_loss=opt["rw_loss"],
+        lambda_kld=opt["lambda_kld"], recon_loss=opt["rw_loss"], discriminator=opt["netD"], perceptual="none",
     )  # fmt: skip
     vgg = slim_vgg(folder / "weights_vgg.safetensors")
-    out = generator_step(opt, io, weights, options, vgg)
-    out |= discriminator_step(opt, io, weights, options)
+    out = generator_step(opt, io, weights, file_d, options, vgg)
+    out |= discriminator_step(opt, io, weights, file_d, options)
     return {k: v for k, v in out.items() if k in io or "/" in k or k.endswith("_total")}
+
+
+def build_trainer(opt: Mapping[str, Any], weights: Path, file_d: Path, options: SCGANOptions) -> SCGANTrainer:
+    """Our trainer with the networks of a case, in training mode."""
+    model = build(opt, weights).train()
+    trainer = SCGANTrainer(model, options)
+    trainer.discriminator = build_discriminator(opt, model.config, load_file(file_d)).train()
+    return trainer
 
 
 def slim_vgg(path: Path) -> VGG19Features:
@@ -159,56 +175,59 @@ def slim_vgg(path: Path) -> VGG19Features:
 
 
 def generator_step(
-    opt: Mapping[str, Any], io: Tensors, weights: Path, options: SCGANOptions, vgg: VGG19Features
+    opt: Mapping[str, Any], io: Tensors, weights: Path, file_d: Path, options: SCGANOptions, vgg: VGG19Features
 ) -> Tensors:
-    model, discriminator = build(opt, weights).train(), build_discriminator(opt, weights).train()
-    planes, real = planes_of(model, io, opt), io["real_image"]
-    mu, logvar = model.encode(real)
-    fake, plan = model.generator(planes, reparameterize(mu, logvar, io["eps"]))
-    outputs = discriminator(torch.cat([torch.cat([planes, fake], 1), torch.cat([planes, real], 1)]))
-    pred_fake, pred_real = split_pair(outputs)
-    losses = generator_losses(
-        GeneratorOutputs(fake, plan.svg_image, mu, logvar), real, pred_fake, pred_real, options, vgg
-    )
+    trainer = build_trainer(opt, weights, file_d, options)
+    trainer.perceptual = vgg
+    planes, real = planes_of(trainer.gan, io, opt), io["real_image"]
+    outputs = cast(GeneratorOutputs, trainer.fake(planes, real, io.get("eps")))
+    on_fake, on_real = trainer.judge(planes, outputs, real)
+    losses = trainer.losses(outputs, real, on_fake, on_real)
     total = torch.stack(list(losses.values())).sum()
     total.backward()
     names = {
         "kld": "KLD", "gan_feat": "GAN_Feat", "gan": "GAN", "w_recon": f"W_Recon_{options.recon_loss}", "perceptual": "VGG",
     }  # fmt: skip
     out = {f"generator_losses/{names[k]}": v.detach() for k, v in losses.items()}
-    out |= {
-        "generator_total": total.detach(),
-        "train_fake_image": fake.detach(),
-        "train_svg_image": plan.svg_image.detach(),
-    }
-    for d, (scale_fake, scale_real) in enumerate(zip(pred_fake, pred_real, strict=True)):
-        for i, (f, r) in enumerate(zip(scale_fake, scale_real, strict=True)):
-            out |= {f"d{d}_layer{i}_fake": f.detach(), f"d{d}_layer{i}_real": r.detach()}
-    for i, (f, r) in enumerate(zip(vgg(fake.detach()), vgg(real), strict=True)):
+    assert outputs.svg_image is not None
+    out |= {"train_fake_image": outputs.fake.detach(), "train_svg_image": outputs.svg_image.detach()}
+    out["generator_total"] = total.detach()
+    out |= opinion_tensors(opt, on_fake, on_real)
+    for i, (f, r) in enumerate(zip(vgg(outputs.fake.detach()), vgg(real), strict=True)):
         out |= {f"vgg_fake_{i}": f, f"vgg_real_{i}": r}
-    grads = {n: p.grad.norm() for n, p in model.named_parameters() if p.grad is not None}
+    grads = {n: p.grad.norm() for n, p in trainer.gan.named_parameters() if p.grad is not None}
     for letter, role, name in (("G", "generator", "weights"), ("E", "encoder", "weights_E")):
         out |= _grad_norms("generator", letter, role, grads, weights / f"{name}.safetensors", f"{role}.")
     return out
 
 
-def discriminator_step(opt: Mapping[str, Any], io: Tensors, weights: Path, options: SCGANOptions) -> Tensors:
-    model, discriminator = build(opt, weights).train(), build_discriminator(opt, weights).train()
-    planes, real = planes_of(model, io, opt), io["real_image"]
+def opinion_tensors(opt: Mapping[str, Any], on_fake: Opinion, on_real: Opinion) -> Tensors:
+    """The discriminator's outputs under the recorded names."""
+    out: Tensors = {}
+    for side, seen in (("fake", on_fake), ("real", on_real)):
+        if opt["netD"] == "multiscale":
+            for d, (features, score) in enumerate(zip(seen.features, seen.scores, strict=True)):
+                out |= {f"d{d}_layer{i}_{side}": t.detach() for i, t in enumerate([*features, score])}
+        else:
+            out |= {f"feat_{side}_{i}": group[0].detach() for i, group in enumerate(seen.features)}
+            out |= {f"pred_{side}_{i}": score.detach() for i, score in enumerate(seen.scores)}
+    return out
+
+
+def discriminator_step(
+    opt: Mapping[str, Any], io: Tensors, weights: Path, file_d: Path, options: SCGANOptions
+) -> Tensors:
+    trainer = build_trainer(opt, weights, file_d, options)
+    planes, real = planes_of(trainer.gan, io, opt), io["real_image"]
     with torch.no_grad():
-        mu, logvar = model.encode(real)
-        fake, _ = model.generator(planes, reparameterize(mu, logvar, io["eps"]))
-    outputs = discriminator(torch.cat([torch.cat([planes, fake], 1), torch.cat([planes, real], 1)]))
-    losses = discriminator_losses(*split_pair(outputs), options)
+        outputs = trainer.fake(planes, real, io.get("eps"))
+    losses = discriminator_losses(*trainer.judge(planes, outputs, real), options)
     total = torch.stack(list(losses.values())).sum()
     total.backward()
-    out = {
-        "discriminator_losses/D_Fake": losses["d_fake"].detach(),
-        "discriminator_losses/D_real": losses["d_real"].detach(),
-    }
+    out = {f"discriminator_losses/{n}": losses[k].detach() for n, k in (("D_Fake", "d_fake"), ("D_real", "d_real"))}
     out["discriminator_total"] = total.detach()
-    grads = {n: p.grad.norm() for n, p in discriminator.named_parameters() if p.grad is not None}
-    return out | _grad_norms("discriminator", "D", "discriminator", grads, weights / "weights_D.safetensors", "")
+    grads = {n: p.grad.norm() for n, p in trainer.discriminator.named_parameters() if p.grad is not None}
+    return out | _grad_norms("discriminator", "D", "discriminator", grads, file_d, "")
 
 
 def _grad_norms(step: str, letter: str, role: str, grads: Tensors, file: Path, prefix: str) -> Tensors:
@@ -236,6 +255,35 @@ def run_loss_values(case: Mapping[str, Any], folder: Path) -> Tensors:
         elif name == "KLD":
             out["values/KLD"] = kl_divergence(io["mu"], io["logvar"])
     return out
+
+
+# --- discriminators: E --------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def run_discriminators(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """Every variant in evaluation mode on cat(fake, real); its options are read off its name and its note."""
+    io, weights = load_file(folder / "io.safetensors"), load_file(folder / "weights.safetensors")
+    config = config_of(case["opt"])
+    planes = one_hot(io["label"][:, 0].long(), case["opt"]["semantic_nc"]).repeat(2, 1, 1, 1)
+    images = torch.cat([io["fake"], io["real"]])
+    logits = [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)]
+    out: Tensors = {}
+    for name, note in case["variants"].items():
+        opt = {**case["opt"], "netD": name.removesuffix("_smooth"), "smooth": "smooth=True" in note, "ndf": case["ndf"]}
+        if "norm_D 'spectral'" in note:
+            opt["norm_D"] = "spectral"
+        state = {k.removeprefix(f"{name}/"): v for k, v in weights.items() if k.startswith(f"{name}/")}
+        network = build_discriminator(opt, config, state).eval()
+        if name == "multiscale":
+            seen = opinion(network(torch.cat([planes, images], 1)))
+            features = {f"{d}_{i}": f for d, group in enumerate(seen.features) for i, f in enumerate(group)}
+        else:
+            seen = network(images, planes, logits)
+            features = {str(i): group[0] for i, group in enumerate(seen.features)}
+        out |= {f"{name}_feat_{k}": f for k, f in features.items()}
+        out |= {f"{name}_pred_{i}": score for i, score in enumerate(seen.scores)}
+    return {k: v for k, v in out.items() if k in io}
 
 
 # --- blocks and operators: F --------------------------------------------------------------------------------------
@@ -343,6 +391,8 @@ def replay(case_dir: Path) -> Tensors:
         return run_losses(case, case_dir)
     if "values" in case:
         return run_loss_values(case, case_dir)
+    if "variants" in case:
+        return run_discriminators(case, case_dir)
     if "records" in case:
         return run_preprocess(case, case_dir)
     if (case_dir / "post_train.safetensors").exists():

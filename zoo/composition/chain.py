@@ -230,6 +230,8 @@ class Composition:
         images = style = None
         if self.synthesizer is not None:
             layout = self._layout(self.synthesizer, loader, maps, [i // request.n for i in samples])
+            for record in records if layout.notes else ():
+                record["notes"] = list(layout.notes)
             style = styling.build(loader, maps, given, samples)
             options = self.options(request)["synthesizer"]
             images = self.synthesizer.synthesize(layout, style, rng=rng.within("image"), **options).float().cpu()

@@ -144,6 +144,9 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
         summary["requested"] = {n: {"asked": c, "appeared": c - empty.get(n, 0)} for n, c in asked.items()}
     if dropped:
         summary["dropped"] = dropped
+    notes = dict.fromkeys(n for r in records for n in r.get("notes", ()))
+    if notes:
+        summary["notes"] = list(notes)
     changed = [r["changed_outside_edits"] for r in records if "changed_outside_edits" in r]
     if changed:
         summary["changed_outside_edits"] = round(sum(changed) / len(changed), 6)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from zoo.composition.conditions import Given, Loader
 from zoo.composition.precheck import sources
 from zoo.composition.requests import Request, Source, StyleSpec, layer_names
@@ -14,6 +16,8 @@ from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.style import Style
 
+FIXED = ("photo", "given", "file", "style")
+"""Sources that may lack classes which a map shows."""
 NEEDS = {"photo": "photo", "mean": "mean", "prior": "prior", "seed": "prior"}
 
 
@@ -75,14 +79,14 @@ def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Seque
         specs = (StyleSpec(_default_source(synthesizer, request)), *specs)
     style: Style | None = None
     for spec in specs:
-        found = _from_source(batch, spec.source, rng)
-        style = (
-            found
-            if style is None
-            else style.take(
-                found, classes=_class_names(synthesizer, spec), layers=layer_names(spec.layers, found.layers)
-            )
-        )
+        found, classes = _from_source(batch, spec.source, rng), _class_names(synthesizer, spec)
+        _check_shown(spec, found, classes)
+        if style is None:
+            style = found
+        else:
+            style = style.take(found, classes=classes, layers=layer_names(spec.layers, found.layers))
+        # now, so that a later source can change one layer of a class that this one lacks
+        style = _complete(batch, style, rng)
     assert style is not None
     if request.style_to is not None:
         # streams of its own, or `prior` to `prior` would go nowhere
@@ -103,6 +107,29 @@ def _class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, .
         return None
     space = synthesizer.label_space
     return tuple(space.names[space.index(c)] for c in spec.classes)
+
+
+def _check_shown(spec: StyleSpec, found: Style, classes: tuple[str, ...] | None) -> None:
+    """Refuse a class that is asked for by name and that the source shows nowhere."""
+    if classes is None or found.present is None or spec.source.kind not in FIXED:
+        return
+    shown = {name for name, any_row in zip(found.classes, found.present.any(0).tolist(), strict=True) if any_row}
+    missing = [name for name in classes if name not in shown and name in found.classes]
+    if missing:
+        raise UsageError(
+            f"The style {spec.source} has no {', '.join(missing)}: its map shows {', '.join(n for n in found.classes if n in shown)}."
+        )
+
+
+def _complete(batch: _Batch, style: Style, rng: Rng) -> Style:
+    """The style with the classes that it lacks and a map shows from the prior, with the numbers that `prior` would give them."""
+    if style.present is None or not isinstance(batch.synthesizer, SamplesStyle):
+        return style
+    rows = [[name in shown for name in style.classes] for shown in batch.maps.label_sets()]
+    lacking = torch.tensor(rows, device=style.present.device) & ~style.present
+    if not bool(lacking.any()):
+        return style
+    return style.fill(batch.synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior))
 
 
 def load_style(source: Source) -> Style:
@@ -159,7 +186,8 @@ def _encode_given(batch: _Batch) -> Style:
 
 
 def _steps(start: Style, end: Style, request: Request, samples: Sequence[int]) -> Style:
-    """Sample k of n lies k / (n - 1) of the way from `start` to `end`."""
+    """Sample k of n lies k / (n - 1) of the way from `start` to `end`; a class that `end` lacks stays as it is."""
+    end = end.fill(start)
     rows = [start[row].lerp(end[row], (sample % request.n) / (request.n - 1)) for row, sample in enumerate(samples)]
     return Style.cat(rows)
 
@@ -167,4 +195,9 @@ def _steps(start: Style, end: Style, request: Request, samples: Sequence[int]) -
 def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Sequence[str]) -> bool:
     """True if the samples of one map differ. edits: the kinds of edit that draw."""
     maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
-    return maps_vary or (synthesizer is not None and "prior" in synthesizer.styles and random_style(request))
+    if maps_vary or synthesizer is None or "prior" not in synthesizer.styles:
+        return maps_vary
+    # which classes such a source lacks is known only when it is read
+    gaps = synthesizer.partial_styles and not request.same_style and request.style_to is None
+    given = bool(request.photos) and not (request.styles and request.styles[0].classes is None)
+    return random_style(request) or (gaps and (given or any(s.source.kind in FIXED for s in request.styles)))

@@ -31,9 +31,14 @@ __all__ = [
 ]
 
 DATASETS: dict[str, str] = {
+    "ade20k": "zoo.data.scenes:ADE20K",
     "ccp": "zoo.data.people:ClothingCoParsing",
     "celebamask-hq": "zoo.data.celebamask:CelebAMaskHQ",
+    "cityscapes": "zoo.data.scenes:Cityscapes",
+    "coco-stuff": "zoo.data.scenes:COCOStuff",
+    "deepfashion": "zoo.data.scenes:DeepFashion",
     "folder": "zoo.data.folder:Folder",
+    "gta5": "zoo.data.scenes:GTA5",
     "humanparsing": "zoo.data.people:HumanParsing",
     "toy-faces": "zoo.data.toy_faces:ToyFaces",
 }

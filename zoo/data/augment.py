@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
 
-from zoo.data.files import Box, LabelArray, LayerArray, PhotoArray, moved_layers, resize_layers
+from zoo.data.files import (
+    Box,
+    InstanceArray,
+    LabelArray,
+    LayerArray,
+    PhotoArray,
+    moved_layers,
+    resize_instances,
+    resize_layers,
+)
+from zoo.data.preprocess import Preprocess, Window
 from zoo.labels import IGNORE, LabelSpace
 from zoo.rng import RngLike
 
@@ -24,11 +35,13 @@ class Augment:
     """Crop a random window whose side is 1/(1 + zoom) .. 1 of the picture, and enlarge it; .2 is moderate."""
     color: float = 0.0
     """Scale brightness, contrast and saturation of the photo by up to this share; .2 is moderate."""
+    preprocess: Preprocess | None = None
+    """Resize and crop as the SPADE family does, in place of the resizing to the resolution and of `zoom`."""
 
     @property
     def nothing(self) -> bool:
         """True if every pair stays as it is."""
-        return not self.flip and self.zoom <= 0 and self.color <= 0
+        return not self.flip and self.zoom <= 0 and self.color <= 0 and self.preprocess is None
 
     def load_size(self, resolution: int) -> int:
         """The side at which pairs should be kept so that the smallest window still has `resolution` pixels."""
@@ -54,8 +67,23 @@ def augment_layers(
     """The packed layers of the pairs, changed as `augment_pair` changes the pairs for the same rng."""
     changed = []
     for packed, draw in zip(layers, _draws(rng), strict=True):
-        part = resize_layers(packed, size, _window(packed.shape[0], packed.shape[1], augment.zoom, draw[1:4]))
+        place = _place(augment, (packed.shape[0], packed.shape[1]), draw[1:4])
+        part = resize_layers(place.cut(packed), size, place.box)
+        part = np.where(part == 0, 1, part)  # beyond the border of the picture lies class 0
         changed.append(moved_layers(part[:, ::-1], space.mirror_table) if _mirrored(augment, draw) else part)
+    return changed
+
+
+def augment_instances(
+    instances: Sequence[InstanceArray], size: tuple[int, int], augment: Augment, rng: RngLike
+) -> list[InstanceArray]:
+    """The object numbers of the pairs, changed as `augment_pair` changes the pairs for the same rng; a number stays the same
+    in a mirrored picture."""
+    changed = []
+    for numbers, draw in zip(instances, _draws(rng), strict=True):
+        place = _place(augment, (numbers.shape[0], numbers.shape[1]), draw[1:4])
+        part = resize_instances(place.cut(numbers), size, place.box)
+        changed.append(part[:, ::-1] if _mirrored(augment, draw) else part)
     return changed
 
 
@@ -75,18 +103,41 @@ def _one(
     draw: list[float],
     table: LabelArray,
 ) -> tuple[PhotoArray | None, LabelArray]:
-    box = _window(labels.shape[0], labels.shape[1], augment.zoom, draw[1:4])
+    place = _place(augment, (labels.shape[0], labels.shape[1]), draw[1:4])
     target = (size[1], size[0])
-    labels = np.array(PIL.Image.fromarray(labels).resize(target, PIL.Image.Resampling.NEAREST, box=box), dtype=np.uint8)
+    labels = np.array(
+        PIL.Image.fromarray(place.cut(labels)).resize(target, PIL.Image.Resampling.NEAREST, box=place.box),
+        dtype=np.uint8,
+    )
     mirrored = _mirrored(augment, draw)
     if mirrored:
         labels = table[labels[:, ::-1]]
     if photo is None:
         return None, labels
-    photo = np.array(PIL.Image.fromarray(photo).resize(target, PIL.Image.Resampling.BICUBIC, box=box), dtype=np.uint8)
+    photo = np.array(
+        PIL.Image.fromarray(place.cut(photo)).resize(target, PIL.Image.Resampling.BICUBIC, box=place.box),
+        dtype=np.uint8,
+    )
     if mirrored:
         photo = photo[:, ::-1]
     return (_jitter(photo, augment.color, draw[4:7]) if augment.color > 0 else photo), labels
+
+
+class _Place(NamedTuple):
+    """What is taken of a picture: first a window in whole pixels (None: all), then a box of it that is resized (None: all)."""
+
+    preprocess: Preprocess | None
+    window: Window
+    box: Box | None
+
+    def cut(self, array: np.ndarray) -> np.ndarray:
+        return array if self.preprocess is None else self.preprocess.finish(array, self.window)
+
+
+def _place(augment: Augment, size: tuple[int, int], draw: list[float]) -> _Place:
+    if augment.preprocess is None:
+        return _Place(None, (0, 0), _window(size[0], size[1], augment.zoom, draw))
+    return _Place(augment.preprocess, augment.preprocess.window(size, draw[1], draw[2]), None)
 
 
 def _window(height: int, width: int, zoom: float, draw: list[float]) -> Box:

@@ -74,6 +74,8 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
         pair = _read(source, index, report.problems)
         if pair is None:
             continue
+        if source.has_instances:
+            _judge_instances(source, index, pair[1], report.problems)
         if source.has_layers:
             layers = source.read_layers(index)
             doubled += int(((layers & (layers - 1)) != 0).sum())
@@ -119,6 +121,19 @@ def _judge(
         problems.append(f"{where}: the whole map is {name} ({value}), so it says nothing")
 
 
+def _judge_instances(source: Source, index: int, labels: LabelArray, problems: list[str]) -> None:
+    where = source.files(index).get("instances", source.names[index])
+    try:
+        shape = source.read_instances(index).shape
+    except (ZooError, OSError) as error:
+        problems.append(str(error))
+        return
+    if shape != labels.shape:
+        problems.append(
+            f"{where}: the instance map is {shape[1]} x {shape[0]}, the label map {labels.shape[1]} x {labels.shape[0]}"
+        )
+
+
 def _small(pair: tuple[PhotoArray | None, LabelArray]) -> tuple[PhotoArray | None, LabelArray]:
     size = (SHEET_SIDE, SHEET_SIDE)
     return None if pair[0] is None else resize_photo(pair[0], size), resize_labels(pair[1], size)
@@ -126,7 +141,9 @@ def _small(pair: tuple[PhotoArray | None, LabelArray]) -> tuple[PhotoArray | Non
 
 def _class_rows(source: Source, pixels: np.ndarray, maps: np.ndarray) -> list[dict[str, Any]]:
     total = max(1, int(pixels.sum()))
-    names = dict(enumerate(source.label_space.names)) | ({IGNORE: "unlabeled"} if source.label_space.ignore else {})
+    names = dict(enumerate(source.label_space.names))
+    if source.label_space.ignore and (pixels[IGNORE] or "unlabeled" not in source.label_space.names):
+        names[IGNORE] = "unlabeled"
     return [
         {
             "value": value,

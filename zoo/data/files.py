@@ -11,6 +11,7 @@ import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
 
+from zoo.errors import DataError
 from zoo.images import open_image
 from zoo.labels import IGNORE, LabelSpace
 from zoo.mapfiles import read_map_file, to_values
@@ -21,6 +22,8 @@ LabelArray: TypeAlias = NDArray[np.uint8]
 """uint8 [H, W], class numbers."""
 LayerArray: TypeAlias = NDArray[np.int64]
 """int64 [H, W], bit c set where class c lies: parts that overlap (`LayeredMap.from_bits`)."""
+InstanceArray: TypeAlias = NDArray[np.int32]
+"""int32 [H, W], object numbers."""
 Box: TypeAlias = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels."""
 
@@ -42,6 +45,17 @@ def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None
     image = open_image(path)
     labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(read_map_file(path), space)
     return labels if size is None else resize_labels(labels, size)
+
+
+def read_instance_array(path: Path, size: tuple[int, int] | None = None) -> InstanceArray:
+    """An instance map as object numbers int32 [H, W] (8 or 16 bits per pixel), at (H, W) = size if given.
+
+    Raises DataError for an unreadable file, or one that holds colours.
+    """
+    file = read_map_file(path)
+    if file.values is None:
+        raise DataError(f"{path}: an instance map holds a number per pixel, got colours (mode {file.mode}).")
+    return file.values if size is None else resize_instances(file.values, size)
 
 
 def _plain(image: PIL.Image.Image, space: LabelSpace) -> bool:
@@ -71,6 +85,13 @@ def resize_labels(labels: LabelArray, size: tuple[int, int]) -> LabelArray:
         return labels
     return np.array(
         PIL.Image.fromarray(labels).resize((size[1], size[0]), PIL.Image.Resampling.NEAREST), dtype=np.uint8
+    )
+
+
+def resize_instances(instances: InstanceArray, size: tuple[int, int], box: Box | None = None) -> InstanceArray:
+    """int32 [H, W] at another (H, W), from `box` if given; takes the pixels that `resize_labels` takes."""
+    return np.array(
+        PIL.Image.fromarray(instances).resize((size[1], size[0]), PIL.Image.Resampling.NEAREST, box=box), dtype=np.int32
     )
 
 

@@ -6,7 +6,14 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from zoo.data.files import LabelArray, PhotoArray, read_label_array, read_photo_array
+from zoo.data.files import (
+    InstanceArray,
+    LabelArray,
+    PhotoArray,
+    read_instance_array,
+    read_label_array,
+    read_photo_array,
+)
 from zoo.data.pairs import Source
 from zoo.errors import DataError, UsageError, did_you_mean
 from zoo.images import IMAGE_SUFFIXES
@@ -15,6 +22,7 @@ from zoo.registry import label_space
 
 PHOTO_FOLDERS = ("images", "photos", "image", "photo", "imgs", "img", "CelebA-HQ-img")
 MAP_FOLDERS = ("maps", "labels", "masks", "map", "label", "mask", "annotations")
+INSTANCE_FOLDERS = ("instances", "inst", "instance")
 PHOTO_ENDINGS = ("", "_photo", "_image", "_img", "_rgb")
 MAP_ENDINGS = ("_map", "_label", "_labels", "_mask", "_seg")
 SPACE_FILES = ("manifest.json", "space.json", "label_space.json", "labels.json")
@@ -26,7 +34,8 @@ PATTERNS = (
 
 
 class Folder(Source):
-    """Pairs of equal stems, photos and maps in two sub-folders or side by side; a map folder alone gives maps alone.
+    """Pairs of equal stems, photos and maps in two sub-folders or side by side; a map folder alone gives maps alone. A third
+    sub-folder `instances` with a file for every pair numbers the objects.
 
     path: the folder. split: a file splits/SPLIT.txt of stems, or a sub-folder SPLIT that holds the pairs; None: all.
     space: the maps' label space, needed where neither manifest.json (a `zoo compose` run) nor space.json says it.
@@ -64,6 +73,9 @@ class Folder(Source):
             self._photos, self._maps = _find_in_splits(root, self.splits)
         self.has_images = bool(self._photos)
         self._choose(stems, split)
+        numbered = _sub(self.root, INSTANCE_FOLDERS)
+        self._instances = _by_stem(numbered) if numbered else {}
+        self.has_instances = set(self.names) <= set(self._instances)
 
     def _choose(self, stems: list[str] | None, split: str | None) -> None:
         both = set(self._maps) & set(self._photos) if self.has_images else set(self._maps)
@@ -88,10 +100,15 @@ class Folder(Source):
         photo = read_photo_array(self._photos[name], size) if self.has_images else None
         return photo, read_label_array(self._maps[name], self.label_space, size)
 
+    def read_instances(self, index: int, size: tuple[int, int] | None = None) -> InstanceArray:
+        path = self._instances.get(self.names[index])
+        return super().read_instances(index, size) if path is None else read_instance_array(path, size)
+
     def files(self, index: int) -> dict[str, str]:
         name = self.names[index]
         photo = {"photo": str(self._photos[name])} if self.has_images else {}
-        return {**photo, "map": str(self._maps[name])}
+        instances = {"instances": str(self._instances[name])} if self.has_instances else {}
+        return {**photo, "map": str(self._maps[name]), **instances}
 
     def leftovers(self) -> list[str]:
         return list(self._leftovers)

@@ -6,15 +6,25 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.data.augment import Augment, augment_layers, augment_pair
-from zoo.data.files import LabelArray, LayerArray, PhotoArray, resize_labels, resize_layers, resize_photo
+from zoo.data.augment import Augment, augment_instances, augment_layers, augment_pair
+from zoo.data.files import (
+    InstanceArray,
+    LabelArray,
+    LayerArray,
+    PhotoArray,
+    resize_instances,
+    resize_labels,
+    resize_layers,
+    resize_photo,
+)
+from zoo.data.preprocess import Preprocess
 from zoo.errors import DataError
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
@@ -22,6 +32,8 @@ from zoo.rng import RngLike
 
 __all__ = ["Augment", "Batch", "PairData", "Source", "layers_of"]
 
+Size: TypeAlias = tuple[int, int]
+"""(height, width)."""
 CACHE_BYTES = 3 * 2**30
 """Pairs beyond this much memory are read again each time."""
 
@@ -32,6 +44,7 @@ class Source(ABC):
 
     names: one per pair, in a fixed order. splits: the splits that exist, () for one whole.
     has_images: False for maps alone. location: where it lies, for messages.
+    has_instances: True if `read_instances` numbers the objects of every pair.
     has_layers: True if `read_layers` knows which parts lie under which; never in a space of more than 62 classes.
     options: the keys that may follow the path as `,key=value`.
     """
@@ -42,6 +55,7 @@ class Source(ABC):
     names: tuple[str, ...]
     splits: tuple[str, ...] = ()
     has_images: bool = True
+    has_instances: bool = False
     has_layers: bool = False
     location: str = ""
 
@@ -53,8 +67,12 @@ class Source(ABC):
         """The parts of a pair as they overlap, packed: int64 [H, W], bit c set where class c lies. Only if `has_layers`."""
         raise DataError(f"{self.location or type(self).__name__} has one class per pixel, no overlapping parts.")
 
+    def read_instances(self, index: int, size: tuple[int, int] | None = None) -> InstanceArray:
+        """The objects of a pair by number: int32 [H, W] at (H, W) = size, or as they are. Only if `has_instances`."""
+        raise DataError(f"{self.location or type(self).__name__} does not number its objects.")
+
     def files(self, index: int) -> dict[str, str]:
-        """The files of a pair by role ("photo", "map"), for checks and messages; {} for drawn data."""
+        """The files of a pair by role ("photo", "map", "instances"), for checks and messages; {} for drawn data."""
         del index
         return {}
 
@@ -108,10 +126,13 @@ class PairData:
     source: Source
     resolution: int | tuple[int, int]
     load_size: int | tuple[int, int] | None = None
-    _cache: dict[tuple[int, tuple[int, int]], tuple[PhotoArray | None, LabelArray]] = field(
+    _cache: dict[tuple[int, Size | Preprocess], tuple[PhotoArray | None, LabelArray]] = field(
         default_factory=dict, repr=False
     )
-    _layers: dict[tuple[int, tuple[int, int]], NDArray[np.uint32 | np.int64]] = field(default_factory=dict, repr=False)
+    _layers: dict[tuple[int, Size | Preprocess], NDArray[np.uint32 | np.int64]] = field(
+        default_factory=dict, repr=False
+    )
+    _instances: dict[tuple[int, Size | Preprocess], InstanceArray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.resolution = _size(self.resolution)
@@ -152,20 +173,24 @@ class PairData:
         """
         names = tuple(self.names[i] for i in indices)
         size = _size(self.resolution)
-        layers = None
+        layers = instances = None
         if augment is None or augment.nothing:
             pairs = [self.pair(i, size) for i in indices]
             if self.source.has_layers:
                 layers = [self.layers(i, size) for i in indices]
+            if self.source.has_instances:
+                instances = [self.instances(i, size) for i in indices]
         else:
             if rng is None or len(rng.samples) != len(indices):
                 raise DataError(f"Augmenting {len(indices)} pairs needs an rng of {len(indices)} samples.")
-            load = _size(self.load_size or self.resolution)
+            load = augment.preprocess or _size(self.load_size or self.resolution)
             loaded = [self.pair(i, load) for i in indices]
             pairs = augment_pair(loaded, size, augment, rng, self.label_space)
             if self.source.has_layers:
                 packed = [self.layers(i, load) for i in indices]
                 layers = augment_layers(packed, size, augment, rng, self.label_space)
+            if self.source.has_instances:
+                instances = augment_instances([self.instances(i, load) for i in indices], size, augment, rng)
         labels = torch.from_numpy(np.stack([p[1] for p in pairs])).long()
         photos = [p[0] for p in pairs]
         images = None
@@ -173,25 +198,29 @@ class PairData:
             stacked = torch.from_numpy(np.stack([p for p in photos if p is not None]))
             images = stacked.permute(0, 3, 1, 2).float().div_(255).contiguous()
         bits = None if layers is None else torch.from_numpy(np.stack(layers))
-        return Batch(images, SemanticMap(labels, self.label_space), names, bits)
+        objects = None if instances is None else torch.from_numpy(np.stack(instances)).long()
+        return Batch(images, SemanticMap(labels, self.label_space, objects), names, bits)
 
-    def pair(self, index: int, size: tuple[int, int]) -> tuple[PhotoArray | None, LabelArray]:
-        """Photo uint8 [H, W, 3] (or None) and labels uint8 [H, W] at `size`, from memory where possible."""
+    def pair(self, index: int, size: Size | Preprocess) -> tuple[PhotoArray | None, LabelArray]:
+        """Photo uint8 [H, W, 3] (or None) and labels uint8 [H, W] at `size`, from memory where possible; with a Preprocess
+        resized as it says, before any window is cut."""
         key = (index, size)
         if key not in self._cache:
-            photo, labels = self.source.read(index, size)
-            pair = (None if photo is None else resize_photo(photo, size), resize_labels(labels, size))
+            photo, labels = self.source.read(index, None if isinstance(size, Preprocess) else size)
+            target = _target(size, labels)
+            pair = (None if photo is None else resize_photo(photo, target), resize_labels(labels, target))
             self._room -= sum(part.nbytes for part in pair if part is not None)
             if self._room < 0:
                 return pair
             self._cache[key] = pair
         return self._cache[key]
 
-    def layers(self, index: int, size: tuple[int, int]) -> LayerArray:
-        """The packed layers int64 [H, W] of a pair at `size`, from memory where possible; only if the source has them."""
+    def layers(self, index: int, size: Size | Preprocess) -> LayerArray:
+        """The packed layers int64 [H, W] of a pair, sized as by `pair`; only if the source has them."""
         key = (index, size)
         if key not in self._layers:
-            layers = resize_layers(self.source.read_layers(index, size), size)
+            layers = self.source.read_layers(index, None if isinstance(size, Preprocess) else size)
+            layers = resize_layers(layers, _target(size, layers))
             # half the memory where the classes fit
             small = layers.astype(np.uint32) if len(self.label_space) <= 32 else layers
             self._room -= small.nbytes
@@ -199,6 +228,18 @@ class PairData:
                 return layers
             self._layers[key] = small
         return self._layers[key].astype(np.int64)
+
+    def instances(self, index: int, size: Size | Preprocess) -> InstanceArray:
+        """The object numbers int32 [H, W] of a pair, sized as by `pair`; only if the source has them."""
+        key = (index, size)
+        if key not in self._instances:
+            numbers = self.source.read_instances(index, None if isinstance(size, Preprocess) else size)
+            numbers = resize_instances(numbers, _target(size, numbers))
+            self._room -= numbers.nbytes
+            if self._room < 0:
+                return numbers
+            self._instances[key] = numbers
+        return self._instances[key]
 
     def label_sets(self) -> list[LabelSet]:
         """For each pair the classes that its map shows at this resolution."""
@@ -223,7 +264,13 @@ class PairData:
             digest.update(self.pair(index, _size(self.resolution))[1].tobytes())
             if self.source.has_layers:
                 digest.update(self.layers(index, _size(self.resolution)).tobytes())
+            if self.source.has_instances:
+                digest.update(self.instances(index, _size(self.resolution)).tobytes())
         return digest.hexdigest()
+
+
+def _target(size: Size | Preprocess, array: NDArray[Any]) -> Size:
+    return size.loaded((array.shape[0], array.shape[1])) if isinstance(size, Preprocess) else size
 
 
 def _size(side: int | tuple[int, int]) -> tuple[int, int]:

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.norms import conv_norm
+
+
+class Opinion(NamedTuple):
+    """What a discriminator says of a batch.
+
+    scores: score maps [B, 1, h, w], one per scale. features: inner layers in groups (one group per scale, or one in all);
+    feature matching sums within a group and averages over the groups.
+    """
+
+    scores: list[Tensor]
+    features: list[list[Tensor]]
+
+    def split(self) -> tuple[Opinion, Opinion]:
+        """(fake, real) of a batch that held fakes first and as many reals after them."""
+        half = len(self.scores[0]) // 2
+        parts = (slice(None, half), slice(half, None))
+        fake, real = (Opinion([s[p] for s in self.scores], [[f[p] for f in g] for g in self.features]) for p in parts)
+        return fake, real
+
+
+def opinion(outputs: list[list[Tensor]]) -> Opinion:
+    """The outputs of `MultiscaleDiscriminator` as an Opinion: the last layer of each scale is its score map."""
+    return Opinion([scale[-1] for scale in outputs], [scale[:-1] for scale in outputs])
 
 
 class PatchDiscriminator(nn.Module):

@@ -9,6 +9,11 @@ from zoo.errors import LabelError
 from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import SemanticMap
 
+EDGES_DRAWN = (
+    "The map has no instance numbers: the edge channel shows the borders of its labels, so touching objects of one class"
+    " are not told apart (--instances PNG gives the numbers)."
+)
+
 
 def background_last(space: LabelSpace) -> tuple[str, ...]:
     """The classes of `space` in its order, but the background (if it has one) at the end."""
@@ -59,7 +64,8 @@ class LabelInput(nn.Module):
     """Turns a SemanticMap into a network's input planes, by class name.
 
     channels: class names in the network's order (all classes of the space). ignore_channel: index of the channel for 255.
-    edges: append the instance edge map as one more channel. Holds no parameters and no state-dict keys.
+    edges: append the instance edge map as one more channel; a map without instance ids gives the borders of its labels
+    (`EDGES_DRAWN` is the sentence that says so). Holds no parameters and no state-dict keys.
     """
 
     table: Tensor
@@ -91,15 +97,22 @@ class LabelInput(nn.Module):
             )
         return indices
 
-    def forward(self, semantic_map: SemanticMap) -> Tensor:
-        """-> float32 [B, channels, H, W] on the map's device."""
+    def read(self, semantic_map: SemanticMap) -> Tensor:
+        """The map's channel indices int64 [B, H, W]. Raises LabelError for a map of another space."""
         if semantic_map.space.names != self.space.names:
             raise LabelError(
                 f"The network reads label space {self.space.name!r}, the map is in {semantic_map.space.name!r}: convert it first (SemanticMap.to_space)."
             )
-        planes = one_hot(self.indices(semantic_map.labels), self.classes)
+        return self.indices(semantic_map.labels)
+
+    def forward(self, semantic_map: SemanticMap) -> Tensor:
+        """-> float32 [B, channels, H, W] on the map's device."""
+        planes = one_hot(self.read(semantic_map), self.classes)
         if not self.edges:
             return planes
-        if semantic_map.instances is None:
-            raise LabelError("This network needs instance ids (an edge channel), and the map has none.")
-        return torch.cat([planes, instance_edges(semantic_map.instances).to(planes)], 1)
+        objects = semantic_map.labels if semantic_map.instances is None else semantic_map.instances
+        return torch.cat([planes, instance_edges(objects).to(planes)], 1)
+
+    def notes(self, semantic_map: SemanticMap) -> tuple[str, ...]:
+        """What was put in place of something that the map lacks, for people."""
+        return (EDGES_DRAWN,) if self.edges and semantic_map.instances is None else ()

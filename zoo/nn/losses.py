@@ -57,10 +57,15 @@ def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[T
 
     Mean within a layer, sum over layers, mean over scales (pix2pixHD; SPADE's and SC-GAN's multi-scale form).
     """
+    return feature_l1([scale[:-1] for scale in fake], [scale[:-1] for scale in real])
+
+
+def feature_l1(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+    """`feature_matching` where all given layers count: mean within a layer, sum over a group's layers, mean over groups."""
     terms = [
         F.l1_loss(f.float(), r.detach().float())
-        for fake_scale, real_scale in zip(fake, real, strict=True)
-        for f, r in zip(fake_scale[:-1], real_scale[:-1], strict=True)
+        for fake_group, real_group in zip(fake, real, strict=True)
+        for f, r in zip(fake_group, real_group, strict=True)
     ]
     return torch.stack(terms).sum() / len(fake)
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.errors import WeightsError
 from zoo.nn.losses import weighted_feature_l1
@@ -103,10 +104,17 @@ def perceptual_network(choice: str) -> nn.Module | None:
     return ParserFeatures(zoo.load(choice))
 
 
-def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
-    """Weighted L1 between the features of fake and real images in [-1, 1]; VGG weights 1/32 … 1, others equal (their mean)."""
+def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor, loss_mask: Tensor | None = None) -> Tensor:
+    """Weighted L1 between the features of fake and real images in [-1, 1]; VGG weights 1/32 … 1, others equal (their mean).
+
+    loss_mask: float [B, 1, H, W], nearest-resized to each feature map and multiplied with both sides (no renormalisation).
+    """
     with torch.no_grad():
         target = network(real)
     found = network(fake)
+    if loss_mask is not None:
+        masks = [F.interpolate(loss_mask.to(f), size=f.shape[-2:], mode="nearest") for f in found]
+        target = [t * m for t, m in zip(target, masks, strict=True)]
+        found = [f * m for f, m in zip(found, masks, strict=True)]
     weights = VGG_WEIGHTS if isinstance(network, VGG19Features) else [1 / len(found)] * len(found)
     return weighted_feature_l1(found, target, weights)

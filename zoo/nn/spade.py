@@ -10,6 +10,7 @@ from zoo.nn.norms import param_free_norm, parse_norm
 from zoo.nn.spectral import conv2d
 
 Affine = tuple[Tensor, Tensor]
+BlockAffine = tuple[Affine, Affine, Affine | None]
 
 
 class SPADE(nn.Module):
@@ -27,9 +28,30 @@ class SPADE(nn.Module):
         self.mlp_gamma = nn.Conv2d(hidden, channels, kernel, padding=kernel // 2)
         self.mlp_beta = nn.Conv2d(hidden, channels, kernel, padding=kernel // 2)
 
-    def affine(self, planes: Tensor) -> Affine:
-        """One-hot planes at the size of x [B, label_channels, H, W] -> (gamma, beta), each [B, channels, H, W]."""
-        hidden = F.relu(self.mlp_shared(planes))
+    def hidden(self, planes: Tensor, classes: Tensor | None = None, table: Tensor | None = None) -> Tensor:
+        """Activations [B, hidden, H, W] between the two convolutions.
+
+        Where a map shows few classes, `planes` [B, K, H, W] may hold one-hot planes of these alone: with classes int64 [K],
+        the channels they are; or with table [B, K, label_channels], what a pixel of each class holds in all channels. The
+        same result as from the planes of all channels, at the cost of K.
+        """
+        conv = self.mlp_shared
+        if table is not None:
+            kernel = torch.einsum("hnij,bkn->bhkij", conv.weight, table.to(conv.weight.dtype)).flatten(0, 1)
+            batch = len(table)
+            grouped = planes.expand(batch, -1, -1, -1).reshape(1, -1, *planes.shape[-2:])
+            found = F.conv2d(grouped, kernel, padding=conv.padding, groups=batch)  # type: ignore[arg-type]
+            return F.relu(found.view(batch, -1, *found.shape[-2:]) + conv.bias[:, None, None])  # type: ignore[index]
+        if classes is None:
+            return F.relu(conv(planes))
+        return F.relu(F.conv2d(planes, conv.weight.index_select(1, classes), conv.bias, padding=conv.padding))  # type: ignore[arg-type]
+
+    def affine(self, planes: Tensor, classes: Tensor | None = None, table: Tensor | None = None) -> Affine:
+        """One-hot planes at the size of x [B, label_channels, H, W] -> (gamma, beta), each [B, channels, H, W].
+
+        classes, table: see `hidden`.
+        """
+        hidden = self.hidden(planes, classes, table)
         weight = torch.cat([self.mlp_gamma.weight, self.mlp_beta.weight])  # one convolution instead of two
         bias = torch.cat([self.mlp_gamma.bias, self.mlp_beta.bias])  # type: ignore[list-item]
         gamma, beta = F.conv2d(hidden, weight, bias, padding=self.mlp_gamma.padding).chunk(2, 1)  # type: ignore[arg-type]
@@ -70,12 +92,12 @@ class SPADEResnetBlock(nn.Module):
             self.conv_s = conv2d(spec.spectral, c_in, c_out, 1, bias=False)
             self.norm_s = spade(c_in)
 
-    def plan(self, planes: Tensor) -> tuple[Affine, Affine, Affine | None]:
-        """Scales and shifts of norm_0, norm_1, norm_s from one-hot planes at the size of x."""
-        shortcut = self.norm_s.affine(planes) if self.learned else None
-        return self.norm_0.affine(planes), self.norm_1.affine(planes), shortcut
+    def plan(self, planes: Tensor, classes: Tensor | None = None, table: Tensor | None = None) -> BlockAffine:
+        """Scales and shifts of norm_0, norm_1, norm_s from one-hot planes at the size of x (classes, table: `SPADE.hidden`)."""
+        shortcut = self.norm_s.affine(planes, classes, table) if self.learned else None
+        return self.norm_0.affine(planes, classes, table), self.norm_1.affine(planes, classes, table), shortcut
 
-    def forward(self, x: Tensor, plan: tuple[Affine, Affine, Affine | None]) -> Tensor:
+    def forward(self, x: Tensor, plan: BlockAffine) -> Tensor:
         shortcut = x if plan[2] is None else self.conv_s(self.norm_s(x, plan[2]))
         dx = self.conv_0(F.leaky_relu(self.norm_0(x, plan[0]), 0.2))
         return shortcut + self.conv_1(F.leaky_relu(self.norm_1(dx, plan[1]), 0.2))

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from zoo.data import Augment, Batch, PairData
+from zoo.data import Batch, PairData
 from zoo.errors import Cancelled, ConfigError, UsageError
 from zoo.interfaces import Trainer
 from zoo.rng import Rng
@@ -21,7 +21,7 @@ from zoo.training.ema import Ema, batch_norms, finite
 from zoo.training.log import Log
 from zoo.training.processes import Processes
 from zoo.training.runs import BEST, RunFolder
-from zoo.training.sampler import Sampler
+from zoo.training.sampler import Sampler, augment_of
 from zoo.training.updates import Diverged, Stepper
 
 __all__ = ["Diverged", "Interrupted", "Loop", "Published"]
@@ -64,10 +64,11 @@ class Loop:
             data,
             batch_size=options.batch_size,
             seed=options.seed,
-            augment=Augment(flip=options.flip, zoom=options.zoom, color=options.color),
+            augment=augment_of(options, data),
             micro=options.accumulate,
             rank=self.processes.rank,
             world=self.processes.world,
+            order=lambda epoch: trainer.epoch_order(epoch, data),
         )
         self._check()
         for network in trainer.networks.values():

@@ -35,6 +35,14 @@ class TrainingOptions:
     """Mirror half of the pairs; classes of the left and the right side change places."""
     zoom: float = 0.0
     """Crop windows of down to 1/(1 + zoom) of the picture's side."""
+    preprocess: Literal[
+        "resize", "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "scale_shortside",
+        "scale_shortside_and_crop", "fixed", "none",
+    ] = "resize"  # fmt: skip
+    """How pairs come to the resolution: resize (with `zoom`), or a mode of the SPADE family's `--preprocess_mode`
+    (`zoo.data.preprocess`), whose result is resized to the resolution where it has another size."""
+    load_size: int = 286
+    """Side before a window is cut, in the modes of `preprocess` that have one."""
     color: float = 0.0
     """Change brightness, contrast and saturation of the photos by up to this share."""
     log_every: int = 50
@@ -58,6 +66,8 @@ class TrainingOptions:
             faults.append(f"ema must lie in [0, 1), got {self.ema}")
         if self.seed < 0:
             faults.append(f"seed must be 0 or more, got {self.seed}")
+        if self.zoom > 0 and self.preprocess != "resize":
+            faults.append(f"zoom belongs to preprocess=resize, got {self.preprocess}: set zoom=0")
         if min(self.zoom, self.color, self.clip) < 0:
             faults.append("zoom, color and clip must be 0 or more")
         if faults:
@@ -67,6 +77,7 @@ class TrainingOptions:
         return {
             "steps": self.steps,
             "batch_size": self.batch_size,
+            "load_size": self.load_size,
             "accumulate": self.accumulate,
             "log_every": self.log_every,
             "save_every": self.save_every,

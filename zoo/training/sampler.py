@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from zoo.data import Augment, Batch, PairData
+from zoo.data.preprocess import Preprocess
 from zoo.errors import DataError
 from zoo.rng import Rng
+from zoo.training.options import TrainingOptions
+
+
+def augment_of(options: TrainingOptions, data: PairData) -> Augment:
+    """How the options change a pair on its way to the resolution of `data`."""
+    preprocess = None
+    if options.preprocess != "resize":
+        # the SPADE family's crop_size is the width of its pictures
+        height, width = (data.resolution,) * 2 if isinstance(data.resolution, int) else data.resolution
+        preprocess = Preprocess(options.preprocess, options.load_size, width, width / height)
+    return Augment(options.flip, options.zoom, options.color, preprocess)
 
 
 class Sampler:
     """Seeded permutations, one per epoch, the last incomplete batch dropped.
 
     Micro-batch m of rank r takes rows [(m * world + r) * batch_size, …) of the step's samples. A pair's augmentation and
-    noise are keyed by (seed, epoch, index).
+    noise are keyed by (seed, epoch, index). order: epoch -> the pairs of that epoch, of one length and possibly repeated, or None
+    for the permutation (`Trainer.epoch_order`); noise is then keyed by (seed, epoch, position).
     """
 
     def __init__(
@@ -28,6 +41,7 @@ class Sampler:
         micro: int = 1,
         rank: int = 0,
         world: int = 1,
+        order: Callable[[int], Sequence[int] | None] | None = None,
     ) -> None:
         self.data, self.augment, self.seed = data, augment, seed
         self.batch_size, self.micro, self.rank, self.world = batch_size, micro, rank, world
@@ -36,10 +50,18 @@ class Sampler:
             raise DataError(
                 f"{len(data)} training pairs are fewer than one batch of {self.per_step}: lower batch_size (--set batch_size={max(1, len(data))})."
             )
-        self.steps_per_epoch = len(data) // self.per_step
+        self._given = order
+        own = None if order is None else order(0)
+        self._length = None if own is None else len(own)
+        self.steps_per_epoch = max(1, len(data) if self._length is None else self._length) // self.per_step
+        if not self.steps_per_epoch:
+            raise DataError(f"An epoch of {self._length} pairs is less than one batch of {self.per_step}: lower batch_size.")
         self._order = lru_cache(maxsize=2)(self._permutation)
 
-    def _permutation(self, epoch: int) -> list[int]:
+    def _permutation(self, epoch: int) -> Sequence[int]:
+        given = None if self._given is None else self._given(epoch)
+        if given is not None:
+            return given
         keys = Rng(self.seed).uniform("epoch", epoch, shape=(len(self.data),))[0]
         return keys.argsort(stable=True).tolist()
 
@@ -51,7 +73,9 @@ class Sampler:
         for m in range(self.micro):
             first = (m * self.world + self.rank) * self.batch_size
             indices = rows[first : first + self.batch_size]
-            rng = Rng(self.seed, [epoch * len(self.data) + i for i in indices])
+            at = position * self.per_step + first
+            samples = indices if self._length is None else range(at, at + self.batch_size)
+            rng = Rng(self.seed, [epoch * (self._length or len(self.data)) + i for i in samples])
             made.append((self.data.batch(indices, self.augment, rng), rng))
         return made
 

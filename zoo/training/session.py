@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from zoo.data import Augment, DataSpec, PairData, Source, open_source, parse_spec, splits_of
-from zoo.data.files import LabelArray, LayerArray, PhotoArray, moved_layers
+from zoo.data.files import InstanceArray, LabelArray, LayerArray, PhotoArray, moved_layers
 from zoo.errors import DataError
 from zoo.interfaces import Model, Trainer
 from zoo.labels import IGNORE, LabelSpace, Mapping
@@ -105,6 +105,7 @@ class Relabelled(Source):
             source.has_images,
             source.location,
         )
+        self.has_instances = source.has_instances
         self.has_layers = source.has_layers and len(mapping.target) <= MAX_PACKED
         # a part without counterpart uncovers what lies under it
         self._moved = [
@@ -118,6 +119,9 @@ class Relabelled(Source):
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
         photo, labels = self.source.read(index, size)
         return photo, self._table[labels]
+
+    def read_instances(self, index: int, size: tuple[int, int] | None = None) -> InstanceArray:
+        return self.source.read_instances(index, size)
 
     def read_layers(self, index: int, size: tuple[int, int] | None = None) -> LayerArray:
         layers = moved_layers(self.source.read_layers(index, size), self._moved)
@@ -142,7 +146,7 @@ def open_splits(plan: Plan, model: Model) -> tuple[PairData, PairData | None]:
     train = training_split(spec, splits)
     held = next((s for s in ("val", "validation") if s in splits and s != train.split), None)
     side = max(model.resolution)
-    load = Augment(zoom=plan.training.zoom).load_size(side)
+    load = Augment(zoom=plan.training.zoom).load_size(side)  # `preprocess` has a size of its own
     height, width = (round(load * r / side) for r in model.resolution)
     data = open_pairs(train, model, (height, width))
     if not len(data):

@@ -1,0 +1,197 @@
+"""CLVAE behind the zoo's interface: semantic maps to photos, with a style per class and per layer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from zoo.data import PairData
+from zoo.errors import UsageError
+from zoo.interfaces import Asset, ImageSynthesizer, Layout, as_map
+from zoo.labels import LabelSpace
+from zoo.maps import SemanticMap
+from zoo.nn.init import init_xavier
+from zoo.nn.labels import LabelInput, one_hot
+from zoo.nn.plans import splice
+from zoo.nn.resample import fit_photos
+from zoo.nn.spade import BlockAffine
+from zoo.rng import RngLike, as_rng
+from zoo.style import Style
+from zoo.training.options import TrainingOptions
+from zoo_plugins.clvae import fitting, styles
+from zoo_plugins.clvae.config import CLVAEConfig
+from zoo_plugins.clvae.encoder import ClassEncoder, Codes
+from zoo_plugins.clvae.generator import Generator
+from zoo_plugins.clvae.regions import Regions, find_regions
+
+
+@dataclass(eq=False)
+class CLVAELayout(Layout):
+    """The map (at the model's resolution), where its classes lie, and what the finest blocks make of it."""
+
+    semantic_map: SemanticMap
+    regions: Regions
+    plans: dict[str, BlockAffine]
+
+    def __len__(self) -> int:
+        return len(self.semantic_map)
+
+
+class CLVAE(ImageSynthesizer):
+    """CLVAE (CGF 2020). Style: `z` [samples, z_dim] for the whole picture and `codes` [samples, classes, layers, n] (without
+    class-wise latents: [samples, layers, n]), layers from the coarsest; `present` says which classes have one.
+
+    Maps of another size are resized (nearest, pixel centres) and photos too (bicubic, antialiased) to `resolution`; images come
+    out at `resolution`. Latents of a class that a map shows and a style lacks are drawn from the prior.
+    """
+
+    ASSETS: ClassVar[Mapping[str, Asset]] = {
+        "latent_prior": Asset("tensors", "Gaussians over the encoder's codes of the training photos: the picture's, and each class's")
+    }  # fmt: skip
+    styles = frozenset({"prior", "mean", "photo"})
+    title: ClassVar[str] = "CLVAE"
+
+    def __init__(self, config: CLVAEConfig, space: LabelSpace) -> None:
+        super().__init__(config, space)
+        names = tuple(config.channels or space.names)
+        last = names.index(space.background) if space.background in names else len(names) - 1
+        self.label_input = LabelInput(space, names, ignore_channel=last if space.ignore else None)
+        self._channels = names
+        self.n_local = config.z_dim_local or len(names)
+        self.generator = Generator(config, len(names), self.n_local)
+        self.encoder = ClassEncoder(config, self.n_local)
+        self.partial_styles = config.classwise
+        init_xavier(self)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self._channels
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return self.config.size
+
+    def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
+        """`latent_prior` over the photos. Raises DataError for data without photos."""
+        return fitting.fit_latent_prior(self, data) if name == "latent_prior" else None
+
+    # --- maps -----------------------------------------------------------------------------------------------------
+
+    def channel_map(self, semantic_map: SemanticMap) -> Tensor:
+        """The map as channels int64 [B, H, W] at the model's resolution, on its device. Raises LabelError for another space."""
+        return self.label_input.read(semantic_map.to(self.device).resize(self.resolution))
+
+    def planes(self, semantic_map: SemanticMap) -> Tensor:
+        """One-hot planes float32 [B, C, H, W] at the model's resolution, on its device: what the discriminator sees of a map."""
+        return one_hot(self.channel_map(semantic_map), len(self._channels))
+
+    @torch.no_grad()
+    def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> CLVAELayout:
+        """Regions of the classes, and scales and shifts of the blocks that read the map itself. `reuse`: rows whose maps are equal
+        are taken from it. Meant for evaluation mode. Raises LabelError for a map of another label space.
+        """
+        small = semantic_map.to(self.device).resize(self.resolution)
+        channels = self.label_input.read(small)
+        regions = find_regions(channels)
+        fresh = list(range(len(small)))
+        if isinstance(reuse, CLVAELayout) and len(reuse) == len(small):
+            same = (reuse.semantic_map.labels.to(small.labels.device) == small.labels).flatten(1).all(1)
+            fresh = [i for i, s in enumerate(same.tolist()) if not s]
+            if not fresh:
+                return reuse
+            if len(fresh) < len(small):
+                part = self.generator.map_plans(find_regions(channels[fresh]))
+                return CLVAELayout(small, regions, {n: splice(reuse.plans[n], p, fresh) for n, p in part.items()})
+        return CLVAELayout(small, regions, self.generator.map_plans(regions))
+
+    @torch.no_grad()
+    def synthesize(
+        self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None
+    ) -> Tensor:
+        """Images float32 [B, 3, H, W] in [0, 1]; a single map (or layout) serves a style of any number of samples.
+
+        Without `style`, and for classes that it lacks, latents are drawn per map from `rng` (None: a fresh seed; with a style
+        of several samples for one map, one stream each). Raises UsageError where the counts or the tensors do not fit.
+        """
+        layout = semantic_map if isinstance(semantic_map, CLVAELayout) else self.layout(as_map(semantic_map))
+        maps = layout.semantic_map
+        if style is None:
+            style = self.sample_style(maps, rng)
+        else:
+            styles.check(self, style)
+            style = style if len(layout) == 1 else style.expand(len(layout))
+            style = self.complete_style(style, maps, rng)
+        codes, z = styles.latents(self, style)
+        return (self.generator.render(layout.regions, layout.plans, codes.to(self.device), z.to(self.device)) + 1) / 2
+
+    # --- styles ---------------------------------------------------------------------------------------------------
+
+    def sample_style(
+        self, semantic_map: SemanticMap, rng: RngLike | int | None = None, *, prior: str | None = None
+    ) -> Style:
+        """Latents of the classes that each map shows, and one for the picture. prior: "normal" (the paper's N(0, I)), "fitted"
+        (needs the asset `latent_prior`), "mean" (the centre of the fitted prior, else zeros; nothing random), None: fitted if
+        the asset exists.
+
+        Random: `rng.normal("z")`, and `rng.normal(class, layer)` for each class by its name, layers from 1, the coarsest: a class's
+        numbers depend on nothing but its name. Raises UsageError for an unknown prior or a missing asset.
+        """
+        return styles.sample(self, semantic_map, rng, prior)
+
+    @torch.no_grad()
+    def encode_style(self, image: Tensor, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Style:
+        """Latents of photos [B, 3, H, W] in [0, 1] and of the classes that their maps show; other classes are absent.
+
+        A class too small to have a pixel at a layer has zeros there (as in the code), and is not `visible`. rng None gives the mean, else
+        mu + eps * sigma with eps = `rng.normal("eps", …)`, keyed as in `sample_style`. Raises UsageError for a map of another
+        size than its photo, or of another count; LabelError for a map of another label space.
+        """
+        if len(image) != len(semantic_map) or tuple(image.shape[-2:]) != semantic_map.size:
+            raise UsageError(
+                f"A style is read from photos and their maps: got {len(image)} photos of {image.shape[-1]} x {image.shape[-2]} pixels and"
+                f" {len(semantic_map)} maps of {semantic_map.size[1]} x {semantic_map.size[0]}."
+            )
+        found = self.encoder(self.fit_image(image) * 2 - 1, self.channel_map(semantic_map))
+        return styles.from_codes(self, found, None if rng is None else as_rng(rng, len(image)))
+
+    def complete_style(self, style: Style, semantic_map: SemanticMap, rng: RngLike | int | None = None) -> Style:
+        """The style with classes that it lacks and the maps show taken from the prior; one map serves several samples.
+
+        Random: as `sample_style`, and only where something is lacking (rng None: a fresh seed).
+        """
+        shown = styles.shown_classes(self, semantic_map).to(next(iter(style.tensors.values())).device)
+        if not self.config.classwise or style.present is None or bool((style.present | ~shown).all()):
+            return style
+        maps = semantic_map.repeat_interleave(len(style)) if len(semantic_map) == 1 else semantic_map
+        return style.fill(self.sample_style(maps, rng).to(style.present.device))
+
+    def fit_image(self, image: Tensor) -> Tensor:
+        """Photos at the model's resolution, on its device (bicubic, antialiased, clipped to [0, 1])."""
+        return fit_photos(image.to(self.device), self.resolution)
+
+    def dense(self, values: Tensor, classes: Tensor) -> Tensor:
+        """Latents of the channels `classes` [B, K, L, N] among all channels [B, C, L, N], zeros elsewhere; without class-wise latents
+        the one there is, for all channels."""
+        if not self.config.classwise:
+            return values.expand(-1, len(self._channels), -1, -1)
+        shape = (len(values), len(self._channels), *values.shape[2:])
+        return values.new_zeros(shape).index_copy(1, classes, values)
+
+    def optimized(self) -> CLVAE:
+        """A copy for inference: spectral norms folded, SPADE folded with its norm, its first convolution over class tables."""
+        from zoo_plugins.clvae.inference import fold_model
+
+        clone = copy.deepcopy(self).eval().requires_grad_(False)
+        fold_model(clone)
+        return clone
+
+
+def reparameterize(found: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+    """(class latents [B, K, L, N], z [B, z_dim]) = mu + eps * exp(logvar / 2); where a class is not visible that is eps alone."""
+    codes = found.class_mu.float() + class_eps * torch.exp(0.5 * found.class_logvar.float())
+    return codes, found.mu.float() + eps * torch.exp(0.5 * found.logvar.float())

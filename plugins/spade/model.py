@@ -1,0 +1,55 @@
+"""SPADE behind the zoo's interface: semantic maps to photos; with a VAE one latent per image is its style."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+from zoo.labels import LabelSpace
+from zoo.nn.encoders import ConvEncoder
+from zoo.nn.init import init_xavier
+from zoo.nn.latent_synthesizer import LatentSynthesizer, PlanLayout
+from zoo.nn.spade_folded import fold_spade, pack_blocks
+from zoo.nn.spectral import fold_spectral
+from zoo_plugins.spade.config import SpadeConfig
+from zoo_plugins.spade.generator import Generator, Plan
+
+
+@dataclass(eq=False)
+class SpadeLayout(PlanLayout):
+    """The map (at the model's resolution) and the scales and shifts that it gives every norm."""
+
+    plan: Plan
+
+
+class SPADE(LatentSynthesizer):
+    """SPADE (CVPR 2019). With `use_vae` (GauGAN-VAE) the style is a tensor `z` [samples, z_dim], from N(0, I), a fitted Gaussian
+    or the encoder; without it there is no style, and the images are functions of the map.
+    """
+
+    title: ClassVar[str] = "SPADE"
+    layout_type: ClassVar[type[PlanLayout]] = SpadeLayout
+
+    def __init__(self, config: SpadeConfig, space: LabelSpace) -> None:
+        super().__init__(config, space, config.channels or space.names)
+        self.generator = Generator(config, self.label_input.channels)
+        self.encoder = None
+        if config.use_vae:
+            width = config.nef or config.ngf
+            self.encoder = ConvEncoder(width, config.z_dim, size=config.encoder_size, norm=config.encoder_norm)
+        self._set_styles()
+        # quirk left out: on a GPU the official initialisation never reaches spectrally normalised weights (dossier section 10)
+        init_xavier(self)
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return self.config.size
+
+    def optimized(self) -> SPADE:
+        """A copy for inference: spectral norms folded, each SPADE one convolution with its batch norm inside."""
+        clone = copy.deepcopy(self).eval().requires_grad_(False)
+        fold_spectral(clone)
+        fold_spade(clone.generator)
+        pack_blocks(clone.generator)
+        return clone

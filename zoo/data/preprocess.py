@@ -1,0 +1,129 @@
+"""How the SPADE family brings a pair to the size that it trains on: `--preprocess_mode` and its sizes (dossier spade, section 13).
+
+Everything on arrays: photos bicubic, labels and object numbers nearest, as Pillow resizes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.data.files import (
+    InstanceArray,
+    LabelArray,
+    LayerArray,
+    PhotoArray,
+    resize_instances,
+    resize_labels,
+    resize_layers,
+    resize_photo,
+)
+from zoo.errors import ConfigError
+
+MODES = (
+    "resize_and_crop",
+    "crop",
+    "scale_width",
+    "scale_width_and_crop",
+    "scale_shortside",
+    "scale_shortside_and_crop",
+    "fixed",
+    "none",
+)
+NONE_BASE = 32
+"""Sides are multiples of this in the mode `none`."""
+
+Window = tuple[int, int]
+"""(x, y) of the upper left corner, in pixels of the resized picture."""
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """One preprocess mode with its sizes; the defaults are those of COCO-Stuff and ADE20K in training."""
+
+    mode: str = "resize_and_crop"
+    """resize_and_crop: to load_size x load_size whatever the proportions, then a window. crop: a window of the picture as it
+    is. scale_width: width load_size, proportions kept. scale_shortside: quirk kept, the short side keeps its length and the
+    long one becomes load_size * long / short. fixed: crop_size wide, crop_size / aspect high. none: to multiples of 32."""
+    load_size: int = 286
+    """Side to which the picture is resized before the window is cut."""
+    crop_size: int = 256
+    """Side of the window, in all modes that end in `crop`."""
+    aspect: float = 1.0
+    """Width by height, for the mode `fixed` (Cityscapes and GTA-5: 2)."""
+
+    def __post_init__(self) -> None:
+        faults = [] if self.mode in MODES else [f"mode must be one of {', '.join(MODES)}, got {self.mode!r}"]
+        if min(self.load_size, self.crop_size) < 1 or not self.aspect > 0:
+            faults.append("load_size, crop_size and aspect must be positive")
+        if faults:
+            raise ConfigError("Preprocess: " + "; ".join(faults) + ".")
+
+    @property
+    def crops(self) -> bool:
+        """True if a window is cut."""
+        return self.mode.endswith("crop")
+
+    def loaded(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) after the resizing of a picture of this (height, width)."""
+        height, width = size
+        if self.mode == "resize_and_crop":
+            return self.load_size, self.load_size
+        if self.mode.startswith("scale_width"):
+            return max(1, int(self.load_size * height / width)), self.load_size
+        if self.mode.startswith("scale_shortside"):  # quirk: only the long side is scaled
+            if width < height:
+                return max(1, int(self.load_size * height / width)), width
+            return height, max(1, int(self.load_size * width / height))
+        if self.mode == "fixed":
+            return round(self.crop_size / self.aspect), self.crop_size
+        if self.mode == "none":
+            return _multiple(height), _multiple(width)
+        return height, width
+
+    def output(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) at the end; a window that is larger than the picture is filled up."""
+        return (self.crop_size, self.crop_size) if self.crops else self.loaded(size)
+
+    def room(self, loaded: tuple[int, int]) -> Window:
+        """The largest (x, y) at which a window of a resized picture may start (both inclusive)."""
+        return (max(0, loaded[1] - self.crop_size), max(0, loaded[0] - self.crop_size)) if self.crops else (0, 0)
+
+    def window(self, loaded: tuple[int, int], across: float, down: float) -> Window:
+        """The window of a resized picture for two numbers in (0, 1), each position equally likely."""
+        x, y = self.room(loaded)
+        return min(x, int(across * (x + 1))), min(y, int(down * (y + 1)))
+
+    def photo(self, photo: PhotoArray, window: Window = (0, 0), *, flip: bool = False) -> PhotoArray:
+        """uint8 [H, W, 3] -> uint8 [h, w, 3]; black beyond the border."""
+        return self.finish(resize_photo(photo, self.loaded((photo.shape[0], photo.shape[1]))), window, flip=flip)
+
+    def labels(self, labels: LabelArray, window: Window = (0, 0), *, flip: bool = False) -> LabelArray:
+        """uint8 [H, W] -> uint8 [h, w]; quirk: class 0 beyond the border. A flip does not swap left and right classes here."""
+        return self.finish(resize_labels(labels, self.loaded((labels.shape[0], labels.shape[1]))), window, flip=flip)
+
+    def instances(self, instances: InstanceArray, window: Window = (0, 0), *, flip: bool = False) -> InstanceArray:
+        """int32 [H, W] -> int32 [h, w]; 0 beyond the border."""
+        size = (instances.shape[0], instances.shape[1])
+        return self.finish(resize_instances(instances, self.loaded(size)), window, flip=flip)
+
+    def layers(self, layers: LayerArray, window: Window = (0, 0), *, flip: bool = False) -> LayerArray:
+        """Packed layers int64 [H, W] -> int64 [h, w]; class 0 beyond the border, as in `labels`."""
+        cut = self.finish(resize_layers(layers, self.loaded((layers.shape[0], layers.shape[1]))), window, flip=flip)
+        return np.where(cut == 0, 1, cut)
+
+    def finish(self, resized: np.ndarray, window: Window = (0, 0), *, flip: bool = False) -> Any:
+        """What follows the resizing: the window of an array [h, w, ...], then the flip."""
+        if self.crops:
+            x, y = window
+            part = resized[y : y + self.crop_size, x : x + self.crop_size]
+            missing = [(0, self.crop_size - part.shape[0]), (0, self.crop_size - part.shape[1])]
+            resized = np.pad(part, missing + [(0, 0)] * (part.ndim - 2)) if any(m[1] for m in missing) else part
+        return np.ascontiguousarray(resized[:, ::-1] if flip else resized)
+
+
+def _multiple(side: int) -> int:
+    """The nearest multiple of 32 (halves to the even one, as Python rounds)."""
+    return max(NONE_BASE, round(side / NONE_BASE) * NONE_BASE)
