@@ -59,8 +59,9 @@ def test_networks_and_units(golden: Path, name: str) -> None:
     results, io = _results(golden / name)
     for key, value in results.items():
         if value.is_floating_point():
-            # unconverged u and v, squared: a little more room for other processors
-            torch.testing.assert_close(value, io[key], atol=2 * tolerance["atol"], rtol=2 * tolerance["rtol"], msg=key)
+            # unconverged u and v blow values up to 300: room for the rounding of other processors at that size
+            atol = 2 * tolerance["atol"] + 1e-6 * float(io[key].abs().max())
+            torch.testing.assert_close(value, io[key], atol=atol, rtol=2 * tolerance["rtol"], msg=key)
         else:
             assert torch.equal(value, io[key]), key
 
@@ -70,8 +71,10 @@ def test_losses_gradients_and_an_iteration(golden: Path) -> None:
     for key, value in results.items():
         expected = io[key]
         scale = float(expected.abs().max())
-        if "param_after" in key:  # sum, norm, norm of the change
-            torch.testing.assert_close(value[:2], expected[:2], atol=2e-4 * scale, rtol=2e-4, msg=key)
+        if "param_after" in key:
+            # sum, norm, norm of the change: the first Adam step is a sign, which rounding turns where a gradient is almost 0
+            slack = 2e-4 * scale + 0.2 * float(expected[2])
+            torch.testing.assert_close(value[:2], expected[:2], atol=slack, rtol=2e-4, msg=key)
             torch.testing.assert_close(value[2:], expected[2:], atol=1e-5, rtol=1e-2, msg=key)
         elif "grad_norm" in key:
             torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-3, msg=key)
