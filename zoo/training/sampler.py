@@ -55,7 +55,9 @@ class Sampler:
         self._length = None if own is None else len(own)
         self.steps_per_epoch = max(1, len(data) if self._length is None else self._length) // self.per_step
         if not self.steps_per_epoch:
-            raise DataError(f"An epoch of {self._length} pairs is less than one batch of {self.per_step}: lower batch_size.")
+            raise DataError(
+                f"An epoch of {self._length} pairs is less than one batch of {self.per_step}: lower batch_size."
+            )
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     def _permutation(self, epoch: int) -> Sequence[int]:
