@@ -211,9 +211,10 @@ class LayeredMap:
         the nose. Painted in `space.paint_order` the filled layers give the flat map back exactly (without unlabeled pixels).
         """
         labels, space = semantic_map.labels, semantic_map.space
-        layers = torch.zeros(len(labels), IGNORE + 1, *semantic_map.size, device=labels.device).scatter_(
-            1, labels[:, None], 1.0
-        )[:, : len(space)]
+        planes = torch.zeros(len(labels), len(space) + 1, *semantic_map.size, device=labels.device)
+        layers = planes.scatter_(1, labels.clamp(max=len(space))[:, None], 1.0)[
+            :, :-1
+        ]  # the last plane takes "unlabeled"
         if fill:
             for value, lower in enumerate(space.under):
                 for under in lower:
