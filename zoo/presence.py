@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from zoo.interfaces import Conditions
 
 
+def drawn_values(space: LabelSpace, channels: Sequence[str], model: str) -> list[int]:
+    """The label values of a generator's channels. Raises LabelError if the space has no background, which the model derives, lacks a
+    channel, or has it among them; `model` is the name in the message."""
+    if space.background_index is None:
+        raise LabelError(f"{model} needs a label space with a background, and {space.name!r} has none.")
+    values = [space.index(name) for name in channels]
+    if space.background_index in values:
+        raise LabelError(f"{model} derives the background; take {space.background!r} out of the config's channels.")
+    return values
+
+
 def presence(conditions: Conditions, space: LabelSpace, channels: Sequence[str], model: str) -> Tensor:
     """Label sets -> bool [B, C] over `channels`; the background may be named and changes nothing.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.labels import one_hot
+from zoo.nn.plans import first_features
 from zoo.nn.spade import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo_plugins.clvae.config import DOUBLINGS, CLVAEConfig
 from zoo_plugins.clvae.regions import Regions, resize_numbers
@@ -129,10 +130,7 @@ class Generator(nn.Module):
 
     def start(self, z: Tensor) -> Tensor:
         """First features [B, 16 ngf, h, w] from the global latent."""
-        x = self.fc(z.to(self.conv_img.weight.dtype)).view(len(z), -1, *self.config.grid)
-        if self.conv_img.weight.is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous(memory_format=torch.channels_last)
-        return x
+        return first_features(self.fc, z, self.config.grid, self.conv_img.weight)
 
     def render(self, regions: Regions, plans: dict[str, BlockAffine], codes: Tensor, z: Tensor) -> Tensor:
         """Images in [-1, 1] from what `map_plans` made of the map (its batch may be 1) and the latents."""

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.data import PairData
-from zoo.errors import LabelError, UsageError
+from zoo.errors import UsageError
 from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
 from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
-from zoo.presence import check_space, label_sets, presence
+from zoo.presence import check_space, drawn_values, label_sets, presence
 from zoo.rng import RngLike, as_rng
 from zoo.sampling import fit_label_sets
 from zoo.training.options import TrainingOptions
@@ -46,13 +46,7 @@ class SemanticVAE(MaskGenerator):
     def __init__(self, config: MaskVaeConfig, space: LabelSpace) -> None:
         """Raises LabelError if the space has no background or lacks one of the config's parts."""
         super().__init__(config, space)
-        if space.background_index is None:
-            raise LabelError(f"mask-vae needs a label space with a background, and {space.name!r} has none.")
-        values = [space.index(name) for name in config.channels]
-        if space.background_index in values:
-            raise LabelError(
-                f"mask-vae derives the background; take {space.background!r} out of the config's channels."
-            )
+        values = drawn_values(space, config.channels, "mask-vae")
         self.encoder = PartEncoder(config)
         self.generator = PartDecoder(config)
         channel_of = torch.zeros(IGNORE + 1, dtype=torch.long)  # classes that are no part count as background

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nn.plans import climb, first_features
 from zoo.nn.spade import resize_planes
 from zoo_plugins.scgan.blocks import BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig
@@ -89,24 +89,13 @@ class Generator(nn.Module):
 
     def render(self, plan: Plan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
-        x = self.start(z) if plan.start is None else plan.start
-        scale = 0
-        for (block, at), block_plan in zip(self.blocks(), plan.blocks, strict=True):
-            if at > scale:
-                x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-                scale = at
-            x = block(x, block_plan)
+        x = climb(self.start(z) if plan.start is None else plan.start, self.blocks(), plan.blocks)
         # hardtanh, not tanh; float32 so that images are not rounded to bfloat16
         return F.hardtanh(self.conv_img(F.leaky_relu(x, 0.2)).float())
 
     def start(self, z: Tensor | None) -> Tensor:
         """First features [B, 16 nff, *grid] from latents."""
-        if z is None:
-            raise ValueError("This generator needs a latent z [B, z_dim].")
-        x = self.fc(z.to(self.conv_img.weight.dtype)).view(len(z), -1, *self.grid)
-        if self.conv_img.weight.is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous(memory_format=torch.channels_last)
-        return x
+        return first_features(self.fc, z, self.grid, self.conv_img.weight)
 
     def forward(self, planes: Tensor, z: Tensor | None = None) -> tuple[Tensor, Plan]:
         """(images in [-1, 1], the plan)."""

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from zoo.data import PairData
-from zoo.errors import LabelError, UsageError
+from zoo.errors import UsageError
 from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.nn.init import init_xavier
-from zoo.presence import check_space, label_sets, presence
+from zoo.presence import check_space, drawn_values, label_sets, presence
 from zoo.rng import RngLike, as_rng
 from zoo.sampling import LABEL_SETS, fit_label_sets
 from zoo.training.options import TrainingOptions
@@ -43,11 +43,7 @@ class SegVAE(MaskGenerator):
     def __init__(self, config: SegVAEConfig, space: LabelSpace) -> None:
         """Raises LabelError if the space has no background or lacks one of the config's channels."""
         super().__init__(config, space)
-        if space.background_index is None:
-            raise LabelError(f"segvae needs a label space with a background, and {space.name!r} has none.")
-        values = [space.index(name) for name in config.channels]
-        if space.background_index in values:
-            raise LabelError(f"segvae derives the background; take {space.background!r} out of the config's channels.")
+        values = drawn_values(space, config.channels, "segvae")
         self.context = ContextEncoder(config)
         self.prior = Prior(config) if config.learned_prior else None
         self.posterior = Posterior(config)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nn.plans import climb, first_features
 from zoo.nn.spade import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo_plugins.spade.config import DOUBLINGS, SpadeConfig
 
@@ -75,24 +76,13 @@ class Generator(nn.Module):
 
     def render(self, plan: Plan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
-        x = self.start(z) if plan.start is None else plan.start
-        scale = 0
-        for (block, at), affine in zip(self.blocks(), plan.blocks, strict=True):
-            if at > scale:
-                x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-                scale = at
-            x = block(x, affine)
+        x = climb(self.start(z) if plan.start is None else plan.start, self.blocks(), plan.blocks)
         # float32 so that images are not rounded to bfloat16
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)).float())
 
     def start(self, z: Tensor | None) -> Tensor:
         """First features [B, 16 ngf, *grid] from latents."""
-        if z is None:
-            raise ValueError("This generator needs a latent z [B, z_dim].")
-        x = self.fc(z.to(self.conv_img.weight.dtype)).view(len(z), -1, *self.config.grid)
-        if self.conv_img.weight.is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous(memory_format=torch.channels_last)
-        return x
+        return first_features(self.fc, z, self.config.grid, self.conv_img.weight)
 
     def forward(self, planes: Tensor, z: Tensor | None = None) -> Tensor:
         """Images in [-1, 1]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ SEGVAE_PARTS = (
 """What the file numbers of the SegVAE authors' layout mean; not the numbers of CelebAMask-HQ's own maps."""
 
 
-class PartMasks:
+class PartMasks(ABC):
     """One folder of part masks. Faces go by their number, written without leading zeros."""
 
     def __init__(self, folder: Path, space: LabelSpace, *, side: int | None = None) -> None:
@@ -46,13 +47,13 @@ class PartMasks:
         self._cache = cache_folder() / "parts" / digest_of([folder.resolve(), space.names])
         self._last: tuple[str, LayerArray] | None = None
 
+    @abstractmethod
     def _meaning(self, folder: str, entry: str) -> tuple[str, int | None]:
         """The face and the class value of a mask file; None for a file that is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _path(self, name: str, value: int) -> Path:
         """The mask file of a class of a face."""
-        raise NotImplementedError
 
     def names(self) -> tuple[str, ...]:
         """The faces in order of their numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -75,9 +76,9 @@ class Scenes(Source):
             *(f"{f.map} has no photo" for _, f in sorted(chosen.items()) if f.map and not f.photo),
         ]
 
+    @abstractmethod
     def _find(self, root: Path) -> Iterator[tuple[str, Files]]:
         """(SPLIT/NAME, files) of every pair and of every single photo or map."""
-        raise NotImplementedError
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
         files = self._files[self.names[index]]

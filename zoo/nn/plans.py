@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 T = TypeVar("T")
 
@@ -36,3 +38,24 @@ def splice(old: T, new: T, rows: list[int]) -> T:
         return out
 
     return map_plan(replaced, old, new)
+
+
+def climb(x: Tensor, blocks: Sequence[tuple[nn.Module, int]], plans: Sequence[Any]) -> Tensor:
+    """Features x [B, C, h, w] through residual blocks, each with its plan; a block's number says how often x was doubled before it."""
+    scale = 0
+    for (block, at), plan in zip(blocks, plans, strict=True):
+        if at > scale:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            scale = at
+        x = block(x, plan)
+    return x
+
+
+def first_features(fc: nn.Module, z: Tensor | None, grid: tuple[int, int], like: Tensor) -> Tensor:
+    """Latents [B, z] through the linear layer `fc` as features [B, C, *grid], in dtype and memory format of the weight `like`."""
+    if z is None:
+        raise ValueError("This generator needs a latent z [B, z_dim].")
+    x = fc(z.to(like.dtype)).view(len(z), -1, *grid)
+    return (
+        x.contiguous(memory_format=torch.channels_last) if like.is_contiguous(memory_format=torch.channels_last) else x
+    )
