@@ -58,7 +58,7 @@ def faces(shared: Path) -> Path:
     return shared / "data/celebamask-hq"
 
 
-pytest_plugins = ["fixtures_models"]
+pytest_plugins = ["fixtures_models", "fixtures_hub"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from zoo import configs
+from zoo.digests import sha256
 from zoo.errors import ConfigError, DataError, WeightsError
 from zoo.images import write_atomic, write_text
 from zoo.labels import LabelSpace, parse_space
@@ -23,23 +23,16 @@ from zoo.version import __version__
 if TYPE_CHECKING:
     from zoo.interfaces import Asset, Model
 
-CONFIG, WEIGHTS, ASSETS = "config.json", "model.safetensors", "assets"
+CONFIG, ASSETS, WRAPPED = "config.json", "assets", "wrapped"
 FIELDS = ("architecture", "variant", "config", "label_space", "channels", "resolution", "dtype", "zoo_version")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def model_files(folder: Path) -> list[Path]:
-    """The files of a model folder that its card vouches for: config, weights and assets, sorted."""
-    found = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *(folder / ASSETS).glob("*")) if p.is_file()]
+    """The files of a model folder that its card vouches for: config, weights, assets and the files of a wrapped library's
+    model (at any depth of `wrapped/`), sorted."""
+    inner = (*(folder / ASSETS).glob("*"), *(folder / WRAPPED).rglob("*"))
+    found = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
     return sorted(p for p in found if p.suffix in (".json", ".safetensors"))
 
 
@@ -48,7 +41,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): sha256(p) for p in model_files(folder)}
 
 
-def verify(folder: Path, expected: Mapping[str, str]) -> None:
+def verify(folder: Path, expected: Mapping[str, str], repair: str = "get it again") -> None:
     """Compare the files with the digests of the card. Raises WeightsError naming the first file that differs."""
     for name, digest in expected.items():
         path = folder / name
@@ -57,7 +50,7 @@ def verify(folder: Path, expected: Mapping[str, str]) -> None:
         found = sha256(path)
         if found != digest:
             raise WeightsError(
-                f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: get it again."
+                f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: {repair}."
             )
 
 
@@ -121,7 +114,7 @@ def save_model(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
-    save_tensors(stored_state(model, dtype), folder / WEIGHTS)
+    model.save_weights(folder, dtype)
     for name, network in (networks or {}).items():
         save_tensors(stored_state(network, dtype), folder / f"{name}.safetensors")
     save_assets(model, folder)
@@ -204,19 +197,19 @@ def load_model(
     is about to be computed (`zoo fit`). Raises WeightsError, ConfigError, UsageError, PluginError.
     """
     from zoo.cards import card_digests
+    from zoo.hub.cache import pinned
 
+    def expected(files: Mapping[str, str]) -> dict[str, str]:
+        return {n: d for n, d in files.items() if without is None or not n.startswith(f"{ASSETS}/{without}.")}
+
+    pulled = pinned(folder) if check else {}
+    if pulled:  # what was verified when it was pulled counts, before anything of it is read
+        verify(folder, expected(pulled), "zoo pull gets it again (see: zoo verify)")
     values = read_config(folder)
     reg = registry()
     arch = reg.architecture(values["architecture"])
-    if check:
-        verify(
-            folder,
-            {
-                n: d
-                for n, d in card_digests(folder).items()
-                if without is None or not n.startswith(f"{ASSETS}/{without}.")
-            },
-        )
+    if check and not pulled:
+        verify(folder, expected(card_digests(folder)))
     config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
     model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))
     if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:

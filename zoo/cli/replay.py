@@ -110,13 +110,13 @@ def _compare(
     old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
-    from zoo.composition.records import digest
+    from zoo.digests import sha256
     from zoo.training.runs import versions
 
     before = {n: d for r in old for n, d in r["sha256"].items()}
     after = {n: d for r in new for n, d in r["sha256"].items()}
     different = [n for n, d in before.items() if after.get(n) != d]
-    changed = [n for n, d in before.items() if not (folder / n).is_file() or digest(folder / n) != d]
+    changed = [n for n, d in before.items() if not (folder / n).is_file() or sha256(folder / n) != d]
     now = versions()
     newer = {n: (v, now.get(n)) for n, v in recorded["versions"].items() if now.get(n) != v}
     return {

@@ -1,4 +1,20 @@
-"""A request as JSON with its inputs copied beside it, and back: what `manifest.json` holds and `zoo replay` reads."""
+"""A request as JSON with its inputs copied beside it, and back: what `manifest.json` holds and `zoo replay` reads.
+
+Beside the request the manifest holds the models with their digests, the mappings between label spaces, versions, threads and
+device, and once the run is finished a `summary` of its samples (`records.summarize`). A sample's line in `metadata.jsonl` has
+
+    file_name, sha256                     its files and their digests
+    index, seed, labels                   its number, the run's seed, the classes that its map shows
+    requested, empty                      classes asked of a generator or an edit, and those of them that came out empty
+    dropped                               classes without a counterpart in the label space of the output
+    edits, changed_outside_edits          the edits, and the share of pixels that changed although they were in no edited class
+    style_from_prior                      classes that the map shows and the style's photo or file lacks: taken from the prior
+    style_change                          of a style for single classes: how far it reaches (`style_change.measure`), against the
+                                          same sample without the styles of single classes: mean absolute change (0 to 1) `inside`
+                                          the `classes`, `outside` of them beyond `reach` pixels, and the `ratio` outside / inside;
+                                          measured before `--keep` pastes pixels back
+    notes                                 what was made up because an input lacked it
+"""
 
 from __future__ import annotations
 
@@ -9,10 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.composition.precheck import existing_file, sources
-from zoo.composition.records import INPUTS, digest
+from zoo.composition.records import INPUTS
 from zoo.composition.requests import EditSpec, Request, Source, StyleSpec
+from zoo.digests import sha256
 from zoo.errors import DataError, WeightsError
-from zoo.hub import is_path
 from zoo.images import to_pil, write_atomic
 from zoo.labels import LabelSpace, parse_space
 from zoo.maps import SemanticMap
@@ -37,7 +53,7 @@ class Inputs:
         if isinstance(value, str | Path):
             path = Path(value)
             existing_file(path)
-            name = f"{INPUTS}/{digest(path)[:16]}{path.suffix.lower()}"
+            name = f"{INPUTS}/{sha256(path)[:16]}{path.suffix.lower()}"
             self._pending[name] = path
             return name
         content, suffix = (value.to_bytes(), ".safetensors") if isinstance(value, Style) else (_png(value), ".png")
@@ -187,10 +203,9 @@ def make_manifest(composition: Composition, request: Request) -> tuple[dict[str,
 def model_json(named: Any) -> dict[str, Any]:
     """How a manifest names a model: id, where it came from, and the digests of its files (None for a Python object)."""
     resolved = named.resolved
-    source = str(resolved.folder.resolve()) if is_path(resolved.source) else resolved.source
     return {
         "id": resolved.name,
-        "source": source,
+        "source": resolved.lasting or resolved.source,
         "sha256": digests(resolved.folder) if resolved.folder.is_dir() else None,
     }
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
+from zoo.composition.overview import write_grid
 from zoo.composition.records import (
     GRID,
     IMAGES,
@@ -21,16 +22,14 @@ from zoo.composition.records import (
     VOLATILE,
     check_target,
     differences,
-    digest,
     read_manifest,
     read_records,
     remove_run,
     summarize,
 )
+from zoo.digests import sha256
 from zoo.errors import DataError, UsageError
 from zoo.images import save_image, to_pil, write_text
-
-GRID_SAMPLES = 64
 
 
 class Copies(Protocol):
@@ -148,7 +147,7 @@ class OutputFolder:
             for name, save in files.items():
                 save(self.path / name)
             # file_name is the column that Hugging Face's imagefolder reads
-            line = {"file_name": list(files)[-1], **record, "sha256": {n: digest(self.path / n) for n in files}}
+            line = {"file_name": list(files)[-1], **record, "sha256": {n: sha256(self.path / n) for n in files}}
             self._append(line)
 
     def _append(self, record: dict[str, Any]) -> None:
@@ -162,22 +161,6 @@ class OutputFolder:
     def finish(self) -> None:
         """Write the grid of the first samples and the summary."""
         self._begin()
-        self._write_grid()
+        write_grid(self.path, self.manifest, self.records, self._kinds)
         self.manifest = {**self.manifest, "finished": True, "summary": summarize(self.records)}
         self._write_manifest()
-
-    def _write_grid(self) -> None:
-        from PIL import Image
-
-        shown = self.records[:GRID_SAMPLES]
-        columns = min(8, len(shown))
-        rows = self._kinds
-        height, width = self.manifest["size"]
-        lines = -(-len(shown) // columns)
-        sheet = Image.new("RGB", (columns * width, lines * len(rows) * height), "white")
-        for i, record in enumerate(shown):
-            line, column = divmod(i, columns)
-            for k, kind in enumerate(rows):
-                with Image.open(self.path / f"{kind}/{record['index']:06d}.png") as picture:
-                    sheet.paste(picture.convert("RGB"), (column * width, (line * len(rows) + k) * height))
-        save_image(sheet, self.path / GRID)

@@ -1,0 +1,168 @@
+"""`zoo pull`: a model by name, made usable here; what is here already makes no request."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo import cards
+from zoo.errors import DataError, UsageError, WeightsError
+from zoo.hub.cache import Record, find_card, find_remote
+from zoo.hub.fetch import Job, drop, endpoint, fetch, lock
+from zoo.hub.references import BRANCH, PREFIX, Remote, is_path, parse_remote, remote_of
+from zoo.hub.resolving import absent, card_of
+from zoo.hub.verify import Checked, check_embedded, check_folder, check_record, damages
+
+TIMEOUT = 1800.0
+"""Seconds that one model may take altogether; `ZOO_PULL_TIMEOUT` says otherwise."""
+OFFLINE = ("ZOO_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A model that is here, verified. `record` is None for embedded models and folders; `fetched`: requests were made."""
+
+    name: str
+    folder: Path
+    state: str
+    files: Mapping[str, str]
+    record: Record | None = None
+    fetched: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        hub = {"repo": self.record.repo, "commit": self.record.commit} if self.record else {}
+        return {"name": self.name, "folder": str(self.folder), "state": self.state, "fetched": self.fetched, **hub,
+                "files": dict(self.files)}  # fmt: skip
+
+
+def pull(
+    reference: str, *, refresh: bool = False, timeout: float | None = None, talk: Callable[[str], None] = lambda _: None
+) -> Pulled:
+    """Make a model usable here and verify it: an id, an architecture (its default model), `hf:owner/repo[@revision]`, a folder.
+
+    refresh: ask the Hub for the newest commit even if `hf:owner/repo` is here. timeout: seconds for all of it. talk: gets a
+    line when something is fetched. Raises UsageError, WeightsError (not published, not reachable, no access,
+    mismatch, too late), DataError (disk).
+    """
+    if is_path(reference):
+        return _sound(check_folder(reference))
+    card = None if reference.startswith(PREFIX) else card_of(reference)
+    if card is not None and card.embedded:
+        return _sound(check_embedded(card))
+    remote = parse_remote(reference) if card is None else remote_of(card)
+    model = reference if card is None else card.model_id
+    pins = card.files if card is not None else {}
+    refresh = refresh and card is None
+    record = _known(card, remote)
+    if record is not None and not refresh and not check_record(record, pins).damaged:
+        return _pulled(record, card, fetched=False)
+    if remote is None and record is not None:  # no longer published there, but that is where it came from
+        remote = Remote(record.repo, record.revision)
+    if remote is None:
+        raise WeightsError(absent(card_of(reference)))
+    _check_online(model, remote)
+    seconds = timeout if timeout is not None else seconds_allowed()
+    job = Job(remote, model, pins, time.monotonic() + seconds, seconds)
+    with lock(job):
+        before = None if refresh else _known(card, remote)
+        if before is not None:
+            damaged = check_record(before, pins).damaged
+            if not damaged:  # somebody else brought it while we waited
+                return _pulled(before, card, fetched=False)
+            drop(before, damaged)
+            talk(f"{model}: removed what is damaged ({'; '.join(map(str, damaged))})")
+        at = f" at {remote.revision}" if remote.revision != BRANCH else ""
+        talk(f"{model}: from {job.where}{at}")
+        return _pulled(fetch(job), card, fetched=True)
+
+
+def _known(card: cards.Card | None, remote: Remote | None) -> Record | None:
+    """What was pulled before."""
+    return find_card(card) if card is not None else find_remote(remote) if remote is not None else None
+
+
+def _pulled(record: Record, card: cards.Card | None, *, fetched: bool) -> Pulled:
+    name = card.model_id if card is not None else Remote(record.repo).name
+    return Pulled(name, record.folder, "cached", record.digests, record, fetched)
+
+
+def _sound(found: Checked) -> Pulled:
+    if found.damaged:
+        raise WeightsError(
+            f"{found.name} is damaged: {'; '.join(map(str, found.damaged))}. To repair it: {found.repair}"
+        )
+    return Pulled(found.name, found.folder, found.kind, found.pins)
+
+
+def _check_online(model: str, remote: Remote) -> None:
+    """Raise WeightsError if requests are forbidden."""
+    for name in OFFLINE:
+        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
+            raise WeightsError(
+                f"{model} has to be fetched, and {name}={os.environ[name]} forbids requests: unset it to pull {remote} from"
+                f" {endpoint()}, or copy the cache of a machine that has it (HF_HOME)."
+            )
+
+
+def seconds_allowed() -> float:
+    """`ZOO_PULL_TIMEOUT`, else TIMEOUT. Raises UsageError for what is no positive number."""
+    text = os.environ.get("ZOO_PULL_TIMEOUT") or str(TIMEOUT)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"ZOO_PULL_TIMEOUT={text!r}: expected a positive number of seconds.")
+    return seconds
+
+
+# --- a plain folder -----------------------------------------------------------------------------------------------
+
+
+def check_target(target: Path) -> None:
+    """Refuse a place that holds something else, before anything is fetched. Raises UsageError."""
+    if target.is_dir() and any(target.iterdir()) and not cards.card_digests(target):
+        raise UsageError(f"{target} is not empty and holds no model with a card: choose another --to.")
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file: choose another --to.")
+
+
+def copy_to(found: Pulled, target: Path) -> Path:
+    """A plain folder with the model's files (and its card), made whole or not at all; returns it.
+
+    A folder that already holds exactly this model is left as it is. Raises UsageError for one that holds something else,
+    DataError if it cannot be written.
+    """
+    names = [*found.files, *(n for n in (cards.README,) if n not in found.files and (found.folder / n).is_file())]
+    if target.is_dir() and any(target.iterdir()):
+        if not damages(target, found.files):
+            return target
+        raise UsageError(
+            f"{target} is not empty and holds another (or a damaged) model: choose another --to, or remove it."
+        )
+    part = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        for name in names:
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found.folder / name, part / name)
+        if wrong := damages(part, found.files):
+            raise DataError(f"Copying to {target} failed: {'; '.join(map(str, wrong))}.")
+        part.chmod(0o755)
+        if target.is_dir():
+            target.rmdir()
+        part.rename(target)
+    except OSError as error:
+        raise DataError(f"Cannot write {target}: {error.strerror or error}.") from error
+    finally:
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+    return target

@@ -1,0 +1,165 @@
+"""Publishing a model folder on the Hub: what is checked before anything is sent, what is sent, and what went wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.card_check import check_folder
+from zoo.cards import README, Card
+from zoo.errors import UsageError, WeightsError, ZooError
+from zoo.hub.pull import OFFLINE
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+REPO = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9_])?/[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9_])?")
+STALE = ("config.json", "*.safetensors", "assets/*", "wrapped/*")
+"""Files of an earlier model in the repository that this one does not have go away with the same commit."""
+
+
+class HubError(ZooError):
+    """The Hub could not be reached, or refused."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A checked model folder: the files that travel (the card and what it vouches for), and what lies there and stays."""
+
+    card: Card
+    files: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """All that travels."""
+        return sum((self.card.folder / name).stat().st_size for name in self.files)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Where a model is now: page, repository, and the commit that names exactly these files."""
+
+    url: str
+    repo: str
+    revision: str
+
+    @property
+    def pin(self) -> str:
+        """What to write below `zoo:` of a card to have it pulled from there."""
+        return f"  hub: {self.repo}\n  revision: {self.revision}"
+
+
+def parcel(folder: Path) -> Parcel:
+    """Check a model folder, or a finished training run (its `model/`). Raises UsageError, WeightsError."""
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}: give a model folder or a finished training run.")
+    if not (folder / "config.json").is_file() and (folder / "options.json").is_file():
+        if not (folder / "model/config.json").is_file():
+            raise WeightsError(
+                f"{folder} is a training run without a finished model: `zoo train --resume {folder}` ends it."
+            )
+        folder = folder / "model"
+    card = check_folder(folder)
+    files = (README, *sorted(card.files))
+    inside = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return Parcel(card, files, tuple(name for name in inside if name not in files))
+
+
+def check_repo(repo: str) -> str:
+    """OWNER/REPO as the Hub takes it. Raises UsageError."""
+    if not REPO.fullmatch(repo) or ".." in repo or "--" in repo or len(repo) > 96 or repo.endswith(".git"):
+        hint = f" (without hf:, as {repo[3:]!r})" if repo.startswith("hf:") else ""
+        raise UsageError(
+            f"{repo!r} is no repository of the Hub: expected OWNER/REPO{hint}, letters, digits, '-', '_' and '.', for example"
+            " me/segvae-faces."
+        )
+    return repo
+
+
+def push(
+    found: Parcel, repo: str, *, private: bool = False, branch: str | None = None, message: str | None = None
+) -> Pushed:
+    """Upload a checked folder in one commit; makes the repository (and the branch) where there is none.
+
+    Raises UsageError for a name that is none, HubError for what the Hub or the way there refuses. No token is written.
+    """
+    check_repo(repo)
+    for name in OFFLINE:
+        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
+            raise HubError(f"{name}={os.environ[name]} forbids the network: unset it to push.")
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    api = HfApi(library_name="maskzoo")
+    if get_token() is None:
+        raise HubError(f"Not logged in at {api.endpoint}: `hf auth login`, or set HF_TOKEN to a token that may write.")
+    with _told(repo, api.endpoint):
+        page = api.create_repo(repo, private=private or None, exist_ok=True)
+        if private and not api.repo_info(repo).private:
+            raise HubError(
+                f"{page} exists and is public, and --private was asked for: nothing was sent. Make it private on its"
+                " settings page, or choose another name."
+            )
+        if branch:
+            api.create_branch(repo, branch=branch, exist_ok=True)
+        done = _upload(api, found, repo, branch, message)
+    return Pushed(str(page), repo, done.oid)
+
+
+def _upload(api: HfApi, found: Parcel, repo: str, branch: str | None, message: str | None) -> Any:
+    return api.upload_folder(
+        repo_id=repo,
+        folder_path=found.card.folder,
+        revision=branch,
+        commit_message=message or f"{found.card.facts['architecture']}: model and card",
+        allow_patterns=[_literal(name) for name in found.files],
+        delete_patterns=list(STALE),
+    )
+
+
+def _literal(name: str) -> str:
+    """A file name as a pattern that matches nothing else."""
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+@contextmanager
+def _told(repo: str, endpoint: str) -> Iterator[None]:
+    """Errors of the client and of the way to the Hub as one HubError each, with what to do."""
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage] (httpx or httpx2, as the client has it)
+        OfflineModeIsEnabled,
+    )
+
+    try:
+        yield
+    except OfflineModeIsEnabled as error:
+        raise HubError("HF_HUB_OFFLINE forbids the network: unset it to push.") from error
+    except HfHubHTTPError as error:
+        raise HubError(_refusal(error, repo, endpoint)) from error
+    except (HTTPError, OSError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise HubError(f"{endpoint} does not answer ({said}): nothing was published; try again later.") from error
+    except ValueError as error:  # the Hub's own check of the front matter
+        raise HubError(f"The Hub refuses the card: {error}") from error
+
+
+def _refusal(error: Any, repo: str, endpoint: str) -> str:
+    status = error.response.status_code if error.response is not None else 0
+    said = (getattr(error, "server_message", None) or str(error).splitlines()[0]).strip()
+    if status == 401:
+        return f"{endpoint} does not accept the token ({said}): `hf auth login`, or set HF_TOKEN to a token that may write."
+    if status == 403:
+        return f"No right to write to {repo} at {endpoint} ({said}): use a token with write access, or an owner that is you."
+    if status == 404:
+        return f"{endpoint} has no {repo} that this token may see ({said}): check the owner's name."
+    return f"{endpoint} answers {status} ({said}): nothing was published; try again later."

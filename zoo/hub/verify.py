@@ -1,0 +1,116 @@
+"""Hash what is here against what vouches for it. No network, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo import cards
+from zoo.digests import sha256
+from zoo.errors import WeightsError
+from zoo.hub.cache import Record, all_records, find_card, find_remote, pinned
+from zoo.hub.references import PREFIX, is_path, parse_remote
+from zoo.hub.resolving import absent, card_of, model_folder, not_pulled
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what it should be; `found` is None for a missing file."""
+
+    path: Path
+    expected: str
+    found: str | None
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"{self.path} is missing: sha256 {self.expected} was expected"
+        return f"{self.path}: sha256 {self.found}, expected {self.expected}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A model whose files were hashed. `kind`: embedded, cached or folder; `pins`: the digests that they must have;
+    `repair`: what to do if one is damaged."""
+
+    name: str
+    kind: str
+    folder: Path
+    pins: Mapping[str, str]
+    damaged: tuple[Damage, ...]
+    repair: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        damaged = [{"file": str(d.path), "expected": d.expected, "found": d.found} for d in self.damaged]
+        head = {"name": self.name, "state": self.kind, "folder": str(self.folder), "files": len(self.pins)}
+        return {**head, "ok": not damaged, "damaged": damaged, "repair": self.repair if damaged else None}
+
+
+def damages(folder: Path, pins: Mapping[str, str]) -> tuple[Damage, ...]:
+    """The files of a folder that are missing or have other digests. Raises WeightsError for an unreadable file."""
+    found = []
+    for name, digest in pins.items():
+        path = folder / name
+        try:
+            actual = sha256(path) if path.is_file() else None
+        except OSError as error:
+            raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
+        if actual != digest:
+            found.append(Damage(path, digest, actual))
+    return tuple(found)
+
+
+def check_embedded(card: cards.Card) -> Checked:
+    """The weights beside a card."""
+    repair = f"install maskzoo again, or: ZOO_EMBEDDED=0 zoo pull {card.model_id}"
+    return Checked(card.model_id, "embedded", card.folder, card.files, damages(card.folder, card.files), repair)
+
+
+def check_record(record: Record, pins: Mapping[str, str] | None = None) -> Checked:
+    """A pulled snapshot, against its record and a card's digests."""
+    expected = {**record.digests, **(pins or {})}
+    repair = f"zoo pull {record.model} (it removes what is damaged and fetches it again)"
+    return Checked(record.model, "cached", record.folder, expected, damages(record.folder, expected), repair)
+
+
+def check_folder(reference: str) -> Checked:
+    """A folder, against the digests of its card. Raises WeightsError without any."""
+    found = model_folder(reference)
+    if not found.folder.is_dir():
+        raise WeightsError(f"There is no model folder {found.folder}.")
+    expected = {**cards.card_digests(found.folder), **pinned(found.folder)}
+    if not expected:
+        raise WeightsError(
+            f"{found.folder} has nothing to be verified against: no card (README.md) there lists sha256 digests."
+        )
+    damaged = damages(found.folder, expected)
+    return Checked(found.name, "folder", found.folder, expected, damaged, "get the folder again")
+
+
+def check(reference: str) -> Checked:
+    """A model id, an architecture's default, a pulled `hf:owner/repo[@revision]`, or a folder. Raises as `resolve` does."""
+    if is_path(reference):
+        return check_folder(reference)
+    if reference.startswith(PREFIX):
+        record = find_remote(parse_remote(reference))
+        if record is None:
+            raise WeightsError(not_pulled(reference))
+        return check_record(record)
+    card = card_of(reference)
+    if card.embedded:
+        return check_embedded(card)
+    record = find_card(card)
+    if record is None:
+        raise WeightsError(absent(card))
+    return check_record(record, card.files)
+
+
+def check_all() -> Iterator[Checked]:
+    """Every model that is here: embedded weights, then what was pulled."""
+    for card in cards.all_cards().values():
+        if card.embedded:
+            yield check_embedded(card)
+    for record in all_records():
+        yield check_record(record)
