@@ -5,7 +5,8 @@
     python benchmarks/publish.py ./run MODEL-ID --scores scores.json --shapes shapes.json --notes notes.md --recipe "zoo train …"
 
 The card's facts come from the run and, for terms and names of the data, from `zoo.data.facts`; its figures from the JSON
-files (`--shapes` for mask generators alone); its words (what the model is good and bad for) from the notes.
+files (`--shapes` for mask generators alone); its words (what the model is good and bad for) from the notes, whose section
+`## Limits` holds a list: its items are the card's `limits`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import Any
 
 import generators
 
+from zoo.card_data import Measured, finite, front_matter, listed_under, not_finite, vouched
 from zoo.cards import Card, read_card, write_card
 from zoo.data import parse_spec
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
-from zoo.weights import digests
 
 CARDS = Path(__file__).resolve().parents[1] / "cards"
 SHIPPED = ("config.json", "model.safetensors", "assets")
@@ -91,36 +92,31 @@ def curve_lines(run: Path) -> list[str]:
 # --- the card -----------------------------------------------------------------------------------------------------
 
 
-def front_matter(
+def head(
     card: Card,
     folder: Path,
-    recipe: str,
-    data: str,
+    given: argparse.Namespace,
     about: DataFacts,
     scores: Mapping[str, Any],
-    figures: dict[str, float],
+    figures: Mapping[str, float],
+    limits: list[str],
 ) -> dict[str, Any]:
-    """The card's head: facts of the run, terms of the data, figures, digests, and the Hub's model index."""
+    """The card's head: facts of the run, terms of the data, figures, limits, digests, and the Hub's model index."""
+    spec = parse_spec(scores["data"])
     facts = {
         **card.facts,
-        "data": data,
+        "data": spec.name,
         "data_license": about.terms,
         "weights_license": about.weights,
-        "recipe": recipe,
-        "scores": figures,
-        "files": digests(folder),
+        "recipe": given.recipe,
+        "scores": finite(figures),
+        "limits": limits + not_finite(figures),
+        **vouched(folder),
     }
     side = "x".join(str(s) for s in dict.fromkeys(facts["resolution"]))
-    measured = {"name": f"{about.title}, {scores['pairs']} held-out {about.things} at {side} px", "type": data}
-    metrics = [{"type": name, "value": value} for name, value in figures.items()]
-    result = {"task": {"type": facts["kind"]}, "dataset": measured, "metrics": metrics}
-    return {
-        **card.front,
-        "license": "other",
-        "license_name": "non-commercial-research" if "non-commercial" in about.weights else "see-card",
-        "model-index": [{"name": folder.name, "results": [result]}],
-        "zoo": facts,
-    }
+    title = f"{about.title}, {scores['pairs']} held-out {about.things} at {side} px"
+    measured = Measured(title, spec.name, spec.split)
+    return front_matter(facts, name=folder.name, measured=measured, license_link=about.url, datasets=[spec.name])
 
 
 def body(
@@ -171,13 +167,16 @@ def main(argv: list[str] | None = None) -> None:
     about = facts_of(data)
     if about is UNKNOWN:
         arguments.error(f"nothing is known of the terms of {data!r}: describe the data set in zoo/data/facts.py first")
+    limits = listed_under(given.notes.read_text("utf-8"), "Limits")
+    if not limits:
+        arguments.error(f"{given.notes} has no section `## Limits` with a list: say what the model is bad at")
     card = read_card(given.run / "model")
     if card is None:
         arguments.error(f"{given.run}/model has no card: it is no finished training run")
     folder = CARDS / given.model_id
     copy_model(given.run, folder)
     figures = flat(scores) | (shape_figures(shapes) if shapes else {})
-    front = front_matter(card, folder, given.recipe, data, about, scores, figures)
+    front = head(card, folder, given, about, scores, figures, limits)
     write_card(folder, front, body(given, front["zoo"], about, scores, shapes))
     print(folder)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.images import write_text
-from zoo.registry import registry
+from zoo.licenses import permits_commercial_use
+from zoo.registry import FIRST_PARTY, import_string, registry
 
 README = "README.md"
 CORE_CARDS = "zoo_cards"
@@ -31,8 +33,11 @@ REQUIRED = (
     "weights_license",
     "paper",
     "recipe",
+    "limits",
+    "bytes",
     "files",
 )
+LICENSES = ("code", "weights", "data")
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -58,38 +63,84 @@ class Card:
         return os.environ.get("ZOO_EMBEDDED", "1") != "0" and (self.folder / "model.safetensors").is_file()
 
     @property
+    def files(self) -> dict[str, str]:
+        """Names of the model's files with their sha256."""
+        return {str(name): str(digest) for name, digest in self.facts.get("files", {}).items()}
+
+    @property
     def size(self) -> int:
-        """Bytes of the model's files that lie beside the card."""
-        return sum(
-            (self.folder / name).stat().st_size
-            for name in self.facts.get("files", {})
-            if (self.folder / name).is_file()
-        )
+        """Bytes of the model's files: of those beside the card, else what the card says."""
+        stated = self.facts.get("bytes")
+        return listed_bytes(self.folder, self.files) or (stated if isinstance(stated, int) else 0)
+
+    @property
+    def limits(self) -> list[str]:
+        """What the model is bad at."""
+        stated = self.facts.get("limits")
+        return [str(line) for line in stated] if isinstance(stated, list) else []
+
+    @property
+    def licenses(self) -> dict[str, str | None]:
+        """The three licences; None where the card does not state one (a complete card at least says `unknown`)."""
+        stated = {name: self.facts.get(f"{name}_license") for name in LICENSES}
+        return {name: None if text in (None, "") else str(text) for name, text in stated.items()}
+
+    def not_commercial(self) -> list[str]:
+        """What stands in the way of commercial use: `weights (non-commercial research only)`; empty if nothing does.
+
+        Code, weights and data must each be under a licence that `permits_commercial_use` knows, and so must the data that
+        an asset was fitted to afterwards.
+        """
+        stated = [(name, text or "not stated") for name, text in self.licenses.items()]
+        fitted = self.facts.get("fitted")
+        for asset, made in fitted.items() if isinstance(fitted, Mapping) else ():
+            text = made.get("data_license") if isinstance(made, Mapping) else None
+            stated.append((f"data of {asset}", str(text or "not stated")))
+        return [f"{name} ({text})" for name, text in stated if not permits_commercial_use(text)]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for `--json`."""
-        return {
+        """All of it, for `--json`; a figure that is no number is null."""
+        whole = {
             "id": self.model_id,
             "embedded": self.embedded,
             "bytes": self.size,
             "plugin": self.owner,
+            "commercial": not self.not_commercial(),
             **self.front,
             "text": self.body,
         }
+        return _plain(whole)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: NaN and infinities become null, keys text."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def listed_bytes(folder: Path, names: Iterable[str]) -> int:
+    """Bytes of those of the named files that lie in a folder."""
+    return sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
+
+
+_HEAD = re.compile(r"\s*---[ \t]*\n(?P<head>.*?)(?:\n|(?<=\n))---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
 def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
     """Front matter and body of a card. Raises WeightsError if the front matter is no YAML mapping."""
-    if not text.startswith("---\n"):
+    found = _HEAD.match(text)
+    if not found:
         return {}, text
-    head, _, body = text[4:].partition("\n---\n")
     try:
-        front = yaml.load(head, Loader=_Loader)
+        front = yaml.load(found["head"], Loader=_Loader)
     except yaml.YAMLError as error:
         raise WeightsError(f"{where}: the card's front matter is not YAML: {error}") from error
     if not isinstance(front, dict):
         raise WeightsError(f"{where}: the card's front matter is not a mapping.")
-    return front, body.lstrip("\n")
+    return front, text[found.end() :].lstrip("\n")
 
 
 def read_card(folder: Path, *, owner: str = "") -> Card | None:
@@ -97,7 +148,7 @@ def read_card(folder: Path, *, owner: str = "") -> Card | None:
     path = folder / README
     if not path.is_file():
         return None
-    front, body = parse_card(path.read_text("utf-8"), str(path))
+    front, body = parse_card(path.read_text("utf-8-sig"), str(path))
     facts = front.get("zoo")
     if isinstance(facts, dict) and not isinstance(facts.get("files", {}), dict):
         raise WeightsError(f"{path}: `files` of the card is {facts['files']!r}, expected file names with their sha256.")
@@ -105,48 +156,66 @@ def read_card(folder: Path, *, owner: str = "") -> Card | None:
 
 
 def write_card(folder: Path, front: Mapping[str, Any], body: str) -> None:
-    """Write `README.md` (atomically)."""
-    head = yaml.safe_dump(dict(front), sort_keys=False, allow_unicode=True, width=120)
-    write_text(folder / README, f"---\n{head}---\n\n{body.strip()}\n")
+    """Write `README.md` (atomically): the front matter as `huggingface_hub.ModelCardData` writes it, then the text."""
+    from huggingface_hub import ModelCardData
+
+    write_text(folder / README, f"---\n{ModelCardData(**front).to_yaml()}\n---\n\n{body.strip()}\n")
 
 
 def card_digests(folder: Path) -> dict[str, str]:
     """The digests that the card of a folder lists; empty without a card."""
     card = read_card(folder)
-    files = card.facts.get("files", {}) if card else {}
-    return {str(name): str(digest) for name, digest in files.items()}
+    return card.files if card else {}
 
 
 def missing_facts(card: Card) -> list[str]:
     """Fields that a complete card has and this one lacks."""
-    return [name for name in REQUIRED if card.facts.get(name) in (None, "")]
+    return [name for name in REQUIRED if card.facts.get(name) in (None, "", [], {})]
 
 
 @cache
 def all_cards() -> dict[str, Card]:
-    """Every card of the core and of the plugins, by model id; the core's win."""
-    packages = [(CORE_CARDS, "maskzoo")] + [
-        (r.plugin.cards, r.label) for r in registry().plugins if r.plugin and r.plugin.cards
-    ]
+    """Every card of the core and of the plugins, by model id. The core's win; an id that two third parties claim is used
+    as `distribution:id`. A plugin's damaged card is its own loss (`zoo plugins` says so)."""
+    claims: dict[str, dict[Path, tuple[str, Card]]] = {}
+    core, faults = read_cards(CORE_CARDS, FIRST_PARTY)
+    if faults:
+        raise WeightsError(faults[0])
+    for card in core:
+        claims[card.model_id] = {card.folder: (FIRST_PARTY, card)}
+    for record in registry().plugins:
+        if record.plugin and record.plugin.cards:
+            for card in read_cards(record.plugin.cards, record.label)[0]:
+                claims.setdefault(card.model_id, {}).setdefault(card.folder, (record.distribution, card))
     cards: dict[str, Card] = {}
-    for package, owner in packages:
-        for folder in _card_folders(package):
-            try:
-                card = read_card(folder, owner=owner)
-            except (WeightsError, OSError, UnicodeDecodeError):
-                if package == CORE_CARDS:
-                    raise
-                continue  # a plugin's damaged card is its own loss
-            if card is not None:
-                cards.setdefault(card.model_id, card)
+    for model_id, found in claims.items():
+        rivals = list(found.values())
+        if len(rivals) == 1 or rivals[0][0] == FIRST_PARTY:
+            cards[model_id] = rivals.pop(0)[1]
+        for distribution, card in rivals:
+            qualified = f"{distribution}:{model_id}"
+            cards[qualified] = replace(card, model_id=qualified)
     return cards
 
 
-def _card_folders(package: str) -> list[Path]:
+def read_cards(package: str, owner: str) -> tuple[list[Card], list[str]]:
+    """The cards in a package, and what is wrong with those that cannot be read."""
+    cards, faults = [], []
     try:
-        root = Path(import_module(package).__path__[0])
-    except Exception:
-        return []  # a plugin that names a package it does not ship loses its cards, nothing else
+        folders = _card_folders(package)
+    except PluginError as error:
+        return [], [str(error)]
+    for folder in folders:
+        try:
+            cards.append(read_card(folder, owner=owner))
+        except (WeightsError, OSError, UnicodeDecodeError) as error:
+            faults.append(f"The card of {folder.name} cannot be read: {error}")
+    return [c for c in cards if c is not None], faults
+
+
+def _card_folders(package: str) -> list[Path]:
+    """The folders with a card in a package. Raises PluginError if it is not there or cannot be imported."""
+    root = Path(next(iter(import_string(package, "its cards").__path__), package))
     return sorted(p for p in root.iterdir() if (p / README).is_file()) if root.is_dir() else []
 
 

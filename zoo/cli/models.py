@@ -9,23 +9,63 @@ import typing
 
 import click
 
-from zoo import cards
-from zoo.cli.show import emit_json, json_option, megabytes, table
+from zoo import cards, hub
+from zoo.cli.show import emit_json, json_option, megabytes, say, table
+from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.hub.resolving import card_of
+from zoo.licenses import near_licence
 from zoo.registry import KINDS, import_string, registry
+
+USES = ("commercial",)
+SHOWN: dict[hub.State, str] = {
+    "embedded": "embedded",
+    "cached": "cached",
+    "remote": "remote",
+    "unpublished": "not published",
+}
+FACTS = (
+    *("architecture", "variant", "kind", "label_space", "resolution", "parameters", "data", "paper"),
+    *("code_license", "weights_license", "data_license", "recipe", "limits"),
+)
+
+
+def _use(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value not in USES:
+        raise UsageError(
+            f"--license-ok {value!r}: expected {' or '.join(USES)}{did_you_mean(value, USES)}"
+            " (each model's three licences: zoo list --json)"
+        )
+    return value
 
 
 @click.command("list", epilog="Example: zoo list '*celeba*' --kind image-synthesizer")
 @click.argument("pattern", default="*")
 @click.option("--kind", type=click.Choice(KINDS), help="Only models of this kind.")
+@click.option(
+    "--license-ok",
+    "use",
+    metavar="commercial",
+    callback=_use,
+    help="Only models whose code, weights and data are all under licences that permit this use.",
+)
 @json_option
-def list_models(pattern: str, kind: str | None, as_json: bool) -> None:
-    """Models whose id or architecture matches PATTERN (a glob; default: all)."""
+def list_models(pattern: str, kind: str | None, use: str | None, as_json: bool) -> None:
+    """Models whose id or architecture matches PATTERN (a glob; default: all): what they are, and where their weights lie.
+
+    STATE is embedded (in this installation), cached (pulled before), remote (zoo pull gets it) or not published.
+
+    --license-ok commercial: code, weights, data (and the data of assets that were fitted later) must each be an SPDX id that
+    permits commercial use: Apache-2.0, MIT, BSD, CC0-1.0, CC-BY-4.0 and the like, share-alike and copyleft ones (CC-BY-SA-4.0,
+    GPL-3.0-only) too; joined by AND or OR. Prose, non-commercial licences and `unknown` never count.
+    """
     found = cards.search(pattern, kind=kind)
-    if as_json:
-        emit_json([_row(card) for card in found])
-        return
     if not found:
-        click.echo(f"No model matches {pattern!r}" + (f" of kind {kind}" if kind else "") + ".", err=True)
+        say(f"No model matches {pattern!r}" + (f" of kind {kind}" if kind else "") + ".")
+    kept = [c for c in found if not (use and c.not_commercial())]
+    _say_left_out([c for c in found if c not in kept])
+    if as_json:
+        emit_json([_row(card) for card in kept])
+        return
     table(
         ("MODEL", "KIND", "LABELS", "SIZE", "PARAMETERS", "STATE", "WEIGHTS LICENCE"),
         [
@@ -33,26 +73,32 @@ def list_models(pattern: str, kind: str | None, as_json: bool) -> None:
                 c.model_id,
                 c.facts.get("kind", "?"),
                 c.facts.get("label_space", "?"),
-                _size(c),
+                megabytes(c.size),
                 _count(c),
-                _state(c),
-                _short(c),
+                SHOWN[hub.state(c)],
+                _short(c.licenses["weights"] or "not stated"),
             )
-            for c in found
+            for c in kept
         ],
     )
 
 
+def _say_left_out(left: list[cards.Card]) -> None:
+    """One line on what `--license-ok` left out, one for every licence that is nearly an SPDX id."""
+    if left:
+        say(
+            f"Left out, not all licences permit commercial use: {', '.join(c.model_id for c in left)} (see: zoo card MODEL)"
+        )
+    for card in left:
+        for name, text in card.licenses.items():
+            if hint := near_licence(text or ""):
+                say(f"{card.model_id}: {name}_license {text!r} is no SPDX id{hint}")
+
+
 def _row(card: cards.Card) -> dict[str, object]:
-    return {"id": card.model_id, "state": _state(card), "bytes": card.size, "plugin": card.owner, **card.facts}
-
-
-def _state(card: cards.Card) -> str:
-    return "embedded" if card.embedded else "not here"
-
-
-def _size(card: cards.Card) -> str:
-    return megabytes(card.size)
+    whole = card.to_json()
+    kept = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial")}
+    return {**kept, "state": SHOWN[hub.state(card)], "licenses": card.licenses, **whole.get("zoo", {})}
 
 
 def _count(card: cards.Card) -> str:
@@ -60,53 +106,96 @@ def _count(card: cards.Card) -> str:
     return f"{found:,}" if isinstance(found, int) else "?"
 
 
-def _short(card: cards.Card) -> str:
-    text = str(card.facts.get("weights_license", "unknown"))
+def _short(text: str) -> str:
     return text if len(text) <= 48 else text[:47] + "…"
+
+
+# --- one card -----------------------------------------------------------------------------------------------------
 
 
 @click.command(epilog="Example: zoo card mask-vae-celeba")
 @click.argument("model")
 @json_option
 def card(model: str, as_json: bool) -> None:
-    """The card of MODEL: what it is, how it was made, what it was measured at, its licences."""
-    found = cards.find(model)
+    """The card of MODEL: what it is, how it was made, what it was measured at, its limits and licences.
+
+    MODEL is a model id, an architecture (then its default model), a model folder or a finished training run.
+    """
+    found, state, source = _find(model)
     if as_json:
-        emit_json(found.to_json())
+        emit_json({**found.to_json(), "state": state, "source": source})
         return
-    _facts(found)
-    click.echo()
+    rows = [("state", source), *_facts(found)]
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        from rich.console import Console
-        from rich.markdown import Markdown
+        _rich(found, rows)
+        return
+    click.echo(f"{found.model_id}  ({state}, {megabytes(found.size)})")
+    for name, text in rows:
+        for line in text.splitlines():
+            click.echo(f"  {name}: {line}")
+    click.echo()
+    click.echo(found.body.rstrip())
 
-        Console().print(Markdown(found.body))
-    else:
-        click.echo(found.body.rstrip())
+
+def _find(model: str) -> tuple[cards.Card, str, str]:
+    """A card, the state of its weights in one word, and in a sentence."""
+    if not hub.is_path(model) and not model.startswith("hf:"):
+        found = card_of(model)
+        state = hub.state(found)
+        return found, SHOWN[state], _source(found, state)
+    there = hub.resolve(model)
+    if not there.folder.is_dir():
+        raise WeightsError(f"There is no folder {there.folder}.")
+    found = cards.read_card(there.folder)
+    if found is None:
+        raise WeightsError(f"{there.folder} has no card ({cards.README}): a training run and `zoo convert` write one.")
+    state = "folder" if hub.is_path(model) else "cached"
+    return dataclasses.replace(found, model_id=there.name), state, f"{state} {there.folder}"
 
 
-def _facts(found: cards.Card) -> None:
-    facts = found.facts
-    click.echo(f"{found.model_id}  ({_state(found)}, {_size(found)})")
-    for name in (
-        "architecture",
-        "variant",
-        "kind",
-        "label_space",
-        "resolution",
-        "parameters",
-        "data",
-        "paper",
-        "code_license",
-        "weights_license",
-        "data_license",
-    ):
-        value = facts.get(name)
+def _source(found: cards.Card, state: hub.State) -> str:
+    """Where the weights are, or how to come by them."""
+    if state in ("embedded", "cached"):
+        return f"{state} {hub.location(found)}"
+    if state == "remote":
+        return f"remote {hub.remote_of(found)}; get it with: zoo pull {found.model_id}"
+    return "not published yet: train (see the recipe) or convert (zoo convert FILE… --out DIR)"
+
+
+def _facts(found: cards.Card) -> list[tuple[str, str]]:
+    """The facts in order; what the text below says anyway (recipe, limits) is not said twice."""
+    text = " ".join(found.body.split())
+    rows = []
+    for name in FACTS:
+        value = found.facts.get(name)
+        lines = value if isinstance(value, list) and name == "limits" else str(value or "").splitlines()
+        if name in ("recipe", "limits"):
+            lines = [str(line) for line in lines if str(line).strip() and " ".join(str(line).split()) not in text]
+            rows += [(name, "\n".join(lines))] if lines else []
+            continue
         if isinstance(value, list):
             value = " x ".join(str(v) for v in value)
-        click.echo(f"  {name.replace('_', ' ')}: {value if value not in (None, '') else 'unknown'}")
-    for line in _options(str(facts.get("architecture"))):
-        click.echo(f"  option {line}")
+        if name == "parameters" and isinstance(value, int):
+            value = f"{value:,}"
+        rows.append((name.replace("_", " "), "not stated" if value in (None, "") else str(value)))
+    rows += [("file", f"{name}  sha256 {digest}") for name, digest in found.files.items()]
+    return rows + [("option", line) for line in _options(str(found.facts.get("architecture")))]
+
+
+def _rich(found: cards.Card, rows: list[tuple[str, str]]) -> None:
+    from rich.console import Console, Group
+    from rich.markdown import Markdown
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in rows:
+        grid.add_row(name, Text(text))
+    title = Text(found.model_id, style="bold") + Text(f"  {megabytes(found.size)}", style="dim")
+    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(found.body)))
 
 
 def _options(architecture: str) -> list[str]:

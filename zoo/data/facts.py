@@ -75,14 +75,21 @@ FACTS: dict[str, DataFacts] = {
         url="https://download.visinf.tu-darmstadt.de/data/from_games",
     ),
     "toy-faces": DataFacts(
+        # drawn by this program
         title="toy faces",
         things="drawn faces",
-        terms="drawn by this program (Apache-2.0)",
-        weights="drawn by this program (Apache-2.0)",
+        terms="Apache-2.0",
+        weights="Apache-2.0",
     ),
 }
 
 
 def facts_of(data_set: str) -> DataFacts:
-    """The facts of a data set by its name in `--data`; `UNKNOWN` for one that nobody described (a folder of one's own)."""
-    return FACTS.get(data_set, UNKNOWN)
+    """The facts of a data set by its name in `--data`: the core's, or what a plugin's states itself (`Source.facts`);
+    `UNKNOWN` for one that nobody described (a folder of one's own)."""
+    from zoo.registry import registry
+
+    if data_set in FACTS or data_set not in registry().names("datasets"):
+        return FACTS.get(data_set, UNKNOWN)
+    found = getattr(registry().get("datasets", data_set), "facts", None)
+    return found if isinstance(found, DataFacts) else UNKNOWN

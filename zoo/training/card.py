@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.cards import write_card
+from zoo.card_data import Measured, finite, front_matter, not_finite, vouched
+from zoo.cards import read_card, write_card
 from zoo.data import parse_spec
-from zoo.data.facts import facts_of
+from zoo.data.facts import UNKNOWN, DataFacts, facts_of
+from zoo.errors import ZooError
+from zoo.hub import resolve
 from zoo.registry import registry
-from zoo.weights import digests
 
 if TYPE_CHECKING:
     from zoo.training.loop import Loop, Published
@@ -28,7 +30,8 @@ def write_training_card(
     """
     arch = registry().architecture(plan.architecture)
     model = loop.trainer.model
-    about = facts_of(parse_spec(plan.data).name)
+    data = parse_spec(plan.data).name
+    about = facts_of(data)
     facts = {
         "architecture": plan.architecture,
         "variant": plan.variant,
@@ -37,9 +40,9 @@ def write_training_card(
         "resolution": list(model.resolution),
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": plan.data_name,
-        "data_license": about.terms,
-        "code_license": "Apache-2.0",
-        "weights_license": about.weights,
+        "data_license": _with_origin(about.terms, "data_license", plan.init),
+        "code_license": registry().owner(plan.architecture).license,
+        "weights_license": _with_origin(about.weights, "weights_license", plan.init),
         "paper": arch.paper,
         "recipe": plan.command,
         "training": {
@@ -52,11 +55,47 @@ def write_training_card(
             "precision": plan.training.precision,
             "device": loop.device.type,
         },
-        "scores": {k: round(v, 5) for k, v in published.scores.items()},
-        "files": digests(folder),
+        "scores": {k: round(v, 5) for k, v in finite(published.scores).items()},
+        "limits": _limits(plan, about, len(loop.data), model.resolution, published),
+        **vouched(folder),
     }
-    front = {"library_name": "maskzoo", "tags": [arch.kind, plan.architecture], "license": "other", "zoo": facts}
+    known = about is not UNKNOWN
+    front = front_matter(
+        facts,
+        name=plan.architecture,
+        measured=Measured(f"{about.title if known else plan.data_name}, held-out part", data, "validation"),
+        license_link=about.url,
+        datasets=[data] if known else [],
+    )
     write_card(folder, front, _text(plan, arch.title, facts, curve))
+
+
+def _origin_name(init: str) -> str:
+    """How a card calls the weights it started from: a model id, or the folder's name without where it lies."""
+    path = Path(init)
+    return path.parent.name if path.name == "model" else path.name
+
+
+def _with_origin(own: str, fact: str, init: str | None) -> str:
+    """A licence of this run; weights that started from others (`--init`) stay under what those are under, too."""
+    if init is None:
+        return own
+    try:
+        card = read_card(resolve(init).folder)
+    except ZooError:
+        card = None
+    origin = str(card.facts.get(fact) or "unknown") if card else "unknown"
+    return own if origin == own else f"{own}; started from {_origin_name(init)}: {origin}"
+
+
+def _limits(plan: Plan, about: DataFacts, pairs: int, resolution: tuple[int, int], published: Published) -> list[str]:
+    """What a run knows of its model's limits: what it has seen, how far it was measured, and whether the terms are known."""
+    side = " x ".join(str(s) for s in resolution)
+    measured = "on held-out pairs of the same data only" if published.scores else "not at all"
+    limits = [f"Trained on {pairs} {about.things} of {plan.data_name} at {side} px; measured {measured}."]
+    if about is UNKNOWN:
+        limits.append("The terms of the training data are not known to the zoo, nor then those of the weights.")
+    return limits + not_finite(published.scores)
 
 
 def _text(plan: Plan, title: str, facts: dict[str, Any], curve: list[dict[str, Any]]) -> str:
@@ -68,10 +107,12 @@ def _text(plan: Plan, title: str, facts: dict[str, Any], curve: list[dict[str, A
         "",
         f"Trained on {training['pairs']} pairs of `{plan.data_name}` ({facts['data_license']}):"
         f" {training['steps']} steps, {training['samples']} samples, {training['hours']} hours on {training['device']},"
-        f" {training['precision']}, seed {training['seed']}" + (f", started from `{plan.init}`." if plan.init else "."),
+        f" {training['precision']}, seed {training['seed']}"
+        + (f", started from `{_origin_name(plan.init)}`." if plan.init else "."),
         "",
         f"    {plan.command or '(trained from Python: see options.json of the run)'}",
     ]
+    lines += ["", "## Limits", "", *[f"- {limit}" for limit in facts["limits"]]]
     if facts["scores"]:
         lines += ["", f"## Scores on held-out data, as stored (weights of step {training['published_step']})", ""]
         lines += [f"- {name}: {value:.4g}" for name, value in facts["scores"].items()]

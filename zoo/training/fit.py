@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import configs
-from zoo.cards import Card, read_card, write_card
+from zoo.cards import Card, listed_bytes, read_card, write_card
 from zoo.data import DataSpec, parse_spec
 from zoo.data.facts import facts_of
 from zoo.errors import DataError, UsageError, did_you_mean
@@ -235,7 +235,8 @@ def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int) -> No
             "recipe": plan.command,
         },
     }
-    facts = {**card.facts, "fitted": fitted, "files": dict(sorted(files.items()))}
+    size = listed_bytes(card.folder, files)
+    facts = {**card.facts, "fitted": fitted, "bytes": size, "files": dict(sorted(files.items()))}
     body, _, _ = card.body.partition(f"\n{HEADING}\n")
     lines = [body.rstrip(), "", HEADING, "", "The figures above were measured with the assets before these.", ""]
     lines += [

@@ -119,6 +119,7 @@ def check_data_set(spec: DataSpec) -> None:
     """Raise UsageError for a data set that nobody registers."""
     known = (*DATASETS, *registry().names("datasets"))
     if spec.name not in known:
+        registry().refuse_clash("datasets", spec.name)
         raise UsageError(
             f"No data set {spec.name!r}{did_you_mean(spec.name, known)} (known: {', '.join(known)}){registry().broken_hint()}."
         )
