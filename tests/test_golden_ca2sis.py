@@ -70,7 +70,7 @@ def test_the_file_is_recognised_and_its_config_read(official_shapes: dict[str, t
     match = official.detect({**lacking, "noise_encoder.weight": (1, 1)})
     assert match is not None and match.unknown == ("noise_encoder.weight",)
     assert set(match.missing) == {
-        f"generator.attention.2.feed_forward.{n}.{k}" for n in ("expand", "reduce") for k in ("weight", "bias")
+        f"cross4.transformer_blocks.0.ff.net.{n}.{k}" for n in ("0.proj", "2") for k in ("weight", "bias")
     }
     assert official.detect({"decs_conv.in_conv.weight": (512, 18, 1, 1)}) is None
 

@@ -29,8 +29,9 @@ PARAMETERS = {
 """Generator, encoder, discriminator of the official configurations (dossier section 1)."""
 
 SENSITIVE = {"train/fake": 2e-3, "eval/fake_s4": 2e-3, "eval/D_scale": 1e-3, "iter/buffer_after": 1e-4}
-"""Case C chains two narrow random networks and two training steps. Its image in evaluation is 4e-4 from what our network gives in float64, and
-so is ours in float32: only the same operations in the same order come nearer (bit-equal with one linear call per class and image)."""
+"""Limits of case C on a CPU that rounds otherwise than the recording one. On that one, with one thread, all values lie within the case's own
+tolerance. The case chains two narrow random networks and two training steps: its picture in evaluation is 4e-4 from what the same network
+gives in float64, so values behind that picture (these, and the gradients of generator and encoder) are known to no more than that."""
 
 
 @cache
@@ -78,7 +79,7 @@ def test_losses_gradients_and_one_iteration(golden: Path) -> None:
     for key, value in results.items():
         loose = next((a for start, a in SENSITIVE.items() if key.startswith(start)), None)
         if "/grad_norm/" in key:
-            _close(key, value, io[key], 1e-5, 1e-2)
+            _close(key, value, io[key], 1e-5, 1e-3 if "netD." in key else 1e-2)
         elif "/param_after/" in key:
             # sum, norm, norm of the change: the first Adam step is a sign, which rounding turns where a gradient is almost 0
             change = float(io[key][2])
@@ -129,7 +130,7 @@ def test_official_keys_and_parameter_counts(golden: Path, name: str) -> None:
                 else ("z_dim", "layers")
             )
             assert all(getattr(found, f) == getattr(config, f) for f in fields)
-            assert found.z_dim_local == len(space)
+            assert found.z_dim_local == (0 if role == "generator" else len(space))  # 0: the number of classes
     test, train = options[f"{name}/test"], options[f"{name}/train"]
     assert (config.resolution, config.aspect_ratio, config.ngf) == (
         test["crop_size"],
@@ -151,7 +152,9 @@ def test_checkpoint_files_of_the_authors(golden: Path) -> None:
     shapes = {role: {k: tuple(v.shape) for k, v in state.items()} for role, state in parts.items()}
     match = official.detect(shapes["generator"])
     assert match is not None and match.config["label_space"] == "deepfashion" and match.config["upsampling"] == "more"
-    assert official.detect(shapes["discriminator"]) is None and official.detect({"fc.weight": (3, 4)}) is None
+    critic = official.detect(shapes["discriminator"])
+    assert critic is not None and critic.role == "discriminator" and critic.complete
+    assert official.detect({"fc.weight": (3, 4)}) is None
     config = VARIANTS["ade20k"].config.__class__(**match.config)
     model = CLVAE(config, numbered_space(16))
     state = official.convert(parts)

@@ -189,7 +189,8 @@ def test_key_lists_and_counts(golden: Path, file: str) -> None:
 def test_detection_names_what_lacks_and_what_is_strange(golden: Path) -> None:
     theirs = json.loads((golden / "D_full_keys" / "official_keys.json").read_text())
     shapes = {k: tuple(shape) for k, (shape, _) in theirs.items()}
-    assert official.detect({k: v for k, v in shapes.items() if not k.startswith("shapeE")}) is None
+    less = official.detect({k: v for k, v in shapes.items() if not k.startswith("shapeE")})
+    assert less is not None and len(less.missing) == 40 and all(k.startswith("shapeE.") for k in less.missing)
     del shapes["posterior.fc_mu.bias"]
     shapes["optimizer.step"] = ()
     match = official.detect(shapes)
@@ -197,6 +198,9 @@ def test_detection_names_what_lacks_and_what_is_strange(golden: Path) -> None:
     assert match.missing == ("posterior.fc_mu.bias",) and match.unknown == ("optimizer.step",)
     shapes["shapeE.embed_label_set.0.weight"] = (256, 7)
     match = official.detect(shapes)
+    assert match is not None and match.misfit == ("shapeE.embed_label_set.0.weight",)
+    sevens = {k: (256, 7) for k in shapes if k.endswith(("embed.0.weight", "embed_label_set.0.weight"))}
+    match = official.detect(shapes | sevens)
     assert match is not None and match.config["channels"] == tuple(f"label_{i}" for i in range(1, 7))
 
 

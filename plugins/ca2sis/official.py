@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from math import isqrt
+from collections.abc import Collection, Mapping
+from math import gcd, isqrt
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.errors import WeightsError
+from zoo.nn.official_shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.registry import Match
 from zoo_plugins.ca2sis.config import CA2SISConfig
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-_RULES = (
-    (r"encs\.encs\.0\.", "generator.layout."),
-    (r"reshape_conv\.", "generator.in_conv."),
-    (r"out_conv\.", "generator.out_conv."),
-    (r"style_encoder\.Encoder\.first_layer\.", "encoder.first."),
-    (r"style_encoder\.Encoder\.enc_layer_(\d+)\.", r"encoder.down.\1."),
-    (r"style_encoder\.Decoder\.dec_layer_(\d+)\.", r"encoder.up.\1."),
-    (r"style_encoder\.out\.out_(\d+)\.0\.", r"encoder.heads.\1."),
-    (r"res(\d+)\.", "generator.blocks.{}."),
-    (r"cross(\d+)\.", "generator.attention.{}."),
+# (theirs, ours, what is taken off their number); their first block is res2, cross2
+_HEADS = (
+    ("encs.encs.0.", "generator.layout.", 0),
+    ("reshape_conv.", "generator.in_conv.", 0),
+    ("out_conv.", "generator.out_conv.", 0),
+    ("style_encoder.Encoder.first_layer.", "encoder.first.", 0),
+    ("style_encoder.Encoder.enc_layer_{}.", "encoder.down.{}.", 0),
+    ("style_encoder.Decoder.dec_layer_{}.", "encoder.up.{}.", 0),
+    ("style_encoder.out.out_{}.0.", "encoder.heads.{}.", 0),
+    ("res{}.", "generator.blocks.{}.", 2),
+    ("cross{}.", "generator.attention.{}.", 2),
 )
 _LAYERS = {
     "encoder.first.": (("0.", "conv."), ("1.", "norm.")),
@@ -45,30 +45,43 @@ _LAYERS = {
         ("transformer_blocks.0.norm3.", "norm_forward."),
     ),
 }  # fmt: skip
-FIRST = 2
-"""The number of their first block: res2, cross2."""
 
 
 def rename(key: str) -> str | None:
     """Our name of an official key, or None if CA2SIS has no such key."""
-    for pattern, ours in _RULES:
-        match = re.match(pattern, key)
-        if match is None:
-            continue
-        if "{}" in ours:
-            head = ours.format(int(match[1]) - FIRST)
-        else:
-            head = match.expand(ours) if match.groups() else ours
-        return _within(head, key[match.end() :])
+    for theirs, ours, first in _HEADS:
+        if found := _head(key, theirs, ours, -first):
+            head, rest = found
+            layers = _layers(head)
+            if layers is None:
+                return head + rest if rest in ("weight", "bias") else None
+            return next((head + b + rest[len(a) :] for a, b in layers if rest.startswith(a)), None)
     return None
 
 
-def _within(head: str, rest: str) -> str | None:
-    """The layer inside a block: head is our name of the block, rest the official name of the layer."""
-    layers = next((v for k, v in _LAYERS.items() if head.startswith(k)), None)
-    if layers is None:
-        return head + rest if rest in ("weight", "bias") else None
-    return next((head + ours + rest[len(theirs) :] for theirs, ours in layers if rest.startswith(theirs)), None)
+def official_name(key: str) -> str:
+    """The official name of one of our keys; the inverse of `rename`. Raises WeightsError for a key that the code has not."""
+    for theirs, ours, first in _HEADS:
+        if found := _head(key, ours, theirs, first):
+            head, rest = found
+            layers = _layers(key[: len(key) - len(rest)]) or (("", ""),)
+            for a, b in layers:
+                if rest.startswith(b):
+                    return head + a + rest[len(b) :]
+    raise WeightsError(f"{key!r} is no key of CA2SIS.")
+
+
+def _head(key: str, source: str, target: str, shift: int) -> tuple[str, str] | None:
+    """(the block's name in the other form, the rest of the key), or None if `source` does not stand at the key's beginning."""
+    match = re.match(re.escape(source).replace(r"\{\}", r"(\d{1,4})"), key, re.ASCII)
+    if match is None:
+        return None
+    return (target.format(int(match[1]) + shift) if match.groups() else target), key[match.end() :]
+
+
+def _layers(head: str) -> tuple[tuple[str, str], ...] | None:
+    """(official, ours) of the layers inside a block of ours; None if it is a layer itself."""
+    return next((layers for start, layers in _LAYERS.items() if head.startswith(start)), None)
 
 
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
@@ -93,56 +106,65 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
 
 
 def detect(shapes: Shapes) -> Match | None:
-    """Does this file hold CA2SIS? The config is read off the shapes; heads, groups and class names are not in the file."""
-    if "style_encoder.Encoder.first_layer.0.weight" not in shapes or "reshape_conv.weight" not in shapes:
+    """Does this file hold CA2SIS? The config is read off the shapes.
+
+    Not in the file: heads (assumed as in the demo: 8, 4 where the attention is narrower than 512), groups (the largest
+    number that divides all widths, officially 32), class names, the tanh.
+    """
+    if not has(shapes, r"style_encoder\..*|reshape_conv\..*|cross\d+\.transformer_blocks\..*"):
         return None
-    config = _read_config(shapes)
-    unknown = tuple(sorted(k for k in shapes if rename(k) is None))
-    return Match(
-        role="generator", config=config, ambiguous=("groups", "heads", "head_sizes", "channels", "tanh"),
-        missing=_missing(shapes, config), unknown=unknown,
-    )  # fmt: skip
+    config, classes = _read_config(shapes)
+
+    def build() -> nn.Module:
+        from zoo_plugins.ca2sis.generator import Generator
+        from zoo_plugins.ca2sis.style_encoder import StyleEncoder
+
+        read = CA2SISConfig(**config)
+        generator = Generator(read, tuple(range(1, classes)))
+        return nn.ModuleDict({"generator": generator, "encoder": StyleEncoder(read, classes)})
+
+    ambiguous = ("groups", "heads", "head_sizes", "label_space", "channels", "tanh")
+    return compare("generator", shapes, build, _official_names, config, CA2SISConfig, ambiguous)
 
 
-def _read_config(shapes: Shapes) -> dict[str, Any]:
-    latent, pixels = shapes["encs.encs.0.weight"]
-    width, parts = shapes["reshape_conv.weight"][:2]
-    classes = parts + 1
-    blocks = sorted(int(m[1]) for k in shapes if (m := re.fullmatch(r"res(\d+)\.in_layers\.2\.weight", k)))
-    widths = tuple(shapes[f"res{i}.in_layers.2.weight"][0] for i in blocks)
-    inner = [shapes[f"cross{i}.proj_in.weight"][0] for i in blocks if f"cross{i}.proj_in.weight" in shapes]
+def _official_names(keys: Collection[str]) -> dict[str, str]:
+    return {key: official_name(key) for key in keys}
+
+
+def _read_config(shapes: Shapes) -> tuple[dict[str, Any], int]:
+    """Config fields, and the number of classes."""
+    default = CA2SISConfig
+    parts = vote(shapes, (r"reshape_conv\.weight", 1, 1))
+    first, head = (
+        r"style_encoder\.Encoder\.first_layer\.[01]\.(?:weight|bias)",
+        r"style_encoder\.out\.out_\d+\.0\.(?:weight|bias)",
+    )
+    classes = parts + 1 if parts else 19
+    blocks = numbers(shapes, r"res(\d+)\..*") or [2, 3, 4, 5, 6]
+    widths = tuple(
+        vote(shapes, (rf"res{i}\.(?:in_layers\.2|out_layers\.3)\.(?:weight|bias)", 0, 1)) or 32 for i in blocks
+    )
+    inner = [
+        vote(shapes, (rf"cross{i}\.proj_in\.(?:weight|bias)", 0, 1), (rf"cross{i}\.proj_out\.weight", 1, 1))
+        for i in blocks
+    ]
+    heads = tuple(8 if n >= 512 or not n else gcd(n, 4) for n in inner)
+    latent = vote(shapes, (r"encs\.encs\.0\.(?:weight|bias)", 0, 1)) or default.latent
+    width = vote(shapes, (r"reshape_conv\.(?:weight|bias)", 0, 1)) or default.width
     config: dict[str, Any] = {
         "resolution": isqrt(latent) << (len(widths) - 1),
-        "layout_side": isqrt(pixels),
+        "layout_side": isqrt(vote(shapes, (r"encs\.encs\.0\.weight", 1, 1))) or default.layout_side,
         "latent": latent,
         "width": width,
         "widths": widths,
-        "self_attention": sum(f"cross{i}.transformer_blocks.0.norm1.weight" in shapes for i in blocks),
-        "style_features": shapes["style_encoder.Encoder.first_layer.0.weight"][0] // classes,
-        "style_layers": sum(
-            k.startswith("style_encoder.Encoder.enc_layer_") and k.endswith(".0.weight") for k in shapes
-        ),
-        "style_dim": shapes["style_encoder.out.out_0.0.weight"][0] // classes,
+        "groups": gcd(default.groups, width, *widths),
+        "heads": heads,
+        "head_sizes": tuple(n // h or 64 for n, h in zip(inner, heads, strict=True)),
+        "self_attention": len(numbers(shapes, r"cross(\d+)\.transformer_blocks\.0\.(?:norm1|attn1)\..*")),
+        "style_features": vote(shapes, (first, 0, classes)) or default.style_features,
+        "style_layers": len(numbers(shapes, r"style_encoder\.Encoder\.enc_layer_(\d+)\..*")) or default.style_layers,
+        "style_dim": vote(shapes, (head, 0, classes)) or default.style_dim,
     }
-    if len(inner) == len(widths):
-        # as in the demo: 8 heads, 4 where the attention is narrower than 512
-        config["heads"] = tuple(8 if n >= 512 else 4 for n in inner)
-        config["head_sizes"] = tuple(n // h for n, h in zip(inner, config["heads"], strict=True))
     if classes != 19:
-        config["channels"] = tuple(f"label_{i}" for i in range(classes))  # names are not in the file
-    return config
-
-
-def _missing(shapes: Shapes, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Keys that a network of this config would have and the file has not."""
-    import torch
-
-    from zoo.labels import numbered_space
-    from zoo_plugins.ca2sis.model import CA2SIS
-
-    values = {k: v for k, v in config.items() if k != "channels"}
-    count = shapes["reshape_conv.weight"][1] + 1
-    with torch.device("meta"):
-        model = CA2SIS(CA2SISConfig(label_space="numbered", **values), numbered_space(count, background=True))
-    ours = {rename(k) for k in shapes}
-    return tuple(sorted(k for k in model.state_dict() if k not in ours))
+        config |= numbered(classes)  # names are not in the file
+    return config, classes

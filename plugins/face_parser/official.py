@@ -9,59 +9,74 @@ from torch import Tensor
 
 from zoo.errors import WeightsError
 from zoo.labels import Color, LabelSpace
+from zoo.nn.official_shapes import Shapes, compare, has, numbered, vote
 from zoo.registry import Match
-from zoo_plugins.face_parser.unet import widths
+from zoo_plugins.face_parser.config import FaceParserConfig
+from zoo_plugins.face_parser.unet import UNet, widths
 
 ROLE = "parser"
-_MARKS = ("conv1.conv1.0.weight", "center.conv1.0.weight", "up_concat4.up.weight", "final.weight")
+_BLOCKS = ("conv1", "conv2", "conv3", "conv4", "center", *(f"up_concat{i}.conv" for i in (4, 3, 2, 1)))
 
 
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
     """{"parser": official state dict} -> our state dict: the same keys in front of which stands `unet.`.
 
-    A `module.` of DataParallel (`--parallel`) is taken off. config is not needed. Raises WeightsError for another role.
+    A `module.` of DataParallel (`--parallel`) is taken off. config is not needed. Raises WeightsError for another role and
+    for unknown keys.
     """
-    unknown = [role for role in parts if role != ROLE]
-    if unknown or not parts:
+    others = [role for role in parts if role != ROLE]
+    if others or not parts:
         raise WeightsError(
-            f"The face parser's checkpoint is one file with the role {ROLE!r}, got {', '.join(unknown) or 'none'}."
+            f"The face parser's checkpoint is one file with the role {ROLE!r}, got {', '.join(others) or 'none'}."
         )
-    return {f"unet.{key.removeprefix('module.')}": value for key, value in parts[ROLE].items()}
+    state = {key.removeprefix("module."): value for key, value in parts[ROLE].items()}
+    known = set(_keys())
+    unknown = sorted(key for key in state if key not in known)
+    if unknown:
+        raise WeightsError(
+            f"No face parser's checkpoint: {len(unknown)} unknown keys, the first {unknown[:3]}. Try: zoo identify FILE"
+        )
+    return {f"unet.{key}": value for key, value in state.items()}
 
 
-def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
+def detect(shapes: Shapes) -> Match | None:
     """Recognises the U-Net by its keys and reads its sizes off the shapes; None if it is something else.
 
-    Ambiguous: the side (the network takes any multiple of 16), and with unusual widths the feature scale.
+    Ambiguous: the classes' names and order, the side (the network takes any multiple of 16) and how photos are brought to
+    it, and with unusual widths the feature scale.
     """
     shapes = {key.removeprefix("module."): tuple(shape) for key, shape in shapes.items()}
-    if any(mark not in shapes or len(shapes[mark]) != 4 for mark in _MARKS):
+    if not has(shapes, r"(?:center|up_concat[1-4]\.conv)\.conv[12]\.0\.weight|up_concat[1-4]\.up\.weight"):
         return None
-    levels = tuple(
-        shapes[f"{block}.conv1.0.weight"][0]
-        for block in ("conv1", "conv2", "conv3", "conv4", "center")
-        if f"{block}.conv1.0.weight" in shapes
-    )
-    scales = [scale for scale in range(1, 65) if widths(scale) == levels]
-    if not scales or shapes["conv1.conv1.0.weight"][1] != 3:
-        return None
-    batch_norm = "conv1.conv1.1.weight" in shapes
+    # a level's width is the output of its block, and of the decoder's of the same level
+    levels = [
+        vote(shapes, (rf"(?:{block}|up_concat{i}\.conv)\.conv[12]\.[01]\.(?:weight|bias)", 0, 1))
+        for i, block in enumerate(_BLOCKS[:5], 1)
+    ]
+    agreeing = {s: sum(a == b for a, b in zip(widths(s), levels, strict=True)) for s in range(1, 65)}
+    scales = [scale for scale, count in agreeing.items() if count == max(agreeing.values())]
+    batch_norm = has(shapes, r".*\.conv[12]\.1\.running_mean")
+    classes = vote(shapes, (r"final\.(?:weight|bias)", 0, 1)) or 19
     config: dict[str, Any] = {"feature_scale": scales[0], "batch_norm": batch_norm}
-    ambiguous = ("side",) + (("feature_scale",) if len(scales) > 1 else ())
-    expected = set(_keys(batch_norm))
-    missing = tuple(sorted(expected - set(shapes)))
-    unknown = tuple(sorted(set(shapes) - expected))
-    classes = shapes["final.weight"][0]
     if classes != 19:
-        ambiguous += ("label_space",)
-    return Match(ROLE, config, ambiguous, missing, unknown)
+        config |= numbered(classes)
+    ambiguous = ("label_space", "channels", "side", "resize", *(("feature_scale",) if len(scales) > 1 else ()))
+    return compare(
+        ROLE,
+        shapes,
+        lambda: UNet(classes, scales[0], batch_norm=batch_norm),
+        lambda keys: {key: key for key in keys},
+        config,
+        FaceParserConfig,
+        ambiguous,
+    )
 
 
-def _keys(batch_norm: bool) -> list[str]:
-    blocks = ["conv1", "conv2", "conv3", "conv4", "center", *(f"up_concat{i}.conv" for i in (4, 3, 2, 1))]
-    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked") if batch_norm else ()
-    keys = [f"{block}.conv{i}.0.{part}" for block in blocks for i in (1, 2) for part in ("weight", "bias")]
-    keys += [f"{block}.conv{i}.1.{part}" for block in blocks for i in (1, 2) for part in norm]
+def _keys() -> list[str]:
+    """All keys of the U-Net, those of the norms too."""
+    keys = [f"{block}.conv{i}.0.{part}" for block in _BLOCKS for i in (1, 2) for part in ("weight", "bias")]
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    keys += [f"{block}.conv{i}.1.{part}" for block in _BLOCKS for i in (1, 2) for part in norm]
     keys += [f"up_concat{i}.up.{part}" for i in (4, 3, 2, 1) for part in ("weight", "bias")]
     return [*keys, "final.weight", "final.bias"]
 

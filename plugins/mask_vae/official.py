@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from math import isqrt
+from collections.abc import Collection, Mapping
+from math import gcd, isqrt
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.errors import WeightsError
+from zoo.nn import official_keys
+from zoo.nn.official_networks import match_multiscale
+from zoo.nn.official_shapes import Shapes, compare, has, numbers, vote
 from zoo.registry import Match
-from zoo_plugins.mask_vae.config import MaskVaeConfig
+from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
+
+ROLES = ("generator", "discriminator")
 
 # official prefix -> ours; the first that fits is taken
 _PREFIXES = (
@@ -53,75 +58,100 @@ def official_name(key: str) -> str:
     raise WeightsError(f"{key!r} is no key of mask-vae.")
 
 
-def convert(roles: Mapping[str, Mapping[str, Tensor]], config: MaskVaeConfig) -> dict[str, Tensor]:
-    """The state dict of `SemanticVAE` from `{"generator": official state dict}`.
+def convert(roles: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
+    """The state dict of `SemanticVAE` from `{"generator": official state dict}`; config is not needed.
 
-    Raises WeightsError for a missing role or unknown keys; shapes are checked by the strict load that follows.
+    Keys of a discriminator (role "discriminator", `discriminator.*`) belong to a file of their own. Raises WeightsError for an
+    unknown role or unknown keys; shapes are checked by the strict load that follows.
     """
-    if "generator" not in roles:
+    if not roles or not set(roles) <= set(ROLES):
         raise WeightsError(
-            f"mask-vae converts the file of role 'generator' (latest_net_G.pth); got roles {sorted(roles)}."
+            "mask-vae converts the files of role 'generator' (latest_net_G.pth) and 'discriminator' (latest_net_D.pth);"
+            f" got roles {sorted(roles)}."
         )
-    renamed = {key: rename(key) for key in roles["generator"]}
+    renamed = {key: rename(key) for key in roles.get("generator", {})}
     unknown = sorted(k for k, name in renamed.items() if name is None)
     if unknown:
         raise WeightsError(
             f"No mask-vae checkpoint: {len(unknown)} unknown keys, the first {unknown[:3]}. Try: zoo identify FILE"
         )
-    return {name: roles["generator"][key] for key, name in renamed.items() if name is not None}
+    ours = {name: roles["generator"][key] for key, name in renamed.items() if name is not None}
+    found = convert_discriminator(roles.get("discriminator", {}))
+    return ours | {f"discriminator.{key}": value for key, value in found.items()}
 
 
 def convert_discriminator(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of `zoo.nn.discriminators.MultiscaleDiscriminator` from the official `latest_net_D.pth` (training only)."""
-    ours = {}
-    for key, value in theirs.items():
-        match = re.fullmatch(r"discriminator_(\d+)\.model(\d+)\.(.+)", key)
-        if match is None:
-            raise WeightsError(
-                f"No mask-vae discriminator: unknown key {key!r}; expected discriminator_<i>.model<j>.…."
-            )
-        name = f"discriminators.{match[1]}.layers.{match[2]}.{match[3]}"
-        ours[name.removesuffix("_orig")] = value
+    ours = {official_keys.rename("discriminator", key, theirs): value for key, value in theirs.items()}
+    unknown = sorted(k for k in ours if not k.startswith("discriminators."))
+    if unknown:
+        raise WeightsError(
+            f"No mask-vae discriminator: unknown key {unknown[0]!r}; expected discriminator_<i>.model<j>.…."
+        )
     return ours
 
 
-def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
-    """Does this file hold mask-vae? The config is read off the shapes; group count and class names are not in the file."""
-    if "decs_conv.in_conv.weight" not in shapes or "encs.mu.weight" not in shapes:
+def detect(shapes: Shapes) -> Match | None:
+    """Does this file hold mask-vae, or the discriminator of its optional adversarial training? The config is read off the shapes.
+
+    Not in the files: the group count (the largest that divides all widths is assumed, official 32), class names, and what has
+    no weights. The discriminator sees 19 planes, has 3 layers, and is SPADE's of that size key by key.
+    """
+    if has(shapes, r"encs\.(?:mu|log_var)\..*|decs_conv\..*|decs\.decs\..*"):
+        return _match_generator(shapes)
+    if not has(shapes, r"discriminator_\d+\.model0\.0\.weight"):
         return None
+    planes = len(MaskVaeConfig.channels) + 1
+    layers = MaskVaeTraining.d_layers
+    return match_multiscale(
+        shapes, lambda _: {}, MaskVaeConfig, n_layers=layers, channels=planes, ambiguous=("channels",)
+    )
+
+
+def _match_generator(shapes: Shapes) -> Match | None:
+    from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder
+
     config = _read_config(shapes)
-    unknown = tuple(sorted(k for k in shapes if rename(k) is None))
-    ambiguous = ("groups", "channels", "background", "swap_first_parts", "random_state")
-    return Match(
-        role="generator", config=config, ambiguous=ambiguous, missing=_missing(shapes, config), unknown=unknown
-    )
+    ambiguous = ["groups", "label_space", "channels", "background", "swap_first_parts", "random_state"]
+    if not config["lstm_layers"]:
+        ambiguous.append("bidirectional")
+    if not config["bidirectional"]:
+        ambiguous.append("shortcut")
+
+    def build() -> nn.Module:
+        read = MaskVaeConfig(**config)
+        return nn.ModuleDict({"encoder": PartEncoder(read), "generator": PartDecoder(read)})
+
+    return compare("generator", shapes, build, _official_names, config, MaskVaeConfig, tuple(ambiguous))
 
 
-def _read_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    encoder = sorted(
-        (int(k.split(".")[2]), s) for k, s in shapes.items() if k.startswith("encs.encs.") and k.endswith("weight")
-    )
-    blocks = sorted((int(k.split(".")[2]), s[0]) for k, s in shapes.items() if k.endswith(".skip_connection.weight"))
-    layers = len([k for k in shapes if k.startswith("lstm.weight_ih_l") and "reverse" not in k])
-    config: dict[str, object] = {
-        "latent": shapes["encs.mu.weight"][0],
-        "encoder_side": isqrt(encoder[0][1][1]),
-        "encoder_widths": tuple(s[0] for _, s in encoder[:-1]),
+def _official_names(keys: Collection[str]) -> dict[str, str]:
+    return {key: official_name(key) for key in keys}
+
+
+def _read_config(shapes: Shapes) -> dict[str, Any]:
+    default = MaskVaeConfig
+    linear = sorted(numbers(shapes, r"encs\.encs\.(\d+)\.weight"))
+    widths = [vote(shapes, (rf"encs\.encs\.{i}\.(?:weight|bias)", 0, 1)) or 1 for i in linear]
+    pixels = vote(shapes, (r"encs\.encs\.0\.weight", 1, 1))
+    block = r"decs_conv\.decs\.{}\.(?:skip_connection|out_layers\.3)\.(?:weight|bias)"
+    blocks = numbers(shapes, r"decs_conv\.decs\.(\d+)\..*")
+    decoder_widths = tuple(vote(shapes, (block.format(i), 0, 1)) or 1 for i in blocks) or default.decoder_widths
+    decoder_width = vote(shapes, (r"decs_conv\.in_conv\.(?:weight|bias)", 0, 1)) or default.decoder_width
+    layers = len(numbers(shapes, r"lstm\.weight_ih_l(\d+)"))
+    bidirectional = has(shapes, r"lstm\..*_reverse")
+    config: dict[str, Any] = {
+        "latent": vote(shapes, (r"encs\.(?:mu|log_var)\.(?:weight|bias)", 0, 1)) or default.latent,
+        "encoder_side": isqrt(pixels) or default.encoder_side,
+        "encoder_widths": tuple(widths[:-1]) if widths else default.encoder_widths,
         "lstm_layers": layers,
-        "bidirectional": "lstm.weight_ih_l0_reverse" in shapes,
-        "decoder_width": shapes["decs_conv.in_conv.weight"][0],
-        "decoder_widths": tuple(width for _, width in blocks),
+        "bidirectional": bidirectional,
+        "shortcut": not bidirectional or has(shapes, r"resh_lin\..*"),
+        "decoder_width": decoder_width,
+        "decoder_widths": decoder_widths,
+        "groups": gcd(default.groups, decoder_width, *decoder_widths),
     }
-    if (parts := shapes["decs_conv.in_conv.weight"][1]) != len(MaskVaeConfig.channels):
-        config["channels"] = tuple(f"part_{i + 1}" for i in range(parts))  # names are not in the file
+    parts = vote(shapes, (r"decs_conv\.in_conv\.weight", 1, 1), (r"decs_conv\.out_conv\.(?:weight|bias)", 0, 1))
+    if parts and parts != len(default.channels):  # names are not in the file
+        config |= {"label_space": "numbered", "channels": tuple(f"label_{i}" for i in range(1, parts + 1))}
     return config
-
-
-def _missing(shapes: Mapping[str, tuple[int, ...]], config: dict[str, object]) -> tuple[str, ...]:
-    """Keys that a network of this config would have and the file has not."""
-    expected = {f"encs.{head}.{kind}" for head in ("mu", "log_var") for kind in ("weight", "bias")}
-    expected |= {f"decs_conv.{conv}.{kind}" for conv in ("in_conv", "out_conv") for kind in ("weight", "bias")}
-    expected |= {f"decs.decs.{i}.{kind}" for i in (0, 2) for kind in ("weight", "bias")}
-    if config["bidirectional"]:
-        expected |= {"resh_lin.weight", "resh_lin.bias"}
-    return tuple(sorted(expected - set(shapes)))

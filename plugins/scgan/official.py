@@ -1,28 +1,29 @@
-"""Checkpoints of the authors: key mapping for `<epoch>_net_G.pth`, `_net_E.pth`, `_net_D.pth` (dossier section 9)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: key mapping and detection (dossier section 9)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from torch import Tensor
 
-from zoo.errors import WeightsError
-from zoo.nn.official_keys import ROLES, check_spectral
+from zoo.nn import official_keys
+from zoo.nn.official_networks import BLOCKS
+from zoo.nn.official_shapes import Shapes
+from zoo.registry import Match
 
+# after the rules of SPADE's modules
 _RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "generator": (
         (r"^pyramid_spaital_routing\.toRGB\.0\.", "svg.to_rgb_0."),  # their spelling
         (r"^pyramid_spaital_routing\.toRGB\.2\.", "svg.to_rgb_1."),
         (r"\.conv_bases\.", ".bases."),
         (r"\.affine_params_groups$", ".table"),
-        (r"\.mlp_shared\.0\.", ".mlp_shared."),
         (r"\.norm_([01])\.(weight|bias|running_mean|running_var|num_batches_tracked)$", r".norm_\1.norm.\2"),
     ),
-    "encoder": ((r"^layer(\d+)\.", "layers.{}."),),
-    "discriminator": (
-        (r"^discriminator_(\d+)\.model(\d+)\.", r"discriminators.\1.layers.\2."),
-        (r"\.conv_bases\.", ".bases."),  # from here on FPSE and its relatives
+    "encoder": (),
+    "discriminator": (  # FPSE and its relatives
+        (r"\.conv_bases\.", ".bases."),
         (r"^((?:enc|lat|final)\d\.0)\.(weight|bias)", r"\1.0.\2"),  # without a norm they have no inner Sequential
         (r"^enc(\d)\.", "encoders.{}."),
         (r"^r_adjust(\d)\.", "heads.{}."),
@@ -30,8 +31,19 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^seg\.", "segment."),
     ),
 }
+_BUFFER = r"(?:running_mean|running_var|num_batches_tracked)"
+_PARAMETER = r"(?:weight|bias|weight_u|weight_v)"
+_NORMED = rf"(?:0\.)?0\.{_PARAMETER}|0\.1\.(?:{_PARAMETER}|{_BUFFER})"
+_OURS = {
+    "generator": rf"(?:fc|conv_img|svg\.to_rgb_[01]|svg\.blocks\.\d\.conv_[01])\.{_PARAMETER}|{BLOCKS}\.(?:"
+    rf"(?:conv_[01]\.bases\.\d+|conv_s)\.{_PARAMETER}|norm_[01]\.(?:table|norm\.(?:{_PARAMETER}|{_BUFFER}))|"
+    rf"norm_[01s]\.(?:param_free_norm\.{_BUFFER}|mlp_(?:shared|gamma|beta)\.(?:weight|bias)))",
+    "encoder": rf"layers\.\d+\.(?:0\.{_PARAMETER}|1\.(?:{_PARAMETER}|{_BUFFER}))|fc_(?:mu|var)\.(?:weight|bias)",
+    "discriminator": rf"(?:discriminators\.\d+\.layers\.\d+|(?:encoders|laterals|finals)\.\d)\.(?:{_NORMED})|"
+    rf"(?:encoders\.\d\.bases\.\d+|heads\.\d|score|segment|embedding)\.{_PARAMETER}",
+}
 _PYRAMID = re.compile(r"^(lat|final)(\d)\.")
-_SPECTRAL = re.compile(r"\.weight_orig$")
+_PYRAMID_CONV = re.compile(r"^((?:enc|lat|final)\d\.0)\.0(\.\w+)$")
 
 
 def _is_fpsem(keys: Iterable[str]) -> bool:
@@ -40,7 +52,7 @@ def _is_fpsem(keys: Iterable[str]) -> bool:
 
 def rename(role: str, key: str, keys: Iterable[str] = ()) -> str:
     """Our name (without the role's prefix) of an official key. keys: all of the file (they tell fpsem from fpse)."""
-    new = _SPECTRAL.sub(".weight", key)
+    new = official_keys.rename(role, key, keys)
     for pattern, replacement in _RULES[role]:
         match = re.search(pattern, new)
         if match and "{}" in replacement:  # layers counted from 1
@@ -55,18 +67,61 @@ def rename(role: str, key: str, keys: Iterable[str] = ()) -> str:
     return new
 
 
+def _known(role: str, key: str, keys: Iterable[str]) -> str | None:
+    new = rename(role, key, keys)
+    return new if re.fullmatch(_OURS[role], new) else None
+
+
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
     """Official state dicts by role (generator, encoder, discriminator) -> our state dict, keys prefixed with the role.
 
     Keys of the discriminator (`discriminator.*`) belong to a file of their own. config is not needed. Raises WeightsError for
-    an unknown role and for spectral-norm keys of torch < 1.1, which lack `weight_v`.
+    an unknown role, unknown keys, and spectral-norm keys of torch < 1.1, which lack `weight_v`.
     """
-    out: dict[str, Tensor] = {}
-    for role, state in parts.items():
-        if role not in ROLES:
-            raise WeightsError(f"Unknown role {role!r}: expected one of {', '.join(ROLES)}.")
-        check_spectral(role, state)
-        for key, value in state.items():
-            if key != "blur.weight":  # a constant
-                out[f"{role}.{rename(role, key, state)}"] = value
-    return out
+    # the blur of smooth discriminators is a constant
+    kept = {role: {k: v for k, v in state.items() if k != "blur.weight"} for role, state in parts.items()}
+    return official_keys.convert_parts(kept, _known, "SC-GAN")
+
+
+def official_names(role: str, keys: Collection[str]) -> dict[str, str]:
+    """Our keys of one network -> their official names; the inverse of `rename`."""
+    names = official_keys.official_names(role, keys)
+    for pattern, replacement in _back(role, keys):
+        names = {key: re.sub(pattern, replacement, name) for key, name in names.items()}
+    return names if role != "discriminator" else official_keys.unwrapped(names, _PYRAMID_CONV)
+
+
+def _back(role: str, keys: Collection[str]) -> tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]:
+    if role == "encoder":
+        return ()
+    if role == "generator":
+        return (
+            (r"^svg\.to_rgb_0\.", "pyramid_spaital_routing.toRGB.0."),
+            (r"^svg\.to_rgb_1\.", "pyramid_spaital_routing.toRGB.2."),
+            (r"^svg\.blocks\.(\d)\.conv_([01])\.", _label_layer),
+            (r"\.bases\.", ".conv_bases."),
+            (r"\.table$", ".affine_params_groups"),
+            (r"\.norm_([01])\.norm\.", r".norm_\1."),
+        )
+    fpsem = "laterals.0.0.0.weight" in keys and "segment.weight" not in keys
+    return (
+        (r"\.bases\.", ".conv_bases."),
+        (r"^encoders\.(\d)\.", lambda m: f"enc{int(m[1]) + 1}."),
+        (r"^laterals\.(\d)\.", lambda m: f"lat{int(m[1]) + 2 + fpsem}."),
+        (r"^finals\.(\d)\.", lambda m: f"final{int(m[1]) + 2}."),
+        (r"^heads\.(\d)\.", lambda m: f"r_adjust{int(m[1]) + 1}."),
+        (r"^score\.", "tf1." if fpsem else "tf."),
+        (r"^segment\.", "seg."),
+    )
+
+
+def _label_layer(match: re.Match[str]) -> str:
+    block, conv = int(match[1]), int(match[2])
+    return f"pyramid_spaital_routing.labelDec{block + 1}.{2 * conv + (block > 0)}."
+
+
+def detect(shapes: Shapes) -> Match | None:
+    """Does this file hold SC-GAN's generator, encoder or discriminator? See `detection`."""
+    from zoo_plugins.scgan import detection
+
+    return detection.detect(shapes, official_names)

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from math import isqrt
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from zoo.errors import ConfigError, WeightsError
-from zoo.labels import numbered_space
+from zoo.errors import WeightsError
+from zoo.nn.official_shapes import Shapes, compare, has, numbers, vote
 from zoo.registry import Match
 from zoo_plugins.segvae.config import CELEBA, HUMAN_PARSING, SegVAEConfig
 
 NETWORKS = ("shapeE", "shapeD", "prior", "posterior")
-_TELLING = (
-    "shapeE.embed_label_set.0.weight",
-    "shapeE.embed_label_set.2.weight",
-    "shapeE.layer1.net.0.weight",
-    "shapeE.layer_out.weight",
-    "shapeD.layer_in.weight",
-    "prior.fc_mu.weight",
-)
+# keys that tell a network whose file is by itself, without `<network>.`
+_TELLING = {
+    "shapeE": r"embed_label_set\.[02]\..*|layer_out\..*",
+    "posterior": r"final_conv\..*",
+    "shapeD": r"layer_in\..*",
+    "prior": r"embed\.(?:weight|u0)|lstm\.0\..*",
+}
 _SPACES = {CELEBA: "celebamask-hq", HUMAN_PARSING: "atr"}
+# config fields that the file of one network leaves to the others
+_ELSEWHERE = {
+    "shapeE": ("z_dim",),
+    "posterior": (),
+    "shapeD": ("hidden_dim", "spectral"),
+    "prior": ("size", "ngf", "norm"),
+}
 
 
 def _pairs(stages: int) -> tuple[tuple[str, str], ...]:
@@ -102,60 +106,85 @@ def convert(roles: Mapping[str, Any], config: SegVAEConfig) -> dict[str, Tensor]
     return {name: flat[key] for key, name in renamed.items() if name is not None}
 
 
-def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
-    """Does this file hold SegVAE? Keys are `<network>.<key>`. The config is read off the shapes.
+def detect(shapes: Shapes) -> Match | None:
+    """Does this file hold SegVAE? Keys are `<network>.<key>` (role "checkpoint"), or those of one network alone, which is the role
+    then. The config is read off the shapes.
 
     Not in the file: the order (the code knows order-1 alone), the class names (told by their number: 19 faces, 18 people;
     else numbered), the background rule, epsilons; and whether blocks without batch norm have instance norm or none.
     """
-    if not set(shapes) >= set(_TELLING):
-        return None
-    config = _read_config(shapes)
-    try:
-        expected = _expected(SegVAEConfig(**config))
-    except ConfigError:  # sizes that no such network has
-        return None
+    whole = {key: shape for key, shape in shapes.items() if key != "epoch"}
+    if has(whole, rf"(?:{'|'.join(NETWORKS)})\..*"):
+        return _match("checkpoint", whole)
+    alone = next((name for name, pattern in _TELLING.items() if has(whole, pattern)), None)
+    return _match(alone, whole) if alone else None
+
+
+def _match(role: str, shapes: Shapes) -> Match | None:
+    alone = role != "checkpoint"
+    config = _read_config({f"{role}.{k}": s for k, s in shapes.items()} if alone else shapes)
+    stages = (config["size"] // 4).bit_length() - 1
+
+    def names(keys: Collection[str]) -> dict[str, str]:
+        theirs = {key: official_name(key, stages) for key in keys}
+        return {key: name.removeprefix(f"{role}.") for key, name in theirs.items()}
+
     ambiguous = ["order", "channels", "label_space", "background", "sn_eps"]
     if config["norm"] == "in":
         ambiguous.append("norm")
-    fields = {k: v for k, v in config.items() if v != getattr(SegVAEConfig, k)}
-    found = set(shapes) - {"epoch"}
-    return Match(
-        role="checkpoint",
-        config=fields,
-        ambiguous=tuple(ambiguous),
-        missing=tuple(sorted(expected - found)),
-        unknown=tuple(sorted(found - expected)),
+    if alone:
+        ambiguous += [field for field in _ELSEWHERE[role] if field not in ambiguous]
+    return compare(
+        role, shapes, lambda: _build(role, SegVAEConfig(**config)), names, config, SegVAEConfig, tuple(ambiguous)
     )
 
 
-def _read_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    width, classes = shapes["shapeE.embed_label_set.0.weight"]
+def _build(role: str, config: SegVAEConfig) -> nn.Module:
+    """The networks of a file, under our names."""
+    from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Prior, ShapeDecoder
+
+    ours = {"shapeE": "context", "shapeD": "decoder", "prior": "prior", "posterior": "posterior"}
+    made = {"shapeE": ContextEncoder, "shapeD": ShapeDecoder, "prior": Prior, "posterior": Posterior}
+    return nn.ModuleDict({ours[n]: made[n](config) for n in NETWORKS if role in (n, "checkpoint")})
+
+
+def _read_config(shapes: Shapes) -> dict[str, Any]:
+    """Fields from the sizes that several layers agree on; what no layer tells has its default."""
+    default, conv = SegVAEConfig, r"(?:shapeE|posterior)\.layer"
+    width = r"(?:weight|bias)"
+    pixels = vote(shapes, (rf"shapeE\.embed(?:_label_set)?\.2\.{width}|posterior\.embed\.2\.{width}", 0, 1))
+    side = isqrt(pixels) or 4 << max(len(numbers(shapes, r"shapeD\.layer(\d+)\..*")), 1)
+    hidden = rf"(?:shapeE\.embed(?:_label_set)?|posterior\.embed)\.0\.{width}|prior\.embed\.{width}"
     config: dict[str, Any] = {
-        "size": isqrt(shapes["shapeE.embed_label_set.2.weight"][0]),
-        "ngf": shapes["shapeE.layer1.net.0.weight"][0],
-        "shape_dim": shapes["shapeE.layer_out.weight"][0],
-        "hidden_dim": width,
-        "z_dim": shapes["prior.fc_mu.weight"][0],
-        "norm": "bn" if any(k.endswith("running_mean") for k in shapes) else "in",
-        "spectral": any(k.endswith(".u0") for k in shapes),
+        "size": side if has(shapes, r"(?:shapeE|shapeD|posterior)\..*") else default.size,
+        "ngf": vote(shapes, *((rf"{conv}{i + 1}\.net\.0\.{width}", 0, min(1 << i, 8)) for i in range(5)))
+        or _decoder_width(shapes),
+        "shape_dim": vote(shapes, (rf"shapeE\.layer_out\.{width}", 0, 1), (r"prior\.embed\.weight", 1, 1)),
+        "hidden_dim": vote(shapes, (hidden, 0, 1)) or default.hidden_dim,
+        "z_dim": vote(shapes, (rf"(?:prior|posterior)\.fc_(?:mu|var)\.{width}", 0, 1)),
+        "norm": "bn" if has(shapes, r".*\.running_mean") else "in",
+        "spectral": has(shapes, r".*\.u0") if has(shapes, r"(?:shapeE|prior|posterior)\..*") else default.spectral,
     }
+    _fill_codes(shapes, config)
+    classes = vote(shapes, (r"(?:shapeE\.embed(?:_label_set)?|posterior\.embed)\.0\.weight", 1, 1)) or len(CELEBA) + 1
     names = next((c for c in _SPACES if len(c) == classes - 1), None)
     if names is None:
-        names = tuple(f"label_{i}" for i in range(1, classes))
+        names = tuple(f"label_{i}" for i in range(1, max(classes, 2)))
         return config | {"channels": names, "label_space": "numbered", "order": names}
     return config | {"channels": names, "label_space": _SPACES[names]}
 
 
-def _expected(config: SegVAEConfig) -> set[str]:
-    """The official keys of a network of this config."""
-    from zoo_plugins.segvae.model import SegVAE
+def _decoder_width(shapes: Shapes) -> int:
+    """ngf from the decoder alone: its last block gives it."""
+    last = max(numbers(shapes, r"shapeD\.layer(\d+)\..*"), default=0)
+    return vote(shapes, (rf"shapeD\.layer{last}\.0\.weight", 0, 1)) or SegVAEConfig.ngf
 
-    classes = len(config.channels) + 1
-    names = tuple(f"label_{i}" for i in range(1, classes))
-    with torch.device("meta"):
-        model = SegVAE(
-            replace(config, channels=names, order=names, label_space="numbered"),
-            numbered_space(classes, background=True),
-        )
-    return {official_name(key, len(config.stages)) for key in model.state_dict()}
+
+def _fill_codes(shapes: Shapes, config: dict[str, Any]) -> None:
+    """Context code and latent are told one by the other where a network shows their sum, else they have their defaults."""
+    both = vote(shapes, (r"shapeD\.layer_in\.weight", 0, 1))
+    context = vote(shapes, (r"posterior\.lstm\.0\.weight_ih", 1, 1)) - config["hidden_dim"]
+    config["shape_dim"] = config["shape_dim"] or max(context, 0)
+    z_dim = config["z_dim"] or SegVAEConfig.z_dim
+    config["shape_dim"] = config["shape_dim"] or (both - z_dim if both > z_dim else SegVAEConfig.shape_dim)
+    config["z_dim"] = config["z_dim"] or (both - config["shape_dim"] if both > config["shape_dim"] else z_dim)

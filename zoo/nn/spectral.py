@@ -32,12 +32,15 @@ class SpectralMixin(nn.Module):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         matrix = self._matrix()
+        rows, columns = matrix.shape
+        if matrix.is_meta:  # shapes alone; the first `normalize` on this device takes seconds
+            self.register_buffer("weight_u", torch.empty(rows))
+            self.register_buffer("weight_v", torch.empty(columns))
+            return
         # a start that needs no random numbers; one_sided in no direction, so the iteration finds the top singular pair
-        u = F.normalize(torch.linspace(1.0, 2.0, matrix.shape[0]), dim=0, eps=EPS)
-        self.register_buffer("weight_u", u)
-        self.register_buffer("weight_v", torch.zeros(matrix.shape[1]))
-        if not matrix.is_meta:
-            self.iterate(15)
+        self.register_buffer("weight_u", F.normalize(torch.linspace(1.0, 2.0, rows), dim=0, eps=EPS))
+        self.register_buffer("weight_v", torch.zeros(columns))
+        self.iterate(15)
 
     def _matrix(self) -> Tensor:
         """The weight as [out, rest]."""

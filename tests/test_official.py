@@ -1,0 +1,171 @@
+"""Detection of the authors' checkpoints by keys and shapes: every system claims its own files, all of them, and no others."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from official_claims import claims, file_shapes, key_lists, networks, owners
+
+from zoo.registry import Match, registry
+from zoo_plugins.scgan import official as scgan
+
+OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae")
+OTHERS = (
+    "sean", "oasis", "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+)  # fmt: skip
+MULTISCALE = frozenset({"spade", "scgan", "clvae"})
+ENCODER = frozenset({"spade", "scgan"})
+# networks of other systems that are ours to the last key and shape
+SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
+    ("clade", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
+    ("clade", "net_E", ENCODER, "its VAE is SPADE's"),
+    ("cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
+    ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
+    ("sean", "net_D", MULTISCALE, "SPADE's discriminator with three layers"),
+    ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
+    ("inade", "net_D", MULTISCALE, "SPADE's discriminator"),
+)
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> Path:
+    return shared / "golden"
+
+
+# --- the authors' networks at full size ------------------------------------------------------------------------------
+
+EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
+    "mask_vae": {
+        "mask-vae:": (frozenset({"mask-vae"}), "mask-vae/celeba"),
+        "training only": (MULTISCALE | {"mask-vae"}, ""),
+        "CA2SIS": (frozenset({"ca2sis"}), "ca2sis/celeba"),
+    },
+    "face_parser": {"official_keys": (frozenset({"face-parser"}), "face-parser/celeba")},
+    "segvae": {
+        "humanparsing": (frozenset({"segvae"}), "segvae/humanparsing"),
+        "bn_nosn": (frozenset({"segvae"}), ""),
+        "official_keys": (frozenset({"segvae"}), "segvae/celeba"),
+    },
+    "scgan": {
+        "celeba/<epoch>_net_D": (MULTISCALE, "scgan/celeba"),
+        "net_D": (frozenset({"scgan"}), ""),
+        "net_E": (ENCODER, "scgan/celeba"),
+        "scgan_celeba/": (frozenset({"scgan"}), "scgan/celeba"),
+        "scgan_ade20k/": (frozenset({"scgan"}), "scgan/ade20k"),
+        "scgan_coco/": (frozenset({"scgan"}), "scgan/coco"),
+    },
+    "spade": {"net_D": (MULTISCALE, ""), "net_E": (ENCODER, "")}
+    | {
+        f"/{name.replace('-', '_')}/latest_net_G": (frozenset({"spade"}), f"spade/{name}")
+        for name in ("coco", "ade20k", "cityscapes", "facades", "coco-vae", "ade20k-vae", "cityscapes-vae")
+    },
+    "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
+    | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
+}
+
+
+@pytest.mark.parametrize("system", OWN)
+def test_every_official_network_is_claimed_by_its_owners(golden: Path, system: str) -> None:
+    """Key by key and shape by shape; the config is the variant's, but for the fields that no shape tells."""
+    lists = key_lists(golden, system)
+    seen = set()
+    for where, shapes in lists.items():
+        mark, (expected, variant) = next((m, e) for m, e in EXPECTED[system].items() if m in where)
+        seen.add(mark)
+        found = claims(shapes)
+        assert {n for n, m in found.items() if m.complete} == expected, where
+        counted = {k: v for k, v in shapes.items() if k != "epoch"}
+        for name in expected:
+            assert found[name].matched == len(counted) and found[name].ambiguous is not None
+        if variant:
+            match = found[variant.partition("/")[0]]
+            _same_config(match, variant)
+    assert seen == set(EXPECTED[system])
+
+
+def _same_config(match: Match, variant: str) -> None:
+    """The match's config is the variant's outside the ambiguous fields; a network's file tells no fields of other networks."""
+    config = registry().variant(variant)[2].config
+    read = type(config)(**match.config)
+    told = {f.name for f in dataclasses.fields(config)} - set(match.ambiguous)
+    if match.role in ("encoder", "discriminator"):
+        told &= set(match.config)
+    assert {f: getattr(read, f) for f in told} == {f: getattr(config, f) for f in told}, (variant, match.config)
+    # the data sets of the papers are told by their number of classes
+    assert read.label_space == config.label_space or match.role == "encoder"
+
+
+@pytest.mark.parametrize("system", OTHERS)
+def test_systems_that_are_not_here_are_claimed_by_none(golden: Path, system: str) -> None:
+    """But for networks that are the same."""
+    lists = key_lists(golden, system)
+    same = [(mark, who) for s, mark, who, _ in SAME if s == system]
+    for where, shapes in lists.items():
+        name = where.rsplit("/", 1)[-1]
+        whole = len(shapes) > 8  # some lists hold only what differs between two configs
+        allowed = next((who for mark, who in same if mark in name and whole), frozenset())
+        assert owners(shapes) == allowed, where
+    files = [*(golden / system).glob("[A-Z]*/*weights*.safetensors"), *(golden / system).glob("[A-Z]*/*_net_G.pth")]
+    for path in sorted(files):
+        for name, shapes in networks(file_shapes(path)).items():
+            if not name.endswith(("D", "E")):
+                assert not owners(shapes), (path, name)
+
+
+# --- golden weights ---------------------------------------------------------------------------------------------------
+
+FILES = {
+    "mask_vae/A/weights.safetensors": {"mask-vae": "generator"},
+    "mask_vae/A/official_checkpoint_latest_net_G.pth": {"mask-vae": "generator"},
+    "mask_vae/C/weights.safetensors": {"mask-vae": "generator"},
+    "mask_vae/C/weights_D.safetensors": dict.fromkeys(MULTISCALE | {"mask-vae"}, "discriminator"),
+    "face_parser/A_unet/weights.safetensors": {"face-parser": "parser"},
+    "face_parser/C_step/weights.safetensors": {"face-parser": "parser"},
+    "segvae/A/weights.safetensors": {"segvae": "checkpoint"},
+    "segvae/A/official_checkpoint.pth": {"segvae": "checkpoint"},
+    "segvae/C_losses/weights.safetensors": {"segvae": "checkpoint"},
+    "segvae/E_bn_nosn/weights.safetensors": {"segvae": "checkpoint"},
+    "scgan/A_celeba256/weights.safetensors": {"scgan": "generator"},
+    "scgan/A_celeba256/weights_E.safetensors": dict.fromkeys(ENCODER, "encoder"),
+    "scgan/A_celeba256/weights_D.safetensors": dict.fromkeys(MULTISCALE, "discriminator"),
+    "scgan/A_celeba256/official_checkpoint_latest_net_G.pth": {"scgan": "generator"},
+    "scgan/B_coco128/weights.safetensors": {"scgan": "generator"},
+    "scgan/C2_losses_fpse/weights_D.safetensors": {"scgan": "discriminator"},
+    "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
+    "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
+    "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
+    "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_golden_files(golden: Path, file: str) -> None:
+    found = claims(file_shapes(golden / file))
+    assert {name: match.role for name, match in found.items() if match.complete} == FILES[file]
+
+
+@pytest.mark.parametrize("system", ["spade", "clvae"])
+def test_golden_files_of_several_networks(golden: Path, system: str) -> None:
+    """Files of all networks, apart; small sizes, `most` doublings, 1x1 kernels, edges, no batch norm."""
+    count = 0
+    roles = {"netG": "generator", "netE": "encoder", "netD": "discriminator"}
+    for path in sorted((golden / system).glob("[A-C]*/weights.safetensors")):
+        for name, shapes in networks(file_shapes(path)).items():
+            if name in roles:
+                match = claims(shapes)[system]
+                assert match.complete and match.role == roles[name], (path, name, match)
+                count += 1
+    assert count >= 6
+
+
+def test_all_discriminators_of_scgan(golden: Path) -> None:
+    shapes = file_shapes(golden / "scgan/E_discriminators/weights.safetensors")
+    names = sorted({key.partition("/")[0] for key in shapes})
+    assert names == ["fpse", "fpse_smooth", "fpsem", "multiscale", "routing", "selfrouting", "srouting"]
+    for name in names:
+        one = {k.partition("/")[2]: v for k, v in shapes.items() if k.startswith(f"{name}/")}
+        match = scgan.detect(one)
+        assert match is not None and match.complete and match.role == "discriminator", (name, match)
+        assert match.config == {}, "19 classes, three candidates"

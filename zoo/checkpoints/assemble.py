@@ -1,0 +1,296 @@
+"""From recognised networks to one config: which belong together, and what no shape tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo import configs
+from zoo.checkpoints.identify import Candidate, Network, Report
+from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, of_data_set, open_fields, variants_of
+from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
+from zoo.labels import LabelSpace, numbered_space
+from zoo.registry import Architecture, registry
+
+DISCRIMINATOR = "discriminator"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network of the model to be: its file, its entry there, its role."""
+
+    report: Report
+    network: Network
+    candidate: Candidate
+
+    @property
+    def role(self) -> str:
+        """As `official.convert` names it."""
+        return self.candidate.match.role
+
+    @property
+    def label(self) -> str:
+        """For messages: the file and, within it, the entry."""
+        return str(self.report.file) + (f" ({self.network.path})" if self.network.path else "")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What the user says of the weights. `architecture`/`variant`: of `--as`; config: fields as text."""
+
+    architecture: str | None = None
+    variant: str | None = None
+    dataset: str | None = None
+    space: LabelSpace | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A model to be written. assumed: fields that no shape tells and nobody stated; state: our keys, discriminator included."""
+
+    architecture: Architecture
+    variant: str | None
+    config: Any
+    space: LabelSpace
+    parts: tuple[Part, ...]
+    state: dict[str, Tensor]
+    assumed: dict[str, Any]
+
+
+def choose(reports: Sequence[Report], architecture: str | None) -> tuple[str, list[Part]]:
+    """The one architecture that owns a network of every file, and the networks that make its model.
+
+    Averaged weights go before the raw ones beside them. Raises UsageError for a tie, WeightsError for files of nobody, of
+    several systems, or with one role twice.
+    """
+    owners: list[str] = []
+    for report in reports:
+        if not report.named:
+            near = report.nearest()
+            raise WeightsError(
+                f"{report.file} holds no network of {architecture or 'a system that the zoo knows'}"
+                + (f"; nearest: {near}" if near else "")
+                + ". See: zoo identify FILE"
+            )
+        names = {c.architecture for n in report.named for c in n.candidates}
+        owners = [n for n in owners if n in names] if report is not reports[0] else sorted(names)
+        if not owners:
+            listed = "; ".join(f"{r.file}: {', '.join(_owners(r))}" for r in reports)
+            raise WeightsError(f"These files are of different systems ({listed}): convert those that belong together.")
+    whole = [n for n in owners if any(_role(n, p) not in (*PARTIAL, None) for r in reports for p in r.named)]
+    names = whole or owners
+    if len(names) > 1:
+        raise UsageError(
+            f"{', '.join(str(r.file) for r in reports)} may be of {' or '.join(names)}, which share these networks to the last"
+            " key: give the generator's file, too, or say --as ARCH."
+        )
+    return names[0], _parts(reports, names[0])
+
+
+def _owners(report: Report) -> list[str]:
+    return sorted({c.architecture for n in report.named for c in n.candidates})
+
+
+def _role(architecture: str, network: Network) -> str | None:
+    return next((c.match.role for c in network.candidates if c.architecture == architecture), None)
+
+
+def _parts(reports: Sequence[Report], architecture: str) -> list[Part]:
+    found: dict[str, Part] = {}
+    for report in reports:
+        for network in report.named:
+            candidate = next((c for c in network.candidates if c.architecture == architecture), None)
+            if candidate is None:
+                continue
+            part = Part(report, network, candidate)
+            other = found.get(part.role)
+            if other is None or (part.report is other.report and network.averaged and not other.network.averaged):
+                found[part.role] = part
+            elif part.report is not other.report or network.averaged == other.network.averaged:
+                raise WeightsError(
+                    f"{other.label} and {part.label} are both a {part.role} of {architecture}: give one of them"
+                    " (--entry NAME picks an entry of a file)."
+                )
+    return list(found.values())
+
+
+def assemble(name: str, parts: Sequence[Part], stated: Statement) -> Assembly:
+    """One config for all parts, and their tensors under our keys; every shape is compared with what this config builds.
+
+    Raises WeightsError for parts that do not belong together or lack one, ConfigError, UsageError for what must be stated.
+    """
+    arch = registry().architecture(name)
+    official = registry().load(arch, "official")
+    reason = ""
+    for read in _readings(parts):
+        config, assumed = _with_open_fields(name, parts, read, stated)
+        space = _space(config, stated)
+        tensors = {p.role: p.network.tensors for p in parts}
+        state = official.convert(tensors, config)
+        found = _mismatch(arch, config, space, state)
+        if not found:
+            return Assembly(arch, _variant_name(name, config), config, space, tuple(parts), state, assumed)
+        reason = reason or found
+    raise WeightsError(_blame(name, parts, reason, stated))
+
+
+def _readings(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    """Ways to join what the parts tell, the likeliest first: a field that both tell is the generator's.
+
+    A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
+    """
+    main = next((p for p in parts if p.role not in PARTIAL), parts[0]).candidate.match
+    others = [p.candidate.match for p in parts if p.role in PARTIAL and p.role != DISCRIMINATOR]
+    told: dict[str, Any] = {}
+    for match in others:
+        told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
+    seen = []
+    for more in (
+        {k: v for k, v in told.items() if k in main.ambiguous or k not in main.config},
+        {k: v for k, v in told.items() if k in main.ambiguous},
+        {},
+    ):
+        read = {**main.config, **more}
+        if read not in seen:
+            seen.append(read)
+            yield read
+
+
+def _with_open_fields(
+    name: str, parts: Sequence[Part], read: dict[str, Any], stated: Statement
+) -> tuple[Any, dict[str, Any]]:
+    """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
+    main = next((p for p in parts if p.role not in PARTIAL), parts[0]).candidate.match
+    told = {
+        k for p in parts if p.role in PARTIAL for k in p.candidate.match.config if k not in p.candidate.match.ambiguous
+    }
+    cls = registry().load(registry().architecture(name), "config")
+    try:
+        base = configs.from_dict(cls, {**read, **_space_fields(stated), **stated.config}, where=name)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} What no shape tells can be stated: {', '.join(f'--config {f}=…' for f in main.ambiguous)}."
+        ) from error
+    plain = configs.to_dict(base)
+    variants = _variants(name, stated, plain)
+    open_ = [f for f in main.ambiguous if f in plain and f not in told and f not in stated.config]
+    if stated.space:
+        open_ = [f for f in open_ if f not in DATA_FIELDS]
+    values = {k: v for k, v in open_fields(name, main, variants)[1].items() if k in open_} if variants else {}
+    config = _fitting(name, base, values)
+    explicit = stated.variant or stated.dataset
+    if explicit and values.get("label_space", config.label_space) != config.label_space:
+        given = f"--as {name}/{stated.variant}" if stated.variant else f"--dataset {stated.dataset}"
+        raise WeightsError(
+            f"{given} means the classes of {values['label_space']}, and these weights have another number of them"
+            f" (they would fit {config.label_space})."
+        )
+    assumed = {} if explicit else {f: getattr(config, f) for f in open_}
+    if assumed.get("label_space") == "numbered":
+        edges = ", and --config edges=true if the last one shows the edges of instances" if "edges" in assumed else ""
+        raise UsageError(
+            f"Nothing in the file tells what its {len(config.channels)} classes are: state them with --dataset NAME, --space SPACE"
+            f" (a name or FILE.json), or --as {name}/VARIANT{edges}; --config label_space=numbered leaves them without names."
+        )
+    return config, assumed
+
+
+def _space_fields(stated: Statement) -> dict[str, Any]:
+    return {"label_space": stated.space.name, "channels": ()} if stated.space else {}
+
+
+def _variants(name: str, stated: Statement, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The variants whose values stand in for what no shape tells."""
+    if stated.variant is not None:
+        return {stated.variant: variants_of(name)[stated.variant]}
+    if stated.dataset is not None:
+        return of_data_set(name, stated.dataset)
+    return {n: v for n, v in variants_of(name).items() if v.config.label_space == plain.get("label_space")}
+
+
+def _fitting(name: str, base: Any, values: Mapping[str, Any]) -> Any:
+    """`base` with as many of a variant's values as make the same shapes: all of them, else those of the data, else one by one."""
+    wanted = _shapes(name, base)
+    tries = [dict(values), {k: values[k] for k in DATA_FIELDS if k in values}, *({k: v} for k, v in values.items())]
+    config = base
+    for change in tries:
+        if all(getattr(config, k) == v for k, v in change.items()):
+            continue
+        try:
+            candidate = configs.override(config, change, where=name)
+        except ConfigError:
+            continue
+        if wanted is None or _shapes(name, candidate) == wanted:
+            config = candidate
+    return config
+
+
+def _shapes(name: str, config: Any) -> dict[str, tuple[int, ...]] | None:
+    """Our keys and shapes of a config; None if no such network can be built."""
+    arch = registry().architecture(name)
+    try:
+        with torch.device("meta"):
+            model = registry().load(arch, "model")(config, _space(config, Statement()))
+    except (ZooError, ValueError, RuntimeError):
+        return None
+    return {k: tuple(v.shape) for k, v in model.state_dict().items()}
+
+
+def _space(config: Any, stated: Statement) -> LabelSpace:
+    """The label space of a config; numbered classes get one that holds just them."""
+    if stated.space is not None and config.label_space == stated.space.name:
+        return stated.space
+    if config.label_space == "numbered":
+        numbers = [int(m[1]) for c in getattr(config, "channels", ()) if (m := re.search(r"(\d+)$", c))]
+        return numbered_space(max(numbers, default=0) + 1, background=0 not in numbers)
+    return registry().label_space(config.label_space)
+
+
+def _variant_name(name: str, config: Any) -> str | None:
+    """The variant that has exactly this config."""
+    return next((n for n, v in variants_of(name).items() if v.config == config), None)
+
+
+def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping[str, Tensor]) -> str:
+    """What a model of this config has against the converted tensors: empty if all agree, else a sentence."""
+    with torch.device("meta"):
+        model = registry().load(arch, "model")(config, space)
+    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
+    missing = [k for k in expected if k not in found]
+    unknown = [k for k in found if k not in expected]
+    shapes = [k for k in expected if k in found and found[k] != expected[k]]
+    networks = {k.split(".")[0] for k in missing} - {k.split(".")[0] for k in found}
+    if networks:
+        return f"missing network: {', '.join(sorted(networks))}"
+    strange = {k.split(".")[0] for k in unknown} - {k.split(".")[0] for k in expected}
+    if strange:
+        return f"unused network: {', '.join(sorted(strange))}"
+    if missing or unknown or shapes:
+        if shapes:
+            return f"{shapes[0]} is {found[shapes[0]]}, the config gives {expected[shapes[0]]}"
+        return f"{(missing or unknown)[0]} is {'missing' if missing else 'one too many'}"
+    return ""
+
+
+def _blame(name: str, parts: Sequence[Part], reason: str, stated: Statement) -> str:
+    """The error for parts that make no model."""
+    files = " and ".join(p.label for p in parts)
+    kind, _, networks = reason.partition(": ")
+    if kind == "missing network":
+        return f"{files}: a model of {name} with this config also has the network {networks}: give its file in the same call."
+    if kind == "unused network":
+        return f"{files}: {name} with this config has no {networks}: leave that file out, or state the config (--config use_vae=true)."
+    given = [f"--config {k}={v}" for k, v in stated.config.items()]
+    given += [f"--space {stated.space.name}"] if stated.space else []
+    if given:
+        return f"{files}: these weights have other shapes than {' '.join(given)} gives ({reason})."
+    if len(parts) > 1:
+        return f"{files} do not belong together: {reason}. Give files of one training."
+    return f"{files} does not fit {name}: {reason}."

@@ -1,0 +1,226 @@
+"""`zoo convert`: checkpoints of the authors as a model folder, complete or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.card_data import front_matter, vouched
+from zoo.cards import README, write_card
+from zoo.checkpoints.assemble import DISCRIMINATOR, Assembly, Statement, assemble, choose
+from zoo.checkpoints.identify import Report, identify
+from zoo.checkpoints.networks import is_ema
+from zoo.checkpoints.smoke import smoke
+from zoo.data.facts import facts_of
+from zoo.errors import DataError, UsageError, WeightsError
+from zoo.licenses import UNKNOWN
+from zoo.registry import registry
+from zoo.weights import CONFIG, load_model, save_model, save_tensors, sha256
+
+if TYPE_CHECKING:
+    from zoo.interfaces import Model
+
+
+def convert(
+    files: Sequence[Path],
+    out: Path,
+    stated: Statement | None = None,
+    *,
+    entry: str | None = None,
+    discriminator: bool = False,
+    overwrite: bool = False,
+    licenses: tuple[str, str] = (UNKNOWN, UNKNOWN),
+    command: str = "",
+) -> dict[str, Any]:
+    """Write the model folder `out`; returns a report. licenses: of the weights and of the data they were trained on.
+
+    entry: the entry of a file to take (`params_ema`) where it has a network twice. The folder appears when it is complete:
+    loaded strictly, and run once on drawn input. Raises UsageError, WeightsError, ConfigError, DataError.
+    """
+    stated = stated or Statement()
+    _check_out(out, overwrite)
+    paths = list(dict.fromkeys(files))
+    only = None if stated.architecture is None else [stated.architecture]
+    reports = [_pick(identify(path, data=True, only=only), entry) for path in paths]
+    name, parts = choose(reports, stated.architecture)
+    if all(p.role == DISCRIMINATOR for p in parts):
+        raise WeightsError(
+            f"{', '.join(str(p) for p in paths)}: a discriminator alone is no model: give the generator, too."
+        )
+    kept = [p for p in parts if p.role != DISCRIMINATOR or discriminator]
+    assembly = assemble(name, kept, stated)
+    facts = _facts(assembly, stated, licenses, command)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    except OSError as error:
+        raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
+    try:
+        part.chmod(0o755)  # mkdtemp makes a private one
+        _write(assembly, part, facts)
+        _place(part, out)
+    except OSError as error:
+        raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return _summary(assembly, out, facts, [p.label for p in parts if p not in kept], reports)
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file: name a folder.")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise UsageError(f"--out {out} exists and is not empty: name a new folder, or --overwrite.")
+    if not (out / CONFIG).is_file():
+        raise UsageError(f"--out {out} is no model folder, and --overwrite replaces nothing else: name another.")
+
+
+def _pick(report: Report, entry: str | None) -> Report:
+    """The report without the networks that `--entry` does not name, where it names one of this file."""
+    if entry is None:
+        return report
+    found = [n for n in report.networks if n.path == entry or n.path.startswith(f"{entry}.")]
+    if found:
+        report.networks = found
+        return report
+    known = ", ".join(n.path or "(the whole file)" for n in report.networks)
+    raise UsageError(f"--entry {entry}: {report.file} has no such network (it has: {known}).")
+
+
+def _build(assembly: Assembly) -> Model:
+    model: Model = registry().load(assembly.architecture, "model")(assembly.config, assembly.space)
+    model.load_state_dict(
+        {k: v for k, v in assembly.state.items() if not k.startswith(f"{DISCRIMINATOR}.")}, strict=True
+    )
+    return model.eval()
+
+
+def _write(assembly: Assembly, folder: Path, facts: dict[str, Any]) -> None:
+    """Fill the folder, then load it as a user would, and run it once."""
+    model = _build(assembly)
+    lacking = [n for n, a in model.ASSETS.items() if a.required]
+    if lacking:
+        raise WeightsError(
+            f"{assembly.architecture.name} needs {', '.join(lacking)}, which is computed from data and is in no checkpoint: train it"
+            f" (zoo train {assembly.architecture.name} --data …), or use zoo fit on a folder that has one."
+        )
+    save_model(model, folder, architecture=assembly.architecture.name, variant=assembly.variant)
+    judge = {k.partition(".")[2]: v for k, v in assembly.state.items() if k.startswith(f"{DISCRIMINATOR}.")}
+    if judge:
+        save_tensors(judge, folder / f"{DISCRIMINATOR}.safetensors")
+    facts["parameters"] = sum(p.numel() for p in model.parameters())
+    facts["resolution"] = list(model.resolution)
+    facts |= vouched(folder)
+    about = facts_of(str(facts["data"]))
+    write_card(
+        folder, front_matter(facts, name=assembly.architecture.name, license_link=about.url), _text(assembly, facts)
+    )
+    del model
+    smoke(load_model(folder))
+
+
+def _place(part: Path, out: Path) -> None:
+    """Put the finished folder where it belongs; an old one goes only when the new one is there."""
+    old = part.with_name(part.name + ".old")
+    if out.exists() and any(out.iterdir()):
+        out.rename(old)
+    elif out.exists():
+        out.rmdir()
+    try:
+        part.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _facts(assembly: Assembly, stated: Statement, licenses: tuple[str, str], command: str) -> dict[str, Any]:
+    """The `zoo:` part of the card, as far as it does not depend on the written files."""
+    arch = assembly.architecture
+    weights, data = licenses
+    sources: dict[Path, dict[str, Any]] = {}
+    for part in assembly.parts:
+        path = part.report.file
+        source = sources.setdefault(
+            path, {"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size, "networks": {}}
+        )
+        source["networks"][part.role] = part.network.path
+    return {
+        "architecture": arch.name,
+        "variant": assembly.variant,
+        "kind": arch.kind,
+        "label_space": assembly.space.name,
+        "resolution": [],
+        "parameters": 0,
+        "data": stated.dataset or UNKNOWN,
+        "data_license": data,
+        "code_license": "Apache-2.0",
+        "weights_license": weights,
+        "paper": arch.paper or UNKNOWN,
+        "recipe": command or UNKNOWN,
+        "sources": list(sources.values()),
+        "assumed": {k: list(v) if isinstance(v, tuple) else v for k, v in assembly.assumed.items()},
+        "limits": _limits(assembly, weights),
+    }
+
+
+def _limits(assembly: Assembly, weights: str) -> list[str]:
+    limits = ["Converted from the authors' checkpoint; it was loaded and run once, its quality was not measured."]
+    if weights == UNKNOWN:
+        limits.append(
+            "The licence of these weights is not known to the zoo: ask their authors before you use or share them."
+        )
+    if assembly.assumed:
+        limits.append(f"No shape tells {', '.join(assembly.assumed)}; the values were assumed.")
+    if any(is_ema(p.network.path) for p in assembly.parts):
+        limits.append("The averaged weights (EMA) of the file were taken.")
+    return limits
+
+
+def _text(assembly: Assembly, facts: dict[str, Any]) -> str:
+    arch = assembly.architecture
+    lines = [
+        f"# {arch.name}" + (f" ({assembly.variant})" if assembly.variant else ""),
+        "",
+        arch.title,
+        "",
+        "The authors' weights, converted with",
+        "",
+        f"    {facts['recipe']}",
+        "",
+        "## Sources",
+        "",
+    ]
+    for source in facts["sources"]:
+        networks = ", ".join(
+            role + (f" (entry {entry})" if entry else "") for role, entry in source["networks"].items()
+        )
+        lines.append(f"- `{source['file']}`, {source['bytes']} bytes, sha256 {source['sha256']}: {networks}")
+    return "\n".join([*lines, "", "## Limits", "", *(f"- {limit}" for limit in facts["limits"])])
+
+
+def _summary(
+    assembly: Assembly, out: Path, facts: dict[str, Any], dropped: list[str], reports: Sequence[Report]
+) -> dict[str, Any]:
+    unused = [
+        f"{r.file} ({n.path or 'the whole file'})" for r in reports for n in r.networks if not n.candidates
+    ] + dropped
+    return {
+        "folder": str(out),
+        "architecture": assembly.architecture.name,
+        "variant": assembly.variant,
+        "label_space": assembly.space.name,
+        "resolution": facts["resolution"],
+        "parameters": facts["parameters"],
+        "assumed": facts["assumed"],
+        "sources": facts["sources"],
+        "discriminator": any(p.role == DISCRIMINATOR for p in assembly.parts),
+        "unused": unused,
+        "card": str(out / README),
+    }
