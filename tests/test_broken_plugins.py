@@ -16,7 +16,7 @@ def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "zoo", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=120, check=False
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=300, check=False
     )
 
 
@@ -58,7 +58,7 @@ def test_zoo_plugins_names_each_with_version_and_reason(broken: Path) -> None:
         "no_such_module_at_all" in found["thirdparty-import"]["error"]
         and found["thirdparty-import"]["version"] == "1.2"
     )
-    assert "plugin API 0" in found["thirdparty-old"]["error"] and found["thirdparty-old"]["state"] == "broken"
+    assert "plugin API 0" in found["thirdparty-old"]["error"] and found["thirdparty-old"]["state"] == "API mismatch"
     assert (
         "'thirdparty-twin:scgan'" in found["thirdparty-twin"]["notes"][0] and found["thirdparty-twin"]["state"] == "ok"
     )
@@ -89,5 +89,31 @@ def test_the_command_that_needs_a_missing_class_names_it(broken: Path) -> None:
 
 
 def test_zoo_plugins_leaves_a_broken_plugin_out(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZOO_PLUGINS", "")
-    assert {r["distribution"] for r in json.loads(cli(broken, "plugins", "--json").stdout)} == {"maskzoo"}
+    monkeypatch.setenv("ZOO_PLUGINS", "thirdparty-rest, thirdparty-tvin")
+    result = cli(broken, "plugins", "--json")
+    states = {r["distribution"]: r["state"] for r in json.loads(result.stdout) if r["distribution"] != "maskzoo"}
+    assert states.pop("thirdparty-rest") == "ok" and set(states.values()) == {"left out"} and len(states) == 3
+    assert "ZOO_PLUGINS names 'thirdparty-tvin'" in result.stderr and "did you mean 'thirdparty-twin'" in result.stderr
+
+
+def test_zoo_plugins_says_which_parts_of_a_plugin_are_missing_or_damaged(broken: Path) -> None:
+    found = {r["distribution"]: r for r in json.loads(cli(broken, "plugins", "--json").stdout)}
+    assert "there is no module 'thirdparty_twin_models'" in found["thirdparty-twin"]["notes"]
+    rest = found["thirdparty-rest"]
+    assert rest["registers"]["label_spaces"] == ["bad", "gone"] and {"odd", "null"} & set(rest["registers"]["cards"])
+    assert any("The card of worse cannot be read" in note for note in rest["notes"])
+
+
+def test_a_model_that_two_third_parties_bring_has_qualified_ids(tmp_path: Path) -> None:
+    for x in "ab":
+        module = write_plugin(
+            tmp_path, f"thirdparty-{x}", plugin(f"thirdparty-{x}", more=f", cards='thirdparty_{x}_cards'")
+        )
+        for model in ("twin", "scgan-celeba", f"only-{x}"):
+            (tmp_path / f"{module}_cards" / model).mkdir(parents=True)
+            (tmp_path / f"{module}_cards" / model / "README.md").write_text("---\nzoo: {kind: mask-generator}\n---\n")
+        (tmp_path / f"{module}_cards/__init__.py").write_text("")
+    cards = {c["id"]: c["plugin"] for c in json.loads(cli(tmp_path, "list", "--json").stdout)}
+    assert cards["scgan-celeba"] == "maskzoo" and "twin" not in cards and {"only-a", "only-b"} <= set(cards)
+    assert {"thirdparty-a:twin", "thirdparty-b:twin", "thirdparty-a:scgan-celeba"} <= set(cards)
+    assert cli(tmp_path, "card", "thirdparty-b:twin").returncode == 0

@@ -79,7 +79,10 @@ def test_nothing_of_a_plugin_is_imported_before_somebody_needs_it(install: Insta
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("def (", "SyntaxError"),
         (OK + "plugin = Plugin(api=2)", "plugin API 2, this zoo has API 1"),
-        ("plugin = {'architectures': []}", "plugin API None"),
+        (OK + "plugin = Plugin(api=7, scenes={})", "plugin API 7, this zoo has API 1"),
+        (OK + "plugin = Plugin(scenes={})", "written for another plugin API? this zoo has API 1"),
+        ("plugin = {'architectures': []}", "gives dict, expected zoo.registry.Plugin"),
+        ("class Odd(BaseException): pass\nraise Odd('no')", "Odd: no"),
         ("class Mine:\n    api = 1\nplugin = Mine()", "gives Mine, expected zoo.registry.Plugin"),
         ("", "has no attribute 'plugin'"),
         (
@@ -88,6 +91,17 @@ def test_nothing_of_a_plugin_is_imported_before_somebody_needs_it(install: Insta
         ),
         (OK + "plugin = Plugin(architectures=['x'])", "architectures hold str"),
         (OK + "plugin = Plugin(networks=['a.b:C'])", "networks are list, expected a mapping"),
+        (OK + "plugin = Plugin(losses={'a': 3})", "losses: 'a' is int, expected an import string"),
+        (OK + "plugin = Plugin(datasets={'a:b': 'x:Y'})", "datasets have the name 'a:b', expected distinct names"),
+        (plugin("thirdparty-broken", "a+b"), "architectures have the name 'a+b'"),
+        (plugin("thirdparty-broken", "a", "a"), "architectures have the name 'a', expected distinct"),
+        (
+            plugin("thirdparty-broken", "a")
+            .replace("a:Net", "a")
+            .replace("variants='thirdparty_broken_models:VARIANTS'", "variants={}"),
+            "architecture 'a': 'variants' is dict",
+        ),
+        (OK + "plugin = Plugin(cards=3)", "cards are int"),
     ],
 )
 def test_a_broken_plugin_is_recorded_with_its_reason_and_the_rest_works(
@@ -95,7 +109,11 @@ def test_a_broken_plugin_is_recorded_with_its_reason_and_the_rest_works(
 ) -> None:
     reg = install(thirdparty_broken=code, thirdparty_fine=plugin("thirdparty-fine", "fine-net"))
     broken = record(reg, "thirdparty-broken")
-    assert broken.state == "broken" and reason in broken.error and broken.version == "1.2"
+    assert (
+        broken.state == ("API mismatch" if reason.startswith("plugin API") else "broken")
+        and reason in broken.error
+        and broken.version == "1.2"
+    )
     assert set(reg.architectures) == {*FIRST, "fine-net", "thirdparty-fine:fine-net"}
     with pytest.raises(
         UsageError,
@@ -171,7 +189,33 @@ def test_a_plugins_label_space_is_found_and_the_cores_cannot_be_replaced(install
         + plugin("thirdparty-a", more=", label_spaces={'pets': 'thirdparty_a:SPACE', 'atr': 'thirdparty_a:SPACE'}")
     )
     assert reg.label_space("pets").names == ("none", "paw") and len(reg.label_space("atr")) == 18
-    assert [n for n in reg.label_spaces() if n in ("pets", "atr")] == ["atr", "pets"]
+    assert [n for n in reg.label_spaces() if n.endswith(("pets", "atr"))] == ["atr", "pets", "thirdparty-a:atr"]
+    assert reg.label_space("thirdparty-a:atr").names == ("none", "paw")
+    assert any("'atr' is the zoo's own name among label_spaces" in n for n in record(reg, "thirdparty-a").notes)
+
+
+def test_data_sets_are_found_by_their_qualified_names(install: Install) -> None:
+    from zoo.data import open_source, parse_spec
+
+    code = "class Set:\n    def __init__(self, path, split, space):\n        self.given = __name__, path, split\n"
+    reg = install(
+        **{
+            f"thirdparty_{x}": code
+            + plugin(
+                f"thirdparty-{x}",
+                more=f", datasets={{'toy-faces': 'thirdparty_{x}:Set', 'pics': 'thirdparty_{x}:Set'}}",
+            )
+            for x in "ab"
+        }
+    )
+    assert "pics" not in reg.names("datasets") and type(open_source("toy-faces:3")).__name__ == "ToyFaces"
+    assert open_source("thirdparty-b:pics:/some/where#val").given == ("thirdparty_b", "/some/where", "val")  # type: ignore[attr-defined]
+    assert open_source("thirdparty-a:toy-faces").given == ("thirdparty_a", None, None)  # type: ignore[attr-defined]
+    assert parse_spec("folder:pics") == ("folder", "pics", None)
+    with pytest.raises(UsageError, match="Several plugins register 'pics': say 'thirdparty-a:pics' or"):
+        open_source("pics:x")
+    with pytest.raises(UsageError, match="Several plugins register 'pics'"):
+        reg.get("datasets", "pics")
 
 
 @pytest.mark.parametrize(
@@ -185,3 +229,26 @@ def test_zoo_plugins_restricts_third_parties_only(
         monkeypatch.setenv("ZOO_PLUGINS", wanted)
     reg = install(thirdparty_a=plugin("thirdparty-a", "a-net"), thirdparty_b=plugin("thirdparty-b", "b-net"))
     assert {n for n in reg.architectures if ":" not in n} == {*FIRST, *present}
+    for x in "ab":
+        assert record(reg, f"thirdparty-{x}").state == ("ok" if f"{x}-net" in present else "left out")
+    if wanted and "x" in wanted:
+        assert reg.unknown == ("x",)
+        with pytest.raises(
+            UsageError, match=r"left out by ZOO_PLUGINS: thirdparty_a_entry .*; unknown in ZOO_PLUGINS: 'x'"
+        ):
+            reg.architecture("a-net")
+
+
+def test_what_an_import_prints_does_not_spoil_the_output(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    reg = install(thirdparty_a="print('hello')\n" + plugin("thirdparty-a", "a-net"))
+    assert "a-net" in reg.architectures
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_the_licence_of_a_plugins_code_is_its_distributions(tmp_path: Path, install: Install) -> None:
+    for x in "ab":
+        write_plugin(tmp_path, f"thirdparty-{x}", plugin(f"thirdparty-{x}", f"{x}-net"))
+    with (tmp_path / "thirdparty_a-1.2.dist-info/METADATA").open("a") as file:
+        file.write("License-Expression: MIT\n")
+    reg = install()
+    assert [reg.owner(n).license for n in ("a-net", "b-net", "scgan")] == ["MIT", "unknown", "Apache-2.0"]

@@ -12,13 +12,20 @@ def write_plugin(folder: Path, dist: str, code: str, *, target: str = "", versio
     """A distribution with one module and one entry point, as pip leaves them. Returns the module's name."""
     module = dist.replace("-", "_")
     (folder / f"{module}.py").write_text(code)
-    info = folder / f"{module}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[zoo.plugins]\n{module}_entry = {target or module}\n")
+    write_metadata(folder, dist, target or module, version=version)
     return module
 
 
+def write_metadata(folder: Path, dist: str, target: str, *, version: str = "1.2", more: str = "") -> None:
+    """The `.dist-info` of a distribution with one entry point, `<module>_entry`. more: further lines of METADATA."""
+    module = dist.replace("-", "_")
+    info = folder / f"{module}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n{more}")
+    (info / "entry_points.txt").write_text(f"[zoo.plugins]\n{module}_entry = {target}\n")
+
+
 def plugin(dist: str, *names: str, more: str = "") -> str:
+    """The code of a plugin with these architectures."""
     archs = ", ".join(ARCH.format(name=n, module=dist.replace("-", "_")) for n in names)
     return OK + f"plugin = Plugin(architectures=[{archs}]{more})\n"

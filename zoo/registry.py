@@ -6,13 +6,13 @@ so finding it costs nothing and a fault in one model stays that model's. Nothing
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
@@ -36,13 +36,25 @@ class Variant:
 
 @dataclass(frozen=True)
 class Match:
-    """What `official.detect` read off a checkpoint's keys and shapes."""
+    """What `official.detect` read off a checkpoint's keys and shapes; near misses have one too, and then say what differs.
+
+    role: the network, as `official.convert` names it. config: fields that differ from the config's defaults.
+    ambiguous: fields that no shape tells. missing: official keys that a network of this config has and the file has not;
+    unknown: keys of the file that it has not; misfit: keys that both have with different shapes; matched: how many fit.
+    """
 
     role: str
     config: dict[str, Any]
     ambiguous: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    misfit: tuple[str, ...] = ()
+    matched: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """The file is a network of this config, key by key and shape by shape."""
+        return not (self.missing or self.unknown or self.misfit)
 
 
 @dataclass(frozen=True)
@@ -66,9 +78,16 @@ class Architecture:
     options: str | None = None
 
 
+class ApiMismatch(PluginError):
+    """A plugin was written for another plugin API; names both."""
+
+
 @dataclass(frozen=True)
 class Plugin:
     """What a distribution adds. `cards`: an importable package with one folder per model id.
+
+    api: of the zoo that it was written for; raises ApiMismatch for another one (first, so that fields that only the other
+    one has are not what is complained about).
 
     networks, losses, label_spaces (a `module:OBJECT` with a LabelSpace or its JSON form), datasets, metrics: name to import string.
     """
@@ -82,10 +101,20 @@ class Plugin:
     metrics: Mapping[str, str] = field(default_factory=dict)
     cards: str | None = None
 
+    def __new__(cls, api: int = API, *args: Any, **kwargs: Any) -> Plugin:
+        if api != API:
+            raise ApiMismatch(
+                f"was written for plugin API {api!r}, this zoo has API {API}: install a version of the plugin for API {API}"
+            )
+        return super().__new__(cls)
+
 
 @dataclass
 class PluginRecord:
-    """A discovered plugin and its state; `error` says why a broken one is out."""
+    """A discovered plugin and its state; `error` says why a broken one is out.
+
+    mismatch: it was written for another plugin API (`error` names both). left_out: ZOO_PLUGINS does not name it.
+    """
 
     name: str
     distribution: str
@@ -93,11 +122,28 @@ class PluginRecord:
     plugin: Plugin | None = None
     error: str = ""
     notes: list[str] = field(default_factory=list)
+    mismatch: bool = False
+    left_out: bool = False
+    entry: EntryPoint | None = field(default=None, repr=False)
 
     @property
     def state(self) -> str:
-        """`ok`, or `broken`."""
-        return "broken" if self.error else "ok"
+        """`ok`, `broken`, `API mismatch`, or `left out` (by ZOO_PLUGINS)."""
+        if self.left_out:
+            return "left out"
+        return ("API mismatch" if self.mismatch else "broken") if self.error else "ok"
+
+    @property
+    def license(self) -> str:
+        """Of its code, as the metadata of its distribution state it; "unknown" where they do not."""
+        if self.distribution == FIRST_PARTY:
+            return "Apache-2.0"
+        try:
+            found = self.entry.dist.metadata if self.entry and self.entry.dist else None
+            stated = [found[key] for key in ("License-Expression", "License") if found is not None and key in found]
+            return next((text for text in stated if text), "unknown")
+        except Exception:  # metadata of a half-removed installation
+            return "unknown"
 
     @property
     def label(self) -> str:
@@ -106,9 +152,13 @@ class PluginRecord:
 
 
 class Registry:
-    """All plugins of this environment, first-party ones first; a broken one is kept as a record, never raised."""
+    """All plugins of this environment, first-party ones first; a broken one is kept as a record, never raised.
 
-    def __init__(self, records: list[PluginRecord]) -> None:
+    unknown: names in ZOO_PLUGINS that no installed plugin or distribution has.
+    """
+
+    def __init__(self, records: list[PluginRecord], unknown: tuple[str, ...] = ()) -> None:
+        self.unknown = unknown
         self.plugins = sorted(records, key=lambda r: (r.distribution != FIRST_PARTY, r.distribution, r.name))
         self.architectures: dict[str, Architecture] = {}
         self._owner: dict[str, PluginRecord] = {}
@@ -123,8 +173,14 @@ class Registry:
             for name in self._claim("architectures", arch.name, record, self._owner):
                 self.architectures[name], self._owner[name] = arch, record
         for table in TABLES:
-            known = self._tables[table]
-            for key, target in getattr(plugin, table).items():
+            known, own = self._tables[table], getattr(plugin, table)
+            reserved = _core_names(table) if own else ()
+            for key, target in own.items():
+                if key in reserved:
+                    qualified = f"{record.distribution}:{key}"
+                    record.notes.append(f"{key!r} is the zoo's own name among {table}; use {qualified!r}")
+                    known[qualified] = (target, record)
+                    continue
                 for name in self._claim(table, key, record, {k: r for k, (_, r) in known.items()}):
                     known[name] = (target, record)
 
@@ -155,14 +211,14 @@ class Registry:
         """By name, or `distribution:name`. Raises UsageError with near misses and with what is broken."""
         if name in self.architectures:
             return self.architectures[name]
-        rivals = self._clashes.get(f"architectures/{name}")
-        if rivals:
-            raise UsageError(
-                f"Several plugins register {name!r}: say "
-                + " or ".join(f"'{r.distribution}:{name}'" for r in rivals)
-                + "."
-            )
+        self.refuse_clash("architectures", name)
         raise UsageError(f"No architecture {name!r}{did_you_mean(name, self.architectures)}{self.broken_hint()}")
+
+    def refuse_clash(self, table: str, name: str) -> None:
+        """Raise UsageError for a name that several third parties claim."""
+        if rivals := self._clashes.get(f"{table}/{name}"):
+            names = " or ".join(f"'{r.distribution}:{name}'" for r in rivals)
+            raise UsageError(f"Several plugins register {name!r}: say {names}.")
 
     def variant(self, text: str) -> tuple[str, str | None, Variant]:
         """`ARCH[/VARIANT]` as the architecture's name, the variant's, and the variant.
@@ -188,9 +244,14 @@ class Registry:
         return self._owner[name]
 
     def broken_hint(self) -> str:
-        """A sentence on broken plugins for 'not found' messages, or an empty string."""
-        broken = [r.label for r in self.plugins if r.error]
-        return f" (broken plugins: {', '.join(broken)}; see: zoo plugins)" if broken else ""
+        """A sentence on broken and left-out plugins for 'not found' messages, or an empty string."""
+        groups = {
+            "broken plugins": [r.label for r in self.plugins if r.error],
+            "left out by ZOO_PLUGINS": [r.label for r in self.plugins if r.left_out],
+            "unknown in ZOO_PLUGINS": [repr(name) for name in self.unknown],
+        }
+        parts = [f"{what}: {', '.join(names)}" for what, names in groups.items() if names]
+        return f" ({'; '.join(parts)}; see: zoo plugins)" if parts else ""
 
     def load(self, arch: Architecture, part: str) -> Any:
         """Import `arch.model`, `.config`, `.variants`, `.trainer` or `.official`. Raises PluginError naming the owner."""
@@ -207,6 +268,7 @@ class Registry:
     def get(self, table: str, name: str) -> Any:
         """The object registered under `name`, imported now. Raises UsageError or PluginError."""
         if name not in self._tables[table]:
+            self.refuse_clash(table, name)
             raise UsageError(f"No {name!r} among {table}{did_you_mean(name, self._tables[table])}{self.broken_hint()}")
         target, record = self._tables[table][name]
         return import_string(target, record.label)
@@ -219,14 +281,17 @@ class Registry:
         if name in self._tables["label_spaces"]:
             found = self.get("label_spaces", name)
             return found if isinstance(found, LabelSpace) else parse_space(found, name)
+        self.refuse_clash("label_spaces", name)
         known = self.label_spaces()
         raise UsageError(
             f"No label space {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; a file of your own: --space FILE.json){self.broken_hint()}"
         )
 
     def label_spaces(self) -> tuple[str, ...]:
-        """Names of all label spaces."""
-        return (*_core_spaces(), *(n for n in self._tables["label_spaces"] if ":" not in n and n not in _core_spaces()))
+        """Names of all label spaces; `distribution:name` only where the plain name is another's."""
+        known = self._tables["label_spaces"]
+        mine = [n for n in known if n.partition(":")[2] not in known]
+        return (*_core_spaces(), *mine)
 
     def working_spaces(self) -> tuple[list[LabelSpace], list[str]]:
         """All label spaces that load, and what is wrong with the others: a broken plugin's space is its own loss."""
@@ -244,78 +309,36 @@ def _core_spaces() -> dict[str, LabelSpace]:
     return builtin_spaces()
 
 
+def _core_names(table: str) -> Mapping[str, Any]:
+    """What the core itself brings under the names of a table."""
+    if table == "datasets":
+        from zoo.data import DATASETS
+
+        return DATASETS
+    return _core_spaces() if table == "label_spaces" else {}
+
+
 def import_string(target: str, owner: str) -> Any:
     """Import `module:name`, or a whole `module` (official.py). Any failure becomes a PluginError that names the owner and the exception."""
     module, _, name = target.partition(":")
     try:
-        found = importlib.import_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # what an import prints would spoil `--json`
+            found = importlib.import_module(module)
         return getattr(found, name) if name else found
-    except (Exception, SystemExit) as error:  # a plugin's module may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's module may raise anything, SystemExit too
         raise PluginError(
             f"Plugin {owner}: cannot import {target!r} ({type(error).__name__}: {error}). Update or uninstall it, or leave it out with ZOO_PLUGINS."
         ) from error
 
 
-def _read(entry: EntryPoint) -> PluginRecord:
-    """Load one entry point; whatever goes wrong is written into the record."""
-    record = PluginRecord(entry.name, *_distribution(entry))
-    try:
-        found = entry.load()
-        plugin = found.plugin if isinstance(found, ModuleType) else found
-        record.plugin = _checked(plugin)
-    except (Exception, SystemExit) as error:  # an import may raise anything; the rest of the zoo must go on
-        record.error = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-    return record
-
-
-def _distribution(entry: EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution that brought an entry point; "?" where its metadata lacks them."""
-    try:
-        return (str(entry.dist.name or "?"), str(entry.dist.version or "?")) if entry.dist else ("?", "?")
-    except Exception:  # a half-removed installation leaves metadata without name or version
-        return "?", "?"
-
-
-def _checked(plugin: Any) -> Plugin:
-    api = getattr(plugin, "api", None)
-    if api != API:
-        raise PluginError(
-            f"was written for plugin API {api!r}, this zoo has API {API}: install a version of the plugin for API {API}"
-        )
-    if not isinstance(plugin, Plugin):
-        raise PluginError(f"its entry point gives {type(plugin).__name__}, expected zoo.registry.Plugin")
-    for arch in plugin.architectures:
-        if not isinstance(arch, Architecture):
-            raise PluginError(f"its architectures hold {type(arch).__name__}, expected zoo.registry.Architecture")
-        if arch.kind not in KINDS:
-            raise PluginError(f"architecture {arch.name!r} has kind {arch.kind!r}, expected one of {', '.join(KINDS)}")
-    for table in TABLES:
-        if not isinstance(getattr(plugin, table), Mapping):
-            raise PluginError(
-                f"its {table} are {type(getattr(plugin, table)).__name__}, expected a mapping of names to import strings"
-            )
-    return plugin
-
-
-def _entries() -> Iterator[EntryPoint]:
-    """Entry points of the group, restricted by ZOO_PLUGINS=a,b (first-party ones always stay), each once."""
-    wanted = os.environ.get("ZOO_PLUGINS")
-    names = None if wanted is None else {n.strip() for n in wanted.split(",") if n.strip()}
-    seen: set[tuple[str, str, str]] = set()
-    for entry in entry_points(group=GROUP):
-        dist = _distribution(entry)[0]
-        # an editable install beside the checkout's own metadata lists a distribution twice
-        if (dist, entry.name, entry.value) in seen:
-            continue
-        seen.add((dist, entry.name, entry.value))
-        if names is None or dist == FIRST_PARTY or entry.name in names or dist in names:
-            yield entry
-
-
 @cache
 def registry() -> Registry:
     """The registry of this process, built at first use."""
-    return Registry([_read(e) for e in _entries()])
+    from zoo.discovery import discover
+
+    return Registry(*discover())
 
 
 def reset() -> None:

@@ -3,61 +3,106 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import click
 
-from zoo.cli.show import emit_json, json_option, table
-from zoo.registry import TABLES, PluginRecord, Registry, registry
+from zoo.cards import read_cards
+from zoo.cli.show import emit_json, json_option, say, table
+from zoo.errors import did_you_mean
+from zoo.registry import TABLES, Plugin, PluginRecord, Registry, registry
 from zoo.version import __version__
 
 
 @click.command()
 @json_option
 def plugins(as_json: bool) -> None:
-    """Plugins by distribution and version, what each registers, and why a broken one is out."""
-    records = registry().plugins
+    """Plugins by distribution and version, what each registers, and why a broken one is out.
+
+    ZOO_PLUGINS=a,b leaves all other third-party plugins out; `zoo doctor` also imports every class that a plugin names.
+    """
+    reg = registry()
+    rows = [_record(r) for r in reg.plugins]
+    for name in reg.unknown:
+        say(f"ZOO_PLUGINS names {name!r}, and no installed plugin is called that{_near(name, reg)}.")
     if as_json:
-        emit_json([_record(r) for r in records])
+        emit_json(rows)
         return
     table(
         ("PLUGIN", "DISTRIBUTION", "VERSION", "STATE", "REGISTERS"),
         [
             (
-                r.name,
-                r.distribution,
-                r.version,
-                r.state,
-                ", ".join(f"{n}" for names in _registers(r).values() for n in names),
+                row["name"],
+                row["distribution"],
+                row["version"],
+                row["state"],
+                "; ".join(f"{_singular(w, names)} {', '.join(names)}" for w, names in row["registers"].items()),
             )
-            for r in records
+            for row in rows
         ],
     )
-    for record in records:
-        if record.error:
-            click.echo(f"{record.label} is broken: {record.error}")
-        for note in record.notes:
-            click.echo(f"{record.label}: {note}")
+    for row in rows:
+        label = f"{row['name']} ({row['distribution']} {row['version']})"
+        if row["error"]:
+            click.echo(f"{label} is broken: {row['error']}")
+        for note in row["notes"]:
+            click.echo(f"{label}: {note}")
+
+
+def _near(name: str, reg: Registry) -> str:
+    return did_you_mean(name, {n for r in reg.plugins for n in (r.name, r.distribution)})
+
+
+def _singular(what: str, names: list[str]) -> str:
+    words = what.replace("_", " ")
+    return words if len(names) > 1 else {"losses": "loss"}.get(what, words.removesuffix("s"))
 
 
 def _registers(record: PluginRecord) -> dict[str, list[str]]:
+    """Names by what they are; of the cards those that can be read."""
     if record.plugin is None:
         return {}
-    found = {"architectures": [a.name for a in record.plugin.architectures]}
+    archs = record.plugin.architectures
+    found = {
+        "architectures": [a.name for a in archs],
+        "trainers": [a.name for a in archs if a.trainer],
+        "converters": [a.name for a in archs if a.official],
+    }
     found |= {t: list(getattr(record.plugin, t)) for t in TABLES}
     return {k: v for k, v in found.items() if v}
 
 
 def _record(record: PluginRecord) -> dict[str, Any]:
+    registers, notes = _registers(record), list(record.notes)
+    if record.plugin is not None:
+        cards, faults = read_cards(record.plugin.cards, record.label) if record.plugin.cards else ([], [])
+        registers |= {"cards": [c.model_id for c in cards]} if cards else {}
+        notes += [*faults, *_missing_modules(record.plugin)]
     return {
         "name": record.name,
         "distribution": record.distribution,
         "version": record.version,
         "state": record.state,
         "error": record.error or None,
-        "notes": record.notes,
-        "registers": _registers(record),
+        "notes": notes,
+        "registers": registers,
     }
+
+
+def _missing_modules(plugin: Plugin) -> list[str]:
+    """Modules that a plugin names and does not ship, found without importing them."""
+    parts = ("model", "config", "variants", "trainer", "official", "options")
+    targets = [t for a in plugin.architectures for p in parts if (t := getattr(a, p))]
+    targets += [t for name in TABLES for t in getattr(plugin, name).values()]
+    return [f"there is no module {m!r}" for m in dict.fromkeys(t.partition(":")[0] for t in targets) if not _exists(m)]
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except Exception:  # a parent that is missing or cannot be imported, an odd name
+        return False
 
 
 @click.command()

@@ -72,12 +72,24 @@ def parse_spec(spec: str | DataSpec) -> DataSpec:
         return spec
     rest, _, split = spec.rpartition("#") if "#" in spec else (spec, "", "")
     name, colon, path = rest.partition(":")
+    if colon and name not in DATASETS:
+        name, colon, path = _qualified(rest) or (name, colon, path)
     if not name or "," in name or (colon and not path):
         raise UsageError(
             f"Data set {spec!r}: expected NAME[:PATH[,KEY=VALUE]...][#SPLIT], for example celebamask-hq:DIR#train,"
             " humanparsing:DIR,aspect=1 or toy-faces."
         )
     return DataSpec(name, path if colon else None, split or None)
+
+
+def _qualified(text: str) -> tuple[str, str, str] | None:
+    """`DISTRIBUTION:NAME[:PATH]` taken apart behind the name of a plugin's data set, or None."""
+    from zoo.registry import registry
+
+    distribution, _, rest = text.partition(":")
+    name, colon, path = rest.partition(":")
+    qualified = f"{distribution}:{name}"
+    return (qualified, colon, path) if qualified in registry().names("datasets") else None
 
 
 def open_source(spec: str | DataSpec, *, space: LabelSpace | None = None) -> Source:
@@ -148,6 +160,7 @@ def _data_set(name: str) -> Callable[..., Source]:
     known = registry().names("datasets")
     if name in known:
         return registry().get("datasets", name)
+    registry().refuse_clash("datasets", name)
     everything = (*DATASETS, *known)
     raise UsageError(
         f"No data set {name!r}{did_you_mean(name, everything)} (known: {', '.join(everything)}){registry().broken_hint()}."

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 
@@ -35,13 +36,14 @@ class Cleaning:
     this many standard deviations from the mean; both over all maps of the folder, before splitting. The paper: 1."""
     crop: bool = False
     """Crop to the person box, with a margin of 2 % of its longer side where the picture reaches that far."""
-    pad: bool = False
-    """Pad to a square, the person in the middle: the map with background, the photo with grey 111, the plain ground of the
-    paper's figures and the background colour of its palettes."""
+    pad: Literal["", "square", "mirror"] = ""
+    """Make a square of it, the person in the middle. square: pad the map with background, the photo with grey 111, the plain
+    ground of the paper's figures and the background colour of its palettes. mirror: the same square, but filled with what
+    surrounds the person in the photo, and beyond the photo's edges with its mirror image (ours, for synthesizers)."""
 
     @classmethod
     def parse(cls, options: Mapping[str, str]) -> Cleaning:
-        """From `aspect=NUMBER`, `crop=person`, `pad=square`. Raises UsageError for other values."""
+        """From `aspect=NUMBER`, `crop=person`, `pad=square|mirror`. Raises UsageError for other values."""
         aspect = None
         if "aspect" in options:
             try:
@@ -52,24 +54,29 @@ class Cleaning:
                 raise UsageError(
                     f"aspect={options['aspect']}: expected a positive number of standard deviations, for example aspect=1."
                 )
-        for key, only in (("crop", "person"), ("pad", "square")):
-            if options.get(key, only) != only:
-                raise UsageError(f"{key}={options[key]}: expected {key}={only}.")
-        return cls(aspect, "crop" in options, "pad" in options)
+        if options.get("crop", "person") != "person":
+            raise UsageError(f"crop={options['crop']}: expected crop=person.")
+        pad = options.get("pad", "")
+        if pad not in ("square", "mirror") and "pad" in options:
+            raise UsageError(f"pad={pad}: expected pad=square or pad=mirror.")
+        return cls(aspect, "crop" in options, cast(Literal["", "square", "mirror"], pad))
 
     @property
     def reshapes(self) -> bool:
         """True if pictures change their size."""
-        return self.crop or self.pad
+        return self.crop or bool(self.pad)
 
     def apply(
         self, photo: PhotoArray | None, labels: LabelArray, background: int
     ) -> tuple[PhotoArray | None, LabelArray]:
         """A pair of equal size, cropped and padded."""
-        if self.crop:
-            left, top, right, bottom = _with_margin(person_box(labels, background), labels.shape[0], labels.shape[1])
-            labels = labels[top:bottom, left:right]
-            photo = None if photo is None else photo[top:bottom, left:right]
+        height, width = labels.shape
+        box = _with_margin(person_box(labels, background), height, width) if self.crop else (0, 0, width, height)
+        if self.pad == "mirror":
+            return None if photo is None else _window(photo, box), _window(labels, box)
+        left, top, right, bottom = box
+        labels = labels[top:bottom, left:right]
+        photo = None if photo is None else photo[top:bottom, left:right]
         if self.pad:
             labels = _squared(labels, background)
             photo = None if photo is None else _squared(photo, PAD_GREY)
@@ -100,6 +107,21 @@ def _squared(picture: np.ndarray, fill: int) -> np.ndarray:
     square = np.full((side, side, *picture.shape[2:]), fill, dtype=picture.dtype)
     square[top : top + height, left : left + width] = picture
     return square
+
+
+def _window(picture: np.ndarray, box: Extent) -> np.ndarray:
+    """The square in which `_squared` would put the box, read from the whole picture, mirrored beyond its edges."""
+    left, top, right, bottom = box
+    side = max(bottom - top, right - left)
+    rows = _mirrored(top - (side - (bottom - top)) // 2, side, picture.shape[0])
+    columns = _mirrored(left - (side - (right - left)) // 2, side, picture.shape[1])
+    return picture[rows[:, None], columns[None, :]]
+
+
+def _mirrored(start: int, count: int, length: int) -> np.ndarray:
+    """Indices start … start + count - 1 folded back into 0 … length - 1 at the edges (the edge pixel twice)."""
+    folded = np.arange(start, start + count) % (2 * length)
+    return np.minimum(folded, 2 * length - 1 - folded)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.data.augment import Augment, augment_instances, augment_layers, augment_pair
+from zoo.data.facts import DataFacts
 from zoo.data.files import (
     InstanceArray,
     LabelArray,
@@ -47,9 +48,11 @@ class Source(ABC):
     has_instances: True if `read_instances` numbers the objects of every pair.
     has_layers: True if `read_layers` knows which parts lie under which; never in a space of more than 62 classes.
     options: the keys that may follow the path as `,key=value`.
+    facts: what cards state of a plugin's data set (terms, licence of weights); those of the core are in `zoo.data.facts`.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
+    facts: ClassVar[DataFacts | None] = None
 
     label_space: LabelSpace
     names: tuple[str, ...]

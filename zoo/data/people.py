@@ -17,7 +17,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class People(Source):
-    """One label PNG per picture, cleaned as the options say (`Cleaning`: aspect=1, crop=person, pad=square).
+    """One label PNG per picture, cleaned as the options say (`Cleaning`: aspect=1, crop=person, pad=square or mirror).
 
     Maps without a folder of photos are maps alone. Splits come from the lists in the folder, else from the names
     (`hashed_split`).

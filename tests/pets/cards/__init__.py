@@ -1,0 +1,1 @@
+"""Filled by the test with what it trains."""

@@ -1,0 +1,192 @@
+"""What `zoo new-plugin` writes: a small distribution of its own with one working system, its trained toy model and its tests.
+
+The texts lie in `templates/` (`$name` and the like are filled in). Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import keyword
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+
+from zoo.errors import DataError, UsageError
+from zoo.registry import API, registry
+from zoo.version import __version__
+
+TEMPLATES = Path(__file__).parent / "templates"
+LONGEST = 30
+"""Letters of a name: with more, lines of the templates would not fit the formatter's width."""
+
+COMMON = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "LICENSE": "LICENSE",
+    "gitignore": ".gitignore",
+    "plugin_init.py": "$package/__init__.py",
+    "py.typed": "$package/py.typed",
+    "cards_init.py": "$package/cards/__init__.py",
+}
+"""Template in `common/` (plus `.in`) and what it becomes."""
+
+OWN = {
+    "config.py": "$package/config.py",
+    "losses.py": "$package/losses.py",
+    "model.py": "$package/model.py",
+    "official.py": "$package/official.py",
+    "trainer.py": "$package/trainer.py",
+    "test_plugin.py": "tests/test_$package.py",
+    "config.json": "$package/cards/$model_id/config.json",
+}
+"""Template in the folder of the kind (plus `.in`) and what it becomes; the card comes last, for it lists the others."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between the kinds, apart from the templates. asset: a file of the embedded model beside its weights."""
+
+    title: str
+    can: tuple[str, ...]
+    loss: str
+    steps: int
+    asset: str
+    example: str
+    trained: str
+
+
+KINDS = {
+    "mask-generator": Kind(
+        title="a toy mask generator: a small conditional VAE of label maps",
+        can=("reconstruct",),
+        loss="balanced_cross_entropy",
+        steps=600,
+        asset="label_sets.json",
+        example="$name+scgan",
+        trained="./run+scgan",
+    ),
+    "image-synthesizer": Kind(
+        title="a toy image synthesizer: one colour per class and a small shading network",
+        can=("sample-style", "encode-style"),
+        loss="picture_and_edges",
+        steps=300,
+        asset="colors.safetensors",
+        example="mask-vae+$name",
+        trained="mask-vae+./run",
+    ),
+}
+
+
+def new_plugin(name: str, kind: str, where: Path) -> Path:
+    """Write the distribution `name` with one system of this kind into the folder `where`/`name`; returns that folder.
+
+    name: lower-case words joined by dashes; underscores are taken as dashes. All of it appears at once or not at all.
+    Raises UsageError for a name that will not do or is taken and for a folder that exists, DataError if nothing can be written.
+    """
+    name = name.replace("_", "-")
+    check_name(name)
+    target = where / name
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"{target} exists already: choose another name, or another place with --to DIR.")
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=where))
+    except OSError as error:
+        raise DataError(
+            f"Cannot write into {where}: {error.strerror or error}. Choose another place with --to DIR."
+        ) from error
+    try:
+        _write(part, fields(name, kind), kind)
+        part.chmod(0o755)  # mkdtemp's folders are private
+        part.rename(target)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write {target}: {error.strerror or error}. Choose another place with --to DIR."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for a name that will not do as distribution, module and architecture, or that is taken."""
+    if len(name) > LONGEST or not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:LONGEST].strip("-")
+        hint = f", for example {near!r}" if near else ""
+        raise UsageError(
+            f"The name {name!r} will not do: lower-case letters and digits, words joined by dashes, a letter first,"
+            f" at most {LONGEST} of them{hint}."
+        )
+    owner = _taken_by(name)
+    if owner:
+        raise UsageError(f"The name {name!r} is taken: {owner}. Choose another one.")
+
+
+def _taken_by(name: str) -> str:
+    """Who has the name, or nothing."""
+    module, reg = name.replace("-", "_"), registry()
+    if keyword.iskeyword(module) or keyword.issoftkeyword(module):
+        return f"{module!r} is a word of the Python language, so no module can be called that"
+    for record in reg.plugins:
+        if name == record.distribution or module == record.name:
+            return f"the plugin {record.label} is installed here"
+    if name in reg.architectures:
+        return f"it is an architecture of {reg.owner(name).label}"
+    if name in ("hf", "zoo", "maskzoo"):
+        return "the zoo uses it"
+    if module in sys.stdlib_module_names or find_spec(module) is not None:
+        return f"there is a Python module {module!r}"
+    return ""
+
+
+def fields(name: str, kind: str) -> dict[str, str]:
+    """What the templates are filled in with."""
+    about = KINDS[kind]
+    package, model_id = name.replace("-", "_"), f"{name}-toy"
+    return {
+        "name": name,
+        "package": package,
+        "model_id": model_id,
+        "class_name": "".join(word.capitalize() for word in name.split("-")),
+        "kind": kind,
+        "api": str(API),
+        "zoo_version": __version__,
+        "title": about.title,
+        "summary": f"{about.title[2].upper()}{about.title[3:]}",
+        "can": "(" + "".join(f'"{c}", ' for c in about.can).rstrip(" " if len(about.can) == 1 else ", ") + ")",
+        "loss": about.loss,
+        "steps": str(about.steps),
+        "example": Template(about.example).substitute(name=name),
+        "trained": about.trained,
+    }
+
+
+def _write(folder: Path, values: dict[str, str], kind: str) -> None:
+    for source, target in _texts(kind):
+        _fill(source, folder / Template(target).substitute(values), values)
+    model = folder / values["package"] / "cards" / values["model_id"]
+    (model / "assets").mkdir()
+    shutil.copyfile(TEMPLATES / kind / "model.safetensors", model / "model.safetensors")
+    asset = KINDS[kind].asset
+    shutil.copyfile(TEMPLATES / kind / asset, model / "assets" / asset)
+    files = sorted(p for p in model.rglob("*") if p.is_file())
+    digests = {p.relative_to(model).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    lines = "\n".join(f"    {name}: {digest}" for name, digest in digests.items())
+    size = str(sum(p.stat().st_size for p in files))
+    _fill(TEMPLATES / kind / "card.md.in", model / "README.md", {**values, "files": lines, "bytes": size})
+
+
+def _texts(kind: str) -> Iterator[tuple[Path, str]]:
+    yield from ((TEMPLATES / "common" / f"{name}.in", target) for name, target in COMMON.items())
+    yield from ((TEMPLATES / kind / f"{name}.in", target) for name, target in OWN.items())
+
+
+def _fill(source: Path, target: Path, values: dict[str, str]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(Template(source.read_text("utf-8")).substitute(values), "utf-8")
