@@ -1,9 +1,11 @@
 """Measures a model on held-out pairs: the figures of the cards.
 
-    python benchmarks/quality.py MODEL --data celebamask-hq:DIR#test [--parser face-parser] [--samples 500]
+    python benchmarks/quality.py MODEL --data celebamask-hq:DIR#test [--parser face-parser] [--samples 500] [--limit 64]
+    python benchmarks/quality.py clvae-ccp --data ccp:DIR,crop=person,pad=square#test --parser ./run/model
 
 A parser: mIoU and accuracy. A synthesizer: L1 on [-1, 1] with the photo's own style (mean code), and how well the parser
-reads the synthesised and the real photos. A generator: reconstruction, and how often a requested class appears in `samples`
+(default: the published one for the label space) reads the synthesised and the real photos; one without style: its pictures.
+Data and parser may be in other label spaces: they are joined by names. A generator: reconstruction, and how often a requested class appears in `samples`
 maps of label sets drawn as in its training data. Prints one JSON document.
 """
 
@@ -11,17 +13,24 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import zoo
-from zoo.data import parse_spec
-from zoo.interfaces import EncodesStyle, ImageSynthesizer, MaskGenerator, MaskParser, Reconstructs
+from zoo.composition.conditions import default_parser
+from zoo.data import Batch, parse_spec
+from zoo.errors import DataError, UsageError
+from zoo.interfaces import EncodesStyle, ImageSynthesizer, MaskGenerator, MaskParser, Reconstructs, SamplesStyle
 from zoo.metrics import ConfusionMatrix, image_l1
 from zoo.metrics.agreement import add_agreement
 from zoo.rng import Rng
 from zoo.training.session import open_pairs
+
+BATCH = 8
 
 
 def parser_scores(parser: MaskParser, data: Any) -> dict[str, Any]:
@@ -31,24 +40,47 @@ def parser_scores(parser: MaskParser, data: Any) -> dict[str, Any]:
     return {**matrix.scores(), "iou": matrix.per_class()}
 
 
-def synthesizer_scores(model: ImageSynthesizer, parser: MaskParser, data: Any) -> dict[str, Any]:
-    assert isinstance(model, EncodesStyle)
-    real, encoded, drawn = (ConfusionMatrix(data.label_space) for _ in range(3))
+def judge(reference: str | None, model: ImageSynthesizer) -> MaskParser:
+    """The parser that reads the pictures. Raises UsageError for another kind of model, or if no published one knows the classes."""
+    parser = zoo.load(reference or default_parser(model.label_space))
+    if not isinstance(parser, MaskParser):
+        raise UsageError(f"--parser {reference} is a {type(parser).__name__}, no parser.")
+    parser.label_space.mapping_to(model.label_space)
+    return parser
+
+
+def pictures(model: ImageSynthesizer, batch: Batch, first: int) -> dict[str, Tensor]:
+    """The maps of a batch with the photos' own style and with drawn ones (of a model without style: as they come)."""
+    layout = model.layout(batch.maps)
+    if not model.styles:
+        return {"image": model.synthesize(layout)}
+    made = {}
+    if "photo" in model.styles:
+        assert isinstance(model, EncodesStyle) and batch.images is not None
+        made["encoded_style"] = model.synthesize(layout, model.encode_style(batch.images, batch.maps))
+    if "prior" in model.styles:
+        assert isinstance(model, SamplesStyle)
+        rng = Rng(0, range(first, first + len(batch)))
+        made["random_style"] = model.synthesize(layout, model.sample_style(batch.maps, rng))
+    return made
+
+
+def synthesizer_scores(model: ImageSynthesizer, parser: MaskParser, batches: Iterable[Batch]) -> dict[str, Any]:
+    """L1 of the pictures that know the photo's style, and what the parser reads in all of them."""
+    matrices: dict[str, ConfusionMatrix] = {}
     distances, seen = [], 0
-    for batch in data.batches(8):
-        layout = model.layout(batch.maps)
-        own = model.synthesize(layout, model.encode_style(batch.images, batch.maps))
-        rng = Rng(0, range(seen, seen + len(batch)))
+    for batch in batches:
+        if batch.images is None:
+            raise DataError("A synthesizer is judged on photos and their maps, and this data set holds maps alone.")
+        made = pictures(model, batch, seen)
         seen += len(batch)
-        random = model.synthesize(layout, model.sample_style(batch.maps, rng))  # type: ignore[attr-defined]
-        distances.append(image_l1(own, batch.images))
-        add_agreement(real, parser, batch.images, batch.maps)
-        add_agreement(encoded, parser, own, batch.maps)
-        add_agreement(drawn, parser, random, batch.maps)
-    report: dict[str, Any] = {"l1": float(torch.cat(distances).mean())}
-    for name, matrix in (("real", real), ("encoded_style", encoded), ("random_style", drawn)):
-        report[f"parser_{name}"] = matrix.scores()
-    return report
+        if "encoded_style" in made:
+            distances.append(image_l1(made["encoded_style"].cpu(), batch.images))
+        for name, images in {"real": batch.images, **made}.items():
+            matrix = matrices.setdefault(name, ConfusionMatrix(model.label_space))
+            add_agreement(matrix, parser, images, batch.maps)
+    report: dict[str, Any] = {"l1": float(torch.cat(distances).mean())} if distances else {}
+    return report | {"pairs": seen} | {f"parser_{name}": matrix.scores() for name, matrix in matrices.items()}
 
 
 def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str, Any]:
@@ -83,20 +115,24 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
     return report
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("model")
     arguments.add_argument("--data", required=True)
-    arguments.add_argument("--parser", default="face-parser")
+    arguments.add_argument("--parser", help="model id or folder (default: the published one for the label space)")
+    arguments.add_argument("--limit", type=int, help="judge a synthesizer on the first pairs only")
     arguments.add_argument("--samples", type=int, default=500)
-    given = arguments.parse_args()
+    given = arguments.parse_args(argv)
     model = zoo.load(given.model)
     data = open_pairs(parse_spec(given.data), model, model.resolution)
     with torch.inference_mode():
         if isinstance(model, MaskParser):
             report = parser_scores(model, data)
         elif isinstance(model, ImageSynthesizer):
-            report = synthesizer_scores(model, zoo.load(given.parser), data)  # type: ignore[arg-type]
+            parser = judge(given.parser, model)
+            report = {"parser": given.parser or default_parser(model.label_space)}
+            some = data.batches(BATCH) if given.limit is None else islice(data.batches(BATCH), -(-given.limit // BATCH))
+            report |= synthesizer_scores(model, parser, some)
         else:
             assert isinstance(model, MaskGenerator)
             report = generator_scores(model, data, given.samples)

@@ -80,10 +80,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def call(publish: ModuleType, run: Path, tmp_path: Path, scores: dict[str, Any], *extra: str) -> Path:
+NOTES = "# mine\n\nWhat it is good for.\n\n## Limits\n\n- Small faces\n  only.\n- No hats.\n"
+
+
+def call(
+    publish: ModuleType, run: Path, tmp_path: Path, scores: dict[str, Any], *extra: str, notes: str = NOTES
+) -> Path:
     (tmp_path / "scores.json").write_text(json.dumps(scores))
     (tmp_path / "shapes.json").write_text(json.dumps(SHAPES))
-    (tmp_path / "notes.md").write_text("# mine\n\nWhat it is good for.")
+    (tmp_path / "notes.md").write_text(notes)
     files = ["--scores", str(tmp_path / "scores.json"), "--notes", str(tmp_path / "notes.md")]
     publish.main([str(run), "segvae-ccp", *files, "--recipe", "zoo train segvae/ccp --data ccp:DIR", *extra])
     return tmp_path / "cards/segvae-ccp"
@@ -91,7 +96,8 @@ def call(publish: ModuleType, run: Path, tmp_path: Path, scores: dict[str, Any],
 
 @pytest.mark.parametrize("name", ["ccp", "celebamask-hq"])
 def test_a_card_has_the_terms_of_its_data(name: str, publish: ModuleType, finished: Path, tmp_path: Path) -> None:
-    scores = {**SCORES, "data": f"{name}:/somewhere,crop=person#test"}
+    odd = {**SCORES["reconstruction_mean_code"], "iou_of_none": float("nan")}
+    scores = {**SCORES, "reconstruction_mean_code": odd, "data": f"{name}:/somewhere,crop=person#test"}
     folder = call(publish, finished, tmp_path, scores, "--shapes", str(tmp_path / "shapes.json"))
     card = read_card(folder)
     assert card is not None and missing_facts(card) == []
@@ -104,7 +110,21 @@ def test_a_card_has_the_terms_of_its_data(name: str, publish: ModuleType, finish
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == listed
     index = card.front["model-index"][0]["results"][0]
     side = card.facts["resolution"][0]
-    assert index["dataset"] == {"name": f"{about.title}, 7 held-out {about.things} at {side} px", "type": name}
+    assert index["dataset"] == {
+        "name": f"{about.title}, 7 held-out {about.things} at {side} px",
+        "type": name,
+        "split": "test",
+    }
+    assert card.facts["limits"] == [
+        "Small faces only.",
+        "No hats.",
+        "No figure for reconstruction_mean_code.iou_of_none: it came out as nan.",
+    ]
+    assert (
+        card.facts["bytes"] == card.size
+        and card.front["datasets"] == [name]
+        and card.front["license_link"] == about.url
+    )
     figures = {m["type"]: m["value"] for m in index["metrics"]}
     assert figures["reconstruction_mean_code.miou"] == 0.5 and figures["shapes.area_distance"] == 0.25
     assert "shapes.centre_distance" not in figures
@@ -130,6 +150,9 @@ def test_what_cannot_be_published(
             call(publish, run, tmp_path, scores)
         assert left.value.code == 2 and text in capsys.readouterr().err
         assert not list((tmp_path / "cards").iterdir())
+    with pytest.raises(SystemExit):
+        call(publish, finished, tmp_path, {**SCORES, "data": "ccp:/x"}, notes="# mine\n\n**Limits** None.")
+    assert "has no section `## Limits` with a list" in capsys.readouterr().err
 
 
 def test_every_described_data_set_has_its_facts() -> None:
@@ -171,3 +194,54 @@ def test_starts_and_unchanged_pixels_by_hand(monkeypatch: pytest.MonkeyPatch) ->
     assert sheet.outside(*maps, remove) == 4 / 16  # the hat's own row does not count
     with pytest.raises(UsageError, match="this sheet shows"):
         sheet.to_edit(parse_edit("interpolate:hair=x.png"))
+
+
+# --- styles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clvae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained CLVAE of faces as a model folder."""
+    from test_clvae import model_of
+
+    import zoo
+
+    return zoo.save(model_of(), tmp_path_factory.mktemp("models") / "clvae")
+
+
+def test_the_sheets_of_styles(
+    pair: tuple[str, str],
+    clvae: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sheet, out = script("styles_sheet", monkeypatch), tmp_path / "sheet.png"
+    common = ("-n", "3", "--cell", "32", "--out", str(out))
+    sheet.main([str(clvae), "--data", "toy-faces:20", "--classes", "hair", "--maps", "2", *common])
+    change = json.loads(capsys.readouterr().out)["style_change"]["hair"]
+    assert change["samples"] == 6 and change["inside"] > 0
+    assert open_image(out).size == (5 * 34 + 2, 2 * 34 + 2 + 18)
+    layers = ("--layers", "shallow", "--layers", "deep")
+    sheet.main([f"{pair[0]}+{clvae}", "--classes", "all", *layers, *common])
+    report = json.loads(capsys.readouterr().out)["style_change"]
+    assert set(report) == {"@shallow", "@deep"} and all(r["inside"] > 0 for r in report.values())
+    assert open_image(out).size == (6 * 34 + 2, 2 * 34 + 2 + 18)
+
+
+def test_synthesizers_are_judged(
+    clvae: Path, model_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import zoo
+
+    quality = script("quality", monkeypatch)
+    parser = str(model_root / "face-parser-celeba")
+    quality.main([str(clvae), "--data", "toy-faces:20#train", "--parser", parser, "--limit", "8"])
+    found = json.loads(capsys.readouterr().out)
+    assert {"l1", "parser_real", "parser_encoded_style", "parser_random_style"} <= set(found) and found["pairs"] == 8
+    plain = zoo.create("spade/celeba-128", resolution=32, ngf=2, max_width=8, spade_hidden=4, use_vae=False)
+    zoo.save(plain, clvae.parent / "plain")
+    quality.main([str(clvae.parent / "plain"), "--data", "toy-faces:20#train", "--parser", parser, "--limit", "8"])
+    assert {"parser_real", "parser_image"} <= set(json.loads(capsys.readouterr().out))
+    with pytest.raises(UsageError, match="no parser"):
+        quality.judge(str(clvae), zoo.load(clvae))

@@ -22,7 +22,7 @@ from zoo.rng import Rng
 from zoo.style import Style
 from zoo_plugins.clvae import official
 from zoo_plugins.clvae.config import VARIANTS, CLVAEConfig, CLVAEOptions
-from zoo_plugins.clvae.encoder import ClassEncoder, roi_max_pool
+from zoo_plugins.clvae.encoder import ClassEncoder, linear_rows, roi_max_pool
 from zoo_plugins.clvae.losses import class_divergence
 from zoo_plugins.clvae.model import CLVAE
 from zoo_plugins.clvae.regions import find_regions
@@ -95,6 +95,23 @@ def test_the_encoder_gives_what_each_class_alone_would_give() -> None:
                     pooled = torch.nn.functional.leaky_relu(features[tap - 1][b][:, inside[b]].max(1).values, 0.2)
                     torch.testing.assert_close(found.class_mu[b, k, layer], model.encoder.local_mu[str(tap)](pooled))
                 assert bool(found.visible[b, k, layer]) == bool(inside[b].any())
+
+
+def test_linear_rows_are_the_linear_layer() -> None:
+    """Values and gradients, in float32 (by rows) and where the plain layer takes over."""
+    layer, rows = torch.nn.Linear(6, 5), torch.randn(2, 9, 6, requires_grad=True)
+    inputs = (rows, layer.weight, layer.bias)
+    found, expected = linear_rows(layer, rows), layer(rows)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(expected)
+    for a, b in zip(
+        torch.autograd.grad(found, inputs, weights), torch.autograd.grad(expected, inputs, weights), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+    assert linear_rows(layer, rows[:, :0]).shape == (2, 0, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear_rows(layer, rows).dtype == torch.bfloat16
+    assert linear_rows(layer.double(), rows.double()).dtype == torch.float64
 
 
 def test_work_does_not_grow_with_the_label_space() -> None:

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import torch
 from torch import Tensor, nn
 
+from zoo.edits import Add as Add
+from zoo.edits import Edit as Edit
+from zoo.edits import Interpolate as Interpolate
+from zoo.edits import Perturb as Perturb
+from zoo.edits import Redraw as Redraw
+from zoo.edits import Remove as Remove
 from zoo.errors import ConfigError, UsageError
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
@@ -50,7 +56,10 @@ class Model(nn.Module, ABC):
     ASSETS: ClassVar[Mapping[str, Asset]] = {}
     OPTIONS: ClassVar[type | None] = None
     """Frozen dataclass of the model's own sampling options (flattening rule, steps, guidance). A model that has one takes
-    `options=` (None: the defaults) in `generate` and, where it edits, in `edit`."""
+    `options=` (None: the defaults) in `generate` or `synthesize` and, where it edits, in `edit`."""
+    REPORTS_STEPS: ClassVar[bool] = False
+    """True: one call takes many steps (diffusion), so `generate` or `synthesize` takes `progress=` and calls it as
+    `progress(steps done, steps)` at the start and after each; what it raises (`Cancelled`) leaves the call at once."""
 
     def __init__(self, config: Any, space: LabelSpace) -> None:
         super().__init__()
@@ -81,6 +90,16 @@ class Model(nn.Module, ABC):
         from zoo.weights import load_strict
 
         load_strict(self, folder / "model.safetensors")
+
+    def save_weights(self, folder: Path, dtype: str) -> None:
+        """Write what `load_weights` reads. dtype: of stored parameters. A wrapper of another library's model overrides both
+        and keeps that library's own layout in the sub-folder `wrapped/` (safetensors and JSON only), which digests cover.
+
+        Raises DataError if a file cannot be written.
+        """
+        from zoo.weights import save_tensors, stored_state
+
+        save_tensors(stored_state(self, dtype), folder / "model.safetensors")
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """The asset `name` computed from data with the present weights; None if this model has none of that name to compute.
@@ -200,57 +219,6 @@ class ImageGenerator(Model):
         from zoo.sampling import draw_label_sets
 
         return draw_label_sets(self, count, rng)
-
-
-# --- edits of a map -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Add:
-    """Put parts that the map lacks; their shapes are drawn."""
-
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Remove:
-    """Take parts away."""
-
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Redraw:
-    """Give parts a new random shape."""
-
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Perturb:
-    """Move parts' codes by a standard normal times `strength`."""
-
-    classes: tuple[str, ...]
-    strength: float = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Interpolate:
-    """Mix parts' codes with those of another map: t = 0 keeps the part, t = 1 swaps it."""
-
-    classes: tuple[str, ...]
-    other: SemanticMap
-    t: float = 1.0
-
-
-Edit = Add | Remove | Redraw | Perturb | Interpolate
-EDIT_NAMES: dict[str, type] = {
-    "add": Add,
-    "remove": Remove,
-    "redraw": Redraw,
-    "perturb": Perturb,
-    "interpolate": Interpolate,
-}
 
 
 # --- capabilities -------------------------------------------------------------------------------------------------

@@ -84,6 +84,53 @@ class Rng:
         return Rng(self.seed, samples, self.prefix)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Single streams of other sources: row i of every draw is row `rows[i][1]` of what `sources[rows[i][0]]` draws."""
+
+    sources: tuple[RngLike, ...]
+    rows: tuple[tuple[int, int], ...]
+
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """The samples that the streams belong to."""
+        return tuple(self.sources[source].samples[row] for source, row in self.rows)
+
+    def _pick(self, drawn: Sequence[torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        return torch.stack([drawn[source][row] for source, row in self.rows])
+
+    def normal(self, *key: Key, shape: tuple[int, ...]) -> torch.Tensor:
+        """As `Rng.normal`."""
+        return self._pick([s.normal(*key, shape=shape) for s in self.sources])
+
+    def uniform(self, *key: Key, shape: tuple[int, ...]) -> torch.Tensor:
+        """As `Rng.uniform`."""
+        return self._pick([s.uniform(*key, shape=shape) for s in self.sources])
+
+    def within(self, *key: Key) -> Rows:
+        """The same streams with `key` put in front of every further key."""
+        return Rows(tuple(s.within(*key) for s in self.sources), self.rows)
+
+
+def take_rows(rng: RngLike, rows: Sequence[int]) -> RngLike:
+    """The streams at these positions of a source (a position may repeat)."""
+    if isinstance(rng, Rng):
+        return rng.take([rng.samples[row] for row in rows])
+    return Rows((rng,), tuple((0, row) for row in rows))
+
+
+def join_rows(sources: Sequence[RngLike]) -> RngLike:
+    """The streams of several sources one after the other."""
+    first = sources[0]
+    if isinstance(first, Rng) and all(
+        isinstance(s, Rng) and (s.seed, s.prefix) == (first.seed, first.prefix) for s in sources
+    ):
+        return first.take([n for s in sources for n in s.samples])
+    return Rows(tuple(sources), tuple((i, row) for i, s in enumerate(sources) for row in range(len(s.samples))))
+
+
 def fresh_seed() -> int:
     """A seed nobody chose; whoever draws it reports it."""
     return secrets.randbelow(2**31)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.errors import UsageError, WeightsError, did_you_mean
 from zoo.images import write_atomic
-from zoo.rng import RngLike
+from zoo.rng import RngLike, join_rows, take_rows
 
 AXES = ("sample", "class", "instance", "region", "layer", "channel", "height", "width")
 
@@ -24,7 +24,7 @@ class Style:
     classes, layers: the names along the "class" and "layer" axes (layers from the coarsest).
     present: bool [samples, classes], which classes have a style (absent entries hold zeros); None: all.
     visible: bool [samples, classes, layers], where a class had pixels at that layer; None: as `present`.
-    rng: the source of what the synthesizer draws while it works, if it draws anything.
+    rng: the source of what the synthesizer draws while it works, one stream per sample, if it draws anything.
     """
 
     tensors: Mapping[str, Tensor]
@@ -63,11 +63,17 @@ class Style:
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Style:
         rows = [index] if isinstance(index, int) else index
-        return self._map(lambda t: t[rows])
+        order = list(range(len(self)))
+        return self._rows(lambda t: t[rows], order[rows] if isinstance(rows, slice) else [order[row] for row in rows])
+
+    def _rows(self, function: Callable[[Tensor], Tensor], rows: Sequence[int]) -> Style:
+        """`_map` for a function that puts these samples together; their streams go with them."""
+        return replace(self._map(function), rng=None if self.rng is None else take_rows(self.rng, rows))
 
     def repeat_interleave(self, count: int) -> Style:
         """Each sample `count` times in a row."""
-        return self._map(lambda t: t.repeat_interleave(count, 0))
+        rows = [row for row in range(len(self)) for _ in range(count)]
+        return self._rows(lambda t: t.repeat_interleave(count, 0), rows)
 
     def expand(self, count: int) -> Style:
         """A style of one sample for `count` samples; one of `count` samples stays as it is. Raises UsageError."""
@@ -77,7 +83,7 @@ class Style:
             raise UsageError(
                 f"A style of {len(self)} samples does not fit {count} maps: give one style or one per map."
             )
-        return self._map(lambda t: t.expand(count, *t.shape[1:]).contiguous())
+        return self._rows(lambda t: t.expand(count, *t.shape[1:]).contiguous(), [0] * count)
 
     @staticmethod
     def cat(styles: Sequence[Style]) -> Style:
@@ -94,7 +100,9 @@ class Style:
                     for s in styles
                 ]
             )
-        return replace(first, tensors=tensors, present=present, visible=visible)
+        sources = [s.rng for s in styles if s.rng is not None]
+        rng = join_rows(sources) if len(sources) == len(styles) else None
+        return replace(first, tensors=tensors, present=present, visible=visible, rng=rng)
 
     def _presence(self) -> Tensor:
         """`present`, spelled out where it is None."""
@@ -115,9 +123,12 @@ class Style:
         """This style with the entries of `other` at these classes and layers (None: all of that axis).
 
         Entries are aligned by name; tensors that lack a named axis stay as they are when that axis is restricted.
+        What is drawn while the synthesizer works is `other`'s only if all of it is taken.
         Raises UsageError for a class, layer or tensor that one of the two does not have.
         """
-        return self._blend(other, 1.0, classes, layers)
+        taken = self._blend(other, 1.0, classes, layers)
+        whole = classes is None and layers is None
+        return replace(taken, rng=other.expand(len(self)).rng) if whole else taken
 
     def lerp(
         self, other: Style, t: float, *, classes: Sequence[str] | None = None, layers: Sequence[str] | None = None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.labels import one_hot
-from zoo.nn.plans import first_features
+from zoo.nn.plans import climb, first_features
 from zoo.nn.spade import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo_plugins.clvae.config import DOUBLINGS, CLVAEConfig
 from zoo_plugins.clvae.regions import Regions, resize_numbers
@@ -114,15 +114,15 @@ class Generator(nn.Module):
         numbers = {i: regions.pyramid[i].expand(len(codes), -1, -1) for i in levels}  # one map serves many latents
         return {i: self.cse(numbers[i], regions.classes, codes[:, :, self.layer_of(i)]) for i in levels}
 
-    def class_plans(self, regions: Regions, codes: Tensor) -> Iterator[BlockAffine]:
-        """Scales and shifts of the blocks that read latents, in order."""
+    def block_plans(self, regions: Regions, plans: dict[str, BlockAffine], codes: Tensor) -> Iterator[BlockAffine]:
+        """Scales and shifts of all blocks in order: those of `map_plans`, and between them those of the latents, made when asked for."""
         codes = codes.to(self.conv_img.weight.dtype).index_select(1, regions.classes)
         maps = {} if self.by_table else self.class_maps(regions, codes)
         for name, scale, level in self.blocks():
-            if not level:
-                continue
             block, size = getattr(self, name), self._size(scale)
-            if self.by_table:
+            if not level:
+                yield plans[name]
+            elif self.by_table:
                 planes = one_hot(resize_numbers(regions.pyramid[level], size), len(regions.classes)).to(codes.dtype)
                 yield block.plan(planes, table=self.cse.table(regions.classes, codes[:, :, self.layer_of(level)]))
             else:
@@ -134,13 +134,8 @@ class Generator(nn.Module):
 
     def render(self, regions: Regions, plans: dict[str, BlockAffine], codes: Tensor, z: Tensor) -> Tensor:
         """Images in [-1, 1] from what `map_plans` made of the map (its batch may be 1) and the latents."""
-        x, at = self.start(z), 0
-        class_plans = self.class_plans(regions, codes)
-        for name, scale, level in self.blocks():
-            while at < scale:
-                x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-                at += 1
-            x = getattr(self, name)(x, next(class_plans) if level else plans[name])
+        blocks = [(getattr(self, name), scale) for name, scale, _ in self.blocks()]
+        x = climb(self.start(z), blocks, self.block_plans(regions, plans, codes))
         # float32 so that images are not rounded to bfloat16
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)).float())
 

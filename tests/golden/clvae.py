@@ -111,7 +111,7 @@ def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
     run_generator(model, io, found)
     run_edits(model, io, encoded, found)
     if any(name.startswith("train/") for name in io):
-        run_training(model, io, found)
+        run_training(model, io, weights, found)
     return chosen(io, found)
 
 
@@ -175,7 +175,7 @@ def run_edits(model: CLVAE, io: Tensors, encoded: Codes, found: Tensors) -> None
         found |= {"out/style_classes": other.classes, "out/style_missing_classes": torch.tensor(missing)}
 
 
-def run_training(model: CLVAE, io: Tensors, found: Tensors) -> None:
+def run_training(model: CLVAE, io: Tensors, weights: Tensors, found: Tensors) -> None:
     """One forward of each network in training mode, and the buffers after it."""
     model.train()
     encoded = model.encoder(image_of(io), labels_of(io))
@@ -183,14 +183,18 @@ def run_training(model: CLVAE, io: Tensors, found: Tensors) -> None:
     codes = to_dense(io["in/z_local"], io["in/classes"], len(model.channels))
     found["train/sample"] = model.generator(find_regions(labels_of(io)), codes, io["in/z_global"])
     state = model.state_dict()
-    found |= {name: state[ours(name.removeprefix("train/buffer/"))] for name in io if name.startswith("train/buffer/")}
+    prefix = "train/buffer/"
+    found |= {name: state[ours(name.removeprefix(prefix), weights)] for name in io if name.startswith(prefix)}
 
 
-def ours(key: str) -> str:
-    """The name in our state dict of an official key with its netG./netE./netD. in front (the discriminator: without prefix)."""
+def ours(key: str, weights: Mapping[str, Tensor]) -> str:
+    """The name in our state dict of an official key with its netG./netE./netD. in front (the discriminator: without prefix).
+
+    weights: all of the case, since a discriminator's names depend on how many layers it has.
+    """
     prefix = next(p for p in PREFIXES if key.startswith(p))
     role = PREFIXES[prefix]
-    name = official.rename(role, key.removeprefix(prefix))
+    name = official.rename(role, key.removeprefix(prefix), parts_of(weights)[role])
     assert name is not None, key
     return name if role == "discriminator" else f"{role}.{name}"
 
@@ -229,7 +233,7 @@ class Step:
         self.discriminator = self.trainer.discriminator.train(train)
         self.discriminator.load_state_dict({k.removeprefix("discriminator."): v for k, v in state.items()}, strict=True)
         self.vgg = self.trainer.perceptual = slim_vgg(weights)
-        self.io, self.options, self.real = io, options, image_of(io)
+        self.io, self.weights, self.options, self.real = io, weights, options, image_of(io)
         self.planes = one_hot(labels_of(io), opt["semantic_nc"])
 
     def fake(self, noise: str) -> ClassOutputs:
@@ -253,13 +257,8 @@ class Step:
 
 
 NAMES = {
-    "gan": "GAN",
-    "gan_feat": "GAN_Feat",
-    "perceptual": "VGG",
-    "kld": "KLD",
-    "d_fake": "D_Fake",
-    "d_real": "D_real",
-}
+    "gan": "GAN", "gan_feat": "GAN_Feat", "perceptual": "VGG", "kld": "KLD", "d_fake": "D_Fake", "d_real": "D_real",
+}  # fmt: skip
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:
@@ -267,6 +266,16 @@ def total(losses: dict[str, Tensor]) -> Tensor:
 
 
 def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """On one thread, as recorded: this case amplifies the rounding of sums, which are split by threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _run_losses(case, folder)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
     opt, io = case["official_options"], load_file(folder / "io.safetensors")
     weights = load_file(folder / "weights.safetensors")
     found: Tensors = {}
@@ -293,7 +302,7 @@ def run_step(step: Step, mode: str, half: str) -> Tensors:
         if name.startswith(f"{mode}/grad_norm/"):
             key = name.removeprefix(f"{mode}/grad_norm/")
             if (half == "D") == key.startswith("netD."):
-                found[name] = grads[ours(key)]
+                found[name] = grads[ours(key, step.weights)]
     return found
 
 
@@ -328,11 +337,11 @@ def run_iteration(step: Step) -> Tensors:
     after, state = step.parameters(), step.state()
     for name in step.io:
         if name.startswith("iter/param_after/"):
-            key = ours(name.removeprefix("iter/param_after/"))
+            key = ours(name.removeprefix("iter/param_after/"), step.weights)
             value = after[key].detach()
             found[name] = torch.stack([value.sum(), value.norm(), (value - before[key]).norm()])
         elif name.startswith("iter/buffer_after/"):
-            found[name] = state[ours(name.removeprefix("iter/buffer_after/"))]
+            found[name] = state[ours(name.removeprefix("iter/buffer_after/"), step.weights)]
     return found
 
 

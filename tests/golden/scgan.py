@@ -34,7 +34,7 @@ _OPTIONS = {
     "temperature": "temperature", "weight_type": "weight_type", "position": "position", "pyr_pos": "pyr_pos",
     "pyr_rng": "pyr_rng", "ig_sz": "blur_size", "ig_sigma": "blur_sigma", "ig_iter": "blur_iterations",
     "ig_relative": "blur_relative", "routing_detach": "routing_detach", "norm_G": "norm", "use_vae": "use_vae",
-    "z_dim": "z_dim", "norm_E": "encoder_norm", "num_upsampling_layers": "upsampling", "crop_size": "resolution",
+    "z_dim": "z_dim", "norm_E": "encoder_norm", "num_upsampling_layers": "upsampling", "crop_size": "resolution", "aspect_ratio": "aspect_ratio",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.nn.discriminators import MultiscaleDiscriminator, Opinion
 from zoo.nn.labels import instance_edges, one_hot
+from zoo.nn.latent_synthesizer import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
 from zoo.nn.norms import conv_norm
 from zoo.nn.perceptual import VGG19Features, perceptual_loss
@@ -51,6 +53,7 @@ def options_of(opt: Mapping[str, Any]) -> SpadeOptions:
     )  # fmt: skip
 
 
+@cache
 def parts(folder: Path) -> dict[str, Tensors]:
     """The stored weights by network (netG, netE, netD, criterionVGG)."""
     found: dict[str, Tensors] = {}
@@ -102,23 +105,44 @@ def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
     for hook in hooks:
         hook.remove()
     if model.encoder is not None:
-        seen["enc_mu"], seen["enc_logvar"] = model.encode(unit_images(io["in/image_u8"]))
+        seen |= run_encoder(model, planes, io)
     wanted = {k: re.sub(r"_s\d+$", "", k.removeprefix("out/")) for k in io if k.startswith("out/")}
     out = {k: stride(k, seen[name]) for k, name in wanted.items() if name in seen}
     if "train/sample" in io:
-        model.train()
+        networks: dict[str, nn.Module] = {"netG": model.train().generator}
+        if model.encoder is not None:
+            networks["netE"] = model.encoder
+            codes = model.encode(unit_images(io["in/image_u8"]))
+            out |= {k: v for k, v in zip(("train/enc_mu", "train/enc_logvar"), codes, strict=True) if k in io}
         out["train/sample"] = model.generator(planes, io.get("in/z"))
-        out |= buffers("train/buffer/", io, {"netG": model.generator})
+        out |= buffers("train/buffer/", io, networks, folder)
     return out
 
 
-def buffers(prefix: str, io: Tensors, networks: Mapping[str, nn.Module]) -> Tensors:
+def run_encoder(model: SPADE, planes: Tensor, io: Tensors) -> Tensors:
+    """The encoder's layers and posterior, and a picture from a draw of it."""
+    assert model.encoder is not None
+    mu, logvar = model.encode(images := unit_images(io["in/image_u8"]))
+    found = {"enc_mu": mu, "enc_logvar": logvar}
+    found |= {f"enc_layer{i}": layer for i, layer in enumerate(model.encoder.features(images), 1)}
+    if "in/eps" in io:
+        found["z_posterior"] = reparameterize(mu, logvar, io["in/eps"])
+        found["posterior_sample"] = model.generator(planes, found["z_posterior"])
+    return found
+
+
+def ours(network: str, key: str, folder: Path) -> str:
+    """Our name in `network` (netG, netE, netD) of an official key of it."""
+    return official.rename(ROLES[network], key, parts(folder)[network]) or key
+
+
+def buffers(prefix: str, io: Tensors, networks: Mapping[str, nn.Module], folder: Path) -> Tensors:
     """The buffers that a case names, by their official names."""
     out: Tensors = {}
     for key in (k for k in io if k.startswith(prefix)):
         name, rest = key.removeprefix(prefix).split(".", 1)
-        if name in ROLES and name in networks:
-            out[key] = networks[name].state_dict()[official.rename(ROLES[name], rest) or ""].clone()
+        if name in networks:
+            out[key] = networks[name].state_dict()[ours(name, rest, folder)].clone()
     return out
 
 
@@ -152,13 +176,8 @@ def build_trainer(opt: Mapping[str, Any], folder: Path, train: bool) -> SpadeTra
 
 
 TERMS = {
-    "gan": "GAN",
-    "gan_feat": "GAN_Feat",
-    "kld": "KLD",
-    "perceptual": "VGG",
-    "d_fake": "D_Fake",
-    "d_real": "D_real",
-}
+    "gan": "GAN", "gan_feat": "GAN_Feat", "kld": "KLD", "perceptual": "VGG", "d_fake": "D_Fake", "d_real": "D_real",
+}  # fmt: skip
 
 
 def networks_of(trainer: SpadeTrainer) -> dict[str, nn.Module]:
@@ -166,14 +185,13 @@ def networks_of(trainer: SpadeTrainer) -> dict[str, nn.Module]:
     return found if trainer.gan.encoder is None else found | {"netE": trainer.gan.encoder}
 
 
-def parameters_of(trainer: SpadeTrainer, io: Tensors, prefix: str, networks: str) -> dict[str, nn.Parameter]:
+def parameters_of(trainer: SpadeTrainer, io: Tensors, folder: Path, prefix: str, networks: str) -> Tensors:
     """The parameters that a case names under a prefix, by those names."""
-    found: dict[str, nn.Parameter] = {}
+    found: Tensors = {}
     for key in (k for k in io if k.startswith(prefix)):
         name, rest = key.removeprefix(prefix).split(".", 1)
         if name in networks.split():
-            ours = official.rename(ROLES[name], rest)
-            found[key] = dict(networks_of(trainer)[name].named_parameters())[ours or ""]
+            found[key] = networks_of(trainer)[name].get_parameter(ours(name, rest, folder))
     return found
 
 
@@ -214,21 +232,21 @@ def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
         trainer = build_trainer(opt, folder, mode == "train")
         step = Step(trainer, io)
         out |= {f"{mode}/G/{k}": v for k, v in step.generator().items()}
-        out |= gradients(trainer, io, f"{mode}/grad_norm/", "netG netE")
+        out |= gradients(trainer, io, folder, f"{mode}/grad_norm/", "netG netE")
         if mode == "train":
             out["train/fake"] = step.fake
         else:
             out |= {"eval/fake_s4": stride("_s4", step.fake)} | looks(step, out["train/fake"])
         trainer = build_trainer(opt, folder, mode == "train")
         out |= {f"{mode}/D/{k}": v for k, v in Step(trainer, io).discriminator("in/eps").items()}
-        out |= gradients(trainer, io, f"{mode}/grad_norm/", "netD")
+        out |= gradients(trainer, io, folder, f"{mode}/grad_norm/", "netD")
     out |= run_iteration(opt, io, folder)
     out |= run_gan_losses(out, io, build_trainer(opt, folder, False))
     return {k: v for k, v in out.items() if k in io}
 
 
-def gradients(trainer: SpadeTrainer, io: Tensors, prefix: str, networks: str) -> Tensors:
-    found = parameters_of(trainer, io, prefix, networks)
+def gradients(trainer: SpadeTrainer, io: Tensors, folder: Path, prefix: str, networks: str) -> Tensors:
+    found = parameters_of(trainer, io, folder, prefix, networks)
     return {k: p.grad.norm().view(1) for k, p in found.items() if p.grad is not None}
 
 
@@ -251,7 +269,7 @@ def looks(step: Step, fake: Tensor) -> Tensors:
 def run_iteration(opt: Mapping[str, Any], io: Tensors, folder: Path) -> Tensors:
     """One iteration: a generator step, then a discriminator step on a fresh fake of the stepped generator."""
     trainer = build_trainer(opt, folder, True)
-    found = parameters_of(trainer, io, "iter/param_after/", "netG netE netD")
+    found = parameters_of(trainer, io, folder, "iter/param_after/", "netG netE netD")
     before = {k: p.detach().clone() for k, p in found.items()}
     optimizers, step = trainer.optimizers(), Step(trainer, io)
     out = {f"iter/{k}": v for k, v in step.generator().items()}
@@ -261,7 +279,7 @@ def run_iteration(opt: Mapping[str, Any], io: Tensors, folder: Path) -> Tensors:
     for k, p in found.items():
         now = p.detach()
         out[k] = torch.stack([now.sum(), now.norm(), (now - before[k]).norm()])
-    out |= buffers("iter/buffer_after/", io, networks_of(trainer))
+    out |= buffers("iter/buffer_after/", io, networks_of(trainer), folder)
     rates = trainer.rates(0.0, 0)
     return out | {"optim/lr_G_lr_D": torch.tensor([rates["generator"], rates["discriminator"]])}
 
@@ -281,11 +299,11 @@ def run_gan_losses(out: Tensors, io: Tensors, trainer: SpadeTrainer) -> Tensors:
 
 
 def _load(module: nn.Module, state: Tensors) -> nn.Module:
-    module.load_state_dict({official_name(k): v for k, v in state.items()}, strict=True)
+    module.load_state_dict({our_name(k): v for k, v in state.items()}, strict=True)
     return module
 
 
-def official_name(key: str) -> str:
+def our_name(key: str) -> str:
     return key.replace("mlp_shared.0.", "mlp_shared.").replace("weight_orig", "weight")
 
 
@@ -335,7 +353,7 @@ def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:
                 prefix = f"train/buffer/{name}."
                 for key in (k for k in io if k.startswith(prefix)):
                     rest = key.removeprefix(prefix)
-                    ours = official.rename("discriminator", rest) if name == "D" else official_name(rest)
+                    ours = official.rename("discriminator", rest) if name == "D" else our_name(rest)
                     out[key] = after[ours or ""]
     out["unit/kld"] = kl_divergence(io["in/mu"], io["in/logvar"]).view(1)
     out["unit/edges_u8"] = instance_edges(io["in/instance_u8"][:, 0]).to(torch.uint8)

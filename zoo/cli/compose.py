@@ -252,9 +252,11 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(composition.name, total=total, completed=output.done)
-            for part in composition.run(request, start=output.done // request.batch_size * request.batch_size):
+            start = output.done // request.batch_size * request.batch_size
+            for part in composition.run(
+                request, start=start, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            ):
                 output.write(part)
-                bar.update(task, completed=output.done)
         output.finish()
     except KeyboardInterrupt:
         if output.done:
@@ -281,8 +283,27 @@ def _report(output: OutputFolder) -> None:
         )
     for note in summary.get("notes", ()):
         say(note)
+    if summary.get("style_from_prior"):
+        say(
+            "Not in the style's photo or file, taken from the prior: "
+            + ", ".join(f"{n} in {c}" for n, c in summary["style_from_prior"].items())
+        )
+    if "style_change" in summary:
+        say(_style_change(summary["style_change"]))
     if "changed_outside_edits" in summary:
         changed = summary["changed_outside_edits"]
         kept = output.manifest["request"]["keep_rest"]
         hint = " and were put back" if kept else " (--keep-rest puts the old ones back)"
         say(f"Outside the edited classes {changed:.2%} of the pixels changed{hint if changed else ''}.")
+
+
+def _style_change(change: dict[str, Any]) -> str:
+    """How far the styles of single classes reached, in a sentence."""
+    names = ", ".join(change["classes"])
+    if change["inside"] is None:
+        return f"No map shows {names}: its style changed nothing."
+    text = f"The style of {names} changed its pixels by {change['inside']:.4f} on average (1 is black to white)"
+    if change["outside"] is None:
+        return f"{text}; nothing lies farther than {change['reach']} pixels from it."
+    share = "" if change["ratio"] is None else f", {change['ratio']:.2f} of that"
+    return f"{text}; what lies farther than {change['reach']} pixels from it, by {change['outside']:.4f}{share}."

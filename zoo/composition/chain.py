@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from zoo.api import load, pick_device
-from zoo.composition import editing, precheck, styling
+from zoo.composition import editing, precheck, style_change, style_checks, styling
 from zoo.composition.arguments import make_request
 from zoo.composition.conditions import Loader, default_parser, keep_pixels
+from zoo.composition.pictures import check_pictures
+from zoo.composition.progress import Work
 from zoo.composition.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
 from zoo.composition.sampling_options import split_options
 from zoo.errors import UsageError
@@ -128,7 +130,9 @@ class Composition:
 
         maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
         [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
-        mask_space, instances, options (sampling options of the models, by name). progress(done, total) is called after each batch; raise `zoo.Cancelled` in it to stop.
+        mask_space, instances, options (sampling options of the models, by name). progress(done, total) is called after each
+        batch, and after each step of a model that works in steps (total: samples, or samples times steps); raise `zoo.Cancelled`
+        in it to stop.
         Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.
         """
         from zoo.composition.results import Result
@@ -169,8 +173,9 @@ class Composition:
             raise UsageError(f"{self.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
         precheck.check_classes(request, self.generator.label_space if self.generator is not None else None, self.space)
         precheck.check_files(request)
+        check_pictures(request, self.space)
         if self.synthesizer is not None:
-            styling.check_styles(self.synthesizer, request, self.count(request))
+            style_checks.check_styles(self.synthesizer, request, self.count(request))
         elif request.styles or request.style_to or request.same_style or request.keep:
             raise UsageError(f"{self.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
         self.options(request)
@@ -180,6 +185,19 @@ class Composition:
         shown = loader.verify()
         if request.edits:
             editing.check_shown(request.edits, loader.work_space, shown)
+        style_checks.check_styled(request, self.space, self._to_be_shown(request, loader.work_space, shown))
+
+    def _to_be_shown(self, request: Request, work_space: LabelSpace, shown: set[str] | None) -> set[str] | None:
+        """Classes of the output space that some map of the run may show; None where only the run itself will tell."""
+        if request.labels is not None and self.generator is not None:
+            work_space = self.generator.label_space
+            shown = {*request.labels, *([work_space.background] if work_space.background else [])}
+        if shown is None:
+            return None
+        added = (c for e in request.edits if e.kind in ("add", "interpolate") for c in e.classes)
+        mapping = work_space.mapping_to(self.space)
+        values = (mapping.table[work_space.index(name)] for name in {*shown, *added})
+        return {self.space.names[v] for v in values if v >= 0}
 
     def options(self, request: Request) -> dict[str, dict[str, Any]]:
         """By role, what a model's calls take beside their arguments: `options=` for those that have sampling options.
@@ -207,21 +225,21 @@ class Composition:
 
     def _batches(self, request: Request, start: int, progress: Progress | None) -> Iterator[Part]:
         loader, total = Loader(self, request), self.count(request)
+        work = Work(progress, total)
         for first in range(start, total, request.batch_size):
             done = min(first + request.batch_size, total)
-            yield self._batch(loader, range(first, done))
-            if progress is not None:
-                progress(done, total)
+            yield self._batch(loader, range(first, done), work)
+            work.finished(done)
 
     @torch.inference_mode()
-    def _batch(self, loader: Loader, samples: Sequence[int]) -> Part:
+    def _batch(self, loader: Loader, samples: Sequence[int], work: Work) -> Part:
         request = loader.request
         rng = Rng(request.seed, samples)
         if self.direct is not None:
-            return self._pictures(self.direct, request, rng)
+            return self._pictures(self.direct, request, rng, work)
         given = loader.given([i // request.n for i in samples])
         if given is None:
-            maps, records = self._generated(request, rng.within("map"))
+            maps, records = self._generated(request, rng.within("map"), work)
         elif request.edits:
             maps, records = editing.edit_maps(loader, given, rng.within("map"))
         else:
@@ -232,9 +250,14 @@ class Composition:
             layout = self._layout(self.synthesizer, loader, maps, [i // request.n for i in samples])
             for record in records if layout.notes else ():
                 record["notes"] = list(layout.notes)
-            style = styling.build(loader, maps, given, samples)
+            built = styling.build(loader, maps, given, samples)
+            style = built and built.style
             options = self.options(request)["synthesizer"]
+            options |= work.within(self.synthesizer, samples[0], len(samples))
             images = self.synthesizer.synthesize(layout, style, rng=rng.within("image"), **options).float().cpu()
+            if built is not None:
+                styling.account(records, built, request)
+                style_change.account(records, loader, layout, maps, images, built.base, rng.within("image"))
             if request.keep and given is not None and given.photos is not None:
                 images = keep_pixels(images, given.photos, given.maps.to_space(self.space), maps, request.keep)
         for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
@@ -251,22 +274,23 @@ class Composition:
             loader.layout = first, synthesizer.layout(maps[0].to(self.device))
         return loader.layout[1]
 
-    def _pictures(self, generator: ImageGenerator, request: Request, rng: Rng) -> Part:
+    def _pictures(self, generator: ImageGenerator, request: Request, rng: Rng, work: Work) -> Part:
         """Pictures from label sets. Their records hold the sets asked for: without a map nobody sees what came out empty."""
         sets = _label_sets(generator, request, rng.within("map"))
-        options = self.options(request)["generator"]
+        options = self.options(request)["generator"] | work.within(generator, rng.samples[0], len(sets))
         images = generator.generate(sets, rng=rng.within("image"), **options).float().cpu()
         records = [
             {"index": i, "seed": request.seed, "labels": list(s.names)} for i, s in zip(rng.samples, sets, strict=True)
         ]
         return Part(rng.samples[0], None, images, None, records)
 
-    def _generated(self, request: Request, rng: Rng) -> tuple[SemanticMap, list[dict[str, Any]]]:
+    def _generated(self, request: Request, rng: Rng, work: Work) -> tuple[SemanticMap, list[dict[str, Any]]]:
         """Maps from label sets; each record says what was asked for and what came out empty."""
         assert self.generator is not None
         sets = _label_sets(self.generator, request, rng)
         latents = self.generator.sample_latents(sets, rng, prior=request.prior)
-        drawn = self.generator.generate(sets, latents=latents, **self.options(request)["generator"]).to("cpu")
+        steps = work.within(self.generator, rng.samples[0], len(sets), counted=self.synthesizer is None)
+        drawn = self.generator.generate(sets, latents=latents, **self.options(request)["generator"], **steps).to("cpu")
         return drawn, [_account(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
 
     def _mapped(

@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import cards
+from zoo.composition.pictures import check_sizes
 from zoo.composition.requests import Request, Source
+from zoo.composition.style_change import BaseImages
 from zoo.errors import UsageError, ZooError
 from zoo.images import open_image, read_photo
 from zoo.labels import LabelSpace
@@ -38,14 +40,15 @@ class Given:
 
 
 def default_parser(space: LabelSpace) -> str:
-    """The published parser whose label space can be mapped to `space`, preferring the same space. Raises UsageError."""
+    """The published parser that tells most of the classes of `space` apart, preferring one of the same space. Raises UsageError."""
     found = cards.search("*", kind="mask-parser")
     for card in sorted(found, key=lambda c: c.facts.get("label_space") != space.name):
         try:
-            registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
+            mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
         except ZooError:  # a space that is unknown, broken or has nothing in common
             continue
-        return card.model_id
+        if 2 * len({target for _, target in mapping.pairs}) > len(space):  # hair and hat alone make no parser of people
+            return card.model_id
     raise UsageError(
         f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser."
     )
@@ -85,13 +88,15 @@ def fit_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
 class Loader:
     """Reads what one request names: the items of the present batch and each source of style are kept.
 
-    styles: those sources; layout: the latest item whose map served a whole batch, with its layout.
+    styles: those sources; layout: the latest item whose map served a whole batch, with its layout; base_images: what a
+    style of single classes is measured against.
     """
 
     composition: Composition
     request: Request
     styles: dict[Source, Style] = field(default_factory=dict)
     layout: tuple[int, Layout] | None = None
+    base_images: BaseImages = field(default_factory=BaseImages)
     _items: dict[int, Given] = field(default_factory=dict)
 
     @property
@@ -136,11 +141,7 @@ class Loader:
             found = fit_map(parsed.to("cpu"), target, size)
         else:
             whole = read_map(mask, self.space)
-            if whole.size != tuple(picture.shape[-2:]):
-                raise UsageError(
-                    f"The photo {name_of(photo)} has {picture.shape[-1]} x {picture.shape[-2]} pixels, its map {name_of(mask)} has"
-                    f" {whole.size[1]} x {whole.size[0]}: they must show the same picture at the same size."
-                )
+            check_sizes(name_of(photo), (picture.shape[-2], picture.shape[-1]), name_of(mask), whole.size)
             found = fit_map(whole, target, size)
         return Given(found.maps, fit_photo(picture, size), found.dropped)
 

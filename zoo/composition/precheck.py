@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.pictures import check_pictures
 from zoo.composition.requests import Request, Source
 from zoo.composition.sampling_options import split_options
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
@@ -171,6 +172,7 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
         if generator is not None:
             generator.mapping_to(output)
         check_names(request, generator, output)
+        check_pictures(request, output)
     return [r for r in resolved if r is not None]
 
 

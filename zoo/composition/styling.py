@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import torch
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from zoo.composition.conditions import Given, Loader
-from zoo.composition.precheck import sources
 from zoo.composition.requests import Request, Source, StyleSpec, layer_names
+from zoo.composition.style_checks import FIXED, check_shown, class_names, load_style
 from zoo.errors import UsageError
 from zoo.interfaces import EncodesStyle, ImageSynthesizer, SamplesStyle
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.style import Style
-
-FIXED = ("photo", "given", "file", "style")
-"""Sources that may lack classes which a map shows."""
-NEEDS = {"photo": "photo", "mean": "mean", "prior": "prior", "seed": "prior"}
-
-
-def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) -> None:
-    """Raise UsageError if the synthesizer lacks what a style asks for, or a Style has rows for another number of samples."""
-    name = type(synthesizer).__name__
-    if not synthesizer.styles and (request.styles or request.style_to or request.same_style):
-        raise UsageError(
-            f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out."
-        )
-    for source in sources(request):
-        need = NEEDS.get(source.kind)
-        if need and need not in synthesizer.styles:
-            raise UsageError(
-                f"{name} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))})."
-            )
-        if source.kind in ("style", "file"):
-            rows = len(load_style(source))
-            if rows not in (1, total):
-                raise UsageError(
-                    f"The style {source} holds {rows} samples, the run makes {total}: give a style of one sample or of {total}."
-                )
 
 
 def random_style(request: Request) -> bool:
@@ -58,40 +32,86 @@ class _Batch:
     samples: Sequence[int]
     maps: SemanticMap
     given: Given | None
+    found: dict[tuple[Source, Rng], Style] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
         return self.loader.request
 
+    def source(self, source: Source, rng: Rng) -> Style:
+        """`_from_source`, once for each source and stream."""
+        key = source, rng
+        if key not in self.found:
+            self.found[key] = _from_source(self, source, rng)
+        return self.found[key]
 
-def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Sequence[int]) -> Style | None:
+
+@dataclass(eq=False)
+class Built:
+    """The style of a batch. base: the one without the sources for single classes, None where there are no such sources.
+
+    drawn: for each sample the classes that its map shows and its source lacked, taken from the prior; kept: the classes that
+    --style-to lacks and that stay as they are.
+    """
+
+    style: Style
+    base: Style | None
+    drawn: list[tuple[str, ...]]
+    kept: list[tuple[str, ...]]
+
+
+def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Sequence[int]) -> Built | None:
     """The style of these samples (maps: theirs, in the output space), or None for a synthesizer that has none."""
     request, synthesizer = loader.request, loader.composition.synthesizer
     assert synthesizer is not None
     if not synthesizer.styles:
         return None
     batch = _Batch(loader, synthesizer, samples, maps, given)
+    general = [s for s in request.styles if s.classes is None]
+    made = _combine(batch, request.styles)
+    return made if len(general) == len(request.styles) else replace(made, base=_combine(batch, general).style)
+
+
+def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
+    """The style that these sources make, one after the other."""
+    request, synthesizer = batch.request, batch.synthesizer
     # one style for all samples draws from the streams of sample 0
     one = request.same_style or request.style_to is not None
-    rng = Rng(request.seed, [0] * len(samples) if one else samples).within("style")
-    specs = request.styles
+    rng = Rng(request.seed, [0] * len(batch.samples) if one else batch.samples).within("style")
     if not specs or specs[0].classes is not None:
         specs = (StyleSpec(_default_source(synthesizer, request)), *specs)
     style: Style | None = None
+    drawn: list[set[str]] = [set() for _ in batch.samples]
     for spec in specs:
-        found, classes = _from_source(batch, spec.source, rng), _class_names(synthesizer, spec)
-        _check_shown(spec, found, classes)
+        found, classes = batch.source(spec.source, rng), class_names(synthesizer, spec)
+        check_shown(spec, found, classes, synthesizer.label_space)
         if style is None:
             style = found
         else:
             style = style.take(found, classes=classes, layers=layer_names(spec.layers, found.layers))
+        if spec.layers is None:  # what this source brings is no longer the prior's
+            drawn = [names - set(found.classes if classes is None else classes) for names in drawn]
         # now, so that a later source can change one layer of a class that this one lacks
-        style = _complete(batch, style, rng)
+        style, lacking = _complete(batch, style, rng)
+        drawn = [a | set(b) for a, b in zip(drawn, lacking, strict=True)]
     assert style is not None
+    kept: list[tuple[str, ...]] = [() for _ in batch.samples]
     if request.style_to is not None:
         # streams of its own, or `prior` to `prior` would go nowhere
-        style = _steps(style, _from_source(batch, request.style_to, rng.within("to")), request, samples)
-    return style
+        end = batch.source(request.style_to, rng.within("to"))
+        kept = _lacking(end, batch.maps)
+        style = _steps(style, end, request, batch.samples)
+    return Built(style, None, [tuple(n for n in style.classes if n in names) for names in drawn], kept)
+
+
+def account(records: Sequence[dict[str, Any]], built: Built, request: Request) -> None:
+    """Say in the records which classes' styles were not where the request looks for them."""
+    for record, drawn, kept in zip(records, built.drawn, built.kept, strict=True):
+        if drawn:
+            record["style_from_prior"] = list(drawn)
+        if kept:
+            note = f"The style {request.style_to} has no {', '.join(kept)}: there the style stays as it is."
+            record["notes"] = [*record.get("notes", ()), note]
 
 
 def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
@@ -102,39 +122,21 @@ def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
     return Source("prior" if "prior" in synthesizer.styles else "mean")
 
 
-def _class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ...] | None:
-    if spec.classes is None:
-        return None
-    space = synthesizer.label_space
-    return tuple(space.names[space.index(c)] for c in spec.classes)
+def _lacking(style: Style, maps: SemanticMap) -> list[tuple[str, ...]]:
+    """For each map the classes that it shows and its row of the style lacks."""
+    if style.present is None:
+        return [() for _ in range(len(maps))]
+    rows = zip(maps.label_sets(), style.present.tolist(), strict=True)
+    return [tuple(n for n, p in zip(style.classes, row, strict=True) if n in shown and not p) for shown, row in rows]
 
 
-def _check_shown(spec: StyleSpec, found: Style, classes: tuple[str, ...] | None) -> None:
-    """Refuse a class that is asked for by name and that the source shows nowhere."""
-    if classes is None or found.present is None or spec.source.kind not in FIXED:
-        return
-    shown = {name for name, any_row in zip(found.classes, found.present.any(0).tolist(), strict=True) if any_row}
-    missing = [name for name in classes if name not in shown and name in found.classes]
-    if missing:
-        raise UsageError(
-            f"The style {spec.source} has no {', '.join(missing)}: its map shows {', '.join(n for n in found.classes if n in shown)}."
-        )
-
-
-def _complete(batch: _Batch, style: Style, rng: Rng) -> Style:
-    """The style with the classes that it lacks and a map shows from the prior, with the numbers that `prior` would give them."""
-    if style.present is None or not isinstance(batch.synthesizer, SamplesStyle):
-        return style
-    rows = [[name in shown for name in style.classes] for shown in batch.maps.label_sets()]
-    lacking = torch.tensor(rows, device=style.present.device) & ~style.present
-    if not bool(lacking.any()):
-        return style
-    return style.fill(batch.synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior))
-
-
-def load_style(source: Source) -> Style:
-    """The Style of a file or of the Python caller."""
-    return source.style if source.kind == "style" else Style.load(str(source.path))
+def _complete(batch: _Batch, style: Style, rng: Rng) -> tuple[Style, list[tuple[str, ...]]]:
+    """The style with the classes that it lacks and a map shows from the prior, with the numbers that `prior` would give them;
+    and which these are, by sample."""
+    lacking = _lacking(style, batch.maps)
+    if not any(lacking) or not isinstance(batch.synthesizer, SamplesStyle):
+        return style, [() for _ in lacking]
+    return style.fill(batch.synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior)), lacking
 
 
 def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import torch
@@ -40,8 +40,11 @@ def splice(old: T, new: T, rows: list[int]) -> T:
     return map_plan(replaced, old, new)
 
 
-def climb(x: Tensor, blocks: Sequence[tuple[nn.Module, int]], plans: Sequence[Any]) -> Tensor:
-    """Features x [B, C, h, w] through residual blocks, each with its plan; a block's number says how often x was doubled before it."""
+def climb(x: Tensor, blocks: Iterable[tuple[nn.Module, int]], plans: Iterable[Any]) -> Tensor:
+    """Features x [B, C, h, w] through residual blocks, each with its plan; a block's number says how often x was doubled before it.
+
+    Plans from a generator are made one by one, each when its block is next.
+    """
     scale = 0
     for (block, at), plan in zip(blocks, plans, strict=True):
         if at > scale:

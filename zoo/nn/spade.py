@@ -60,7 +60,8 @@ class SPADE(nn.Module):
     def forward(self, x: Tensor, affine: Affine) -> Tensor:
         """x [B, channels, H, W] with what `affine` returned (its batch may be 1) -> the same shape."""
         gamma, beta = affine
-        return torch.addcmul(beta, self.param_free_norm(x), 1 + gamma)
+        # rounded twice, as in the authors' code: addcmul rounds once, and training in float32 drifts from theirs by it
+        return self.param_free_norm(x) * (1 + gamma) + beta
 
 
 def resize_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
