@@ -127,8 +127,9 @@ def body(
     shapes: dict[str, Any] | None,
 ) -> str:
     """The card's text: notes, recipe, figures, tables, learning curve."""
-    training, split = facts["training"], parse_spec(scores["data"]).split
-    data = f"{facts['data']}:DIR" + (f"#{split}" if split else "")
+    training, spec = facts["training"], parse_spec(scores["data"])
+    _, comma, options = str(spec.path or "").partition(",")
+    data = f"{spec.name}:DIR{comma}{options}" + (f"#{spec.split}" if spec.split else "")
     source = f" ({about.url})" if about.url else ""
     lines = [given.notes.read_text("utf-8").strip(), "", "## Recipe", "", "```bash", given.recipe, "```", ""]
     lines += [

@@ -136,7 +136,8 @@ def main(argv: list[str] | None = None) -> None:
         else:
             assert isinstance(model, MaskGenerator)
             report = generator_scores(model, data, given.samples)
-    print(json.dumps({"model": given.model, "data": given.data, "pairs": len(data), **report}, indent=2))
+    pairs = len(data) if given.limit is None else min(len(data), -(-given.limit // BATCH) * BATCH)
+    print(json.dumps({"model": given.model, "data": given.data, "pairs": pairs, **report}, indent=2))
 
 
 if __name__ == "__main__":

@@ -117,3 +117,31 @@ def test_a_model_that_two_third_parties_bring_has_qualified_ids(tmp_path: Path) 
     assert cards["scgan-celeba"] == "maskzoo" and "twin" not in cards and {"only-a", "only-b"} <= set(cards)
     assert {"thirdparty-a:twin", "thirdparty-b:twin", "thirdparty-a:scgan-celeba"} <= set(cards)
     assert cli(tmp_path, "card", "thirdparty-b:twin").returncode == 0
+    os.environ["ZOO_HUB_NAMESPACE"] = "me"
+    try:
+        shown = cli(tmp_path, "card", "thirdparty-b:twin")
+    finally:
+        del os.environ["ZOO_HUB_NAMESPACE"]
+    assert shown.returncode == 0 and "remote hf:me/twin" in shown.stdout
+
+
+def test_cards_that_name_no_repository_and_cards_that_are_no_package_are_their_plugins_loss(tmp_path: Path) -> None:
+    module = write_plugin(tmp_path, "thirdparty-a", plugin("thirdparty-a", more=", cards='thirdparty_a_cards'"))
+    heads = {
+        "hub": "hub: no where",
+        "pin": "revision: ../x",
+        "a name": "",
+        "good": "hub: me/good",
+        "out": "files: {../x: y}",
+    }
+    for name, line in heads.items():
+        (tmp_path / f"{module}_cards" / name).mkdir(parents=True)
+        (tmp_path / f"{module}_cards" / name / "README.md").write_text(f"---\nzoo:\n  kind: k\n  {line}\n---\n")
+    (tmp_path / f"{module}_cards/__init__.py").write_text("")
+    write_plugin(tmp_path, "thirdparty-b", plugin("thirdparty-b", more=", cards='thirdparty_b'"))
+    known = {c["id"]: c["state"] for c in json.loads(cli(tmp_path, "list", "--json").stdout)}
+    assert known["good"] == "remote" and not set(heads) - {"good"} & set(known)
+    notes = {r["distribution"]: r["notes"] for r in json.loads(cli(tmp_path, "plugins", "--json").stdout)}
+    for name in set(heads) - {"good"}:
+        assert any(f"The card of {name} cannot be read: " in note for note in notes["thirdparty-a"]), name
+    assert any("are no package with a folder for each model" in note for note in notes["thirdparty-b"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,10 @@ from fixtures_models import Ran
 from official_files import parser_state
 
 import zoo
+from zoo import discovery
 from zoo.cards import missing_facts, read_card
 from zoo.checkpoints import convert as converting
+from zoo.registry import Plugin, PluginRecord, reset
 from zoo.weights import digests, read_tensors, sha256
 
 
@@ -136,7 +138,7 @@ def test_files_that_make_no_model(checkpoint: Path, tmp_path: Path, run: Callabl
     clvae, scgan = golden / "clvae/A_deepfashion_more", golden / "scgan/A_celeba256"
     net = "official_checkpoint_latest_net_"
     other = tmp_path / "net_E.pth"
-    stored = zoo.weights.read_tensors(golden / "clvae/B2_ade20k_c151/weights.safetensors")
+    stored = read_tensors(golden / "clvae/B2_ade20k_c151/weights.safetensors")
     torch.save({k.removeprefix("netE."): v for k, v in stored.items() if k.startswith("netE.")}, other)
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "foreign.pth")
     cases = [
@@ -187,3 +189,42 @@ def test_data_sets_and_classes_are_stated(shared: Path, tmp_path: Path, run: Cal
     ran = run("convert", file, "--out", tmp_path / "named", "--space", tmp_path / "mine.json", "--config", "edges=true")
     assert ran.code == 0, ran.err
     assert zoo.load(tmp_path / "named").label_space.names[3] == "part 3"
+
+
+@pytest.fixture
+def pets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Install one or two third parties that bring `pet-maps` (in this process)."""
+    from pets import plugin
+
+    found = discovery.discover()[0]
+    twin = Plugin(architectures=plugin.architectures[:1])
+    records = [PluginRecord("pets", "dist-a", "1", plugin), PluginRecord("pets", "dist-b", "1", twin)]
+
+    def install(count: int) -> None:
+        for record in records:
+            record.notes.clear()
+        monkeypatch.setattr(discovery, "discover", lambda: (found + records[:count], ()))
+        reset()
+
+    yield install
+    monkeypatch.undo()
+    reset()
+
+
+def test_architectures_that_two_third_parties_claim(
+    pets: Callable[[int], None], tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    file = tmp_path / "official.pth"
+    torch.save({"pet_map": torch.eye(4)[:, :, None].expand(4, 4, 4).contiguous()}, file)
+    pets(1)
+    once = json.loads(run("identify", file, "--json").out)["networks"][0]["candidates"]
+    assert [c["architecture"] for c in once] == ["pet-maps"], "an alias is no second owner"
+    assert run("convert", file, "--as", "dist-a:pet-maps", "--out", tmp_path / "one").code == 0
+    pets(2)
+    tie = run("identify", file)
+    assert tie.code == 0 and "a tie: dist-a:pet-maps, dist-b:pet-maps share this network" in tie.out
+    assert run("convert", file, "--out", tmp_path / "tie").code == 2
+    done = run("convert", file, "--as", "dist-b:pet-maps", "--out", tmp_path / "two")
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "two/config.json").read_text())["architecture"] == "dist-b:pet-maps"
+    assert zoo.load(tmp_path / "two").resolution == (4, 4)

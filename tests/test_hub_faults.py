@@ -200,7 +200,7 @@ def test_a_repository_that_is_no_model(hub: HubServer, hub_home: Path, files: di
 
 def test_a_file_that_leads_out_of_the_folder_is_not_fetched(tiny: Path, hub: HubServer, tmp_path: Path) -> None:
     files = {p.name: p.read_bytes() for p in tiny.iterdir()}
-    hub.add("me/tiny", files | {"../../../evil.json": b"{}", "/tmp/evil.json": b"{}"})
+    hub.add("me/tiny", files | {"../../../evil.json": b"{}", "/tmp/evil.json": b"{}", "\x1b[2Jevil.json": b"{}"})
     pull("hf:me/tiny")
     assert not hub.count(part="evil")
 

@@ -134,3 +134,13 @@ def test_a_map_that_does_not_fit_its_photo(pipe: zoo.Composition, inputs: Path, 
     zoo.SemanticMap.from_png(inputs / "face.png", pipe.space).resize((20, 20)).to_png(tmp_path / "small.png")
     with pytest.raises(UsageError, match=r"48 x 48 pixels, its map .* 20 x 20"):
         pipe(photos=inputs / "photo.png", maps=tmp_path / "small.png")
+
+
+def test_a_parser_of_faces_is_none_of_people(published: Path) -> None:
+    """The two spaces share hair and hat, which is too little to read a photo by."""
+    from zoo.composition.conditions import default_parser
+
+    for name in ("celebamask-hq", "face-parsing"):
+        assert default_parser(zoo.label_space(name)) == "face-parser-celeba"
+    with pytest.raises(UsageError, match="No published parser knows the classes of 'atr'"):
+        default_parser(zoo.label_space("atr"))

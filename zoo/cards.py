@@ -5,19 +5,18 @@ from __future__ import annotations
 import fnmatch
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from zoo.card_head import check_files, parse_card, read_text
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.images import write_text
 from zoo.licenses import permits_commercial_use
 from zoo.registry import FIRST_PARTY, import_string, registry
+from zoo.safe_names import is_name, is_repository, is_revision
 
 README = "README.md"
 CORE_CARDS = "zoo_cards"
@@ -39,11 +38,6 @@ REQUIRED = (
 )
 LICENSES = ("code", "weights", "data")
 
-try:
-    from yaml import CSafeLoader as _Loader
-except ImportError:  # PyYAML without libyaml
-    from yaml import SafeLoader as _Loader
-
 
 @dataclass(frozen=True)
 class Card:
@@ -60,7 +54,12 @@ class Card:
     @property
     def embedded(self) -> bool:
         """True if the weights lie beside the card and `ZOO_EMBEDDED=0` does not hide them."""
-        return os.environ.get("ZOO_EMBEDDED", "1") != "0" and (self.folder / "model.safetensors").is_file()
+        return os.environ.get("ZOO_EMBEDDED", "1") != "0" and self.has_weights
+
+    @property
+    def has_weights(self) -> bool:
+        """True if weights lie beside the card: one file of ours, or another library's layout in `wrapped/`."""
+        return (self.folder / "model.safetensors").is_file() or (self.folder / "wrapped").is_dir()
 
     @property
     def files(self) -> dict[str, str]:
@@ -99,17 +98,15 @@ class Card:
         return [f"{name} ({text})" for name, text in stated if not permits_commercial_use(text)]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for `--json`; a figure that is no number is null."""
-        whole = {
+        """All of it, for `--json`; a figure that is no number is null. The front matter cannot replace what the zoo found."""
+        found = {
             "id": self.model_id,
             "embedded": self.embedded,
             "bytes": self.size,
             "plugin": self.owner,
             "commercial": not self.not_commercial(),
-            **self.front,
-            "text": self.body,
         }
-        return _plain(whole)
+        return _plain({**found, **self.front, **found, "text": self.body})
 
 
 def _plain(value: Any) -> Any:
@@ -126,32 +123,20 @@ def listed_bytes(folder: Path, names: Iterable[str]) -> int:
     return sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
 
 
-_HEAD = re.compile(r"\s*---[ \t]*\n(?P<head>.*?)(?:\n|(?<=\n))---[ \t]*(?:\n|\Z)", re.DOTALL)
-
-
-def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
-    """Front matter and body of a card. Raises WeightsError if the front matter is no YAML mapping."""
-    found = _HEAD.match(text)
-    if not found:
-        return {}, text
-    try:
-        front = yaml.load(found["head"], Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise WeightsError(f"{where}: the card's front matter is not YAML: {error}") from error
-    if not isinstance(front, dict):
-        raise WeightsError(f"{where}: the card's front matter is not a mapping.")
-    return front, text[found.end() :].lstrip("\n")
-
-
 def read_card(folder: Path, *, owner: str = "") -> Card | None:
-    """The card of a model folder, or None if it has none."""
+    """The card of a model folder, or None if it has none. Raises WeightsError for one that is not well formed, or names files
+    outside its folder."""
     path = folder / README
     if not path.is_file():
         return None
-    front, body = parse_card(path.read_text("utf-8-sig"), str(path))
+    try:
+        text = read_text(path)
+    except OSError as error:
+        raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
+    front, body = parse_card(text, str(path))
     facts = front.get("zoo")
-    if isinstance(facts, dict) and not isinstance(facts.get("files", {}), dict):
-        raise WeightsError(f"{path}: `files` of the card is {facts['files']!r}, expected file names with their sha256.")
+    if isinstance(facts, dict):
+        check_files(facts.get("files", {}), str(path))
     return Card(folder.name, folder, facts if isinstance(facts, dict) else {}, front, body, owner)
 
 
@@ -207,16 +192,34 @@ def read_cards(package: str, owner: str) -> tuple[list[Card], list[str]]:
         return [], [str(error)]
     for folder in folders:
         try:
-            cards.append(read_card(folder, owner=owner))
-        except (WeightsError, OSError, UnicodeDecodeError) as error:
+            card = read_card(folder, owner=owner)
+            if card is not None:
+                _check_names(card)
+                cards.append(card)
+        except WeightsError as error:
             faults.append(f"The card of {folder.name} cannot be read: {error}")
-    return [c for c in cards if c is not None], faults
+    return cards, faults
+
+
+def _check_names(card: Card) -> None:
+    """Raise WeightsError for a card whose names would not do in lists, commands and requests."""
+    hub, revision = (str(card.facts.get(name) or "") for name in ("hub", "revision"))
+    if not is_name(card.model_id):
+        raise WeightsError("its folder's name is no model id: expected letters, digits, dots, dashes and underscores.")
+    if hub and not is_repository(hub):
+        raise WeightsError(f"`hub: {hub}` names no repository: expected OWNER/REPO.")
+    if revision and not is_revision(revision):
+        raise WeightsError(f"`revision: {revision}` is no branch, tag or commit id.")
 
 
 def _card_folders(package: str) -> list[Path]:
-    """The folders with a card in a package. Raises PluginError if it is not there or cannot be imported."""
-    root = Path(next(iter(import_string(package, "its cards").__path__), package))
-    return sorted(p for p in root.iterdir() if (p / README).is_file()) if root.is_dir() else []
+    """The folders with a card in a package. Raises PluginError if it is not there or cannot be read."""
+    try:
+        places = list(import_string(package, "its cards").__path__)
+        root = Path(places[0] if places else package)
+        return sorted(p for p in root.iterdir() if (p / README).is_file()) if root.is_dir() else []
+    except (AttributeError, TypeError, OSError) as error:
+        raise PluginError(f"its cards {package!r} are no package with a folder for each model ({error})") from error
 
 
 def search(pattern: str = "*", *, kind: str | None = None) -> list[Card]:

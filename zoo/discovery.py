@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -13,8 +12,7 @@ from typing import Any
 
 from zoo.errors import PluginError
 from zoo.registry import API, FIRST_PARTY, GROUP, KINDS, TABLES, ApiMismatch, Architecture, Plugin, PluginRecord
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from zoo.safe_names import is_name
 
 
 def discover() -> tuple[list[PluginRecord], tuple[str, ...]]:
@@ -86,7 +84,7 @@ def _checked(plugin: Any) -> Plugin:
 
 def _check_names(where: str, names: list[Any]) -> None:
     """Names must do in `GEN+SYN`, `ARCH/VARIANT`, `NAME:PATH` and `distribution:name`."""
-    bad = [n for n in names if not isinstance(n, str) or not _NAME.fullmatch(n)]
+    bad = [n for n in names if not isinstance(n, str) or not is_name(n)]
     bad += [n for n in names if n not in bad and names.count(n) > 1]
     if bad:
         raise PluginError(

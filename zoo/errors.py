@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ZooError(Exception):
@@ -42,6 +42,11 @@ class Cancelled(ZooError):
     """Raise it in a `progress` callback to stop a long call."""
 
     exit_code = 130
+
+
+def few(names: Sequence[str], count: int = 4) -> str:
+    """The first of a list for a message: `"a, b, … 7 in all"`."""
+    return ", ".join(names[:count]) + (f", … {len(names)} in all" if len(names) > count else "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

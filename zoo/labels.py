@@ -357,7 +357,7 @@ def load_space(path: Path) -> LabelSpace:
         return parse_space(json.loads(path.read_text("utf-8")), str(path))
     except OSError as error:
         raise LabelError(f"Cannot read the label space {path}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: endless brackets
         raise LabelError(f"{path} is not a JSON file: {error}.") from error
 
 

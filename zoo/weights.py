@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zoo import configs
 from zoo.digests import sha256
-from zoo.errors import ConfigError, DataError, WeightsError
+from zoo.errors import ConfigError, DataError, WeightsError, few
 from zoo.images import write_atomic, write_text
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
@@ -164,7 +164,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise WeightsError(f"{folder} is not a model folder: it has no {CONFIG} (found: {names}).")
     try:
         values = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise ConfigError(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected an object with {', '.join(FIELDS)}.")
@@ -249,9 +249,9 @@ def load_strict(network: nn.Module, path: Path) -> None:
     if missing or unknown or shapes:
         matched = len(expected) - len(missing) - len(shapes)
         parts = [
-            f"missing: {_few(missing)}" if missing else "",
-            f"unknown: {_few(unknown)}" if unknown else "",
-            f"shapes: {_few(shapes)}" if shapes else "",
+            f"missing: {few(missing)}" if missing else "",
+            f"unknown: {few(unknown)}" if unknown else "",
+            f"shapes: {few(shapes)}" if shapes else "",
         ]
         raise WeightsError(
             f"{path} does not fit {type(network).__name__}: {matched} of {len(expected)} tensors match; "
@@ -259,10 +259,6 @@ def load_strict(network: nn.Module, path: Path) -> None:
             + ". These are weights of another architecture or config."
         )
     network.load_state_dict(tensors, strict=True)
-
-
-def _few(items: list[str]) -> str:
-    return ", ".join(items[:4]) + (f", … {len(items)} in all" if len(items) > 4 else "")
 
 
 def load_assets(model: Model, folder: Path, *, without: str | None = None) -> dict[str, Any]:
@@ -282,7 +278,7 @@ def load_assets(model: Model, folder: Path, *, without: str | None = None) -> di
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise WeightsError(f"{path} is not readable JSON: {error}.") from error
 
 

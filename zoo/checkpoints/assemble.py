@@ -52,8 +52,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Assembly:
-    """A model to be written. assumed: fields that no shape tells and nobody stated; state: our keys, discriminator included."""
+    """A model to be written. name: the architecture's, as the registry knows it (`distribution:name` where two claim it);
+    assumed: fields that no shape tells and nobody stated; state: our keys, discriminator included."""
 
+    name: str
     architecture: Architecture
     variant: str | None
     config: Any
@@ -135,7 +137,7 @@ def assemble(name: str, parts: Sequence[Part], stated: Statement) -> Assembly:
         state = official.convert(tensors, config)
         found = _mismatch(arch, config, space, state)
         if not found:
-            return Assembly(arch, _variant_name(name, config), config, space, tuple(parts), state, assumed)
+            return Assembly(name, arch, _variant_name(name, config), config, space, tuple(parts), state, assumed)
         reason = reason or found
     raise WeightsError(_blame(name, parts, reason, stated))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +13,12 @@ from zoo.checkpoints.identify import Report, identify
 from zoo.checkpoints.networks import is_ema
 from zoo.checkpoints.smoke import smoke
 from zoo.data.facts import facts_of
-from zoo.errors import DataError, UsageError, WeightsError
+from zoo.digests import sha256
+from zoo.errors import UsageError, WeightsError
+from zoo.folders import whole_folder
 from zoo.licenses import UNKNOWN
 from zoo.registry import registry
-from zoo.weights import CONFIG, load_model, save_model, save_tensors, sha256
+from zoo.weights import CONFIG, load_model, save_model, save_tensors
 
 if TYPE_CHECKING:
     from zoo.interfaces import Model
@@ -53,19 +53,8 @@ def convert(
     kept = [p for p in parts if p.role != DISCRIMINATOR or discriminator]
     assembly = assemble(name, kept, stated)
     facts = _facts(assembly, stated, licenses, command)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    except OSError as error:
-        raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
-    try:
-        part.chmod(0o755)  # mkdtemp makes a private one
+    with whole_folder(out) as part:
         _write(assembly, part, facts)
-        _place(part, out)
-    except OSError as error:
-        raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return _summary(assembly, out, facts, [p.label for p in parts if p not in kept], reports)
 
 
@@ -106,10 +95,10 @@ def _write(assembly: Assembly, folder: Path, facts: dict[str, Any]) -> None:
     lacking = [n for n, a in model.ASSETS.items() if a.required]
     if lacking:
         raise WeightsError(
-            f"{assembly.architecture.name} needs {', '.join(lacking)}, which is computed from data and is in no checkpoint: train it"
-            f" (zoo train {assembly.architecture.name} --data …), or use zoo fit on a folder that has one."
+            f"{assembly.name} needs {', '.join(lacking)}, which is computed from data and is in no checkpoint: train it"
+            f" (zoo train {assembly.name} --data …), or use zoo fit on a folder that has one."
         )
-    save_model(model, folder, architecture=assembly.architecture.name, variant=assembly.variant)
+    save_model(model, folder, architecture=assembly.name, variant=assembly.variant)
     judge = {k.partition(".")[2]: v for k, v in assembly.state.items() if k.startswith(f"{DISCRIMINATOR}.")}
     if judge:
         save_tensors(judge, folder / f"{DISCRIMINATOR}.safetensors")
@@ -117,27 +106,9 @@ def _write(assembly: Assembly, folder: Path, facts: dict[str, Any]) -> None:
     facts["resolution"] = list(model.resolution)
     facts |= vouched(folder)
     about = facts_of(str(facts["data"]))
-    write_card(
-        folder, front_matter(facts, name=assembly.architecture.name, license_link=about.url), _text(assembly, facts)
-    )
+    write_card(folder, front_matter(facts, name=assembly.name, license_link=about.url), _text(assembly, facts))
     del model
     smoke(load_model(folder))
-
-
-def _place(part: Path, out: Path) -> None:
-    """Put the finished folder where it belongs; an old one goes only when the new one is there."""
-    old = part.with_name(part.name + ".old")
-    if out.exists() and any(out.iterdir()):
-        out.rename(old)
-    elif out.exists():
-        out.rmdir()
-    try:
-        part.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _facts(assembly: Assembly, stated: Statement, licenses: tuple[str, str], command: str) -> dict[str, Any]:
@@ -152,7 +123,7 @@ def _facts(assembly: Assembly, stated: Statement, licenses: tuple[str, str], com
         )
         source["networks"][part.role] = part.network.path
     return {
-        "architecture": arch.name,
+        "architecture": assembly.name,
         "variant": assembly.variant,
         "kind": arch.kind,
         "label_space": assembly.space.name,
@@ -186,7 +157,7 @@ def _limits(assembly: Assembly, weights: str) -> list[str]:
 def _text(assembly: Assembly, facts: dict[str, Any]) -> str:
     arch = assembly.architecture
     lines = [
-        f"# {arch.name}" + (f" ({assembly.variant})" if assembly.variant else ""),
+        f"# {assembly.name}" + (f" ({assembly.variant})" if assembly.variant else ""),
         "",
         arch.title,
         "",
@@ -213,7 +184,7 @@ def _summary(
     ] + dropped
     return {
         "folder": str(out),
-        "architecture": assembly.architecture.name,
+        "architecture": assembly.name,
         "variant": assembly.variant,
         "label_space": assembly.space.name,
         "resolution": facts["resolution"],

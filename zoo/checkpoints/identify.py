@@ -149,7 +149,8 @@ def _detectors(faults: list[str], only: Iterable[str] | None) -> dict[str, Any]:
     reg = registry()
     found: dict[str, Any] = {}
     for name, arch in reg.architectures.items():
-        if arch.official is None or ":" in name or (only is not None and name not in only):
+        alias = reg.architectures.get(name.partition(":")[2]) is arch  # the plain name is nobody else's
+        if arch.official is None or (alias if only is None else name not in only):
             continue
         try:
             found[name] = reg.load(arch, "official").detect

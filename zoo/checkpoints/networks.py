@@ -9,11 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
+from zoo.errors import WeightsError
+
 PARALLEL = ("module", "_orig_mod")
 """What DataParallel and torch.compile put in front of a network's keys."""
 EMA = re.compile(r"(^|[._])(ema|shadow|averaged?|g_ema|gema|polyak)\w*", re.IGNORECASE)
 """Names of entries that hold averaged weights: ema, params_ema, model_ema, ema_state_dict, shadow, G_ema …"""
 _DEPTH = 8
+_MOST = 200_000
+"""More entries than any checkpoint has: a few shared dicts can stand for billions."""
 
 Tensors = dict[str, Tensor]
 
@@ -24,10 +28,11 @@ class Contents:
 
     tensors: Tensors = field(default_factory=dict)
     ignored: list[tuple[str, str]] = field(default_factory=list)
+    seen: int = 0
 
 
 def contents(value: Any) -> Contents:
-    """All named tensors of a checkpoint's content, and what was left out."""
+    """All named tensors of a checkpoint's content, and what was left out. Raises WeightsError for one without end."""
     found = Contents()
     _collect(value, (), found, set())
     return found
@@ -35,6 +40,9 @@ def contents(value: Any) -> Contents:
 
 def _collect(value: Any, path: tuple[str, ...], found: Contents, above: set[int]) -> None:
     name = ".".join(path) or "the file"
+    found.seen += 1
+    if found.seen > _MOST:
+        raise WeightsError(f"The file names more than {_MOST:,} entries: no checkpoint of a network.")
     if isinstance(value, Tensor):
         found.tensors[name] = value
     elif isinstance(value, Mapping):

@@ -131,7 +131,14 @@ def _read_safetensors(path: Path, data: bool) -> dict[str, torch.Tensor]:
             if data:
                 return {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
             return {k: torch.empty(file.get_slice(k).get_shape(), device="meta") for k in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        OverflowError,
+    ) as error:  # odd types, huge sizes
         raise WeightsError(
             f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again."
         ) from error

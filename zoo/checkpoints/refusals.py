@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickletools
 import re
 import zipfile
 from pathlib import Path
 
-from zoo.errors import WeightsError
+from zoo.errors import WeightsError, few
 
 HARMLESS = re.compile(
     r"collections\.(OrderedDict|Counter)|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_\w+|torch\.(storage\.)?\w*Storage"
@@ -21,6 +22,8 @@ WAY_OUT = (
     " on a machine that holds nothing of value, and save the state dict there with safetensors.torch.save_file."
 )
 _SCAN_LIMIT = 64 << 20
+_STREAMS = 64
+"""More pickles in a row are not looked at; torch before 1.6 wrote five."""
 
 
 def globals_of(data: bytes) -> list[str]:
@@ -29,22 +32,20 @@ def globals_of(data: bytes) -> list[str]:
     Opcodes are read, nothing is built. A stream that breaks off gives what stands before the break.
     """
     found: dict[str, None] = {}
-    at = 0
-    while at < len(data):
-        end = _scan(data[at:], found)
-        if not end:
+    stream = io.BytesIO(data)
+    for _ in range(_STREAMS):
+        if not _scan(stream, found):
             break
-        at += end
     return list(found)
 
 
-def _scan(data: bytes, found: dict[str, None]) -> int:
-    """Adds the globals of one pickle to `found`; returns its length, or 0 where it breaks off."""
+def _scan(stream: io.BytesIO, found: dict[str, None]) -> bool:
+    """Adds the globals of the pickle that begins here to `found`; False where it breaks off."""
     texts: list[str] = []  # as pushed; STACK_GLOBAL takes the last two
     memo: dict[int, str] = {}
     last = ""
     try:
-        for opcode, argument, position in pickletools.genops(data):
+        for opcode, argument, _ in pickletools.genops(stream):
             name = opcode.name
             if name in ("GLOBAL", "INST"):
                 found[str(argument).replace(" ", ".", 1)] = None
@@ -60,13 +61,13 @@ def _scan(data: bytes, found: dict[str, None]) -> int:
                 last = memo.get(int(argument), "")  # pyright: ignore[reportArgumentType]
                 texts.append(last)
             elif name == "STOP":
-                return (position or 0) + 1
+                return True
             if (isinstance(argument, str) and "UNICODE" in name) or name.endswith("STRING"):
                 last = str(argument)
                 texts.append(last)
     except Exception:  # damaged or hostile bytes: what was found until here still counts
-        return 0
-    return 0
+        return False
+    return False
 
 
 def pickle_bytes(path: Path) -> bytes:
@@ -90,9 +91,8 @@ def refuse(path: Path, reason: str) -> WeightsError:
     names = [n for n in globals_of(pickle_bytes(path)) if not _harmless(n)]
     if not names:
         return WeightsError(f"{path} is refused: {_first_line(reason)} {WAY_OUT}")
-    listed = ", ".join(names[:6]) + (f", … {len(names)} in all" if len(names) > 6 else "")
     what = "holds a whole pickled module, which is code and not only tensors" if _is_module(names) else "would run code"
-    return WeightsError(f"{path} is refused: its pickle {what}; it imports {listed}. {WAY_OUT}")
+    return WeightsError(f"{path} is refused: its pickle {what}; it imports {few(names, 6)}. {WAY_OUT}")
 
 
 def _harmless(name: str) -> bool:

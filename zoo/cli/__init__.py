@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from zoo.errors import UsageError, ZooError, did_you_mean
+from zoo.safe_names import printable
 from zoo.version import __version__
 
 # name: (module:command, one line for the list); the line is here so that --help imports no command
@@ -26,8 +27,14 @@ COMMANDS = {
     "replay": ("zoo.cli.replay:replay", "Make a run again and compare it byte by byte."),
     "mask": ("zoo.cli.mask:mask", "Look at label-map files."),
     "data": ("zoo.cli.data:data", "Look at data sets."),
+    "pull": ("zoo.cli.hub:pull", "Get models from the Hub, verified."),
+    "push": ("zoo.cli.push:push", "Publish a model folder on the Hub."),
+    "verify": ("zoo.cli.hub:verify", "Hash the files of models again."),
     "train": ("zoo.cli.train:train", "Train a model."),
     "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
+    "identify": ("zoo.cli.checkpoints:identify", "Whose networks a checkpoint file holds."),
+    "convert": ("zoo.cli.checkpoints:convert", "Make a model folder of the authors' checkpoints."),
+    "new-plugin": ("zoo.cli.new_plugin:new", "Write a plugin of your own to start from."),
 }
 
 
@@ -102,5 +109,5 @@ def main(argv: list[str] | None = None) -> None:
 def _fail(message: str, code: int, debug: bool) -> None:
     if debug:
         raise
-    click.echo(f"Error: {message}" if code != 130 else message, err=True)
+    click.echo(printable(f"Error: {message}" if code != 130 else message), err=True)
     sys.exit(code)

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.labels import space_option
-from zoo.cli.show import emit_json, json_option, say
-from zoo.errors import UsageError, WeightsError
+from zoo.cli.show import emit_json, json_option, say, show
+from zoo.errors import UsageError, WeightsError, few
 
 if TYPE_CHECKING:
     from zoo.checkpoints.assemble import Statement
     from zoo.checkpoints.identify import Candidate, Network, Report
-
-SHOWN = 4
 
 
 @click.command(epilog="Example: zoo identify latest_net_G.pth")
@@ -36,7 +34,7 @@ def identify(file: Path, as_json: bool) -> None:
         emit_json(report.to_json())
     else:
         for line in report_lines(report):
-            click.echo(line)
+            show(line)
     for fault in report.faults:
         say(fault)
     if not report.named:
@@ -54,7 +52,7 @@ def report_lines(report: Report) -> list[str]:
     for network in report.networks:
         lines += _network_lines(network)
     if report.ignored:
-        lines.append("left out: " + _few([f"{name} ({what})" for name, what in report.ignored], 8))
+        lines.append("left out: " + few([f"{name} ({what})" for name, what in report.ignored], 8))
     return lines
 
 
@@ -88,7 +86,7 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
         for variant in candidate.variants:
             if variant.differs:
                 differs = [f"{k} {plain(b)} instead of {plain(a)}" for k, (a, b) in variant.differs.items()]
-                lines.append(f"    near variant {candidate.architecture}/{variant.name}: {_few(differs)}")
+                lines.append(f"    near variant {candidate.architecture}/{variant.name}: {few(differs)}")
     if match.ambiguous:
         lines.append(f"    no shape tells: {', '.join(match.ambiguous)}")
         lines.append(f"      state it: {_statement(candidate)}")
@@ -112,12 +110,8 @@ def _rejected_lines(candidate: Candidate) -> list[str]:
     lines = [f"  not {candidate.architecture} {match.role}: {match.matched} of {candidate.expected} keys fit"]
     for what, keys in (("lacks", match.missing), ("has besides", match.unknown), ("other shape", match.misfit)):
         if keys:
-            lines.append(f"    {what}: {_few(list(keys))}")
+            lines.append(f"    {what}: {few(list(keys))}")
     return lines
-
-
-def _few(items: list[str], count: int = SHOWN) -> str:
-    return ", ".join(items[:count]) + (f", … {len(items)} in all" if len(items) > count else "")
 
 
 def plain(value: Any) -> str:

@@ -10,11 +10,12 @@ import typing
 import click
 
 from zoo import cards, hub
-from zoo.cli.show import emit_json, json_option, megabytes, say, table
+from zoo.cli.show import emit_json, json_option, megabytes, say, show, table
 from zoo.errors import UsageError, WeightsError, did_you_mean
 from zoo.hub.resolving import card_of
 from zoo.licenses import near_licence
 from zoo.registry import KINDS, import_string, registry
+from zoo.safe_names import printable
 
 USES = ("commercial",)
 SHOWN: dict[hub.State, str] = {
@@ -96,9 +97,12 @@ def _say_left_out(left: list[cards.Card]) -> None:
 
 
 def _row(card: cards.Card) -> dict[str, object]:
+    """The facts, and what the zoo found, which no fact of that name replaces."""
     whole = card.to_json()
-    kept = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial")}
-    return {**kept, "state": SHOWN[hub.state(card)], "licenses": card.licenses, **whole.get("zoo", {})}
+    found = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial")}
+    found |= {"state": SHOWN[hub.state(card)], "licenses": card.licenses}
+    facts = whole["zoo"] if card.facts else {}
+    return {**found, **facts, **found}
 
 
 def _count(card: cards.Card) -> str:
@@ -129,12 +133,12 @@ def card(model: str, as_json: bool) -> None:
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         _rich(found, rows)
         return
-    click.echo(f"{found.model_id}  ({state}, {megabytes(found.size)})")
+    show(f"{found.model_id}  ({state}, {megabytes(found.size)})")
     for name, text in rows:
         for line in text.splitlines():
-            click.echo(f"  {name}: {line}")
-    click.echo()
-    click.echo(found.body.rstrip())
+            show(f"  {name}: {line}")
+    show("")
+    show(found.body.rstrip())
 
 
 def _find(model: str) -> tuple[cards.Card, str, str]:
@@ -193,9 +197,9 @@ def _rich(found: cards.Card, rows: list[tuple[str, str]]) -> None:
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in rows:
-        grid.add_row(name, Text(text))
-    title = Text(found.model_id, style="bold") + Text(f"  {megabytes(found.size)}", style="dim")
-    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(found.body)))
+        grid.add_row(printable(name), Text(printable(text)))
+    title = Text(printable(found.model_id), style="bold") + Text(f"  {megabytes(found.size)}", style="dim")
+    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(found.body))))
 
 
 def _options(architecture: str) -> list[str]:

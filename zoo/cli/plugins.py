@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from zoo.cards import read_cards
-from zoo.cli.show import emit_json, json_option, say, table
+from zoo.cli.show import emit_json, json_option, say, show, table
 from zoo.errors import did_you_mean
 from zoo.registry import TABLES, Plugin, PluginRecord, Registry, registry
 from zoo.version import __version__
@@ -45,9 +45,9 @@ def plugins(as_json: bool) -> None:
     for row in rows:
         label = f"{row['name']} ({row['distribution']} {row['version']})"
         if row["error"]:
-            click.echo(f"{label} is broken: {row['error']}")
+            show(f"{label} is broken: {row['error']}")
         for note in row["notes"]:
-            click.echo(f"{label}: {note}")
+            show(f"{label}: {note}")
 
 
 def _near(name: str, reg: Registry) -> str:

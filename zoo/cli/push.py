@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.show import emit_json, json_option, megabytes, say
+from zoo.cli.show import emit_json, json_option, megabytes, say, show
 
 
 @click.command(epilog="Example: zoo push ./run me/segvae-faces --private")
@@ -37,8 +37,8 @@ def push(folder: Path, repo: str, private: bool, revision: str | None, message: 
             {"url": done.url, "hub": done.repo, "revision": done.revision, "files": found.files, "bytes": found.bytes}
         )
         return
-    click.echo(done.url)
-    click.echo(done.pin)
+    show(done.url)
+    show(done.pin)
     say(
         f"The last two lines pin it in a card (below `zoo:`); zoo pull hf:{done.repo}@{done.revision} gets exactly these files."
     )

@@ -8,27 +8,34 @@ from typing import Any
 
 import click
 
+from zoo.safe_names import printable, printable_json
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 def emit_json(value: Any) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
+
+
+def show(text: str) -> None:
+    """Data for people on stdout, as far as strangers (cards, checkpoints, servers) gave it: without control characters."""
+    click.echo(printable(text))
 
 
 def say(text: str) -> None:
     """Talk: a line on stderr."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns on stdout; nothing for no rows. Plain text, so that it can be piped and costs no import."""
-    body = [[str(cell) for cell in row] for row in rows]
+    body = [[" ".join(str(cell).splitlines()) for cell in row] for row in rows]
     if not body:
         return
     widths = [max(len(line[i]) for line in [list(head), *body]) for i in range(len(head))]
     for line in [list(head), *body]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def megabytes(size: int) -> str:

@@ -200,5 +200,5 @@ def _peek(folder: Path) -> tuple[Architecture | None, LabelSpace | None]:
         arch = registry().architecture(values["architecture"])
         space = values["label_space"]
         return arch, registry().label_space(space) if isinstance(space, str) else parse_space(space, str(folder))
-    except (OSError, ValueError, KeyError, TypeError, ZooError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ZooError):
         return None, None

@@ -126,6 +126,7 @@ def check_shown(spec: StyleSpec, found: Style, classes: tuple[str, ...] | None, 
 
 
 def class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ...] | None:
+    """The classes that a style is given to, as its synthesizer's label space calls them; None: all of them."""
     if spec.classes is None:
         return None
     space = synthesizer.label_space

@@ -1,7 +1,7 @@
 """Models by name: `resolve` finds them here without any request, `pull` gets them from the Hub, `verify` hashes them again.
 
 `references`: how a repository is named; `cache`: what was pulled and verified; `resolving`: from a name to a folder;
-`pull` with `client`, the only file that imports huggingface_hub and runs as a process of its own; `verify`.
+`pull` with `fetch` (what it refuses: `refusals`) and `client`, which runs as a process of its own; `push`; `verify`.
 """
 
 from __future__ import annotations

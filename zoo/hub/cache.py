@@ -123,7 +123,7 @@ def find_card(card: Card) -> Record | None:
     if not pins:
         return find_remote(remote) if remote else None
     places = [storage(remote.repo)] if remote else []
-    places += sorted(hub_cache().glob(f"models--*--{card.model_id}"))
+    places += sorted(hub_cache().glob(f"models--*--{card.model_id.rpartition(':')[2]}"))
     found = [r for place in places for r in records(place) if r.has(pins)]
     return next((r for r in found if r.present()), found[0] if found else None)
 

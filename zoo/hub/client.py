@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -95,14 +96,14 @@ def listing(repo: str, revision: str) -> tuple[str, dict[str, dict[str, Any]]]:
     for found in info.siblings or []:
         digest = found.lfs.sha256 if found.lfs else None
         files[found.rfilename] = {"size": found.size, "sha256": digest, "git": None if digest else found.blob_id}
-    if info.sha is None:
+    if not re.fullmatch(r"[0-9a-f]{40,64}", info.sha or ""):  # it becomes the name of a folder
         raise Stop("other", "the server names no commit")
-    return info.sha, files
+    return str(info.sha), files
 
 
 def choose(files: dict[str, Any], names: list[str] | None) -> list[str]:
     """The files to fetch. Refuses a repository without safetensors, and names that lead out of its folder."""
-    usable = [n for n in files if n.endswith(SUFFIXES) and not set("*?[\\:") & set(n)]
+    usable = [n for n in files if n.endswith(SUFFIXES) and n.isprintable() and not set("*?[\\:") & set(n)]
     usable = [n for n in usable if not n.startswith("/") and ".." not in n.split("/")]
     if not any(n.endswith(".safetensors") for n in usable):
         pickles = sorted(n for n in files if n.endswith(PICKLES))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -20,11 +19,11 @@ from zoo.cards import card_digests
 from zoo.digests import git_sha1, sha256
 from zoo.errors import DataError, WeightsError
 from zoo.hub.cache import Record, hub_cache, storage
-from zoo.hub.references import Remote
+from zoo.hub.references import Remote, endpoint
+from zoo.hub.refusals import cannot_write, late, refuse
 from zoo.hub.verify import Damage
 
 CLIENT = Path(__file__).with_name("client.py")
-HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,6 @@ class Job:
         return f"{endpoint()}/{self.remote.repo}"
 
 
-def endpoint() -> str:
-    """The Hub that is asked."""
-    return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
-
-
 @contextmanager
 def lock(job: Job) -> Iterator[None]:
     """One pull of a repository at a time; the second then finds what the first brought. Raises WeightsError, DataError."""
@@ -68,7 +62,7 @@ def lock(job: Job) -> Iterator[None]:
             f"{job.model}: another process is still pulling {job.where} after {job.seconds:g} s: wait for it, or end it."
         ) from error
     except OSError as error:
-        raise DataError(_cannot_write(error.strerror or str(error))) from error
+        raise DataError(cannot_write(error.strerror or str(error))) from error
     try:
         yield
     finally:
@@ -123,7 +117,7 @@ def _check_model(job: Job, folder: Path) -> None:
     """It is a model of the zoo, and its own card agrees with its files. Raises WeightsError."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict) or "architecture" not in config or "label_space" not in config:
         raise WeightsError(
@@ -141,11 +135,12 @@ def _check_model(job: Job, folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take a file out of the cache, with the blob that it links to."""
-    blob = path.resolve()
-    path.unlink(missing_ok=True)
-    if blob.is_relative_to(hub_cache().resolve()):
-        blob.unlink(missing_ok=True)
+    """Take a file out of the cache, with the blob that it links to; nothing outside the cache is touched."""
+    cache = hub_cache().resolve()
+    blob, place = path.resolve(), path.parent.resolve() / path.name
+    for found in (place, blob):
+        if found.is_relative_to(cache):
+            found.unlink(missing_ok=True)
 
 
 def drop(record: Record, damaged: tuple[Damage, ...]) -> None:
@@ -161,7 +156,7 @@ def drop(record: Record, damaged: tuple[Damage, ...]) -> None:
 def run_client(job: Job) -> dict[str, Any]:
     """The client's answer. Raises WeightsError or DataError for what it reports, and when the deadline passes."""
     if job.left <= 0:
-        _late(job)
+        late(job)
     names = sorted(job.pins) or None
     task = {"repo": job.remote.repo, "revision": job.remote.revision, "cache": str(hub_cache())}
     argument = json.dumps({**task, "names": names, "pins": dict(job.pins)})
@@ -183,7 +178,7 @@ def run_client(job: Job) -> dict[str, Any]:
         try:
             out, err = child.communicate(timeout=job.left)
         except subprocess.TimeoutExpired:
-            _late(job)
+            late(job)
         finally:
             if child.poll() is None:
                 child.kill()
@@ -198,7 +193,7 @@ def run_client(job: Job) -> dict[str, Any]:
         last = (err or "").strip().splitlines()[-1:] or [f"it ended with {child.returncode}"]
         raise WeightsError(f"{job.model}: the Hub client failed: {last[0]}") from None
     if "error" in answer:
-        _refuse(job, answer["error"], answer["detail"])
+        refuse(job, answer["error"], answer["detail"])
     return answer
 
 
@@ -210,52 +205,3 @@ def sweep(repo: str) -> None:
                 path.unlink(missing_ok=True)
         except (Timeout, OSError):
             continue
-
-
-# --- what went wrong ----------------------------------------------------------------------------------------------
-
-
-def _late(job: Job) -> NoReturn:
-    raise WeightsError(
-        f"{job.model}: {job.where} did not deliver within {job.seconds:g} s, nothing was kept."
-        " Try again, or allow more time (--timeout SECONDS, ZOO_PULL_TIMEOUT)."
-    )
-
-
-def _cannot_write(why: str) -> str:
-    try:
-        above = next(p for p in (hub_cache(), *hub_cache().parents) if p.exists())
-        free = f" ({shutil.disk_usage(above).free / 1e6:.0f} MB free)"
-    except (OSError, StopIteration):
-        free = ""
-    return f"Cannot write into the cache {hub_cache()}: {why}{free}. Nothing half-written was kept; make room, or set HF_HOME to another place."
-
-
-def _refuse(job: Job, kind: str, detail: str) -> NoReturn:
-    """One clear error for what the client met."""
-    model, where, remote = job.model, job.where, job.remote
-    if kind == "disk":
-        raise DataError(_cannot_write(detail))
-    pin = " The card pins this revision." if not model.startswith("hf:") and remote.revision != "main" else ""
-    texts = {
-        "gated": f"{where} is gated: accept its terms on that page, then give your token (hf auth login, or HF_TOKEN).",
-        "missing": f"There is no repository {where}, or it is private: check the name, or give a token that may read it"
-        " (hf auth login, or HF_TOKEN).",
-        "denied": f"{where} refuses access: give a token that may read it (hf auth login, or HF_TOKEN).",
-        "revision": f"{where} has no revision {remote.revision!r} (any more).{pin} Look at its commits, and pull"
-        f" hf:{remote.repo}@REVISION or hf:{remote.repo}.",
-        "unreachable": f"Cannot reach {endpoint()} ({detail}): is there a network, and is HF_ENDPOINT right?"
-        " What is here already works without: zoo list",
-        "timeout": f"{endpoint()} does not answer ({detail}): try again later.",
-        "server": f"{endpoint()} is out of order ({detail}): try again later.",
-        "broken": f"The connection to {where} broke off again and again ({detail}): try again later.",
-        "length": f"{where} sent a file of another length than it announced ({detail}): try again later.",
-        "offline": f"{where} is not here, and HF_HUB_OFFLINE forbids requests: unset it to pull.",
-        "pickles": f"{where} has no safetensors, only pickles ({detail}). These can run code, so they are never fetched or"
-        " loaded: download the file yourself and bring it in with: zoo convert FILE --out DIR",
-        "empty": f"{where} holds no model of the zoo: it needs a config.json and safetensors (found: {detail}).",
-        "lacking": f"{where} lacks files that the card of {model} lists: {detail}.",
-        "other weights": f"{where} holds other weights than the card of {model} lists ({detail}). Nothing was fetched; update"
-        f" maskzoo for a newer card, or pull them under their own name: hf:{remote.repo}",
-    }
-    raise WeightsError(f"{model}: {texts[kind]}" if kind in texts else f"{model}: pulling {where} failed: {detail}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,15 +12,17 @@ from typing import Any
 
 from zoo import cards
 from zoo.errors import DataError, UsageError, WeightsError
+from zoo.folders import whole_folder
 from zoo.hub.cache import Record, find_card, find_remote
-from zoo.hub.fetch import Job, drop, endpoint, fetch, lock
-from zoo.hub.references import BRANCH, PREFIX, Remote, is_path, parse_remote, remote_of
+from zoo.hub.fetch import Job, drop, fetch, lock
+from zoo.hub.references import BRANCH, PREFIX, Remote, endpoint, is_path, offline, parse_remote, remote_of
 from zoo.hub.resolving import absent, card_of
 from zoo.hub.verify import Checked, check_embedded, check_folder, check_record, damages
 
 TIMEOUT = 1800.0
 """Seconds that one model may take altogether; `ZOO_PULL_TIMEOUT` says otherwise."""
-OFFLINE = ("ZOO_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+LONGEST = 1e7
+"""More seconds than a clock of the system takes."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def pull(
     if remote is None:
         raise WeightsError(absent(card_of(reference)))
     _check_online(model, remote)
-    seconds = timeout if timeout is not None else seconds_allowed()
+    seconds = seconds_allowed(timeout)
     job = Job(remote, model, pins, time.monotonic() + seconds, seconds)
     with lock(job):
         before = None if refresh else _known(card, remote)
@@ -103,23 +104,23 @@ def _sound(found: Checked) -> Pulled:
 
 def _check_online(model: str, remote: Remote) -> None:
     """Raise WeightsError if requests are forbidden."""
-    for name in OFFLINE:
-        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise WeightsError(
-                f"{model} has to be fetched, and {name}={os.environ[name]} forbids requests: unset it to pull {remote} from"
-                f" {endpoint()}, or copy the cache of a machine that has it (HF_HOME)."
-            )
+    if forbidden := offline():
+        raise WeightsError(
+            f"{model} has to be fetched, and {forbidden} forbids requests: unset it to pull {remote} from {endpoint()}, or copy"
+            " the cache of a machine that has it (HF_HOME)."
+        )
 
 
-def seconds_allowed() -> float:
-    """`ZOO_PULL_TIMEOUT`, else TIMEOUT. Raises UsageError for what is no positive number."""
-    text = os.environ.get("ZOO_PULL_TIMEOUT") or str(TIMEOUT)
+def seconds_allowed(timeout: float | None = None) -> float:
+    """The given time, else `ZOO_PULL_TIMEOUT`, else TIMEOUT. Raises UsageError for what is no positive number of seconds."""
+    stated = os.environ.get("ZOO_PULL_TIMEOUT") or str(TIMEOUT)
+    name, text = ("ZOO_PULL_TIMEOUT", stated) if timeout is None else ("--timeout", str(timeout))
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"ZOO_PULL_TIMEOUT={text!r}: expected a positive number of seconds.")
+    if not 0 < seconds <= LONGEST:
+        raise UsageError(f"{name}={text!r}: expected a positive number of seconds, at most {LONGEST:.0f}.")
     return seconds
 
 
@@ -147,22 +148,10 @@ def copy_to(found: Pulled, target: Path) -> Path:
         raise UsageError(
             f"{target} is not empty and holds another (or a damaged) model: choose another --to, or remove it."
         )
-    part = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    with whole_folder(target) as part:
         for name in names:
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.folder / name, part / name)
         if wrong := damages(part, found.files):
             raise DataError(f"Copying to {target} failed: {'; '.join(map(str, wrong))}.")
-        part.chmod(0o755)
-        if target.is_dir():
-            target.rmdir()
-        part.rename(target)
-    except OSError as error:
-        raise DataError(f"Cannot write {target}: {error.strerror or error}.") from error
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
     return target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from zoo.card_check import check_folder
 from zoo.cards import README, Card
 from zoo.errors import UsageError, WeightsError, ZooError
-from zoo.hub.pull import OFFLINE
+from zoo.hub.references import endpoint, offline
+from zoo.safe_names import is_repository, is_revision
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-REPO = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9_])?/[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9_])?")
 STALE = ("config.json", "*.safetensors", "assets/*", "wrapped/*")
 """Files of an earlier model in the repository that this one does not have go away with the same commit."""
 
@@ -74,7 +73,7 @@ def parcel(folder: Path) -> Parcel:
 
 def check_repo(repo: str) -> str:
     """OWNER/REPO as the Hub takes it. Raises UsageError."""
-    if not REPO.fullmatch(repo) or ".." in repo or "--" in repo or len(repo) > 96 or repo.endswith(".git"):
+    if not is_repository(repo):
         hint = f" (without hf:, as {repo[3:]!r})" if repo.startswith("hf:") else ""
         raise UsageError(
             f"{repo!r} is no repository of the Hub: expected OWNER/REPO{hint}, letters, digits, '-', '_' and '.', for example"
@@ -91,9 +90,10 @@ def push(
     Raises UsageError for a name that is none, HubError for what the Hub or the way there refuses. No token is written.
     """
     check_repo(repo)
-    for name in OFFLINE:
-        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise HubError(f"{name}={os.environ[name]} forbids the network: unset it to push.")
+    if branch is not None and not is_revision(branch):
+        raise UsageError(f"--revision {branch!r} is no name of a branch.")
+    if forbidden := offline():
+        raise HubError(f"{forbidden} forbids the network: unset it to push.")
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.utils import disable_progress_bars
 
@@ -101,8 +101,8 @@ def push(
         disable_progress_bars()
     api = HfApi(library_name="maskzoo")
     if get_token() is None:
-        raise HubError(f"Not logged in at {api.endpoint}: `hf auth login`, or set HF_TOKEN to a token that may write.")
-    with _told(repo, api.endpoint):
+        raise HubError(f"Not logged in at {endpoint()}: `hf auth login`, or set HF_TOKEN to a token that may write.")
+    with _told(repo, endpoint()):
         page = api.create_repo(repo, private=private or None, exist_ok=True)
         if private and not api.repo_info(repo).private:
             raise HubError(

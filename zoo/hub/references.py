@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from zoo.cards import Card
 from zoo.errors import UsageError
 from zoo.registry import FIRST_PARTY
+from zoo.safe_names import is_repository, is_revision
 
 HUB_NAMESPACE = "maskzoo"
 """Where our own cards are published once their front matter pins a revision; `ZOO_HUB_NAMESPACE` says another place."""
+HUB = "https://huggingface.co"
 PREFIX = "hf:"
 BRANCH = "main"
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_REVISION = re.compile(r"[\w./-]+")
+OFFLINE = ("ZOO_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def is_path(text: str) -> bool:
 def parse_remote(text: str) -> Remote:
     """`hf:owner/repo[@revision]`. Raises UsageError."""
     repo, at, revision = text.removeprefix(PREFIX).partition("@")
-    if not text.startswith(PREFIX) or not _REPO.fullmatch(repo) or ".." in repo or (at and not _valid(revision)):
+    if not text.startswith(PREFIX) or not is_repository(repo) or (at and not is_revision(revision)):
         raise UsageError(
             f"{text!r} names no repository on the Hub: expected hf:OWNER/REPO or hf:OWNER/REPO@REVISION,"
             " where REVISION is a branch, a tag or a whole commit id."
@@ -50,8 +51,23 @@ def parse_remote(text: str) -> Remote:
     return Remote(repo, revision or BRANCH)
 
 
-def _valid(revision: str) -> bool:
-    return bool(_REVISION.fullmatch(revision)) and ".." not in revision
+def endpoint() -> str:
+    """The Hub that is asked, for messages: without a name and password that its address may hold."""
+    return re.sub(r"//[^/@]*@", "//", (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/"))
+
+
+def offline() -> str | None:
+    """The variable that forbids requests, as `NAME=VALUE`, or None."""
+    told = ((name, os.environ.get(name, "")) for name in OFFLINE)
+    return next((f"{name}={value}" for name, value in told if value.upper() in ("1", "ON", "YES", "TRUE")), None)
+
+
+def _namespace() -> str:
+    """`ZOO_HUB_NAMESPACE`, or nothing. Raises UsageError for what is no owner's name."""
+    found = os.environ.get("ZOO_HUB_NAMESPACE", "").strip("/ ")
+    if found and not is_repository(f"{found}/model"):
+        raise UsageError(f"ZOO_HUB_NAMESPACE={found!r} is no name of a user or an organisation on the Hub.")
+    return found
 
 
 def remote_of(card: Card) -> Remote | None:
@@ -61,14 +77,14 @@ def remote_of(card: Card) -> Remote | None:
     card is at NAMESPACE/model-id while `ZOO_HUB_NAMESPACE` is set; only a plugin's card that names its own repository keeps it.
     """
     hub, revision = (str(card.facts.get(name) or "") for name in ("hub", "revision"))
-    namespace = os.environ.get("ZOO_HUB_NAMESPACE", "").strip("/ ")
+    namespace, name = _namespace(), card.model_id.rpartition(":")[2]  # `distribution:id` is no repository's name
     own = card.owner in ("", FIRST_PARTY)
     if namespace and (own or not hub):
-        repo = f"{namespace}/{card.model_id}"
+        repo = f"{namespace}/{name}"
     elif hub:
         repo = hub
     elif revision and own:
-        repo = f"{HUB_NAMESPACE}/{card.model_id}"
+        repo = f"{HUB_NAMESPACE}/{name}"
     else:
         return None
     return parse_remote(f"{PREFIX}{repo}" + (f"@{revision}" if revision else ""))

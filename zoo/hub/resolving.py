@@ -109,7 +109,7 @@ def card_of(name: str) -> cards.Card:
 
 def absent(card: cards.Card) -> str:
     """Why a card has no weights here, and what to do about it."""
-    hidden = " (ZOO_EMBEDDED=0 hides the embedded weights)" if (card.folder / "model.safetensors").is_file() else ""
+    hidden = " (ZOO_EMBEDDED=0 hides the embedded weights)" if card.has_weights else ""
     remote = remote_of(card)
     if remote is not None:
         return (

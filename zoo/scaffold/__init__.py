@@ -5,19 +5,19 @@ The texts lie in `templates/` (`$name` and the like are filled in). Nothing here
 
 from __future__ import annotations
 
-import hashlib
 import keyword
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from zoo.errors import DataError, UsageError
+from zoo.digests import sha256
+from zoo.errors import UsageError
+from zoo.folders import whole_folder
 from zoo.registry import API, registry
 from zoo.version import __version__
 
@@ -94,23 +94,8 @@ def new_plugin(name: str, kind: str, where: Path) -> Path:
     target = where / name
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target} exists already: choose another name, or another place with --to DIR.")
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=where))
-    except OSError as error:
-        raise DataError(
-            f"Cannot write into {where}: {error.strerror or error}. Choose another place with --to DIR."
-        ) from error
-    try:
+    with whole_folder(target, way_out=" Choose another place with --to DIR.") as part:
         _write(part, fields(name, kind), kind)
-        part.chmod(0o755)  # mkdtemp's folders are private
-        part.rename(target)
-    except OSError as error:
-        raise DataError(
-            f"Cannot write {target}: {error.strerror or error}. Choose another place with --to DIR."
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
@@ -176,7 +161,7 @@ def _write(folder: Path, values: dict[str, str], kind: str) -> None:
     asset = KINDS[kind].asset
     shutil.copyfile(TEMPLATES / kind / asset, model / "assets" / asset)
     files = sorted(p for p in model.rglob("*") if p.is_file())
-    digests = {p.relative_to(model).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    digests = {p.relative_to(model).as_posix(): sha256(p) for p in files}
     lines = "\n".join(f"    {name}: {digest}" for name, digest in digests.items())
     size = str(sum(p.stat().st_size for p in files))
     _fill(TEMPLATES / kind / "card.md.in", model / "README.md", {**values, "files": lines, "bytes": size})

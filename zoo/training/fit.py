@@ -118,7 +118,7 @@ def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
     if not len(value):
         raise DataError(f"{plan.data}: no map shows a class that {plan.name} draws ({', '.join(model.channels)}).")
     folder, path = _write(plan, model, value, len(data))
-    from zoo.weights import sha256
+    from zoo.digests import sha256
 
     return {
         "model": plan.name,
@@ -215,7 +215,8 @@ def _copy(folder: Path, target: Path) -> None:
 
 def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) -> None:
     """The asset's file in `folder`, then its card."""
-    from zoo.weights import save_asset, sha256
+    from zoo.digests import sha256
+    from zoo.weights import save_asset
 
     card = read_card(folder)
     path = save_asset(plan.asset, model.ASSETS[plan.asset], value, folder)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from zoo.errors import UsageError, WeightsError, ZooError
+from zoo.folders import whole_folder
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,18 +54,8 @@ def build(pipeline: Path, controlnet: Path | None, out: Path, size: str, **given
             )
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UsageError(f"{out} is there already: name a new folder.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # under another name until it is whole
-    part = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        folder = part / out.name
-        _write(folder, pipeline, controlnet, height, width, given)
-        if out.exists():
-            out.rmdir()
-        folder.chmod(0o755)
-        os.replace(folder, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with whole_folder(out) as folder:
+        _write(folder, out.name, pipeline, controlnet, height, width, given)
     click.echo(str(out))
 
 
@@ -79,7 +67,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _write(
-    folder: Path, pipeline: Path, controlnet: Path | None, height: int, width: int, given: dict[str, Any]
+    folder: Path, name: str, pipeline: Path, controlnet: Path | None, height: int, width: int, given: dict[str, Any]
 ) -> None:
     """The folder with its card; loaded again and run for one step before anybody relies on it."""
     import zoo
@@ -88,7 +76,7 @@ def _write(
     model: Any = zoo.create("controlnet-seg/sd15", height=height, width=width)
     model.adopt(read_parts(pipeline, controlnet=controlnet, variant=given["variant"]))
     zoo.save(model, folder, dtype=given["dtype"])
-    _write_card(folder, model, [pipeline.name, *([controlnet.name] if controlnet else [])], given)
+    _write_card(folder, name, model, [pipeline.name, *([controlnet.name] if controlnet else [])], given)
     _try(zoo.load(folder))
 
 
@@ -107,7 +95,7 @@ def _try(model: Any) -> None:
         )
 
 
-def _write_card(folder: Path, model: Any, sources: list[str], given: dict[str, Any]) -> None:
+def _write_card(folder: Path, name: str, model: Any, sources: list[str], given: dict[str, Any]) -> None:
     from zoo.card_data import vouched
     from zoo.cards import write_card
 
@@ -130,7 +118,7 @@ def _write_card(folder: Path, model: Any, sources: list[str], given: dict[str, A
         **vouched(folder),
     }
     body = (
-        f"# {folder.name}\n\nStable Diffusion with a ControlNet that reads ADE20K maps, for the zoo's plugin zoo-controlnet-seg."
+        f"# {name}\n\nStable Diffusion with a ControlNet that reads ADE20K maps, for the zoo's plugin zoo-controlnet-seg."
         " `wrapped/` is a diffusers pipeline. There is no safety checker: look at the pictures before you show them."
     )
     write_card(folder, {"license": "other", "library_name": "diffusers", "zoo": facts}, body)
