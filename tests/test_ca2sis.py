@@ -164,6 +164,23 @@ def test_the_mean_style_is_an_asset() -> None:
     assert torch.equal(model.synthesize(maps, rng=1), model.synthesize(maps, rng=2))
 
 
+def test_classes_that_the_photo_lacks_get_the_model_s_own_token(inputs: Path, tmp_path: Path) -> None:
+    """On the command line as in Python: without a prior nothing is drawn for them, with or without the mean, and it is told."""
+    model = _model()
+    face = SemanticMap.from_png(inputs / "face.png", SPACE)
+    bare = SemanticMap(torch.where(face.labels == SPACE.index("nose"), SPACE.index("skin"), face.labels), SPACE)
+    bare.to_png(tmp_path / "bare.png")
+    photo = f"{inputs / 'photo.png'}::{tmp_path / 'bare.png'}"
+    for _ in range(2):
+        pipe = zoo.compose((None, model), device="cpu")
+        made = pipe(maps=inputs / "face.png", n=2, seed=0, style=photo, batch_size=1)
+        assert made.styles is not None and made.styles.present is not None and made.images is not None
+        assert not made.styles.present[:, SPACE.index("nose")].any() and "style_from_prior" not in made.report
+        assert made.report["notes"] == ["The style has no nose, and this model has no prior: it fills in its own."]
+        torch.testing.assert_close(model.synthesize(face, made.styles[0]), made.images[:1], atol=1e-4, rtol=1e-4)
+        model.assets["mean_style"] = fit_mean_style(model, PairData(ToyFaces("2", "train"), 32))
+
+
 def test_wrong_pairs_are_told() -> None:
     model, maps = _model(), _maps(2)
     with pytest.raises(UsageError, match="maps of 32 x 32"):

@@ -155,13 +155,18 @@ def test_batches_do_not_matter(pipe: zoo.Composition) -> None:
 
 
 def test_nothing_is_called_fixed_that_may_be_drawn(pipe: zoo.Composition, inputs: Path) -> None:
-    """A photo may lack classes that the map shows, so equal samples are announced only for sources that lack none."""
+    """A photo may lack classes that the map shows, so equal samples are announced only for sources that lack none; a style of
+    single classes leaves the others to the prior."""
     from zoo.composition.requests import Request, parse_style
 
     def note(style: str) -> str | None:
         request = Request(n=2, masks=(str(inputs / "face.png"),), styles=(parse_style(style),))
         return pipe.describe_randomness(request)
 
+    assert (
+        note("hair=seed:1") is None
+        and len(torch.unique(codes(pipe(maps=inputs / "face.png", n=2, seed=0, style="hair=seed:1")), dim=0)) == 2
+    )
     assert note("seed:1") is not None and note(f"{inputs / 'photo.png'}::{inputs / 'face.png'}") is None
 
 

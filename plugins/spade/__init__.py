@@ -15,6 +15,7 @@ plugin = Plugin(
             official="zoo_plugins.spade.official",
             paper="Semantic Image Synthesis with Spatially-Adaptive Normalization (CVPR 2019), arXiv:1903.07291",
             can=("sample-style", "encode-style"),
+            default="spade-celeba",
             title="The map scales and shifts every norm (GauGAN; with an encoder GauGAN-VAE)",
         )
     ],

@@ -99,7 +99,7 @@ class BaseImages:
         synthesizer = loader.composition.synthesizer
         assert synthesizer is not None
         style = style.to("cpu")
-        keys = [_digest(maps.labels[row], style, row) for row in range(len(maps))]
+        keys = [_digest(maps, style, row) for row in range(len(maps))]
         kept = {k: self._kept[k] for k in keys if k in self._kept}
         rows = [row for row, key in enumerate(keys) if key not in kept and keys.index(key) == row]
         if rows:
@@ -113,8 +113,11 @@ class BaseImages:
         return torch.stack([kept[key] for key in keys])
 
 
-def _digest(labels: Tensor, style: Style, row: int) -> bytes:
-    found = hashlib.blake2b(labels.cpu().numpy().tobytes(), digest_size=16)
+def _digest(maps: SemanticMap, style: Style, row: int) -> bytes:
+    """What decides a picture: map, object numbers, style."""
+    found = hashlib.blake2b(maps.labels[row].cpu().numpy().tobytes(), digest_size=16)
+    if maps.instances is not None:
+        found.update(maps.instances[row].cpu().numpy().tobytes())
     for name in sorted(style.tensors):
         found.update(style.tensors[name][row].contiguous().float().numpy().tobytes())
     if style.rng is not None:  # what the synthesizer draws while it works

@@ -16,13 +16,6 @@ from zoo.rng import Rng
 from zoo.style import Style
 
 
-def random_style(request: Request) -> bool:
-    """True if the style differs from sample to sample."""
-    if request.same_style or request.style_to is not None:
-        return False
-    return any(s.source.kind == "prior" for s in request.styles) or not (request.styles or request.photos)
-
-
 @dataclass(eq=False)
 class _Batch:
     """What the sources of style look at: the samples, their maps in the output space, and what they start from."""
@@ -50,13 +43,14 @@ class _Batch:
 class Built:
     """The style of a batch. base: the one without the sources for single classes, None where there are no such sources.
 
-    drawn: for each sample the classes that its map shows and its source lacked, taken from the prior; kept: the classes that
-    --style-to lacks and that stay as they are.
+    drawn: for each sample the classes that its map shows and its source lacked, taken from the prior; absent: those that a model
+    without prior fills in itself; kept: the classes that --style-to lacks and that stay as they are.
     """
 
     style: Style
     base: Style | None
     drawn: list[tuple[str, ...]]
+    absent: list[tuple[str, ...]]
     kept: list[tuple[str, ...]]
 
 
@@ -78,8 +72,7 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
     # one style for all samples draws from the streams of sample 0
     one = request.same_style or request.style_to is not None
     rng = Rng(request.seed, [0] * len(batch.samples) if one else batch.samples).within("style")
-    if not specs or specs[0].classes is not None:
-        specs = (StyleSpec(_default_source(synthesizer, request)), *specs)
+    specs = _whole(synthesizer, request, specs)
     style: Style | None = None
     drawn: list[set[str]] = [set() for _ in batch.samples]
     for spec in specs:
@@ -95,23 +88,35 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
         style, lacking = _complete(batch, style, rng)
         drawn = [a | set(b) for a, b in zip(drawn, lacking, strict=True)]
     assert style is not None
+    absent = _lacking(style, batch.maps)
     kept: list[tuple[str, ...]] = [() for _ in batch.samples]
     if request.style_to is not None:
         # streams of its own, or `prior` to `prior` would go nowhere
         end = batch.source(request.style_to, rng.within("to"))
         kept = _lacking(end, batch.maps)
         style = _steps(style, end, request, batch.samples)
-    return Built(style, None, [tuple(n for n in style.classes if n in names) for names in drawn], kept)
+    return Built(style, None, [tuple(n for n in style.classes if n in names) for names in drawn], absent, kept)
 
 
 def account(records: Sequence[dict[str, Any]], built: Built, request: Request) -> None:
     """Say in the records which classes' styles were not where the request looks for them."""
-    for record, drawn, kept in zip(records, built.drawn, built.kept, strict=True):
+    for record, drawn, absent, kept in zip(records, built.drawn, built.absent, built.kept, strict=True):
         if drawn:
             record["style_from_prior"] = list(drawn)
+        told = []
+        if absent:
+            told.append(f"The style has no {', '.join(absent)}, and this model has no prior: it fills in its own.")
         if kept:
-            note = f"The style {request.style_to} has no {', '.join(kept)}: there the style stays as it is."
-            record["notes"] = [*record.get("notes", ()), note]
+            told.append(f"The style {request.style_to} has no {', '.join(kept)}: there the style stays as it is.")
+        if told:
+            record["notes"] = [*record.get("notes", ()), *told]
+
+
+def _whole(synthesizer: ImageSynthesizer, request: Request, specs: Sequence[StyleSpec]) -> Sequence[StyleSpec]:
+    """These sources, after the default one where the first is for single classes only (or there is none)."""
+    if specs and specs[0].classes is None:
+        return specs
+    return (StyleSpec(_default_source(synthesizer, request)), *specs)
 
 
 def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
@@ -132,11 +137,11 @@ def _lacking(style: Style, maps: SemanticMap) -> list[tuple[str, ...]]:
 
 def _complete(batch: _Batch, style: Style, rng: Rng) -> tuple[Style, list[tuple[str, ...]]]:
     """The style with the classes that it lacks and a map shows from the prior, with the numbers that `prior` would give them;
-    and which these are, by sample."""
-    lacking = _lacking(style, batch.maps)
-    if not any(lacking) or not isinstance(batch.synthesizer, SamplesStyle):
+    and which these are, by sample. Without a prior it stays as it is."""
+    lacking, synthesizer = _lacking(style, batch.maps), batch.synthesizer
+    if not any(lacking) or not isinstance(synthesizer, SamplesStyle) or "prior" not in synthesizer.styles:
         return style, [() for _ in lacking]
-    return style.fill(batch.synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior)), lacking
+    return style.fill(synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior)), lacking
 
 
 def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
@@ -199,7 +204,8 @@ def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Seq
     maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
     if maps_vary or synthesizer is None or "prior" not in synthesizer.styles:
         return maps_vary
-    # which classes such a source lacks is known only when it is read
-    gaps = synthesizer.partial_styles and not request.same_style and request.style_to is None
-    given = bool(request.photos) and not (request.styles and request.styles[0].classes is None)
-    return random_style(request) or (gaps and (given or any(s.source.kind in FIXED for s in request.styles)))
+    if request.same_style or request.style_to is not None:
+        return False
+    kinds = {s.source.kind for s in _whole(synthesizer, request, request.styles)}
+    # which classes a fixed source lacks is known only when it is read
+    return "prior" in kinds or (synthesizer.partial_styles and not kinds.isdisjoint(FIXED))
