@@ -1,7 +1,7 @@
 """Measures a model on held-out pairs: the figures of the cards.
 
     python benchmarks/quality.py MODEL --data celebamask-hq:DIR#test [--parser face-parser] [--samples 500] [--limit 64]
-    python benchmarks/quality.py clvae-ccp --data ccp:DIR,crop=person,pad=square#test --parser ./run/model
+    python benchmarks/quality.py clvae-ccp --data ccp:DIR,crop=person,pad=mirror#test --parser ./run/model
 
 A parser: mIoU and accuracy. A synthesizer: L1 on [-1, 1] with the photo's own style (mean code), and how well the parser
 (default: the published one for the label space) reads the synthesised and the real photos; one without style: its pictures.

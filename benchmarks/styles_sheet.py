@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def candidates(pipe: zoo.Composition, data: str | None, count: int, seed: int) -
     assert pipe.synthesizer is not None
     if data is not None:
         pairs = open_pairs(parse_spec(data), pipe.synthesizer, pipe.resolution)
-        return SemanticMap.cat([batch.maps for batch, _ in zip(pairs.batches(8), range(-(-count // 8)), strict=False)])
+        return SemanticMap.cat([batch.maps for batch in islice(pairs.batches(8), -(-count // 8))])
     if pipe.generator is None:
         raise DataError("A synthesizer alone needs --data; or name a composition, GEN+SYN.")
     rng = Rng(seed, range(count))

@@ -202,7 +202,7 @@ def test_starts_and_unchanged_pixels_by_hand(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="module")
 def clvae(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained CLVAE of faces as a model folder."""
-    from test_clvae import model_of
+    from clvae_tiny import model_of
 
     import zoo
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clvae_tiny import OPTIONS
 from numpy.typing import NDArray
-from test_clvae import OPTIONS
 
 from zoo.data import Augment, PairData, Source
 from zoo.errors import DataError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_clvae import model_of
+from clvae_tiny import model_of
 
 import zoo
 from zoo.composition.results import Result
@@ -159,14 +159,15 @@ def test_nothing_is_called_fixed_that_may_be_drawn(pipe: zoo.Composition, inputs
     single classes leaves the others to the prior."""
     from zoo.composition.requests import Request, parse_style
 
-    def note(style: str) -> str | None:
-        request = Request(n=2, masks=(str(inputs / "face.png"),), styles=(parse_style(style),))
-        return pipe.describe_randomness(request)
+    def note(style: str, *, same_style: bool = False) -> str | None:
+        masks = (str(inputs / "face.png"),)
+        return pipe.describe_randomness(Request(n=2, masks=masks, styles=(parse_style(style),), same_style=same_style))
 
     assert (
         note("hair=seed:1") is None
         and len(torch.unique(codes(pipe(maps=inputs / "face.png", n=2, seed=0, style="hair=seed:1")), dim=0)) == 2
     )
+    assert "leave --same-style out" in (note("hair=prior", same_style=True) or "")
     assert note("seed:1") is not None and note(f"{inputs / 'photo.png'}::{inputs / 'face.png'}") is None
 
 

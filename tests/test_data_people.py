@@ -179,6 +179,67 @@ def test_crop_and_pad_change_map_and_photo_alike(tmp_path: Path) -> None:
     assert small.images is not None and small.images.shape == (1, 3, 26, 26) and small.maps.size == (26, 26)
 
 
+def numbered(height: int, width: int) -> np.ndarray:
+    """A photo uint8 [H, W, 3] whose first two channels say where a pixel was."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, rows * 0], 2).astype(np.uint8)
+
+
+def mirrored_at_the_edges(picture: np.ndarray, border: int) -> np.ndarray:
+    """With a border of its mirror image on all sides (numpy's own, the edge pixel twice)."""
+    return np.pad(picture, [(border, border)] * 2 + [(0, 0)] * (picture.ndim - 2), mode="symmetric")
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ({"left": 22, "top": 10, "width": 10, "height": 40}, (60, 60)),  # all of the square lies in the photo
+        ({"left": 1, "top": 4, "width": 10, "height": 50}, (60, 40)),  # beyond the left edge
+        ({"left": 30, "top": 0, "width": 10, "height": 60}, (60, 40)),  # in the corner, and as high as the photo
+        ({"left": 2, "top": 50, "width": 35, "height": 9}, (60, 40)),  # wider than high, at the lower edge
+        ({"left": 2, "top": 1, "width": 6, "height": 58}, (60, 10)),  # the square is far wider than the photo
+    ],
+)
+@pytest.mark.parametrize("crop", [True, False])
+def test_mirrored_ground_is_the_square_with_its_surroundings(
+    box: dict[str, int], size: tuple[int, int], crop: bool
+) -> None:
+    """The window of pad=square, cut from the photo with its mirror image around it; the map alike."""
+    labels, photo = person(**box, size=size), numbered(*size)
+    grey, plain = Cleaning(crop=crop, pad="square").apply(photo, labels, 0)
+    mirrored, told = Cleaning(crop=crop, pad="mirror").apply(photo, labels, 0)
+    assert grey is not None and mirrored is not None
+    assert told.shape == plain.shape and mirrored.shape == grey.shape and mirrored.dtype == told.dtype == np.uint8
+    # what pad=square takes from the photo is the same here
+    kept = (grey != PAD_GREY).any(2)
+    assert kept.any() and np.array_equal(mirrored[kept], grey[kept]) and np.array_equal(told[kept], plain[kept])
+    # where that lies in the photo tells where the window must begin
+    y, x = (int(v[0]) for v in np.nonzero(kept))
+    top, left, side = int(grey[y, x, 0]) - y, int(grey[y, x, 1]) - x, len(grey)
+    border = 2 * max(*size, side)
+    for found, source in ((mirrored, photo), (told, labels)):
+        whole = mirrored_at_the_edges(source, border)
+        assert np.array_equal(found, whole[top + border :, left + border :][:side, :side])
+    # the map says what the photo shows: the pixel's own label, wherever it was mirrored to
+    assert np.array_equal(told, labels[mirrored[..., 0], mirrored[..., 1]])
+
+
+def test_mirrored_ground_of_a_data_set(tmp_path: Path) -> None:
+    root = humanparsing(tmp_path / "data", {"a_1": person(10, 50, left=2, top=4), "b_1": np.zeros((60, 40), np.uint8)})
+    source = open_source(f"humanparsing:{root},crop=person,pad=mirror")
+    photo, labels = source.read(0)
+    assert photo is not None and labels.shape == (52, 52) and photo.shape == (52, 52, 3)
+    assert (labels == PANTS).sum() > 10 * 50  # the person stands at the edge: its mirror image is there too
+    assert ((photo[..., 0] > 150) == (labels == PANTS)).mean() > 0.97 and not (photo == PAD_GREY).all(2).any()
+    assert source.read(0, (26, 26))[1].shape == (26, 26)
+    photo, labels = source.read(1)  # nobody there: the whole picture, made a square
+    assert photo is not None and photo.shape == (60, 60, 3) and not labels.any()
+    (root / "img_deploy" / "a_1.jpg").unlink()
+    (root / "img_deploy" / "b_1.jpg").unlink()
+    (root / "img_deploy").rmdir()
+    assert open_source(f"humanparsing:{root},crop=person,pad=mirror").read(0)[0] is None
+
+
 def test_cleaning_of_an_empty_map() -> None:
     empty = np.zeros((6, 4), np.uint8)
     assert person_box(empty, 0) is None and Cleaning(crop=True).apply(None, empty, 0)[1].shape == (6, 4)
@@ -193,7 +254,8 @@ def test_cleaning_of_an_empty_map() -> None:
         ("aspect=-1", "expected a positive number"),
         ("aspect=nan", "expected a positive number"),
         ("crop=face", "crop=face: expected crop=person"),
-        ("pad=", "pad=: expected pad=square"),
+        ("pad=", "pad=: expected pad=square or pad=mirror"),
+        ("pad=mirrored", "pad=mirrored: expected pad=square or pad=mirror"),
         ("aspec=1", "humanparsing has no option 'aspec'; did you mean 'aspect'"),
         ("aspect=1,corp=person", "no option 'corp'; did you mean 'crop'"),
         ("aspect=1,aspect=2", "aspect is given twice"),

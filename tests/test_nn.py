@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -153,6 +155,22 @@ class _Parser(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         assert images.min() >= 0
         return [self.conv(images)]
+
+
+def test_vgg_of_a_state_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As wide as the weights are; what lies beyond relu5_1 (timm's has it) is left out, what is missing is no pooling."""
+    import timm
+
+    slim = VGG19Features([2, 3, "M", 2, 2, "M", 2, 2, 2, 2, "M", 2, 2, 2, 2, "M", 4])
+    state = slim.state_dict()
+    images = torch.rand(1, 3, 32, 32) * 2 - 1
+    more = {**state, "features.30.weight": torch.zeros(2, 4, 3, 3), "head.fc.weight": torch.zeros(1)}
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: SimpleNamespace(state_dict=lambda: more))
+    for network in (VGG19Features.of(state), VGG19Features.pretrained()):
+        assert not network.training and not any(p.requires_grad for p in network.parameters())
+        assert all(torch.equal(a, b) for a, b in zip(network(images), slim(images), strict=True))
+    with pytest.raises(RuntimeError, match=r"features\.28\.weight"):
+        VGG19Features.of({k: v for k, v in state.items() if "28" not in k})
 
 
 def test_perceptual_networks(monkeypatch: pytest.MonkeyPatch) -> None:

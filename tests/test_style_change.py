@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from clvae_tiny import model_of
 from fixtures_models import drawn_face
 from PIL import Image
-from test_clvae import model_of
 
 import zoo
 from zoo.composition import style_change

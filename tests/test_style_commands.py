@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clvae_tiny import model_of
 from fixtures_models import SCGAN, Ran, drawn_face, shake
 from PIL import Image
-from test_clvae import model_of
 
 import zoo
 from zoo.images import save_image
@@ -259,3 +259,24 @@ def test_instance_edges(synth: Run, tmp_path: Path) -> None:
         told.code == 0 and "instance numbers" not in told.err and "notes" not in manifest(tmp_path / "out")["summary"]
     )
     assert (tmp_path / "out/images/000000.png").read_bytes() != before
+
+
+def test_instance_edges_of_a_python_caller(models: Path, inputs: Path, run: Run, tmp_path: Path) -> None:
+    """Numbers count beside a photo too, and those of a map that was given as an object are in its manifest."""
+    space = zoo.label_space("coco-stuff")
+    scene = SemanticMap(torch.zeros(1, 48, 48, dtype=torch.long), space)
+    numbers = torch.zeros(1, 48, 48, dtype=torch.long)
+    numbers[:, :, 24:] = 100_000  # more than sixteen bits
+    scene.to_png(tmp_path / "scene.png")
+    save_image(Image.fromarray((numbers[0] > 0).numpy().astype(np.uint16)), tmp_path / "things.png")
+    pipe = zoo.compose((None, str(models / "edges")), device="cpu")
+    made = pipe(maps=SemanticMap(scene.labels, space, numbers), seed=0)
+    assert made.images is not None and "notes" not in made.report
+    again = run("replay", made.save(tmp_path / "run") / "manifest.json")
+    assert again.code == 0, again.err
+    plain = pipe(maps=scene, seed=0)
+    assert "no instance numbers" in plain.report["notes"][0]
+    assert plain.images is not None and not torch.equal(plain.images, made.images)
+    request: dict[str, Any] = {"maps": tmp_path / "scene.png", "instances": str(tmp_path / "things.png"), "seed": 0}
+    for told in (pipe(**request), pipe(**request, photos=inputs / "photo.png")):
+        assert told.images is not None and torch.equal(told.images, made.images)

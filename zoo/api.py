@@ -9,7 +9,7 @@ import torch
 
 from zoo import cards, configs
 from zoo.errors import UsageError
-from zoo.hub import resolve
+from zoo.hub import model_folder, resolve
 from zoo.labels import LabelSpace
 from zoo.registry import registry
 from zoo.weights import load_model, save_model
@@ -24,11 +24,12 @@ def list_models(pattern: str = "*", *, kind: str | None = None) -> list[str]:
 
 
 def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
-    """A model by id, architecture name (its default model) or folder, in evaluation mode, without gradients.
+    """A model by id, architecture name (its default model) or folder (a training run's, too), in evaluation mode, without gradients.
 
     The card's digests are checked first. Raises UsageError, WeightsError, ConfigError, PluginError.
     """
-    return load_model(model if isinstance(model, Path) else resolve(model).folder, device=pick_device(device))
+    found = model_folder(str(model)) if isinstance(model, Path) else resolve(model)
+    return load_model(found.folder, device=pick_device(device))
 
 
 def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:

@@ -202,22 +202,6 @@ def ours(key: str, weights: Mapping[str, Tensor]) -> str:
 # --- losses: C ----------------------------------------------------------------------------------------------------
 
 
-def slim_vgg(weights: Mapping[str, Tensor]) -> VGG19Features:
-    """The case's VGG: keys criterionVGG.vgg.sliceK.IDX.{weight,bias}."""
-    prefix = r"^criterionVGG\.vgg\.slice\d+\."
-    state = {re.sub(prefix, "features.", k): v for k, v in weights.items() if k.startswith("criterionVGG.")}
-    widths = {int(k.split(".")[1]): len(v) for k, v in state.items() if k.endswith("weight")}
-    layers: list[int | str] = []
-    for i in range(max(widths) + 2):  # a ReLU follows each convolution; the other layers are poolings
-        if i in widths:
-            layers.append(widths[i])
-        elif i - 1 not in widths:
-            layers.append("M")
-    network = VGG19Features(layers)
-    network.load_state_dict(state, strict=True)
-    return network
-
-
 class Step:
     """Networks of a case from its saved weights, trained as `CLVAETrainer` does; noise as recorded."""
 
@@ -232,7 +216,9 @@ class Step:
         state = official.convert({"discriminator": parts_of(weights)["discriminator"]})
         self.discriminator = self.trainer.discriminator.train(train)
         self.discriminator.load_state_dict({k.removeprefix("discriminator."): v for k, v in state.items()}, strict=True)
-        self.vgg = self.trainer.perceptual = slim_vgg(weights)
+        prefix = r"^criterionVGG\.vgg\.slice\d+\."
+        vgg = {re.sub(prefix, "features.", k): v for k, v in weights.items() if k.startswith("criterionVGG.")}
+        self.vgg = self.trainer.perceptual = VGG19Features.of(vgg)
         self.io, self.weights, self.options, self.real = io, weights, options, image_of(io)
         self.planes = one_hot(labels_of(io), opt["semantic_nc"])
 

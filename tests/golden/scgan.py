@@ -146,7 +146,8 @@ def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
         lambda_perceptual=0.0 if opt["no_vgg_loss"] else opt["lambda_vgg"], lambda_recon=opt["lambda_w_recon"],
         lambda_kld=opt["lambda_kld"], recon_loss=opt["rw_loss"], discriminator=opt["netD"], perceptual="none",
     )  # fmt: skip
-    vgg = slim_vgg(folder / "weights_vgg.safetensors")
+    stored = load_file(folder / "weights_vgg.safetensors")  # keys sliceK.N.…
+    vgg = VGG19Features.of({"features." + k.split(".", 1)[1]: v for k, v in stored.items()})
     out = generator_step(opt, io, weights, file_d, options, vgg)
     out |= discriminator_step(opt, io, weights, file_d, options)
     return {k: v for k, v in out.items() if k in io or "/" in k or k.endswith("_total")}
@@ -158,20 +159,6 @@ def build_trainer(opt: Mapping[str, Any], weights: Path, file_d: Path, options: 
     trainer = SCGANTrainer(model, options)
     trainer.discriminator = build_discriminator(opt, model.config, load_file(file_d)).train()
     return trainer
-
-
-def slim_vgg(path: Path) -> VGG19Features:
-    state = {"features." + k.split(".", 1)[1]: v for k, v in load_file(path).items()}
-    weights = {int(k.split(".")[1]): v for k, v in state.items() if k.endswith("weight")}
-    widths: list[int | str] = []
-    for i in range(max(weights) + 2):  # a ReLU follows each convolution; the other layers are poolings
-        if i in weights:
-            widths.append(len(weights[i]))
-        elif i - 1 not in weights:
-            widths.append("M")
-    network = VGG19Features(widths)
-    network.load_state_dict(state, strict=True)
-    return network
 
 
 def generator_step(

@@ -149,21 +149,6 @@ def buffers(prefix: str, io: Tensors, networks: Mapping[str, nn.Module], folder:
 # --- losses: C ----------------------------------------------------------------------------------------------------
 
 
-def slim_vgg(stored: Tensors) -> VGG19Features:
-    """VGG with the recorded widths (keys vgg.sliceK.<index in vgg19.features>)."""
-    state = {"features." + k.split(".", 2)[2]: v for k, v in stored.items()}
-    weights = {int(k.split(".")[1]): v for k, v in state.items() if k.endswith("weight")}
-    widths: list[int | str] = []
-    for i in range(max(weights) + 2):  # a ReLU follows each convolution; the other layers are poolings
-        if i in weights:
-            widths.append(len(weights[i]))
-        elif i - 1 not in weights:
-            widths.append("M")
-    network = VGG19Features(widths)
-    network.load_state_dict(state, strict=True)
-    return network
-
-
 def build_trainer(opt: Mapping[str, Any], folder: Path, train: bool) -> SpadeTrainer:
     """Our trainer with the networks of a case."""
     stored = parts(folder)
@@ -171,7 +156,8 @@ def build_trainer(opt: Mapping[str, Any], folder: Path, train: bool) -> SpadeTra
     state = official.convert({"discriminator": stored["netD"]})
     trainer.discriminator.load_state_dict({k.removeprefix("discriminator."): v for k, v in state.items()}, strict=True)
     trainer.discriminator.train(train)
-    trainer.perceptual = slim_vgg(stored["criterionVGG"])
+    vgg = {"features." + k.split(".", 2)[2]: v for k, v in stored["criterionVGG"].items()}  # from vgg.sliceK.N.…
+    trainer.perceptual = VGG19Features.of(vgg)
     return trainer
 
 

@@ -41,7 +41,7 @@ def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> N
     """Read every pair of a data set and report pairs, sizes, classes and faults; exits 1 if anything is wrong.
 
     Data sets: celebamask-hq (layout=labels|parts|masks|segvae, else as found), ccp and humanparsing (aspect=1, crop=person,
-    pad=square: maps of odd proportions left out, cropped to the person, padded to a square), folder, toy-faces.
+    pad=square or mirror: maps of odd proportions left out, cropped to the person, padded to a square), folder, toy-faces.
 
     Examples: zoo data check celebamask-hq:DIR#train --out sheet.png; zoo data check folder:faces; zoo data check toy-faces:64;
     zoo data check humanparsing:DIR,aspect=1,crop=person,pad=square

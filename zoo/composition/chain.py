@@ -216,7 +216,8 @@ class Composition:
             or styling.is_random(request, self.synthesizer, editing.RANDOM)
         ):
             return None
-        return f"Nothing is random here: all {request.n} samples of a map are equal (try --style prior, or --edit perturb:C)."
+        hint = "leave --same-style out" if request.same_style else "try --style prior"
+        return f"Nothing is random here: all {request.n} samples of a map are equal ({hint}, or --edit perturb:C)."
 
     def run(self, request: Request, *, start: int = 0, progress: Progress | None = None) -> Iterator[Part]:
         """The batches from sample `start` (a batch boundary) on. The request is checked at once."""

@@ -126,13 +126,17 @@ class Loader:
     def _item(self, item: int) -> Given:
         request = self.request
         if request.photos:
-            return self.pair(request.photos[item], request.masks[item] if request.masks else None, self.work_space)
+            mask = request.masks[item] if request.masks else None
+            return self.pair(request.photos[item], mask, self.work_space, request.instances)
         return fit_map(
             read_map(request.masks[item], self.space, request.instances), self.work_space, self.composition.resolution
         )
 
-    def pair(self, photo: Any, mask: Any | None, target: LabelSpace) -> Given:
-        """A photo and its map in `target`: the map given (same size as the photo), else what the parser reads in it."""
+    def pair(self, photo: Any, mask: Any | None, target: LabelSpace, instances: str | None = None) -> Given:
+        """A photo and its map in `target`: the map given (same size as the photo), else what the parser reads in it.
+
+        instances: path of the given map's instance numbers.
+        """
         size = self.composition.resolution
         picture = (photo if isinstance(photo, Tensor) else read_photo(photo)).float().cpu()
         picture = picture.reshape(1, *picture.shape[-3:])
@@ -140,7 +144,7 @@ class Loader:
             parsed = self.composition.parser.parse(crop_to(picture, size).to(self.composition.device))
             found = fit_map(parsed.to("cpu"), target, size)
         else:
-            whole = read_map(mask, self.space)
+            whole = read_map(mask, self.space, instances)
             check_sizes(name_of(photo), (picture.shape[-2], picture.shape[-1]), name_of(mask), whole.size)
             found = fit_map(whole, target, size)
         return Given(found.maps, fit_photo(picture, size), found.dropped)

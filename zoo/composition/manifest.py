@@ -36,6 +36,8 @@ from zoo.style import Style
 from zoo.weights import digests
 
 if TYPE_CHECKING:
+    import PIL.Image
+
     from zoo.composition.chain import Composition
 
 
@@ -49,14 +51,20 @@ class Inputs:
         self._pending: dict[str, Path | bytes] = {}
 
     def add(self, value: Any) -> str:
-        """A path, SemanticMap, Style or photo tensor as a file name relative to the run folder. Raises UsageError for no file."""
+        """A path, SemanticMap, Style, photo tensor or PNG's bytes as a file name relative to the run folder.
+
+        Raises UsageError for no file.
+        """
         if isinstance(value, str | Path):
             path = Path(value)
             existing_file(path)
             name = f"{INPUTS}/{sha256(path)[:16]}{path.suffix.lower()}"
             self._pending[name] = path
             return name
-        content, suffix = (value.to_bytes(), ".safetensors") if isinstance(value, Style) else (_png(value), ".png")
+        if isinstance(value, Style):
+            content, suffix = value.to_bytes(), ".safetensors"
+        else:
+            content, suffix = value if isinstance(value, bytes) else _png(value), ".png"
         name = f"{INPUTS}/{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
         self._pending[name] = content
         return name
@@ -79,10 +87,27 @@ class Inputs:
 
 def _png(value: Any) -> bytes:
     """A SemanticMap [1, H, W] or a photo tensor [3, H, W] as PNG bytes."""
-    image = value.to_pil() if isinstance(value, SemanticMap) else to_pil(value.reshape(value.shape[-3:]))
+    return _png_of(value.to_pil() if isinstance(value, SemanticMap) else to_pil(value.reshape(value.shape[-3:])))
+
+
+def _png_of(image: PIL.Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def _instances(request: Request, inputs: Inputs) -> str | None:
+    """The instance numbers of the one map: the file that was named, else what a map of the Python caller brings along."""
+    if request.instances is not None:
+        return inputs.add(request.instances)
+    only = request.masks[0] if len(request.masks) == 1 else None
+    if not isinstance(only, SemanticMap) or only.instances is None:
+        return None
+    import PIL.Image
+
+    # numbered anew, so that sixteen bits hold any numbers: they only tell one object from another
+    numbers = only.instances[0].cpu().unique(return_inverse=True)[1].numpy().astype("uint16")
+    return inputs.add(_png_of(PIL.Image.fromarray(numbers)))
 
 
 def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
@@ -95,7 +120,7 @@ def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
         "masks": [inputs.add(m) for m in request.masks],
         "mask_names": [Path(m).name if isinstance(m, str | Path) else None for m in request.masks],
         "mask_space": space.to_json() if isinstance(space, LabelSpace) else None,
-        "instances": None if request.instances is None else inputs.add(request.instances),
+        "instances": _instances(request, inputs),
         "photos": [inputs.add(p) for p in request.photos],
         "edits": [_edit_json(e, inputs) for e in request.edits],
         "styles": [_style_json(s, inputs) for s in request.styles],

@@ -7,6 +7,17 @@
 from __future__ import annotations
 
 from zoo.hub.references import HUB_NAMESPACE, Remote, is_path, remote_of
-from zoo.hub.resolving import Resolved, State, location, resolve, state
+from zoo.hub.resolving import Resolved, State, location, model_folder, resolve, state
 
-__all__ = ["HUB_NAMESPACE", "Remote", "Resolved", "State", "is_path", "location", "remote_of", "resolve", "state"]
+__all__ = [
+    "HUB_NAMESPACE",
+    "Remote",
+    "Resolved",
+    "State",
+    "is_path",
+    "location",
+    "model_folder",
+    "remote_of",
+    "resolve",
+    "state",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -63,8 +63,21 @@ class VGG19Features(nn.Module):
                 f"The perceptual loss needs timm's pretrained vgg19, which could not be loaded ({type(error).__name__}: {error})."
                 " Train without it: --set perceptual=none; or name a trained parser: --set perceptual=face-parser-celeba."
             ) from error
-        network = cls()
-        network.load_state_dict({k: v for k, v in state.items() if k in network.state_dict()}, strict=True)
+        return cls.of(state)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> VGG19Features:
+        """With the weights of a state dict whose keys are torchvision's (`features.N.weight`), as wide as these are; what lies
+        beyond relu5_1 is left out. Raises RuntimeError if one is missing or of another shape."""
+        parts = {k: v for k, v in state.items() if k.startswith("features.") and int(k.split(".")[1]) < VGG_ENDS[-1]}
+        widths: list[int | str] = []
+        at = 0
+        for width in VGG19_WIDTHS:
+            stored = parts.get(f"features.{at}.weight")
+            widths.append(width if stored is None else len(stored))
+            at += 1 if isinstance(width, str) else 2  # a ReLU follows each convolution
+        network = cls(widths)
+        network.load_state_dict(parts, strict=True)
         return network
 
 
