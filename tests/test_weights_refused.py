@@ -178,3 +178,14 @@ def test_other_checkpoint_formats_are_refused(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_bytes(b"x")
     with pytest.raises(WeightsError, match="only safetensors files are loaded"):
         read_tensors(tmp_path / "net.pth")
+
+
+def test_a_config_of_a_far_larger_network_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    """A stranger's config.json beside small weights: refused by what it would allocate."""
+    folder = tmp_path / "large"
+    zoo.save(zoo.create("spade/celeba-128"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["config"] |= {"ngf": 4_000_000, "max_width": 0, "spade_hidden": 4_000_000}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match="far larger than its weights file, which holds 4,"):
+        zoo.load(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from zoo import configs
+from zoo.budget import Budget
 from zoo.digests import sha256
 from zoo.errors import ConfigError, DataError, WeightsError, few
 from zoo.images import write_atomic, write_text
@@ -211,7 +213,8 @@ def load_model(
     if check and not pulled:
         verify(folder, expected(card_digests(folder)))
     config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
-    model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))
+    with _budget(folder):
+        model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))
     if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:
         raise ConfigError(
             f"{folder / CONFIG}: channels or resolution disagree with the config"
@@ -220,6 +223,14 @@ def load_model(
     model.load_weights(folder)
     model.assets = load_assets(model, folder, without=without)
     return model.to(device).eval().requires_grad_(False)
+
+
+def _budget(folder: Path) -> AbstractContextManager[Any]:
+    """What the weights file allows to allocate; nothing where there is none (a wrapped model), or a damaged one (told later)."""
+    try:
+        return Budget(count_parameters(folder / "model.safetensors"), str(folder / CONFIG))
+    except (SafetensorError, OSError):
+        return nullcontext()
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
