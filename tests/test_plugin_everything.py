@@ -110,7 +110,9 @@ def test_its_systems_compose_with_each_other_and_with_the_zoos(site: Site) -> No
     site.zoo("compose", "pet-maps+pet-paint", "-n", 2, "--seed", 0, "--out", "pets-out", "--device", "cpu")
     from PIL import Image
 
-    picture = torch.from_numpy(np.array(Image.open(site.folder / "pets-out/images/000000.png").convert("RGB")).reshape(-1, 3))
+    picture = torch.from_numpy(
+        np.array(Image.open(site.folder / "pets-out/images/000000.png").convert("RGB")).reshape(-1, 3)
+    )
     red, blue = torch.tensor([200.0, 40.0, 40.0]), torch.tensor([40.0, 40.0, 200.0])
     assert all(int(((picture.float() - color).norm(dim=1) < 60).sum()) > 20 for color in (red, blue))
     report = site.zoo("compose", "pet-maps+scgan", "--labels", "face,fur", "--out", "zoo-out", "--device", "cpu")

@@ -12,6 +12,7 @@ import torch
 
 from zoo.cards import missing_facts, read_card
 from zoo.cli import main
+from zoo.cli.show import command_line
 from zoo.registry import registry
 from zoo.weights import load_model, read_tensors
 
@@ -191,3 +192,20 @@ def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     plan = make_plan("mask-vae", "folder:photos#train", {})
     assert plan.data == f"folder:{tmp_path}/photos#train" and plan.data_name == "folder:photos#train"
     assert make_plan("mask-vae", "toy-faces:16", {}).data == "toy-faces:16"
+
+
+def test_the_command_on_a_card_does_not_tell_where_things_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absolute paths by their last name; relative ones, addresses and repositories as they stand."""
+    typed = [
+        "train",
+        "x/y",
+        "--data",
+        "ccp:/home/me/secret/ccp,pad=mirror#train",
+        "--init=/home/me/run",
+        "--out",
+        "./a/b",
+    ]
+    monkeypatch.setattr("sys.argv", ["zoo", *typed, "~/a/net.pth", "hf:owner/repo", "https://host/x"])
+    assert command_line() == (
+        "zoo train x/y --data 'ccp:ccp,pad=mirror#train' --init=run --out ./a/b net.pth hf:owner/repo https://host/x"
+    )

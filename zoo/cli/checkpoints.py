@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli.labels import space_option
-from zoo.cli.show import emit_json, json_option, say, show
+from zoo.cli.show import command_line, emit_json, json_option, say, show
 from zoo.errors import UsageError, WeightsError, few
 
 if TYPE_CHECKING:
@@ -178,7 +176,7 @@ def convert(
         discriminator=discriminator == "keep",
         overwrite=overwrite,
         licenses=(weights_license, data_license),
-        command=shlex.join(["zoo", *sys.argv[1:]]),
+        command=command_line(),
     )
     if as_json:
         emit_json(report)

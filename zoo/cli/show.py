@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +14,10 @@ import click
 from zoo.safe_names import printable, printable_json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+ABSOLUTE = re.compile(r"(?<![^=:])~?/(?:[^/,#=:]+/)*([^/,#=:]+)")
+"""A path from the root or from home, at the start of an argument or of its value; group 1: its last name."""
 
 
 def emit_json(value: Any) -> None:
@@ -36,6 +43,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(line[i]) for line in [list(head), *body]) for i in range(len(head))]
     for line in [list(head), *body]:
         show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def command_line() -> str:
+    """The command as it was typed, for a card that travels: absolute paths by their last name, not where things lie here."""
+    return shlex.join(["zoo", *(ABSOLUTE.sub(r"\1", a) for a in sys.argv[1:])])
 
 
 def megabytes(size: int) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
+from zoo.cli.show import command_line
 from zoo.errors import UsageError
 from zoo.training.plan import Plan, make_plan
 
@@ -102,10 +101,6 @@ def parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
     return sets
 
 
-def _command() -> str:
-    return shlex.join(["zoo", *sys.argv[1:]])
-
-
 def _new(
     name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None, device: str
 ) -> Plan:
@@ -115,7 +110,7 @@ def _new(
         )
     if not data:
         raise UsageError("Say what to train on: --data toy-faces, --data celebamask-hq:DIR or --data folder:DIR.")
-    return make_plan(name, data, sets, space=space, init=init, command=_command(), device=device)
+    return make_plan(name, data, sets, space=space, init=init, command=command_line(), device=device)
 
 
 def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str | None) -> Plan:
@@ -130,5 +125,5 @@ def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str |
     if changed.config != plan.config:
         raise UsageError("A resumed run keeps its network: --set can change training options only.")
     # a plain resumption gives what an uninterrupted run gives, a changed one is part of the recipe
-    command = f"{plan.command} && {_command()}" if sets else plan.command
+    command = f"{plan.command} && {command_line()}" if sets else plan.command
     return dataclasses.replace(changed, command=command, device=device or plan.device)
