@@ -131,7 +131,7 @@ def test_a_card_has_the_terms_of_its_data(name: str, publish: ModuleType, finish
     for text in (
         "What it is good for",
         "zoo train segvae/ccp",
-        f"--data {name}:DIR#test`",
+        f"--data {name}:DIR,crop=person#test`",
         "| hair |",
         "Learning curve",
     ):

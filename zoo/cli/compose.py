@@ -302,6 +302,11 @@ def _style_change(change: dict[str, Any]) -> str:
     names = ", ".join(change["classes"])
     if change["inside"] is None:
         return f"No map shows {names}: its style changed nothing."
+    if change["inside"] == 0:
+        return (
+            f"The style of {names} changed nothing: it is what {names} would have had anyway. Give the rest a style that stays,"
+            " for example --style seed:1 before it."
+        )
     text = f"The style of {names} changed its pixels by {change['inside']:.4f} on average (1 is black to white)"
     if change["outside"] is None:
         return f"{text}; nothing lies farther than {change['reach']} pixels from it."

@@ -216,8 +216,17 @@ class Composition:
             or styling.is_random(request, self.synthesizer, editing.RANDOM)
         ):
             return None
-        hint = "leave --same-style out" if request.same_style else "try --style prior"
-        return f"Nothing is random here: all {request.n} samples of a map are equal ({hint}, or --edit perturb:C)."
+        return f"Nothing is random here: all {request.n} samples of a map are equal{self._ways_out(request)}."
+
+    def _ways_out(self, request: Request) -> str:
+        """What would make samples differ, as far as these models have it."""
+        drawn = [kind for kind in editing.RANDOM if kind in getattr(self.generator, "edits", ())]
+        ways = ["leave --same-style out"] if request.same_style else []
+        if not ways and self.synthesizer is not None and "prior" in self.synthesizer.styles:
+            ways = ["--style prior"]
+        if drawn:
+            ways.append(f"--edit {drawn[-1]}:C")
+        return f" (try {' or '.join(ways)})" if ways else ""
 
     def run(self, request: Request, *, start: int = 0, progress: Progress | None = None) -> Iterator[Part]:
         """The batches from sample `start` (a batch boundary) on. The request is checked at once."""
@@ -245,12 +254,15 @@ class Composition:
             maps, records = editing.edit_maps(loader, given, rng.within("map"))
         else:
             maps, records = given.maps, [{} for _ in samples]
+        for record, told in zip(records, given.notes if given is not None else (), strict=False):
+            if told:
+                record["notes"] = [*record.get("notes", ()), *told]
         maps = self._mapped(maps, records, [()] * len(samples) if given is None else given.dropped)
         images = style = None
         if self.synthesizer is not None:
             layout = self._layout(self.synthesizer, loader, maps, [i // request.n for i in samples])
             for record in records if layout.notes else ():
-                record["notes"] = list(layout.notes)
+                record["notes"] = [*record.get("notes", ()), *layout.notes]
             built = styling.build(loader, maps, given, samples)
             style = built and built.style
             options = self.options(request)["synthesizer"]

@@ -27,16 +27,22 @@ if TYPE_CHECKING:
     from zoo.interfaces import Layout
 
 
+CUT_AWAY = 0.02
+"""Share of what a map shows (of a photo without one: of its pixels) that may be cut away without a word."""
+
+
 @dataclass(eq=False)
 class Given:
     """Maps [B, H, W] and photos [B, 3, H, W] that samples start from, at the composition's resolution.
 
-    dropped: for each map the classes it showed that its space does not share with the models.
+    dropped: for each map the classes it showed that its space does not share with the models. notes: for each what was cut
+    away to give it the models' shape.
     """
 
     maps: SemanticMap
     photos: Tensor | None
     dropped: tuple[tuple[str, ...], ...]
+    notes: tuple[tuple[str, ...], ...]
 
 
 def default_parser(space: LabelSpace) -> str:
@@ -71,10 +77,22 @@ def read_map(source: Any, space: LabelSpace, instances: str | None = None) -> Se
 def fit_map(found: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
     """A map in the space `target`, cropped to the aspect of `size` and resized."""
     cropped = None if found.instances is None else crop_to(found.instances.cpu(), size)
-    small = SemanticMap(crop_to(found.labels.cpu(), size), found.space, cropped).resize(size)
+    labels = crop_to(found.labels.cpu(), size)
+    small = SemanticMap(labels, found.space, cropped).resize(size)
     mapping = found.space.mapping_to(target)
     dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
-    return Given(small.mapped(mapping), None, (dropped,))
+    background = found.space.background_index
+    shown, kept = (int((x != (-1 if background is None else background)).sum()) for x in (found.labels, labels))
+    notes = (_cut(found.size, size, "map", 1 - kept / shown),) if kept < (1 - CUT_AWAY) * shown else ()
+    return Given(small.mapped(mapping), None, (dropped,), (notes,))
+
+
+def _cut(whole: tuple[int, int], size: tuple[int, int], what: str, share: float) -> str:
+    """What the models' shape costs, and how to keep it. whole, size: (height, width)."""
+    return (
+        f"A {what} of {whole[1]} x {whole[0]} pixels was cut to the shape of the models ({size[1]} x {size[0]}), the middle of it:"
+        f" {share:.0%} of what it shows is gone. Pad it to that shape first to keep all."
+    )
 
 
 def fit_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
@@ -121,6 +139,7 @@ class Loader:
             SemanticMap.cat([r.maps for r in rows]),
             torch.cat(photos) if photos else None,
             tuple(r.dropped[0] for r in rows),
+            tuple(r.notes[0] for r in rows),
         )
 
     def _item(self, item: int) -> Given:
@@ -143,11 +162,15 @@ class Loader:
         if mask is None:
             parsed = self.composition.parser.parse(crop_to(picture, size).to(self.composition.device))
             found = fit_map(parsed.to("cpu"), target, size)
+            whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
+            gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
+            if gone > CUT_AWAY:
+                found.notes = ((_cut(whole_size, size, "photo", gone),),)
         else:
             whole = read_map(mask, self.space, instances)
             check_sizes(name_of(photo), (picture.shape[-2], picture.shape[-1]), name_of(mask), whole.size)
             found = fit_map(whole, target, size)
-        return Given(found.maps, fit_photo(picture, size), found.dropped)
+        return Given(found.maps, fit_photo(picture, size), found.dropped, found.notes)
 
     def verify(self) -> set[str] | None:
         """Decode every file once, so that a damaged one is found before anything is written.

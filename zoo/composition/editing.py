@@ -101,15 +101,19 @@ def edit_maps(loader: Loader, given: Given, rng: Rng) -> tuple[SemanticMap, list
     drawn = {n for spec in specs if spec.kind in DRAWN for n in class_names(spec, new.space)}
     asked = [n for n in new.space.names if n in drawn]
     written = [str(spec) for spec in specs]
-    return new, [
-        {
+    gone = {n for spec in specs if spec.kind == "remove" for n in class_names(spec, new.space)}
+    records: list[dict[str, Any]] = []
+    for share, before, after in zip(shares, given.maps.label_sets(), new.label_sets(), strict=True):
+        record: dict[str, Any] = {
             "edits": written,
             "requested": asked,
-            "empty": [n for n in asked if n not in shown.names],
+            "empty": [n for n in asked if n not in after.names],
             "changed_outside_edits": round(share, 6),
         }
-        for share, shown in zip(shares, new.label_sets(), strict=True)
-    ]
+        if missing := sorted(gone - set(before.names) - drawn):
+            record["notes"] = [f"Nothing to remove: a map shows no {' and no '.join(missing)}."]
+        records.append(record)
+    return new, records
 
 
 def _possible(specs: Sequence[EditSpec], maps: SemanticMap, loader: Loader) -> list[EditSpec]:

@@ -13,6 +13,7 @@ from zoo.errors import WeightsError
 from zoo.hub.cache import Record, all_records, find_card, find_remote, pinned
 from zoo.hub.references import PREFIX, is_path, parse_remote
 from zoo.hub.resolving import absent, card_of, model_folder, not_pulled
+from zoo.safe_names import is_repository
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def check_folder(reference: str) -> Checked:
     """A folder, against the digests of its card. Raises WeightsError without any."""
     found = model_folder(reference)
     if not found.folder.is_dir():
-        raise WeightsError(f"There is no model folder {found.folder}.")
+        on_hub = f" (a repository of the Hub is written hf:{reference})" if is_repository(reference) else ""
+        raise WeightsError(f"There is no model folder {found.folder}{on_hub}.")
     expected = {**cards.card_digests(found.folder), **pinned(found.folder)}
     if not expected:
         raise WeightsError(
