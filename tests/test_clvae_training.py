@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,46 +9,17 @@ import pytest
 import torch
 from clvae_tiny import OPTIONS, SPACE, TINY, maps_of, model_of, photos_of
 from torch import Tensor
+from training_steps import TwoPairs, take_step
 
-from zoo.data import Batch, PairData
+from zoo.data import PairData
 from zoo.rng import Rng
 from zoo_plugins.clvae.losses import class_divergence
 from zoo_plugins.clvae.model import CLVAE
 from zoo_plugins.clvae.trainer import CLVAETrainer
 
 
-class _Data:
-    """Two pairs in memory."""
-
-    label_space = SPACE
-    names = ("a", "b")
-    has_images = True
-
-    def __len__(self) -> int:
-        return 2
-
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        yield Batch(maps_of(2).colorize(), maps_of(2), ("a", "b"))
-
-
-def batch() -> Batch:
-    return next(_Data().batches(2))
-
-
 def step_of(trainer: CLVAETrainer, step: int) -> dict[str, float]:
-    """What the loop does with one batch."""
-    seen: dict[str, float] = {}
-    optimizers = trainer.optimizers()
-    for update in trainer.updates(batch(), Rng(0, range(2)), step):
-        chosen = [optimizers[n] for n in update.optimizers]
-        for optimizer in chosen:
-            optimizer.zero_grad()
-        parameters = [p for o in chosen for g in o.param_groups for p in g["params"]]
-        torch.stack(list(update.losses.values())).sum().backward(inputs=parameters)
-        for optimizer in chosen:
-            optimizer.step()
-        seen |= {k: float(v.detach()) for k, v in update.losses.items()}
-    return seen
+    return take_step(trainer, TwoPairs(maps_of(2)).batch, step)
 
 
 @pytest.mark.parametrize("changes", [{}, {"classwise": False}, {"layerwise": False}, {"layers": 3}])
@@ -108,7 +78,7 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch() -> None:
 
 def test_validation_preview_and_assets() -> None:
     trainer = CLVAETrainer(model_of(), OPTIONS)
-    data, given = cast(PairData, _Data()), batch()
+    data, given = cast(PairData, TwoPairs(maps_of(2))), TwoPairs(maps_of(2)).batch
     assert given.images is not None
     style = trainer.gan.encode_style(given.images, given.maps)
     expected = 2 * (trainer.gan.synthesize(given.maps, style) - given.images).abs().mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from fixtures_models import Ran
+from golden_modules import fresh
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,16 +20,6 @@ from zoo.checkpoints.identify import identify
 
 NUMBERED = {"label_space": "numbered", "channels": ",".join(f"label_{i}" for i in range(19))}
 OWN = "official_checkpoint_latest_net_"
-
-
-def module(system: str) -> Any:
-    """A fresh copy of the system's replay module, in which a test replaces how models are made."""
-    path = Path(__file__).parent / "golden" / f"{system}.py"
-    spec = importlib.util.spec_from_file_location(f"converted_{system}", path)
-    assert spec is not None and spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
 
 
 def stated(files: list[Path], config: Any, skip: tuple[str, ...] = (), more: dict[str, str] | None = None) -> list[str]:
@@ -58,7 +48,7 @@ def close(results: dict[str, Tensor], io: dict[str, Tensor], atol: float, *keys:
 
 
 def test_spade(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
-    folder, replay = shared / "golden/spade/A_normal_celeba", module("spade")
+    folder, replay = shared / "golden/spade/A_normal_celeba", fresh("spade")
     opt = json.loads((folder / "case.json").read_text())["official_options"]
     files = [folder / f"{OWN}G.pth"]
     arguments = stated(files, replay.config_of(opt), skip=("label_space", "channels"))
@@ -79,7 +69,7 @@ def test_gaugan_vae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> No
 
 
 def test_scgan(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
-    folder, replay = shared / "golden/scgan/A_celeba256", module("scgan")
+    folder, replay = shared / "golden/scgan/A_celeba256", fresh("scgan")
     opt = json.loads((folder / "case.json").read_text())["opt"]
     files = [folder / f"{OWN}{n}.pth" for n in "GE"]
     out = convert(run, files, tmp_path / "out", *stated(files, replay.config_of(opt), more=NUMBERED))
@@ -92,7 +82,7 @@ def test_scgan(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
 
 
 def test_clvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
-    folder, replay = shared / "golden/clvae/A_deepfashion_more", module("clvae")
+    folder, replay = shared / "golden/clvae/A_deepfashion_more", fresh("clvae")
     case = json.loads((folder / "case.json").read_text())
     files = [folder / f"{OWN}{n}.pth" for n in "GE"]
     arguments = stated(files, replay.config_of(case["official_options"]), skip=("label_space", "channels"))
@@ -104,7 +94,7 @@ def test_clvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
 
 
 def test_segvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
-    folder, replay = shared / "golden/segvae/A", module("segvae")
+    folder, replay = shared / "golden/segvae/A", fresh("segvae")
     case = json.loads((folder / "case.json").read_text())
     files = [folder / "official_checkpoint.pth"]
     out = convert(run, files, tmp_path / "out", *stated(files, replay.config_of(case)))
@@ -117,7 +107,7 @@ def test_segvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
 
 
 def test_mask_vae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
-    folder, replay = shared / "golden/mask_vae/A", module("mask_vae")
+    folder, replay = shared / "golden/mask_vae/A", fresh("mask_vae")
     case = json.loads((folder / "case.json").read_text())
     files = [folder / f"{OWN}G.pth"]
     arguments = stated(files, replay.config_of(case), more={"label_space": "numbered"})
@@ -131,7 +121,7 @@ def test_mask_vae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None
 
 
 def test_face_parser(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
-    folder, replay = shared / "golden/face_parser/A_unet", module("face_parser")
+    folder, replay = shared / "golden/face_parser/A_unet", fresh("face_parser")
     out = convert(run, [folder / "official_checkpoint_1_G.pth"], tmp_path / "out", "--dataset", "celeba")
     replay.build = lambda *_: zoo.load(out)
     io = load_file(folder / "io.safetensors")
@@ -143,7 +133,7 @@ def test_face_parser(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> N
 @pytest.mark.slow
 def test_ca2sis(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     """Its weights follow a formula by official key, so the file is made here as the authors' code would save it."""
-    folder, replay = shared / "golden/mask_vae/E_ca2sis", module("ca2sis")
+    folder, replay = shared / "golden/mask_vae/E_ca2sis", fresh("ca2sis")
     lists = json.loads((shared / "golden/mask_vae/D/official_keys.json").read_text())
     keys = next(v for k, v in lists.items() if "CA2SIS" in k)
     torch.save({k: replay.formula(k, tuple(shape)) for k, (shape, _) in keys.items()}, tmp_path / "latest_net_G.pth")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 
 from zoo.errors import WeightsError
@@ -20,16 +18,6 @@ from zoo_plugins.ca2sis.model import CA2SIS
 
 PARAMETERS = 48_985_019
 LIMITS = {"layout_codes": 1e-5, "style_tokens": 1e-5, "out": 5e-4}
-
-
-@cache
-def _module(name: str) -> ModuleType:
-    path = Path(__file__).parent / "golden" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"golden_{name}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def official_shapes(golden: Path) -> dict[str, tuple[int, ...]]:
 @pytest.mark.slow
 def test_the_case_goes_through_mask_vae(golden: Path) -> None:
     io = load_file(golden / "E_ca2sis" / "io.safetensors")
-    results = _module("replay").replay("mask_vae", golden / "E_ca2sis")
+    results = golden_module("replay").replay("mask_vae", golden / "E_ca2sis")
     assert set(results) == set(io) - {"label", "image_u8"}
     for name, value in results.items():
         limit = next(v for k, v in LIMITS.items() if name.startswith(k))

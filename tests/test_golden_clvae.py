@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -34,16 +32,6 @@ tolerance. The case chains two narrow random networks and two training steps: it
 gives in float64, so values behind that picture (these, and the gradients of generator and encoder) are known to no more than that."""
 
 
-@cache
-def _replay() -> ModuleType:
-    path = Path(__file__).parent / "golden" / "clvae.py"
-    spec = importlib.util.spec_from_file_location("golden_clvae", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def golden(shared: Path) -> Path:
     return shared / "golden" / "clvae"
@@ -57,7 +45,7 @@ def _close(name: str, value: Tensor, stored: Tensor, atol: float, rtol: float) -
 
 def _results(golden: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
     """Replayed results, which must be all that the case records; the case's tensors; its tolerance."""
-    results, io = _replay().replay(golden / name), load_file(golden / name / "io.safetensors")
+    results, io = golden_module("clvae").replay(golden / name), load_file(golden / name / "io.safetensors")
     assert set(results) == {k for k in io if not k.startswith("in/")}
     tolerance = json.loads((golden / name / "case.json").read_text())["tolerance"]
     return results, io, tolerance
@@ -102,7 +90,7 @@ def test_preprocessing(golden: Path) -> None:
 @pytest.mark.parametrize("name", list(PARAMETERS))
 def test_official_keys_and_parameter_counts(golden: Path, name: str) -> None:
     folder = golden / "D_official_keys"
-    assert _replay().replay(folder) == {}
+    assert golden_module("clvae").replay(folder) == {}
     files = json.loads((folder / "official_keys.json").read_text())[name]
     options = json.loads((folder / "official_options.json").read_text())
     config, training = VARIANTS[name].config, VARIANTS[name].training

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 
 from zoo.errors import WeightsError
@@ -19,18 +18,7 @@ from zoo_plugins.face_parser import official
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.model import FaceParser
 
-FILE = Path(__file__).parent / "golden" / "face_parser.py"
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_face_parser", FILE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-golden = _load()
+golden = golden_module("face_parser")
 
 
 def _case(shared: Path, name: str) -> tuple[Path, dict, dict[str, torch.Tensor]]:

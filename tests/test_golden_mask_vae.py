@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 
 from zoo.labels import numbered_space
@@ -20,16 +18,6 @@ from zoo_plugins.mask_vae.model import SemanticVAE
 
 OFFICIAL_PARAMETERS = 25_230_386
 SPACE = label_space("celebamask-hq")
-
-
-@cache
-def _replay() -> ModuleType:
-    path = Path(__file__).parent / "golden" / "mask_vae.py"
-    spec = importlib.util.spec_from_file_location("golden_mask_vae", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def _is_input(name: str) -> bool:
 
 def test_inference_modes(golden: Path) -> None:
     io = load_file(golden / "A" / "io.safetensors")
-    results = _replay().replay(golden / "A")
+    results = golden_module("mask_vae").replay(golden / "A")
     assert set(results) == {k for k in io if not _is_input(k)}
     for name, value in results.items():
         assert value.shape == io[name].shape, name
@@ -60,7 +48,7 @@ def test_inference_modes(golden: Path) -> None:
 
 def test_losses_gradients_and_step(golden: Path) -> None:
     io, values = load_file(golden / "C" / "io.safetensors"), json.loads((golden / "C" / "values.json").read_text())
-    results = _replay().replay(golden / "C")
+    results = golden_module("mask_vae").replay(golden / "C")
     for name, value in results.items():
         if name in io:
             torch.testing.assert_close(value, io[name], atol=1e-4, rtol=0, msg=name)
@@ -107,7 +95,7 @@ def test_synthesizer_of_the_demo_is_not_taken_for_it(golden: Path) -> None:
 
 
 def test_official_file_loads(golden: Path) -> None:
-    replay = _replay()
+    replay = golden_module("mask_vae")
     case = json.loads((golden / "A" / "case.json").read_text())
     config = replay.config_of(case)
     checkpoint = torch.load(golden / "A" / case["official_checkpoint"].split(":")[0], weights_only=True)
@@ -117,7 +105,7 @@ def test_official_file_loads(golden: Path) -> None:
 
 @pytest.mark.parametrize("form", ["plain", "optimized"])
 def test_inference_form_equals(golden: Path, form: str) -> None:
-    replay = _replay()
+    replay = golden_module("mask_vae")
     case = json.loads((golden / "A" / "case.json").read_text())
     io = load_file(golden / "A" / "io.safetensors")
     model = replay._model(golden / "A", case)

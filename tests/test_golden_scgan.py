@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -23,16 +21,6 @@ from zoo_plugins.scgan.model import SCGAN
 
 NOISE = 2e-6
 """Biases in front of a batch norm have no gradient; what is recorded of it is rounding (at most 1e-6)."""
-
-
-@cache
-def _replay() -> ModuleType:
-    path = Path(__file__).parent / "golden" / "scgan.py"
-    spec = importlib.util.spec_from_file_location("golden_scgan", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -54,7 +42,7 @@ def _relative(value: Tensor, expected: Tensor) -> float:
 @pytest.mark.parametrize("name", ["A_celeba256", "B_coco128"])
 def test_networks(golden: Path, name: str) -> None:
     io, post = load_file(golden / name / "io.safetensors"), load_file(golden / name / "post_train.safetensors")
-    results = _replay().replay(golden / name)
+    results = golden_module("scgan").replay(golden / name)
     assert set(io) - set(results) == {"label", "z", "real_image", "eps"} & set(io)
     assert {k.removeprefix("post_train/") for k in results if k.startswith("post_train/")} == set(post)
     for key, value in results.items():
@@ -72,7 +60,7 @@ def test_networks(golden: Path, name: str) -> None:
 def test_losses_and_gradients(golden: Path, name: str) -> None:
     folder = golden / name
     case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
-    results = _replay().replay(folder)
+    results = golden_module("scgan").replay(folder)
     for table in ("generator_losses", "generator_grad_norms", "discriminator_losses", "discriminator_grad_norms"):
         assert {k.split("/", 1)[1] for k in results if k.startswith(table + "/")} == set(case[table])
     for key, value in results.items():
@@ -88,7 +76,7 @@ def test_losses_and_gradients(golden: Path, name: str) -> None:
 def test_discriminators(golden: Path) -> None:
     folder = golden / "E_discriminators"
     io = load_file(folder / "io.safetensors")
-    results = _replay().replay(folder)
+    results = golden_module("scgan").replay(folder)
     assert set(io) - set(results) == {"label", "fake", "real"} | {k for k in io if k.startswith("conv_logits_")}
     for key, value in results.items():
         assert _relative(value, io[key]) <= 1e-4, key
@@ -97,7 +85,7 @@ def test_discriminators(golden: Path) -> None:
 def test_loss_values(golden: Path) -> None:
     folder = golden / "C3_losses_misc"
     case = json.loads((folder / "case.json").read_text())
-    results = _replay().replay(folder)
+    results = golden_module("scgan").replay(folder)
     # Diversity has no known formula (it is unusable in the authors' code)
     assert {k.removeprefix("values/") for k in results} == {k for k in case["values"] if not k.startswith("Diversity")}
     for key, value in results.items():
@@ -107,7 +95,7 @@ def test_loss_values(golden: Path) -> None:
 def test_blocks_and_operators(golden: Path) -> None:
     folder = golden / "F_blocks_ops"
     io = load_file(folder / "io.safetensors")
-    results = _replay().replay(folder)
+    results = golden_module("scgan").replay(folder)
     inputs = {"x", "v_conv", "v_norm", "seg", "SCC|v_per_channel"} | {k for k in io if "|in" in k}
     assert set(results) == set(io) - inputs
     for key, value in results.items():
@@ -118,7 +106,7 @@ def test_blocks_and_operators(golden: Path) -> None:
 def test_preprocessing(golden: Path) -> None:
     folder = golden / "J_preprocess"
     io = load_file(folder / "io.safetensors")
-    results = _replay().replay(folder)
+    results = golden_module("scgan").replay(folder)
     assert set(io) - set(results) == {k for k in io if "_raw_" in k or k == "to_uint8_in"}
     for key, value in results.items():
         if key.endswith("_image"):
@@ -131,7 +119,7 @@ def test_official_keys_and_parameter_counts(golden: Path) -> None:
     folder = golden / "D_official_keys"
     case = json.loads((folder / "case.json").read_text())
     files = json.loads((folder / "official_keys.json").read_text())
-    assert _replay().replay(folder) == {}
+    assert golden_module("scgan").replay(folder) == {}
     with torch.device("meta"):
         model = SCGAN(VARIANTS["celeba"].config, numbered_space(19))
         discriminator = MultiscaleDiscriminator(19 + 3)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,16 +23,6 @@ COUNTS = {"official_keys": "celebamaskhq_default", "official_keys_humanparsing":
 COUNTS["official_keys_celebamaskhq_bn_nosn"] = "celebamaskhq_bn_nosn"
 
 
-@cache
-def _replay() -> ModuleType:
-    path = Path(__file__).parent / "golden" / "segvae.py"
-    spec = importlib.util.spec_from_file_location("golden_segvae", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def golden(shared: Path) -> Path:
     return shared / "golden" / "segvae"
@@ -44,7 +32,7 @@ def _case(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Te
     return (
         json.loads((folder / "case.json").read_text()),
         load_file(folder / "io.safetensors"),
-        _replay().replay(folder),
+        golden_module("segvae").replay(folder),
     )
 
 
@@ -131,7 +119,7 @@ class Recorded:
 def test_trainer_has_the_official_losses(golden: Path, mode: str) -> None:
     """eval: all steps at once; train: step by step, because the spectral norms advance."""
     case, io, _ = _case(golden / "C_losses")
-    replay = _replay()
+    replay = golden_module("segvae")
     model = replay.model_of(golden / "C_losses", case).train(mode == "train")
     rng = Recorded({k: replay._noise(model, io[f"noise_{v}"]) for k, v in (("prior", "prior"), ("posterior", "post"))})
     trainer = SegVAETrainer(model, SegVAETraining(lambda_kl=case["config"]["lambda_kl"]))
@@ -156,11 +144,11 @@ def test_integer_labels_stand_for_layers(golden: Path, tmp_path: Path) -> None:
     label = io["fake.multihot"].argmax(1)[:, None]
     rest = {k: v for k, v in io.items() if k.startswith("fake.") and k != "fake.multihot"}
     save_file({**rest, "fake.label": label.to(torch.uint8)}, tmp_path / "io.safetensors")
-    by_label = _replay().replay(tmp_path)
+    by_label = golden_module("segvae").replay(tmp_path)
     onehot = torch.zeros_like(io["fake.multihot"]).scatter_(1, label, 1)
     onehot[:, 0] = 0
     save_file({**rest, "fake.multihot": onehot}, tmp_path / "io.safetensors")
-    for key, value in _replay().replay(tmp_path).items():
+    for key, value in golden_module("segvae").replay(tmp_path).items():
         assert torch.equal(value, by_label[key]), key
 
 
@@ -205,7 +193,7 @@ def test_detection_names_what_lacks_and_what_is_strange(golden: Path) -> None:
 
 
 def test_official_file_loads(golden: Path) -> None:
-    replay = _replay()
+    replay = golden_module("segvae")
     case = json.loads((golden / "A" / "case.json").read_text())
     config, model = replay.config_of(case), replay.model_of(golden / "A", case)
     checkpoint = torch.load(golden / "A" / case["official_checkpoint"].split(":")[0], weights_only=True)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 
 
 @pytest.fixture(scope="module")
 def golden() -> ModuleType:
-    path = Path(__file__).parent / "golden" / "segvae_preprocess.py"
-    spec = importlib.util.spec_from_file_location("golden_segvae_preprocess", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return golden_module("segvae_preprocess")
 
 
 def test_preprocessing(shared: Path, golden: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,16 +25,6 @@ COUNTS = {
 }  # fmt: skip
 
 
-@cache
-def _replay() -> ModuleType:
-    path = Path(__file__).parent / "golden" / "spade.py"
-    spec = importlib.util.spec_from_file_location("golden_spade", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def golden(shared: Path) -> Path:
     return shared / "golden" / "spade"
@@ -45,7 +33,7 @@ def golden(shared: Path) -> Path:
 def _results(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """(ours, recorded), after a look that every recorded result is there."""
     io = load_file(folder / "io.safetensors")
-    results = _replay().replay(folder)
+    results = golden_module("spade").replay(folder)
     assert set(results) == {k for k in io if not k.startswith("in/")}
     assert all(results[k].shape == io[k].shape and results[k].dtype == io[k].dtype for k in results)
     return results, io
@@ -94,7 +82,7 @@ def test_preprocess_modes(golden: Path) -> None:
 @pytest.mark.parametrize("name", sorted(COUNTS))
 def test_official_keys_and_parameter_counts(golden: Path, name: str) -> None:
     folder = golden / "D_official_keys"
-    assert _replay().replay(folder) == {}
+    assert golden_module("spade").replay(folder) == {}
     files = json.loads((folder / "official_keys.json").read_text())[name.replace("-", "_")]
     config = VARIANTS[name].config
     with torch.device("meta"):
@@ -136,8 +124,8 @@ def test_a_checkpoint_of_the_authors_loads(golden: Path) -> None:
     folder = golden / "A_normal_celeba"
     opt = json.loads((folder / "case.json").read_text())["official_options"]
     state = torch.load(folder / "official_checkpoint_latest_net_G.pth", weights_only=True)
-    model = SPADE(_replay().config_of(opt), numbered_space(19)).eval()
+    model = SPADE(golden_module("spade").config_of(opt), numbered_space(19)).eval()
     model.load_state_dict(official.convert({"generator": state}), strict=True)
     io = load_file(folder / "io.safetensors")
-    image = model.synthesize(_replay().map_of(model, io))
+    image = model.synthesize(golden_module("spade").map_of(model, io))
     torch.testing.assert_close(image * 2 - 1, io["out/sample"], atol=6e-5, rtol=1e-4)

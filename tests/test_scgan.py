@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 import torch
+from training_steps import TwoPairs, take_step
 
-from zoo.data import Batch, PairData
+from zoo.data import PairData
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
 from zoo.interfaces import EncodesStyle, SamplesStyle
 from zoo.maps import SemanticMap
@@ -164,36 +164,8 @@ def test_old_spectral_keys_are_refused() -> None:
 # --- training -----------------------------------------------------------------------------------------------------
 
 
-class _Data:
-    """Two pairs in memory."""
-
-    label_space = SPACE
-
-    def __len__(self) -> int:
-        return 2
-
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        yield Batch(_maps(2).colorize(), _maps(2), ("a", "b"))
-
-
-def _batch() -> Batch:
-    return next(_Data().batches(2))
-
-
 def _step(trainer: SCGANTrainer, step: int) -> dict[str, float]:
-    """What the loop does with one batch."""
-    seen: dict[str, float] = {}
-    optimizers = trainer.optimizers()
-    for update in trainer.updates(_batch(), Rng(0, range(2)), step):
-        chosen = [optimizers[n] for n in update.optimizers]
-        for optimizer in chosen:
-            optimizer.zero_grad()
-        parameters = [p for o in chosen for g in o.param_groups for p in g["params"]]
-        torch.stack(list(update.losses.values())).sum().backward(inputs=parameters)
-        for optimizer in chosen:
-            optimizer.step()
-        seen |= {k: float(v.detach()) for k, v in update.losses.items()}
-    return seen
+    return take_step(trainer, TwoPairs(_maps(2)).batch, step)
 
 
 @pytest.mark.parametrize("ours", [False, True])
@@ -269,14 +241,14 @@ def test_rates_follow_the_official_schedule() -> None:
 
 def test_validation_preview_and_assets() -> None:
     trainer = SCGANTrainer(_model(), OPTIONS)
-    data = cast(PairData, _Data())
+    data = cast(PairData, TwoPairs(_maps(2)))
     score = trainer.validate(data)["l1"]
-    images = _batch().images
+    images = TwoPairs(_maps(2)).batch.images
     assert images is not None
     style = trainer.gan.encode_style(images, _maps(2))
     expected = 2 * (trainer.gan.synthesize(_maps(2), style) - images).abs().mean()
     assert score == pytest.approx(float(expected), abs=1e-6)
-    rows = trainer.preview(_batch(), Rng(0, range(2)))
+    rows = trainer.preview(TwoPairs(_maps(2)).batch, Rng(0, range(2)))
     assert {"map", "photo", "encoded", "random"} <= set(rows)
     assert all(v.shape == (2, 3, 32, 32) and v.min() >= 0 and v.max() <= 1 for v in rows.values())
     prior = trainer.finish(data)["latent_prior"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,10 +12,11 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from training_steps import TwoPairs, take_step
 
 import zoo
 from zoo import configs
-from zoo.data import Batch, PairData
+from zoo.data import PairData
 from zoo.errors import ConfigError, DataError, LabelError, UsageError, WeightsError
 from zoo.interfaces import EncodesStyle, SamplesStyle
 from zoo.maps import SemanticMap
@@ -191,30 +192,8 @@ def test_foreign_and_old_checkpoints_are_refused() -> None:
 # --- training -----------------------------------------------------------------------------------------------------
 
 
-class _Data:
-    """Two pairs in memory."""
-
-    label_space = SPACE
-    has_images = True
-
-    def batches(self, batch_size: int) -> Iterator[Batch]:
-        yield Batch(_maps(2).colorize(), _maps(2), ("a", "b"))
-
-
 def _step(trainer: SpadeTrainer, step: int) -> dict[str, float]:
-    """What the loop does with one batch."""
-    seen: dict[str, float] = {}
-    optimizers = trainer.optimizers()
-    for update in trainer.updates(next(_Data().batches(2)), Rng(0, range(2)), step):
-        chosen = [optimizers[n] for n in update.optimizers]
-        for optimizer in chosen:
-            optimizer.zero_grad()
-        parameters = [p for o in chosen for g in o.param_groups for p in g["params"]]
-        torch.stack(list(update.losses.values())).sum().backward(inputs=parameters)
-        for optimizer in chosen:
-            optimizer.step()
-        seen |= {k: float(v.detach()) for k, v in update.losses.items()}
-    return seen
+    return take_step(trainer, TwoPairs(_maps(2)).batch, step)
 
 
 @pytest.mark.parametrize("vae", [False, True])
@@ -226,7 +205,7 @@ def test_training_steps(vae: bool) -> None:
     for name, network in trainer.networks.items():
         unused = [k for k, p in network.named_parameters() if p.grad is None]
         assert not unused, f"{name}: no gradient for {unused}"
-    rows = trainer.preview(next(_Data().batches(2)), Rng(0, range(2)))
+    rows = trainer.preview(TwoPairs(_maps(2)).batch, Rng(0, range(2)))
     assert set(rows) == {"map", "photo", *(("encoded", "random") if vae else ("image",))}
 
 
@@ -265,14 +244,14 @@ def test_other_objectives_train(mode: str) -> None:
 
 def test_validation_and_the_fitted_prior() -> None:
     trainer = SpadeTrainer(_model(), OPTIONS)
-    data = cast(PairData, _Data())
-    images = next(_Data().batches(2)).images
+    data = cast(PairData, TwoPairs(_maps(2)))
+    images = TwoPairs(_maps(2)).batch.images
     assert images is not None
     expected = 2 * (trainer.gan.synthesize(_maps(2), trainer.gan.encode_style(images, _maps(2))) - images).abs().mean()
     assert trainer.validate(data)["l1"] == pytest.approx(float(expected), abs=1e-6)
     assert trainer.finish(data)["latent_prior"]["factor"].shape == (6, 6)
     assert SpadeTrainer(_model(use_vae=False), OPTIONS).finish(data) == {}
-    maps_only = _Data()
+    maps_only = TwoPairs(_maps(2))
     maps_only.has_images = False
     with pytest.raises(DataError, match="SPADE learns from photos"):
         trainer.prepare(cast(PairData, maps_only))

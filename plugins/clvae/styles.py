@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.maps import SemanticMap
+from zoo.nn.latent_synthesizer import choose_prior
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
 
@@ -77,11 +78,7 @@ def draw(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor
 def sample(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, prior: str | None) -> Style:
     """See `CLVAE.sample_style`."""
     fitted = model.assets.get("latent_prior")
-    prior = prior or ("normal" if fitted is None else "fitted")
-    if prior not in ("normal", "fitted", "mean"):
-        raise UsageError(f"Prior {prior!r}: expected normal, fitted or mean.")
-    if prior == "fitted" and fitted is None:
-        raise UsageError("This model has no fitted prior (asset latent_prior): use the prior 'normal'.")
+    prior = choose_prior(prior, fitted)
     shown = shown_classes(model, semantic_map).cpu()
     if not model.config.classwise:
         shown = torch.ones(len(shown), 1, dtype=torch.bool)

@@ -82,7 +82,13 @@ def pickle_bytes(path: Path) -> bytes:
                     return file.read(_SCAN_LIMIT)
         with path.open("rb") as file:
             return file.read(_SCAN_LIMIT)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ):  # what zipfile raises for odd archives
         return b""
 
 

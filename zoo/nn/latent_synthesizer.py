@@ -49,6 +49,19 @@ class PlanLayout(Layout):
         return len(self.semantic_map)
 
 
+def choose_prior(prior: str | None, fitted: object | None) -> str:
+    """Which prior to draw from: normal, fitted or mean; None: fitted if that asset (`latent_prior`) exists, else normal.
+
+    Raises UsageError for another word, and for fitted without the asset.
+    """
+    prior = prior or ("normal" if fitted is None else "fitted")
+    if prior not in ("normal", "fitted", "mean"):
+        raise UsageError(f"Prior {prior!r}: expected normal, fitted or mean.")
+    if prior == "fitted" and fitted is None:
+        raise UsageError("This model has no fitted prior (asset latent_prior): use the prior 'normal'.")
+    return prior
+
+
 class LatentSynthesizer(ImageSynthesizer):
     """Style: tensor `z` [samples, z_dim], from N(0, I), a fitted Gaussian or the encoder; without an encoder there is none
     and the images are functions of the map. Maps of another size are resized (nearest, pixel centres) and photos too
@@ -156,11 +169,7 @@ class LatentSynthesizer(ImageSynthesizer):
         """
         self._require_style()
         fitted = self.assets.get("latent_prior")
-        prior = prior or ("normal" if fitted is None else "fitted")
-        if prior not in ("normal", "fitted", "mean"):
-            raise UsageError(f"Prior {prior!r}: expected normal, fitted or mean.")
-        if prior == "fitted" and fitted is None:
-            raise UsageError("This model has no fitted prior (asset latent_prior): use the prior 'normal'.")
+        prior = choose_prior(prior, fitted)
         count, size = len(semantic_map), self.config.z_dim
         if prior == "mean":
             mean = torch.zeros(size) if fitted is None else fitted["mean"].float().cpu()
