@@ -21,10 +21,12 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.composition.conditions import default_parser
-from zoo.data import Batch, parse_spec
+from zoo.composition.run.inputs import default_parser
+from zoo.data import Batch
+from zoo.data.specs import parse_spec
 from zoo.errors import DataError, UsageError
-from zoo.interfaces import EncodesStyle, ImageSynthesizer, MaskGenerator, MaskParser, Reconstructs, SamplesStyle
+from zoo.interfaces.capabilities import EncodesStyle, Reconstructs, SamplesStyle
+from zoo.interfaces.models import ImageSynthesizer, MaskGenerator, MaskParser
 from zoo.metrics import ConfusionMatrix, image_l1
 from zoo.metrics.agreement import add_agreement
 from zoo.rng import Rng

@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 
 import zoo
-from zoo.interfaces import Latents
+from zoo.interfaces.capabilities import Latents
 from zoo.labels import LabelSet
 from zoo_plugins.segvae.model import SegVAE
 

@@ -10,7 +10,8 @@ import torch
 from official_files import Shapes, official_lists
 from safetensors import safe_open
 
-from zoo.registry import Match, import_string, registry
+from zoo.checkpoints.match import Match
+from zoo.registry import import_string, registry
 
 
 def officials() -> dict[str, ModuleType]:

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from zoo.cards import card_digests, missing_facts, read_card
-from zoo.composition.requests import parse_edit
+from zoo.composition.request.requests import parse_edit
 from zoo.data.facts import FACTS, facts_of
 from zoo.errors import UsageError
-from zoo.images import open_image
+from zoo.files.images import open_image
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
-from zoo.weights import digests
+from zoo.store.models import digests
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = {"pairs": 7, "share_of_requests_met": 0.91, "reconstruction_mean_code": {"miou": 0.5, "accuracy": 0.8}}

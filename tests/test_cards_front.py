@@ -20,9 +20,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from thirdparty import plugin, write_plugin
 
 from zoo import cards
-from zoo.card_data import Measured, finite, front_matter, listed_under, not_finite
 from zoo.cards import REQUIRED, parse_card, read_card, write_card
-from zoo.licenses import COMMERCIAL, hub_license, near_licence, permits_commercial_use
+from zoo.cards.licenses import COMMERCIAL, hub_license, near_licence, permits_commercial_use
+from zoo.cards.writing import Measured, finite, front_matter, listed_under, not_finite
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "zoo/card.schema.json").read_text("utf-8"))

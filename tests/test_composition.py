@@ -110,7 +110,7 @@ def test_keep_rest(pipe: zoo.Composition, inputs: Path) -> None:
 
 
 def test_every_edit_and_its_written_form(pipe: zoo.Composition, inputs: Path) -> None:
-    from zoo.interfaces import Add, Interpolate, Perturb, Redraw, Remove
+    from zoo.edits import Add, Interpolate, Perturb, Redraw, Remove
 
     other = zoo.SemanticMap.from_png(inputs / "other.png", pipe.space)
     edits = [

@@ -12,8 +12,8 @@ from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator
 from zoo.registry import label_space
 from zoo_plugins.clvae import official
 from zoo_plugins.clvae.config import VARIANTS

@@ -10,7 +10,7 @@ from torch import nn
 
 import zoo
 from zoo.configs import override
-from zoo.data import open_data
+from zoo.data.specs import open_data
 from zoo.registry import registry
 from zoo.training.log import Log
 from zoo.training.loop import Loop

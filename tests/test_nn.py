@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError, LabelError, WeightsError
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
+from zoo.families.spade.encoders import ConvEncoder
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
-from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
-from zoo.nn.encoders import ConvEncoder
 from zoo.nn.labels import LabelInput, background_last, channel_table, instance_edges
 from zoo.nn.losses import feature_matching, gan_loss
 from zoo.nn.norms import UncountedBatchNorm2d, parse_norm

@@ -81,9 +81,9 @@ def test_nothing_of_a_plugin_is_imported_before_somebody_needs_it(install: Insta
         (OK + "plugin = Plugin(api=2)", "plugin API 2, this zoo has API 1"),
         (OK + "plugin = Plugin(api=7, scenes={})", "plugin API 7, this zoo has API 1"),
         (OK + "plugin = Plugin(scenes={})", "written for another plugin API? this zoo has API 1"),
-        ("plugin = {'architectures': []}", "gives dict, expected zoo.registry.Plugin"),
+        ("plugin = {'architectures': []}", "gives dict, expected zoo.registry.plugin.Plugin"),
         ("class Odd(BaseException): pass\nraise Odd('no')", "Odd: no"),
-        ("class Mine:\n    api = 1\nplugin = Mine()", "gives Mine, expected zoo.registry.Plugin"),
+        ("class Mine:\n    api = 1\nplugin = Mine()", "gives Mine, expected zoo.registry.plugin.Plugin"),
         ("", "has no attribute 'plugin'"),
         (
             OK + "plugin = Plugin(architectures=[Architecture('x', kind='painter', model='', config='', variants='')])",
@@ -195,7 +195,7 @@ def test_a_plugins_label_space_is_found_and_the_cores_cannot_be_replaced(install
 
 
 def test_data_sets_are_found_by_their_qualified_names(install: Install) -> None:
-    from zoo.data import open_source, parse_spec
+    from zoo.data.specs import open_source, parse_spec
 
     code = "class Set:\n    def __init__(self, path, split, space):\n        self.given = __name__, path, split\n"
     reg = install(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zoo.api import create, list_models, load, save
     from zoo.composition import Composition, compose
     from zoo.errors import Cancelled, ZooError
-    from zoo.fast import optimize
+    from zoo.inference.optimize import optimize
     from zoo.labels import LabelSet, LabelSpace
     from zoo.maps import LayeredMap, SemanticMap
     from zoo.registry import label_space
@@ -47,7 +47,7 @@ _HOME = {
     "api": ("create", "list_models", "load", "save"),
     "composition": ("Composition", "compose"),
     "errors": ("Cancelled", "ZooError"),
-    "fast": ("optimize",),
+    "inference.optimize": ("optimize",),
     "labels": ("LabelSet", "LabelSpace"),
     "maps": ("LayeredMap", "SemanticMap"),
     "registry": ("label_space",),

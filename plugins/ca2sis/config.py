@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isqrt
 
 from zoo.errors import ConfigError
+from zoo.families.spade.options import GanOptions
 from zoo.registry import Variant
-from zoo.training.gan_options import GanOptions
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.nn.packed import pack
-from zoo.nn.spade_folded import fold_spade, pack_blocks
+from zoo.families.spade.folded import fold_spade, pack_blocks
+from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
 
 if TYPE_CHECKING:

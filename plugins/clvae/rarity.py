@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import PairData, open_data
+from zoo.data import PairData
+from zoo.data.specs import open_data
 from zoo.errors import DataError, UsageError, ZooError
 from zoo.rng import Rng
 

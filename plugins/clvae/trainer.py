@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from zoo.data import Batch, PairData
-from zoo.interfaces import Model
-from zoo.nn.discriminators import Opinion
+from zoo.families.spade.discriminators import Opinion
+from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.interfaces.models import Model
 from zoo.rng import RngLike
-from zoo.training.gan import GanTrainer, Outputs
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence

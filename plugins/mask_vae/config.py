@@ -7,8 +7,8 @@ from math import isqrt
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
 PARTS = (
     "skin",

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.spade.blocks import SPADE, Affine
 from zoo.nn.norms import NormSpec, param_free_norm, parse_norm
-from zoo.nn.spade import SPADE, Affine
 from zoo.nn.spectral import SNConv2d, SpectralMixin, conv2d
 
 

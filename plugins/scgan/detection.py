@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from zoo.nn.fpse import FPSEDiscriminator, FPSEMDiscriminator
-from zoo.nn.official_networks import (
+from zoo.checkpoints.match import Match
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
+from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
+from zoo.families.spade.official_networks import (
     BLOCKS,
     DOUBLINGS,
     match_encoder,
@@ -17,8 +19,6 @@ from zoo.nn.official_networks import (
     read_planes,
     start_grid,
 )
-from zoo.nn.official_shapes import Shapes, compare, has, numbered, numbers, vote
-from zoo.registry import Match
 from zoo_plugins.scgan.config import ADE20K, COCO, SCGANConfig
 from zoo_plugins.scgan.discriminators import RoutedFPSE
 from zoo_plugins.scgan.generator import Generator

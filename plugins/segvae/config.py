@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
 # the authors' own numbering (dossier section 2): channel i + 1 of the network is CELEBA[i]
 CELEBA = (

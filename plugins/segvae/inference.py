@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.packed import native, pack
+from zoo.inference.packed import native, pack
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.segvae.networks import ContextEncoder, ConvEncoder, Posterior, Reads, ShapeDecoder, VectorMap
 

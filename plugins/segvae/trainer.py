@@ -11,7 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.data import Batch, PairData, layers_of
 from zoo.errors import ConfigError
-from zoo.interfaces import Trainer, Update
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.rng import Rng, RngLike

@@ -19,5 +19,5 @@ plugin = Plugin(
             title="The map scales and shifts every norm (GauGAN; with an encoder GauGAN-VAE)",
         )
     ],
-    networks={"spade.discriminator": "zoo.nn.discriminators:MultiscaleDiscriminator"},
+    networks={"spade.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator"},
 )

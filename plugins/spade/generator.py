@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.plans import climb, first_features
-from zoo.nn.spade import BlockAffine, SPADEResnetBlock, resize_planes
+from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
+from zoo.families.spade.plans import climb, first_features
 from zoo_plugins.spade.config import DOUBLINGS, SpadeConfig
 
 

@@ -6,11 +6,11 @@ import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zoo.families.spade.encoders import ConvEncoder
+from zoo.families.spade.folded import fold_spade, pack_blocks
+from zoo.families.spade.synthesizer import LatentSynthesizer, PlanLayout
 from zoo.labels import LabelSpace
-from zoo.nn.encoders import ConvEncoder
 from zoo.nn.init import init_xavier
-from zoo.nn.latent_synthesizer import LatentSynthesizer, PlanLayout
-from zoo.nn.spade_folded import fold_spade, pack_blocks
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.spade.config import SpadeConfig
 from zoo_plugins.spade.generator import Generator, Plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.training.gan import GanTrainer
+from zoo.families.spade.trainer import GanTrainer
 from zoo_plugins.spade.config import SpadeOptions
 from zoo_plugins.spade.model import SPADE
 

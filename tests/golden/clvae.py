@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.data.preprocess import Preprocess
+from zoo.families.spade.trainer import discriminator_losses
 from zoo.labels import numbered_space
 from zoo.nn.labels import one_hot
 from zoo.nn.losses import kl_divergence
 from zoo.nn.perceptual import VGG19Features, perceptual_loss
-from zoo.training.gan import discriminator_losses
 from zoo_plugins.clvae import official
 from zoo_plugins.clvae.config import CLVAEConfig, CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes

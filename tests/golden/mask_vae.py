@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo_plugins.mask_vae import losses, official
 from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeConfig
 from zoo_plugins.mask_vae.model import SemanticVAE

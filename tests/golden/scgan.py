@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.families.spade.blocks import SPADEResnetBlock, resize_planes
+from zoo.families.spade.discriminators import Opinion, opinion
+from zoo.families.spade.synthesizer import reparameterize
+from zoo.families.spade.trainer import discriminator_losses
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import Opinion, opinion
 from zoo.nn.labels import instance_edges, one_hot
-from zoo.nn.latent_synthesizer import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
 from zoo.nn.perceptual import VGG19Features
 from zoo.nn.resample import binomial_blur
-from zoo.nn.spade import SPADEResnetBlock, resize_planes
-from zoo.training.gan import discriminator_losses
 from zoo_plugins.scgan import discriminators, official, preprocess
 from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig, SCGANOptions

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.data import layers_of, open_data
+from zoo.data import layers_of
 from zoo.data.parts import SEGVAE_PARTS
+from zoo.data.specs import open_data
 from zoo.labels import LabelSpace
 
 SIZE = 128

@@ -15,17 +15,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.data.preprocess import Preprocess
+from zoo.families.spade.blocks import SPADE as Norm
+from zoo.families.spade.blocks import SPADEResnetBlock, resize_planes
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
+from zoo.families.spade.synthesizer import reparameterize
+from zoo.families.spade.trainer import Outputs, discriminator_losses
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
-from zoo.nn.discriminators import MultiscaleDiscriminator, Opinion
 from zoo.nn.labels import instance_edges, one_hot
-from zoo.nn.latent_synthesizer import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
 from zoo.nn.norms import conv_norm
 from zoo.nn.perceptual import VGG19Features, perceptual_loss
-from zoo.nn.spade import SPADE as Norm
-from zoo.nn.spade import SPADEResnetBlock, resize_planes
-from zoo.training.gan import Outputs, discriminator_losses
 from zoo_plugins.spade import official
 from zoo_plugins.spade.config import SpadeConfig, SpadeOptions
 from zoo_plugins.spade.model import SPADE

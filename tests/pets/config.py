@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)

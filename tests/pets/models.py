@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.data import PairData
-from zoo.interfaces import Asset, Conditions, ImageSynthesizer, Latents, Layout, MaskGenerator, as_map
+from zoo.interfaces.capabilities import Conditions, Latents
+from zoo.interfaces.label_sets import fit_label_sets
+from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, MaskGenerator, as_map
+from zoo.interfaces.presence import presence
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
-from zoo.presence import presence
 from zoo.registry import registry
 from zoo.rng import RngLike, as_rng
-from zoo.sampling import fit_label_sets
-from zoo.training.options import TrainingOptions
 
 
 class Planes(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
 from zoo.data import Batch, PairData
-from zoo.interfaces import Trainer, Update
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.registry import registry
 from zoo.rng import RngLike
 

@@ -17,17 +17,20 @@ import torch
 from torch import Tensor
 
 from zoo.api import load, pick_device
-from zoo.composition import editing, precheck, style_change, style_checks, styling
-from zoo.composition.arguments import make_request
-from zoo.composition.conditions import Loader, default_parser, keep_pixels
-from zoo.composition.pictures import check_pictures
-from zoo.composition.progress import Work
-from zoo.composition.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
-from zoo.composition.sampling_options import split_options
+from zoo.composition.checks import before_loading, styles
+from zoo.composition.checks.pictures import check_pictures
+from zoo.composition.request.arguments import make_request
+from zoo.composition.request.options import split_options
+from zoo.composition.request.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
+from zoo.composition.run import editing, style_change, styling
+from zoo.composition.run.inputs import Loader, default_parser, keep_pixels
+from zoo.composition.run.progress import Work
+from zoo.edits import Edit
 from zoo.errors import UsageError
-from zoo.fast import optimize
 from zoo.hub import Resolved, resolve
-from zoo.interfaces import Edit, ImageGenerator, ImageSynthesizer, Layout, MaskGenerator, MaskParser, Model, Progress
+from zoo.inference.optimize import optimize
+from zoo.interfaces.capabilities import Progress
+from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator, MaskParser, Model
 from zoo.labels import LabelSet, LabelSpace
 from zoo.labels import Mapping as LabelMapping
 from zoo.maps import SemanticMap
@@ -35,7 +38,7 @@ from zoo.rng import Rng
 from zoo.style import Style
 
 if TYPE_CHECKING:
-    from zoo.composition.results import Result
+    from zoo.composition.folder.results import Result
 
 NOWHERE = Path("/nonexistent")  # the folder of a model that was given as an object
 
@@ -105,7 +108,7 @@ class Composition:
     @cached_property
     def parser(self) -> MaskParser:
         """The parser of photos: the one asked for, else the published one for this label space. Raises UsageError."""
-        check = partial(precheck.check_kind, "mask-parser")
+        check = partial(before_loading.check_kind, "mask-parser")
         named = _load(self._parser or default_parser(self.space), self.device, check)
         self.named["parser"] = named
         return cast(MaskParser, named.model)
@@ -135,7 +138,7 @@ class Composition:
         in it to stop.
         Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.
         """
-        from zoo.composition.results import Result
+        from zoo.composition.folder.results import Result
 
         request = make_request(
             self, labels=labels, maps=maps, photos=photos, n=n, seed=seed, edits=edits, style=style, batch_size=batch_size, **options
@@ -165,17 +168,19 @@ class Composition:
         """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
         given = bool(request.masks or request.photos)
         if self.direct is not None:
-            precheck.check_direct(request, self.name)
-            precheck.check_classes(request, self.space, self.space)
+            before_loading.check_direct(request, self.name)
+            before_loading.check_classes(request, self.space, self.space)
             self.options(request)
             return
         if self.generator is None and not given:
             raise UsageError(f"{self.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
-        precheck.check_classes(request, self.generator.label_space if self.generator is not None else None, self.space)
-        precheck.check_files(request)
+        before_loading.check_classes(
+            request, self.generator.label_space if self.generator is not None else None, self.space
+        )
+        before_loading.check_files(request)
         check_pictures(request, self.space)
         if self.synthesizer is not None:
-            style_checks.check_styles(self.synthesizer, request, self.count(request))
+            styles.check_styles(self.synthesizer, request, self.count(request))
         elif request.styles or request.style_to or request.same_style or request.keep:
             raise UsageError(f"{self.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
         self.options(request)
@@ -185,7 +190,7 @@ class Composition:
         shown = loader.verify()
         if request.edits:
             editing.check_shown(request.edits, loader.work_space, shown)
-        style_checks.check_styled(request, self.space, self._to_be_shown(request, loader.work_space, shown))
+        styles.check_styled(request, self.space, self._to_be_shown(request, loader.work_space, shown))
 
     def _to_be_shown(self, request: Request, work_space: LabelSpace, shown: set[str] | None) -> set[str] | None:
         """Classes of the output space that some map of the run may show; None where only the run itself will tell."""
@@ -332,7 +337,7 @@ def _account(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
 def _load(reference: str | Model, device: str, check: Callable[[str, str], None]) -> Named:
     """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind."""
     from zoo.registry import registry
-    from zoo.weights import read_config
+    from zoo.store.models import read_config
 
     if isinstance(reference, Model):
         classes = {
@@ -362,6 +367,6 @@ def compose(
     """
     pair = split_composition(models) if isinstance(models, str) else models
     where = str(pick_device(device))
-    generator = None if pair[0] is None else _load(pair[0], where, partial(precheck.check_role, pair, 0))
-    synthesizer = None if pair[1] is None else _load(pair[1], where, partial(precheck.check_role, pair, 1))
+    generator = None if pair[0] is None else _load(pair[0], where, partial(before_loading.check_role, pair, 0))
+    synthesizer = None if pair[1] is None else _load(pair[1], where, partial(before_loading.check_role, pair, 1))
     return Composition(generator, synthesizer, parser=parser, device=where)

@@ -13,7 +13,7 @@ import PIL.Image
 from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, LayerArray, merged, pack
 from zoo.errors import DataError, LabelError, ZooError
-from zoo.images import open_image
+from zoo.files.images import open_image
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 

@@ -15,7 +15,7 @@ import torch
 
 from zoo.data import Batch, PairData
 from zoo.errors import Cancelled, ConfigError, UsageError
-from zoo.interfaces import Trainer
+from zoo.interfaces.trainers import Trainer
 from zoo.rng import Rng
 from zoo.training.ema import Ema, batch_norms, finite
 from zoo.training.log import Log

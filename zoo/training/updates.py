@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from zoo.data import Batch
 from zoo.errors import ZooError
-from zoo.interfaces import Trainer, Update
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.rng import Rng
 from zoo.training.processes import Processes
 
