@@ -12,10 +12,10 @@ from fixtures_models import drawn_face
 from PIL import Image
 
 import zoo
-from zoo.composition.folder.records import summarize
 from zoo.composition.request.requests import Request
 from zoo.composition.run import style_change
 from zoo.composition.run.inputs import Loader
+from zoo.composition.summary import summarize
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.maps import SemanticMap
 

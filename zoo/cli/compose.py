@@ -235,10 +235,12 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
     from rich.console import Console
     from rich.progress import Progress
 
-    total = composition.count(request)
+    from zoo.composition.checks.whole import describe_randomness
+
+    total = request.samples
     for mapping in composition.mappings(request):
         say(mapping.describe())
-    note = composition.describe_randomness(request)
+    note = describe_randomness(composition, request)
     if note:
         say(note)
     if output.done:

@@ -10,13 +10,11 @@ from typing import Any
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, Source
+from zoo.composition.roles import DIRECT, check_kind, check_role
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Architecture, import_string, registry
-
-ROLES = ("mask-generator", "image-synthesizer")
-DIRECT = "image-generator"
 
 
 def existing_file(path: Path | str, what: str = "file") -> Path:
@@ -33,29 +31,6 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
         )
         raise UsageError(f"There is no {what} {path}{near}")
     return path
-
-
-def check_kind(wanted: str, found: str, source: str) -> None:
-    """Raise UsageError for a model of the wrong kind."""
-    if found != wanted:
-        swapped = " (the generator comes first: GENERATOR+SYNTHESIZER)" if {found, wanted} <= set(ROLES) else ""
-        a, b = (f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in (found, wanted))
-        raise UsageError(f"{source} is {a}, and {b} is needed here{swapped}; see: zoo list --kind {wanted}")
-
-
-def check_role(models: Sequence[Any], place: int, found: str, source: str) -> None:
-    """`check_kind` of the generator (place 0) or the synthesizer (1) of a pair; an image generator stands alone in place 0.
-
-    Raises UsageError.
-    """
-    if found != DIRECT:
-        check_kind(ROLES[place], found, source)
-    elif place == 1 or models[1] is not None:
-        raise UsageError(
-            f"{source} makes pictures straight from label sets: it makes and reads no maps, so it cannot be joined to another model."
-            f" Use it alone (zoo generate {source} --labels C,C), or put a mask generator and a synthesizer together"
-            " (zoo compose mask-vae+scgan)."
-        )
 
 
 def check_direct(request: Request, source: str) -> None:

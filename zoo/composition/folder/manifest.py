@@ -1,7 +1,7 @@
 """A request as JSON with its inputs copied beside it, and back: what `manifest.json` holds and `zoo replay` reads.
 
 Beside the request the manifest holds the models with their digests, the mappings between label spaces, versions, threads and
-device, and once the run is finished a `summary` of its samples (`records.summarize`). A sample's line in `metadata.jsonl` has
+device, and once the run is finished a `summary` of its samples (`summary.summarize`). A sample's line in `metadata.jsonl` has
 
     file_name, sha256                     its files and their digests
     index, seed, labels                   its number, the run's seed, the classes that its map shows
@@ -38,7 +38,7 @@ from zoo.style import Style
 if TYPE_CHECKING:
     import PIL.Image
 
-    from zoo.composition.chain import Composition
+    from zoo.composition.models import Models
 
 
 class Inputs:
@@ -198,25 +198,25 @@ def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cp
         ) from error
 
 
-def make_manifest(composition: Composition, request: Request) -> tuple[dict[str, Any], Inputs]:
+def make_manifest(models: Models, request: Request) -> tuple[dict[str, Any], Inputs]:
     """The manifest of a run, and the inputs that belong into its folder."""
     import torch
 
     from zoo.environment import versions
 
     if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
-        _ = composition.parser  # so that it is among the models
+        _ = models.parser  # so that it is among the models
     inputs = Inputs()
     manifest = {
         "format": 1,
-        "composition": composition.name,
-        "models": {role: model_json(named) for role, named in composition.named.items()},
-        "label_space": composition.space.name,
-        "mappings": [m.report() for m in composition.mappings(request)],
-        "size": list(composition.resolution),
-        "maps": composition.direct is None,
-        "images": composition.synthesizer is not None or composition.direct is not None,
-        "samples": composition.count(request),
+        "composition": models.name,
+        "models": {role: model_json(named) for role, named in models.named.items()},
+        "label_space": models.space.name,
+        "mappings": [m.report() for m in models.mappings(request)],
+        "size": list(models.resolution),
+        "maps": models.direct is None,
+        "images": models.synthesizer is not None or models.direct is not None,
+        "samples": request.samples,
         "request": request_to_json(request, inputs),
         "versions": versions(),
         "threads": torch.get_num_threads(),
@@ -235,9 +235,9 @@ def model_json(named: Any) -> dict[str, Any]:
     }
 
 
-def check_models(manifest: dict[str, Any], composition: Composition) -> None:
+def check_models(manifest: dict[str, Any], models: Models) -> None:
     """Raise WeightsError if a model is not the one that made the run."""
-    for role, named in composition.named.items():
+    for role, named in models.named.items():
         recorded = manifest["models"].get(role)
         found = model_json(named)
         if recorded is not None and recorded["sha256"] != found["sha256"]:

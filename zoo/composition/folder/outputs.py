@@ -25,8 +25,8 @@ from zoo.composition.folder.records import (
     read_manifest,
     read_records,
     remove_run,
-    summarize,
 )
+from zoo.composition.summary import summarize
 from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
 from zoo.files.images import save_image, to_pil, write_text

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zoo.composition.folder.manifest import make_manifest
 from zoo.composition.folder.outputs import OutputFolder
-from zoo.composition.folder.records import summarize
 from zoo.composition.request.requests import Request
+from zoo.composition.run.part import Part
+from zoo.composition.summary import summarize
 from zoo.files.images import to_pil
 from zoo.maps import SemanticMap
 from zoo.style import Style
@@ -19,7 +21,8 @@ from zoo.style import Style
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.composition.chain import Composition, Part
+    from zoo.composition.models import Models
+    from zoo.composition.run.part import Part
 
 
 @dataclass(eq=False)
@@ -31,20 +34,20 @@ class Result:
     images: Tensor | None
     styles: Style | None
     report: dict[str, Any]
-    _composition: Composition
+    _models: Models
     _request: Request
 
     @classmethod
-    def collect(cls, composition: Composition, request: Request, parts: list[Part]) -> Result:
+    def collect(cls, models: Models, request: Request, parts: list[Part]) -> Result:
         """All batches of a run as one."""
         records = [r for p in parts for r in p.records]
         maps = [p.maps for p in parts if p.maps is not None]
         images = [p.images for p in parts if p.images is not None]
         styles = [p.styles for p in parts if p.styles is not None]
         report = {
-            "composition": composition.name,
+            "composition": models.name,
             "seed": request.seed,
-            "mappings": [m.report() for m in composition.mappings(request)],
+            "mappings": [m.report() for m in models.mappings(request)],
             "samples": records,
             **summarize(records),
         }
@@ -53,7 +56,7 @@ class Result:
             torch.cat(images) if images else None,
             Style.cat(styles) if styles else None,
             report,
-            composition,
+            models,
             request,
         )
 
@@ -69,11 +72,8 @@ class Result:
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write the folder that `zoo compose --out` writes; returns it. Raises UsageError for a folder of something else."""
-        from zoo.composition.chain import Part
-        from zoo.composition.folder.manifest import make_manifest
-
         path = Path(folder)
-        manifest, inputs = make_manifest(self._composition, self._request)
+        manifest, inputs = make_manifest(self._models, self._request)
         output = OutputFolder(path, manifest, inputs, overwrite=overwrite)
         if not output.finished:
             output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))

@@ -19,8 +19,7 @@ from zoo.composition.request.requests import (
     parse_style,
     split_names,
 )
-from zoo.composition.run.editing import edit_spec
-from zoo.edits import Edit
+from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import DataError, UsageError
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
@@ -29,11 +28,11 @@ from zoo.rng import fresh_seed
 from zoo.style import Style
 
 if TYPE_CHECKING:
-    from zoo.composition.chain import Composition
+    from zoo.composition.models import Models
 
 
 def make_request(
-    composition: Composition,
+    models: Models,
     *,
     labels: Sequence[str] | str | None = None,
     maps: Any = None,
@@ -62,7 +61,7 @@ def make_request(
     objects = [m for m in masks if isinstance(m, SemanticMap)]
     if objects and space is None:
         space = objects[0].space
-    on_disk = space or composition.space
+    on_disk = space or models.space
     return Request(
         seed=fresh_seed() if seed is None else seed,
         labels=_names(labels),
@@ -74,7 +73,7 @@ def make_request(
         style_to=None if style_to is None else _source(style_to),
         keep=_names(keep) or (),
         options=tuple(dict(options or {}).items()),
-        device=composition.device,
+        device=models.device,
         **fields,
     )
 
@@ -145,3 +144,18 @@ def _style(value: Any) -> StyleSpec:
     if isinstance(value, StyleSpec):
         return value
     return parse_style(value) if isinstance(value, str) else StyleSpec(_source(value))
+
+
+def edit_spec(edit: Edit | EditSpec) -> EditSpec:
+    """An edit of the Python caller in its written form."""
+    if isinstance(edit, EditSpec):
+        return edit
+    if isinstance(edit, Perturb):
+        return EditSpec("perturb", edit.classes, edit.strength)
+    if isinstance(edit, Interpolate):
+        return EditSpec("interpolate", edit.classes, edit.t, edit.other)
+    if not isinstance(edit, Add | Remove | Redraw):
+        raise UsageError(
+            f"An edit is Add, Remove, Redraw, Perturb, Interpolate or a text such as 'redraw:hair', got {edit!r}."
+        )
+    return EditSpec({Add: "add", Remove: "remove", Redraw: "redraw"}[type(edit)], edit.classes)

@@ -101,6 +101,11 @@ class Request:
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def samples(self) -> int:
+        """How many samples it makes."""
+        return self.n * max(1, len(self.masks) or len(self.photos))
+
 
 def check(request: Request) -> None:
     """Raise UsageError for what no model could answer."""

@@ -11,19 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo import cards
+from zoo.composition.checks.given import read_map
 from zoo.composition.checks.pictures import check_sizes
+from zoo.composition.models import Models
 from zoo.composition.request.requests import Request, Source
 from zoo.composition.run.style_change import BaseImages
-from zoo.errors import UsageError, ZooError
-from zoo.files.images import open_image, read_photo
+from zoo.files.images import read_photo
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
-from zoo.registry import registry
 from zoo.style import Style
 
 if TYPE_CHECKING:
-    from zoo.composition.chain import Composition
     from zoo.interfaces.models import Layout
 
 
@@ -45,21 +43,6 @@ class Given:
     notes: tuple[tuple[str, ...], ...]
 
 
-def default_parser(space: LabelSpace) -> str:
-    """The published parser that tells most of the classes of `space` apart, preferring one of the same space. Raises UsageError."""
-    found = cards.search("*", kind="mask-parser")
-    for card in sorted(found, key=lambda c: c.facts.get("label_space") != space.name):
-        try:
-            mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
-        except ZooError:  # a space that is unknown, broken or has nothing in common
-            continue
-        if 2 * len({target for _, target in mapping.pairs}) > len(space):  # hair and hat alone make no parser of people
-            return card.model_id
-    raise UsageError(
-        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser."
-    )
-
-
 def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """The largest centred crop of [..., H, W] with the aspect ratio of `size` (height, width)."""
     height, width = picture.shape[-2:]
@@ -67,11 +50,6 @@ def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     h, w = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     top, left = (height - h) // 2, (width - w) // 2
     return picture[..., top : top + h, left : left + w]
-
-
-def read_map(source: Any, space: LabelSpace, instances: str | None = None) -> SemanticMap:
-    """One map [1, H, W] from a PNG (values of `space`), or the SemanticMap itself."""
-    return source if isinstance(source, SemanticMap) else SemanticMap.from_png(source, space, instances=instances)
 
 
 def fit_map(found: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
@@ -110,23 +88,12 @@ class Loader:
     style of single classes is measured against.
     """
 
-    composition: Composition
+    models: Models
     request: Request
     styles: dict[Source, Style] = field(default_factory=dict)
     layout: tuple[int, Layout] | None = None
     base_images: BaseImages = field(default_factory=BaseImages)
     _items: dict[int, Given] = field(default_factory=dict)
-
-    @property
-    def space(self) -> LabelSpace:
-        """The space of the maps on disk."""
-        return self.request.mask_space or self.composition.space
-
-    @property
-    def work_space(self) -> LabelSpace:
-        """The space in which samples start: the generator's if the map is edited, else the output's."""
-        generator = self.composition.generator
-        return generator.label_space if self.request.edits and generator is not None else self.composition.space
 
     def given(self, items: Sequence[int]) -> Given | None:
         """The maps and photos of a batch (item numbers, repeated per sample), or None if it starts from label sets."""
@@ -146,9 +113,11 @@ class Loader:
         request = self.request
         if request.photos:
             mask = request.masks[item] if request.masks else None
-            return self.pair(request.photos[item], mask, self.work_space, request.instances)
+            return self.pair(request.photos[item], mask, self.models.work_space(self.request), request.instances)
         return fit_map(
-            read_map(request.masks[item], self.space, request.instances), self.work_space, self.composition.resolution
+            read_map(request.masks[item], self.models.map_space(self.request), request.instances),
+            self.models.work_space(self.request),
+            self.models.resolution,
         )
 
     def pair(self, photo: Any, mask: Any | None, target: LabelSpace, instances: str | None = None) -> Given:
@@ -156,39 +125,21 @@ class Loader:
 
         instances: path of the given map's instance numbers.
         """
-        size = self.composition.resolution
+        size = self.models.resolution
         picture = (photo if isinstance(photo, Tensor) else read_photo(photo)).float().cpu()
         picture = picture.reshape(1, *picture.shape[-3:])
         if mask is None:
-            parsed = self.composition.parser.parse(crop_to(picture, size).to(self.composition.device))
+            parsed = self.models.parser.parse(crop_to(picture, size).to(self.models.device))
             found = fit_map(parsed.to("cpu"), target, size)
             whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
             gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
             if gone > CUT_AWAY:
                 found.notes = ((_cut(whole_size, size, "photo", gone),),)
         else:
-            whole = read_map(mask, self.space, instances)
+            whole = read_map(mask, self.models.map_space(self.request), instances)
             check_sizes(name_of(photo), (picture.shape[-2], picture.shape[-1]), name_of(mask), whole.size)
             found = fit_map(whole, target, size)
         return Given(found.maps, fit_photo(picture, size), found.dropped, found.notes)
-
-    def verify(self) -> set[str] | None:
-        """Decode every file once, so that a damaged one is found before anything is written.
-
-        Returns the classes (names of the work space) that the given maps show; None where photos are parsed.
-        Raises DataError, LabelError, WeightsError.
-        """
-        request = self.request
-        maps = [read_map(m, self.space, request.instances) for m in request.masks]
-        for edit in request.edits:
-            if edit.other is not None:
-                read_map(edit.other, self.space)
-        for photo in request.photos:
-            if not isinstance(photo, Tensor):
-                open_image(photo)
-        if not maps:
-            return None
-        return {n for m in maps for n in m.mapped(m.space.mapping_to(self.work_space)).label_set().names}
 
 
 def name_of(source: Any) -> str:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.composition.folder.records import ratio
 from zoo.composition.request.requests import Request
+from zoo.composition.summary import ratio
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.style import Style
@@ -96,7 +96,7 @@ class BaseImages:
     @torch.inference_mode()
     def render(self, loader: Loader, layout: Layout, maps: SemanticMap, style: Style, rng: Rng) -> Tensor:
         """float32 [B, 3, H, W] on the CPU. layout: of these maps, or of the one that all samples show; style: a row per sample."""
-        synthesizer = loader.composition.synthesizer
+        synthesizer = loader.models.synthesizer
         assert synthesizer is not None
         style = style.to("cpu")
         keys = [_digest(maps, style, row) for row in range(len(maps))]
@@ -104,8 +104,8 @@ class BaseImages:
         rows = [row for row, key in enumerate(keys) if key not in kept and keys.index(key) == row]
         if rows:
             whole = len(layout.semantic_map) == 1 or len(rows) == len(maps)
-            fitting = layout if whole else synthesizer.layout(maps[rows].to(loader.composition.device))
-            options = loader.composition.options(loader.request)["synthesizer"]
+            fitting = layout if whole else synthesizer.layout(maps[rows].to(loader.models.device))
+            options = loader.models.options(loader.request)["synthesizer"]
             streams = rng.take([rng.samples[r] for r in rows])
             made = synthesizer.synthesize(fitting, style[rows], rng=streams, **options).float().cpu()
             kept |= {keys[row]: made[i] for i, row in enumerate(rows)}

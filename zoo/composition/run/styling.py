@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.composition.checks.styles import FIXED, check_shown, class_names, load_style
+from zoo.composition.checks.randomness import with_default
+from zoo.composition.checks.styles import check_shown, class_names, load_style
 from zoo.composition.request.requests import Request, Source, StyleSpec, layer_names
 from zoo.composition.run.inputs import Given, Loader
-from zoo.errors import UsageError
 from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.maps import SemanticMap
@@ -57,7 +57,7 @@ class Built:
 
 def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Sequence[int]) -> Built | None:
     """The style of these samples (maps: theirs, in the output space), or None for a synthesizer that has none."""
-    request, synthesizer = loader.request, loader.composition.synthesizer
+    request, synthesizer = loader.request, loader.models.synthesizer
     assert synthesizer is not None
     if not synthesizer.styles:
         return None
@@ -73,7 +73,7 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
     # one style for all samples draws from the streams of sample 0
     one = request.same_style or request.style_to is not None
     rng = Rng(request.seed, [0] * len(batch.samples) if one else batch.samples).within("style")
-    specs = _whole(synthesizer, request, specs)
+    specs = with_default(synthesizer, request, specs)
     style: Style | None = None
     drawn: list[set[str]] = [set() for _ in batch.samples]
     for spec in specs:
@@ -111,21 +111,6 @@ def account(records: Sequence[dict[str, Any]], built: Built, request: Request) -
             told.append(f"The style {request.style_to} has no {', '.join(kept)}: there the style stays as it is.")
         if told:
             record["notes"] = [*record.get("notes", ()), *told]
-
-
-def _whole(synthesizer: ImageSynthesizer, request: Request, specs: Sequence[StyleSpec]) -> Sequence[StyleSpec]:
-    """These sources, after the default one where the first is for single classes only (or there is none)."""
-    if specs and specs[0].classes is None:
-        return specs
-    return (StyleSpec(_default_source(synthesizer, request)), *specs)
-
-
-def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
-    if request.photos and "photo" in synthesizer.styles:
-        return Source("given")
-    if not synthesizer.styles & {"prior", "mean"}:
-        raise UsageError(f"{type(synthesizer).__name__} takes its style from a photo: give --style PHOTO::MASK.png.")
-    return Source("prior" if "prior" in synthesizer.styles else "mean")
 
 
 def _lacking(style: Style, maps: SemanticMap) -> list[tuple[str, ...]]:
@@ -175,7 +160,7 @@ def _fixed(batch: _Batch, source: Source) -> Style:
         photo, mask = batch.request.photos[0], batch.request.masks[0] if batch.request.masks else None
     else:
         photo, mask = source.path, source.mask
-    found = loader.pair(photo, mask, loader.composition.space)
+    found = loader.pair(photo, mask, loader.models.space)
     assert found.photos is not None
     return synthesizer.encode_style(found.photos, found.maps)
 
@@ -198,15 +183,3 @@ def _steps(start: Style, end: Style, request: Request, samples: Sequence[int]) -
     end = end.fill(start)
     rows = [start[row].lerp(end[row], (sample % request.n) / (request.n - 1)) for row, sample in enumerate(samples)]
     return Style.cat(rows)
-
-
-def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Sequence[str]) -> bool:
-    """True if the samples of one map differ. edits: the kinds of edit that draw."""
-    maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
-    if maps_vary or synthesizer is None or "prior" not in synthesizer.styles:
-        return maps_vary
-    if request.same_style or request.style_to is not None:
-        return False
-    kinds = {s.source.kind for s in _whole(synthesizer, request, request.styles)}
-    # which classes a fixed source lacks is known only when it is read
-    return "prior" in kinds or (synthesizer.partial_styles and not kinds.isdisjoint(FIXED))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from zoo.api import load
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
 from zoo.families.spade.diffaugment import augment, draw
@@ -83,7 +84,7 @@ class GanTrainer(Trainer):
         self.options: GanOptions = options
         self.discriminator = self.build_discriminator()
         init_xavier(self.discriminator)
-        self.perceptual = perceptual_network(options.perceptual)
+        self.perceptual = perceptual_network(options.perceptual, load)
         if self.perceptual is not None and options.channels_last:
             self.perceptual.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._optimizers: dict[str, Optimizer] = {}
