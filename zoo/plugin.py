@@ -84,7 +84,6 @@ _HOME = {
     "zoo.rng": ("Rng", "RngLike", "as_rng"),
     "zoo.style": ("Style",),
 }
-__all__ = sorted(name for names in _HOME.values() for name in names)
 
 if not TYPE_CHECKING:  # else a type checker accepts any misspelt name
 
@@ -97,4 +96,4 @@ if not TYPE_CHECKING:  # else a type checker accepts any misspelt name
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        return list(__all__)
+        return sorted(name for names in _HOME.values() for name in names)
