@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import zoo
 from zoo import cards, registry
-from zoo.cards import write_card
+from zoo.cards import reading, write_card
 from zoo.files.tensors import count_parameters
 from zoo.interfaces.label_sets import count_label_sets
 from zoo.nn.spectral import recompute_spectral
@@ -128,7 +128,7 @@ def published(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     """The tiny models under the names of the published ones: `mask-vae+scgan` means them."""
     folders = sorted(p for p in model_root.iterdir())
     cards.all_cards.cache_clear()
-    monkeypatch.setattr(cards, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
+    monkeypatch.setattr(reading, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
     yield model_root
     cards.all_cards.cache_clear()
 

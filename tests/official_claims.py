@@ -10,8 +10,7 @@ import torch
 from official_files import Shapes, official_lists
 from safetensors import safe_open
 
-from zoo.checkpoints.match import Match
-from zoo.registry import import_string, registry
+from zoo.registry import Match, import_string, registry
 
 
 def officials() -> dict[str, ModuleType]:

@@ -13,7 +13,7 @@ import pytest
 
 import zoo
 from zoo import cards
-from zoo.cards import Card, card_digests, missing_facts, parse_card, read_card, write_card
+from zoo.cards import Card, card_digests, missing_facts, parse_card, read_card, reading, write_card
 from zoo.cards.writing import listed_under
 from zoo.errors import UsageError, WeightsError
 from zoo.hub import resolve
@@ -137,7 +137,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "# Text",
     )
     folders = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(cards, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
+    monkeypatch.setattr(reading, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
     cards.all_cards.cache_clear()
     yield tmp_path
     cards.all_cards.cache_clear()

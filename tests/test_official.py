@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from official_claims import claims, file_shapes, key_lists, networks, owners
 
-from zoo.checkpoints.match import Match
-from zoo.registry import registry
+from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
 OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae")

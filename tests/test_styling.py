@@ -9,12 +9,13 @@ import torch
 from fixtures_models import SCGAN
 
 import zoo
+from zoo.composition.folder.results import Result
 from zoo.errors import UsageError
 from zoo.files.images import read_photo
 from zoo.rng import Rng
 
 
-def codes(result: zoo.composition.chain.Result) -> torch.Tensor:
+def codes(result: Result) -> torch.Tensor:
     return result.styles.tensors["z"]
 
 

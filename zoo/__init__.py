@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo import moved
 from zoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ _HOME = {
     "rng": ("Rng",),
     "style": ("Style",),
 }
+
+moved.install()
 
 if not TYPE_CHECKING:  # else a type checker accepts any misspelt name
 

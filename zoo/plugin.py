@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.checkpoints.match import Match as Match
     from zoo.data import Batch as Batch
     from zoo.data import PairData as PairData
     from zoo.data import Source as Source
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from zoo.maps import LayeredMap as LayeredMap
     from zoo.maps import SemanticMap as SemanticMap
     from zoo.registry.plugin import Architecture as Architecture
+    from zoo.registry.plugin import Match as Match
     from zoo.registry.plugin import Plugin as Plugin
     from zoo.registry.plugin import Variant as Variant
     from zoo.rng import Rng as Rng
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from zoo.style import Style as Style
 
 _HOME = {
-    "zoo.checkpoints.match": ("Match",),
     "zoo.data": ("Batch", "PairData", "Source"),
     "zoo.edits": ("Add", "Edit", "Interpolate", "Perturb", "Redraw", "Remove"),
     "zoo.errors": (
@@ -80,7 +79,7 @@ _HOME = {
     "zoo.interfaces.training_options": ("TrainingOptions",),
     "zoo.labels": ("LabelSet", "LabelSpace"),
     "zoo.maps": ("LayeredMap", "SemanticMap"),
-    "zoo.registry.plugin": ("Architecture", "Plugin", "Variant"),
+    "zoo.registry.plugin": ("Architecture", "Match", "Plugin", "Variant"),
     "zoo.rng": ("Rng", "RngLike", "as_rng"),
     "zoo.style": ("Style",),
 }

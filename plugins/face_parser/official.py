@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.checkpoints.match import Match
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, vote
 from zoo.errors import WeightsError
 from zoo.labels import Color, LabelSpace
+from zoo.registry import Match
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.unet import UNet, widths
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import nn
 
-from zoo.checkpoints.match import Match
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
 from zoo.families.spade.official_networks import (
@@ -19,6 +18,7 @@ from zoo.families.spade.official_networks import (
     read_planes,
     start_grid,
 )
+from zoo.registry import Match
 from zoo_plugins.scgan.config import ADE20K, COCO, SCGANConfig
 from zoo_plugins.scgan.discriminators import RoutedFPSE
 from zoo_plugins.scgan.generator import Generator

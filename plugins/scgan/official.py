@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from torch import Tensor
 
-from zoo.checkpoints.match import Match
 from zoo.checkpoints.shapes import Shapes
 from zoo.families.spade import official_keys
 from zoo.families.spade.official_networks import BLOCKS
+from zoo.registry import Match
 
 # after the rules of SPADE's modules
 _RULES: dict[str, tuple[tuple[str, str], ...]] = {

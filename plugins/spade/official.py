@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.checkpoints.match import Match
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered
 from zoo.families.spade import official_keys
 from zoo.families.spade.official_networks import BLOCKS, match_encoder, match_multiscale, read_generator, read_planes
+from zoo.registry import Match
 from zoo_plugins.spade.config import SpadeConfig
 
 _NORM = r"param_free_norm\.(?:running_mean|running_var|num_batches_tracked)|mlp_(?:shared|gamma|beta)\.(?:weight|bias)"

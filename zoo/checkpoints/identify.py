@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.checkpoints.match import Match
 from zoo.checkpoints.networks import Tensors, contents, groups, is_ema, walk, with_buffers_of, without_parallel
 from zoo.checkpoints.reading import read_checkpoint
 from zoo.checkpoints.variants import Nearest, nearest_variants
 from zoo.errors import ZooError
-from zoo.registry import registry
+from zoo.registry import Match, registry
 
 _LEVELS = 4
 """How deep below the top of a file a network may lie."""

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from zoo.checkpoints.match import Match
 from zoo.errors import ZooError
+from zoo.registry import Match
 
 Shapes = Mapping[str, tuple[int, ...]]
 Names = Callable[[Collection[str]], Mapping[str, str]]

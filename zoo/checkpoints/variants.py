@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo import configs
-from zoo.checkpoints.match import Match
 from zoo.errors import UsageError, ZooError
-from zoo.registry import Variant, registry
+from zoo.registry import Match, Variant, registry
 
 PARTIAL = ("encoder", "discriminator")
 """Roles that tell a part of the config: what they do not mention is open, not the default."""

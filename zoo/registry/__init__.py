@@ -12,6 +12,7 @@ from zoo.registry.plugin import KINDS as KINDS
 from zoo.registry.plugin import TABLES as TABLES
 from zoo.registry.plugin import ApiMismatch as ApiMismatch
 from zoo.registry.plugin import Architecture as Architecture
+from zoo.registry.plugin import Match as Match
 from zoo.registry.plugin import Plugin as Plugin
 from zoo.registry.plugin import PluginRecord as PluginRecord
 from zoo.registry.plugin import Variant as Variant

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zoo.checkpoints.match import Match
 from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
 from zoo.families.spade import official_keys
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.encoders import ConvEncoder
+from zoo.registry import Match
 
 BLOCKS = r"(?:head_0|G_middle_[01]|up_[0-4])"
 """The residual blocks of a generator."""
