@@ -73,10 +73,14 @@ def build(case: Mapping[str, Any], weights: Mapping[str, Tensor]) -> CLVAE:
 
 
 def labels_of(io: Mapping[str, Tensor], prefix: str = "in/") -> Tensor:
+    if f"{prefix}label_u8" not in io and f"{prefix}onehot_u8" in io:
+        return io[f"{prefix}onehot_u8"].argmax(1)
     return io[f"{prefix}label_u8"][:, 0].long()
 
 
 def image_of(io: Mapping[str, Tensor], prefix: str = "in/") -> Tensor:
+    if f"{prefix}image_u8" not in io and f"{prefix}image_f32" in io:
+        return io[f"{prefix}image_f32"]
     return (io[f"{prefix}image_u8"].float() / 255 - 0.5) / 0.5
 
 
@@ -358,11 +362,16 @@ def run_iteration(step: Step) -> Tensors:
     after, state = step.parameters(), step.state()
     for name in step.io:
         key = name.split("/")[-1]
-        if name.startswith("iter/param_after/") and ("discriminator" if key.startswith("netD.") else "generator") in done:
+        if (
+            name.startswith("iter/param_after/")
+            and ("discriminator" if key.startswith("netD.") else "generator") in done
+        ):
             value = after[ours(key, step.weights)].detach()
             change = value - before[ours(key, step.weights)]
             found[name] = torch.stack([value.sum(), value.norm(), change.norm()])
-        elif name.startswith("iter/buffer_after/") and "discriminator" in done:  # both halves move the buffers of G and E
+        elif (
+            name.startswith("iter/buffer_after/") and "discriminator" in done
+        ):  # both halves move the buffers of G and E
             found[name] = state[ours(key, step.weights)]
     return found
 

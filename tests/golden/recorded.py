@@ -38,6 +38,14 @@ def where_held() -> AbstractContextManager[None]:
     return suppress(Lacking)
 
 
+def held(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights under a prefix, without it. Raises Lacking where there are none."""
+    found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    if not found:
+        raise Lacking(prefix)
+    return found
+
+
 def options(opt: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Our fields from the authors' options {theirs: ours}; those that the case does not tell keep their official defaults."""
     return {ours: opt[theirs] for theirs, ours in names.items() if theirs in opt}
