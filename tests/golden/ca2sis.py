@@ -26,7 +26,7 @@ Result = dict[str, Tensor]
 
 def holds(io: Result) -> bool:
     """Whether a case of mask-vae is one of the bundled synthesizer."""
-    return any(name.startswith("style_tokens") for name in io)
+    return any(name.startswith(("style_tokens", "layout_codes", "out_style", "out_hair")) for name in io)
 
 
 def official_keys() -> dict[str, str]:

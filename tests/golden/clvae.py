@@ -132,31 +132,39 @@ def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
     found: Tensors = {}
     encoded: Codes | None = None
     with recorded.where_held():
-        encoded = run_encoder(model, io, found)
+        encoded = run_encoder(case, model, io, found)
     with recorded.where_held():
         run_generator(model, io, found)
     with recorded.where_held():
         run_edits(model, io, encoded, found)
     if any(name.startswith("train/") for name in io):
         run_training(model, io, weights, found)
-    return chosen(io, found)
+    return {k: v for k, v in chosen(io, found).items() if k not in recorded.stand_ins(case)}
 
 
 def codes_out(prefix: str, encoded: Codes) -> Tensors:
-    return {
+    local = {"mu_local": to_recorded(encoded.class_mu), "logvar_local": to_recorded(encoded.class_logvar)}
+    layers = {f"{prefix}{k}_layer{i + 1}": v[:, :, i] for k, v in local.items() for i in range(v.shape[2])}
+    return layers | {
         f"{prefix}classes": encoded.classes,
         f"{prefix}mu_global": encoded.mu,
         f"{prefix}logvar_global": encoded.logvar,
-        f"{prefix}mu_local": to_recorded(encoded.class_mu),
-        f"{prefix}logvar_local": to_recorded(encoded.class_logvar),
+        **{f"{prefix}{k}": v for k, v in local.items()},
         f"{prefix}present": to_recorded(encoded.visible).to(torch.uint8),
     }
 
 
-def run_encoder(model: CLVAE, io: Tensors, found: Tensors) -> Codes:
+def run_encoder(case: Mapping[str, Any], model: CLVAE, io: Tensors, found: Tensors) -> Codes:
+    """From the photo, or from the recorded output of a layer whose weights were cut."""
     seen: Tensors = {}
-    hooks = watch(model.encoder, r"layers\.\d", seen)
-    encoded = model.encoder(image_of(io), labels_of(io))
+    labels, given = labels_of(io), [k for k in recorded.stand_ins(case) if k.startswith("out/enc_layer")]
+    images = torch.zeros(len(labels), 3, *labels.shape[1:]) if given else image_of(io)
+    hooks = [
+        model.encoder.get_submodule(f"layers.{int(k[-1]) - 1}").register_forward_hook(lambda _m, _i, _o, k=k: io[k])
+        for k in given
+    ]
+    hooks += watch(model.encoder, r"layers\.\d", seen)
+    encoded = model.encoder(images, labels)
     for hook in hooks:
         hook.remove()
     found |= {f"out/enc_layer{int(k.split('.')[1]) + 1}": v for k, v in seen.items()}

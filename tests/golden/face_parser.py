@@ -49,7 +49,7 @@ def replay(case_dir: Path) -> dict[str, Tensor]:
         return _data(stored)
     model = build(case, _weights(case, case_dir))
     with recorded.where_held():
-        return _train(model, case, stored) if case["mode"].startswith("train") else _evaluate(model, stored)
+        return _train(model, case, stored) if case["mode"].startswith("train") else _evaluate(model, case, stored)
     return {}
 
 
@@ -62,6 +62,7 @@ def build(case: dict[str, Any], weights: dict[str, Tensor]) -> FaceParser:
         feature_scale=int(options["feature_scale"]), batch_norm=bool(options.get("is_batchnorm", True))
     )
     model = FaceParser(config, space).eval()
+    weights = recorded.complete(case, weights, model.state_dict(), lambda key: key.removeprefix("unet."))
     model.load_state_dict(official.convert({"parser": weights}), strict=True)
     return model
 
@@ -72,7 +73,10 @@ def _weights(case: dict[str, Any], case_dir: Path) -> dict[str, Tensor]:
     return load_file(case_dir / "weights.safetensors")
 
 
-def _evaluate(model: FaceParser, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _evaluate(model: FaceParser, case: dict[str, Any], stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    given = recorded.stand_ins(case)
+    if given:
+        return _from_stages(model, stored, given)
     images = stored["in/image_u8"].float() / 255
     with torch.no_grad():
         stages = dict(zip(STAGES, model.unet.stages((images - 0.5) / 0.5), strict=True))
@@ -87,6 +91,19 @@ def _evaluate(model: FaceParser, stored: dict[str, Tensor]) -> dict[str, Tensor]
             if value is not None:
                 results[name] = value[..., ::stride, ::stride]
     return results
+
+
+@torch.no_grad()
+def _from_stages(model: FaceParser, stored: dict[str, Tensor], given: set[str]) -> dict[str, Tensor]:
+    """Without the photo: the stages behind the given outputs of `conv3` and of `up_concat1` (every 4th pixel: `final` is pointwise)."""
+    depth, first = STAGES.index("conv3"), stored["out/conv3"]
+    photo = torch.full((len(first), 3, first.shape[-2] << depth, first.shape[-1] << depth), float("nan"))
+    hook = model.unet.conv3.register_forward_hook(lambda _m, _i, _out: first)
+    found = {f"out/{k}": v for k, v in zip(STAGES, model.unet.stages(photo), strict=True)}
+    hook.remove()
+    if "out/up_concat1_s4" in given:
+        found["out/logits_s4"] = model.unet.final(stored["out/up_concat1_s4"])
+    return {k: v for k, v in found.items() if k in stored and k not in given}
 
 
 def _colors(space: LabelSpace, values: Tensor) -> Tensor:

@@ -127,9 +127,7 @@ def _select(results: Result, io: Result) -> Result:
 def _inference(model: SemanticVAE, swapped: SemanticVAE, case: dict[str, Any], io: Result) -> Result:
     """Every mode of the case: a mode is a prefix with a recorded `eps` (or an interpolation's `eps`)."""
     results: Result = {}
-    if not {"label", "onehot"} & set(io):
-        return results
-    onehot = _onehot(io, len(model.channels) + 1)
+    onehot = _onehot(io, len(model.channels) + 1) if {"label", "onehot"} & set(io) else torch.zeros(0)
     given = recorded.stand_ins(case)
     for mode in sorted({k.split(".")[0] for k in io if k.endswith(".eps")}):
         text = next((str(t) for k, t in case.get("tensors", {}).items() if k.split(".")[0] == mode), "")
@@ -139,6 +137,8 @@ def _inference(model: SemanticVAE, swapped: SemanticVAE, case: dict[str, Any], i
         noise |= {f"given.{k.removeprefix(mode + '.')}": io[k] for k in given if k.startswith(mode + ".")}
         net = swapped if "part-order" in text or mode == "perm" else model
         run = _MODES.get(entry[1] if entry else "reconstruct", _reconstruct)
+        if not len(onehot) and "given.z" not in noise:
+            continue
         with torch.no_grad(), recorded.where_held():
             results |= {f"{mode}.{k}": v for k, v in run(net, onehot, noise, parts).items()}
     return results
@@ -178,12 +178,14 @@ def _reconstruct(model: SemanticVAE, onehot: Tensor, noise: Result, parts: list[
     ]
     if generator.lstm is not None:
         handles.append(generator.lstm.register_forward_hook(keep("lstm_out", lambda _i, out: out[0])))
-    seen["mu"], seen["logvar"] = model.encoder(onehot[:, 1:])
-    seen["z"] = noise.get("given.z", reparametrize(seen["mu"], seen["logvar"], noise["eps"]))
+    if len(onehot):
+        seen["mu"], seen["logvar"] = model.encoder(onehot[:, 1:])
+        seen["z"] = reparametrize(seen["mu"], seen["logvar"], noise["eps"])
+    z = noise["given.z"] if "given.z" in noise else seen["z"]
     if "given.up1" in noise:
         handles.append(generator.convs.blocks[0].register_forward_hook(lambda _m, _i, _out: noise["given.up1"]))
     with recorded.where_held():
-        seen |= _outputs(_decode(model, seen["z"], noise["h0"], noise["c0"]))
+        seen |= _outputs(_decode(model, z, noise["h0"], noise["c0"]))
     for handle in handles:
         handle.remove()
     return seen

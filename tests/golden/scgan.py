@@ -269,13 +269,14 @@ def run_discriminators(case: Mapping[str, Any], folder: Path) -> Tensors:
     for name, note in case["variants"].items():
         with recorded.where_held():
             out |= run_variant(case, io, weights, name, note)
-    return {k: v for k, v in out.items() if k in io}
+    return {k: v for k, v in out.items() if k in io and v.shape == io[k].shape}
 
 
 def run_variant(case: Mapping[str, Any], io: Tensors, weights: Tensors, name: str, note: str) -> Tensors:
     config = config_of(case["opt"])
-    planes = one_hot(io["label"][:, 0].long(), case["opt"]["semantic_nc"]).repeat(2, 1, 1, 1)
-    images = torch.cat([io["fake"], io["real"]])
+    held = [io["fake"], *(io[k] for k in ("real",) if k in io)]
+    images = torch.cat(held)
+    planes = one_hot(io["label"][:, 0].long(), case["opt"]["semantic_nc"]).repeat(len(held), 1, 1, 1)
     opt = {**case["opt"], "netD": name.removesuffix("_smooth"), "smooth": "smooth=True" in note, "ndf": case["ndf"]}
     if "norm_D 'spectral'" in note:
         opt["norm_D"] = "spectral"
@@ -285,7 +286,8 @@ def run_variant(case: Mapping[str, Any], io: Tensors, weights: Tensors, name: st
         seen = opinion(network(torch.cat([planes, images], 1)))
         features = {f"{d}_{i}": f for d, group in enumerate(seen.features) for i, f in enumerate(group)}
     else:
-        seen = network(images, planes, [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)])
+        logits = [] if name.startswith("fpse") else [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)]
+        seen = network(images, planes, logits)
         features = {str(i): group[0] for i, group in enumerate(seen.features)}
     out = {f"{name}_feat_{k}": f for k, f in features.items()}
     return out | {f"{name}_pred_{i}": score for i, score in enumerate(seen.scores)}
