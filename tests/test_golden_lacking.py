@@ -36,7 +36,7 @@ def _with(case: Path, folder: Path, io: dict[str, Tensor], **changes: Any) -> Pa
 def _rest(whole: dict[str, Tensor], left: dict[str, Tensor], name: str) -> None:
     assert set(left) <= set(whole), name
     for key, value in left.items():
-        atol = 1e-5 * max(1.0, float(whole[key].double().abs().max())) if value.is_floating_point() else 0
+        atol = 1e-5 * max(1.0, float(whole[key].detach().double().abs().max())) if value.is_floating_point() else 0
         torch.testing.assert_close(value, whole[key], atol=atol, rtol=0, msg=f"{key} without {name}")
 
 
