@@ -29,45 +29,46 @@ class Kind:
         return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
 
-_ROWS = (
-    Kind(
-        "mask-generator",
-        model="zoo.interfaces.models:MaskGenerator",
-        role="generator",
-        smoke="zoo.checkpoints.smoke:draw_maps",
-    ),
-    Kind(
-        "image-synthesizer",
-        model="zoo.interfaces.models:ImageSynthesizer",
-        role="synthesizer",
-        smoke="zoo.checkpoints.smoke:paint_map",
-        task="image-to-image",
-    ),
-    Kind(
-        "mask-parser",
-        model="zoo.interfaces.models:MaskParser",
-        role="parser",
-        smoke="zoo.checkpoints.smoke:parse_picture",
-        task="image-segmentation",
-    ),
-    Kind(
-        "image-generator",
-        model="zoo.interfaces.models:ImageGenerator",
-        role="alone",
-        smoke="zoo.checkpoints.smoke:draw_pictures",
-    ),
-)
-
-KINDS = {kind.name: kind for kind in _ROWS}
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "mask-generator",
+            model="zoo.interfaces.models:MaskGenerator",
+            role="generator",
+            smoke="zoo.checkpoints.smoke:draw_maps",
+        ),
+        Kind(
+            "image-synthesizer",
+            model="zoo.interfaces.models:ImageSynthesizer",
+            role="synthesizer",
+            smoke="zoo.checkpoints.smoke:paint_map",
+            task="image-to-image",
+        ),
+        Kind(
+            "mask-parser",
+            model="zoo.interfaces.models:MaskParser",
+            role="parser",
+            smoke="zoo.checkpoints.smoke:parse_picture",
+            task="image-segmentation",
+        ),
+        Kind(
+            "image-generator",
+            model="zoo.interfaces.models:ImageGenerator",
+            role="alone",
+            smoke="zoo.checkpoints.smoke:draw_pictures",
+        ),
+    )
+}
 """By name, in the order in which lists and messages name them."""
 
 
 def of_role(*roles: Role) -> tuple[str, ...]:
     """The names of the kinds with one of these roles, in the order of the roles."""
-    return tuple(kind.name for role in roles for kind in _ROWS if kind.role == role)
+    return tuple(kind.name for role in roles for kind in KINDS.values() if kind.role == role)
 
 
 def kind_of(model_class: type) -> Kind | None:
     """The kind whose class this one is derived from; None for a class of no kind."""
     classes = {f"{c.__module__}:{c.__qualname__}" for c in model_class.__mro__}
-    return next((kind for kind in _ROWS if kind.model in classes), None)
+    return next((kind for kind in KINDS.values() if kind.model in classes), None)
