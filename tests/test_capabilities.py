@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,11 +55,20 @@ def test_a_synthesizer_without_vae_has_no_style_and_one_without_its_asset_no_mea
         assert style_sources(zoo.create("ca2sis").capabilities()) == {"photo"}
 
 
-class Plain(MaskGenerator):
-    """Maps of one class, nothing more."""
+class Small(Model):
+    """8 x 8 pixels of one class."""
 
-    channels = ("skin",)
-    resolution = (8, 8)
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return ("skin",)
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return 8, 8
+
+
+class Plain(Small, MaskGenerator):
+    """Maps of one class, nothing more."""
 
     def sample_latents(self, conditions: Any, rng: Any, *, prior: str | None = None) -> dict[str, torch.Tensor]:
         del prior, rng
@@ -79,13 +89,11 @@ class Stepwise(Plain):
         return semantic_map
 
 
-class Painter(ImageSynthesizer):
+class Painter(Small, ImageSynthesizer):
     """Claims every style, and has the calls of one only."""
 
     styles = frozenset({"prior", "mean", "photo"})
     partial_styles = True
-    channels = ("skin",)
-    resolution = (8, 8)
 
     def layout(self, semantic_map: Any, *, reuse: Any = None) -> Any:
         return semantic_map
@@ -122,6 +130,14 @@ def test_a_plugin_with_the_old_names_loads(tmp_path: Path, monkeypatch: pytest.M
         registries.reset()
         assert registry().architecture("a").can == names and not registry().broken_hint()
     registries.reset()
+
+
+def test_contributing_lists_every_capability_and_no_other() -> None:
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| (`.*?`) \|", text.partition("| name | what it takes |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    assert [name for row in rows for name in re.findall(r"`(.+?)`", row)] == list(CAPABILITIES)
 
 
 # --- lists and messages -----------------------------------------------------------------------------------------------

@@ -69,18 +69,20 @@ def test_smoke_runs_what_its_kind_names(model_root: Path, monkeypatch: pytest.Mo
         smoke(broken)
 
 
-class Translator(Model):
-    """A made-up fifth kind: pictures to pictures."""
-
-    channels = ("skin",)
-    resolution = (8, 8)
-
-
 class OfNoKind(Model):
     """Derived from no kind."""
 
-    channels = ("skin",)
-    resolution = (8, 8)
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return ("skin",)
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return 8, 8
+
+
+class Translator(OfNoKind):
+    """A made-up fifth kind: pictures to pictures."""
 
 
 def test_a_further_kind_is_a_row_and_a_class(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
