@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from zoo import configs
-from zoo.errors import ZooError
 from zoo.registry import Architecture, registry
 from zoo.registry.capabilities import narrowed
 
@@ -22,12 +21,12 @@ def capabilities(facts: Mapping[str, Any], folder: Path) -> list[str] | None:
     arch = registry().architectures.get(str(facts.get("architecture")))
     if arch is None:
         return None
-    return sorted(narrowed(arch.can, _config(arch, folder))) if arch.can else []
+    return sorted(_of_config(arch, folder) if arch.can else ())
 
 
-def _config(arch: Architecture, folder: Path) -> Any | None:
+def _of_config(arch: Architecture, folder: Path) -> frozenset[str]:
     try:
         values = json.loads((folder / "config.json").read_text("utf-8"))["config"]
-        return configs.from_dict(registry().load(arch, "config"), values)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, ZooError):  # says its fault when it is loaded
-        return None
+        return narrowed(arch.can, configs.from_dict(registry().load(arch, "config"), values))
+    except Exception:  # no config here, a damaged one, or a plugin's fault: it is told when the model is loaded
+        return frozenset(arch.can)

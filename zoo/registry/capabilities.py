@@ -59,7 +59,7 @@ def may(can: Iterable[str]) -> frozenset[str]:
 
 def narrowed(can: Iterable[str], config: Any) -> frozenset[str]:
     """What a declaration leaves for a model of this config: without what the config `lacks`, where it has that property."""
-    return frozenset(can) - getattr(config, "lacks", frozenset())
+    return frozenset(can) - frozenset(getattr(config, "lacks", ()))
 
 
 def edits(can: Iterable[str]) -> frozenset[str]:
