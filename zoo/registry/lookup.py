@@ -11,10 +11,11 @@ import importlib
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
-from zoo.labels import LabelSpace, parse_space
+from zoo.labels import LabelSpace, load_space, parse_space
 from zoo.registry.plugin import FIRST_PARTY, TABLES, Architecture, Plugin, PluginRecord, Variant
 
 
@@ -145,7 +146,7 @@ class Registry:
         self.refuse_clash("label_spaces", name)
         known = self.label_spaces()
         raise UsageError(
-            f"No label space {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; a file of your own: --space FILE.json){self.broken_hint()}"
+            f"No label space {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; or the path of a file of your own, FILE.json){self.broken_hint()}"
         )
 
     def label_spaces(self) -> tuple[str, ...]:
@@ -196,3 +197,8 @@ def reset() -> None:
 def label_space(name: str) -> LabelSpace:
     """A registered label space by name. Raises UsageError with near misses."""
     return registry().label_space(name)
+
+
+def read_space(text: str) -> LabelSpace:
+    """A label space as callers write it: a registered name, or the path of a JSON file. Raises UsageError, LabelError."""
+    return load_space(Path(text)) if text.endswith(".json") else label_space(text)

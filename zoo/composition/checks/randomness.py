@@ -21,7 +21,9 @@ def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
     if request.photos and "photo" in synthesizer.styles:
         return Source("given")
     if not synthesizer.styles & {"prior", "mean"}:
-        raise UsageError(f"{type(synthesizer).__name__} takes its style from a photo: give --style PHOTO::MASK.png.")
+        raise UsageError(
+            f'{type(synthesizer).__name__} takes its style from a photo: give <<style="PHOTO::MASK.png">>.'
+        )
     return Source("prior" if "prior" in synthesizer.styles else "mean")
 
 
