@@ -124,7 +124,7 @@ def check(request: Request) -> None:
         f"<<n>> must be at least 1, got {request.n}": request.n < 1,
         f"<<seed>> must be 0 or more, got {request.seed}": request.seed < 0,
         f"<<batch_size>> must be at least 1, got {request.batch_size}": request.batch_size < 1,
-        '<<labels>> is empty: name at least one class (<<labels="skin,hair">>)': request.labels is not None
+        'the label set is empty: name at least one class (<<labels="skin,hair">>)': request.labels is not None
         and not request.labels,
         "<<labels>> with <<maps>> or <<photos>>: a map says itself which classes it has": request.labels is not None
         and sum(given) > 1,
@@ -132,7 +132,7 @@ def check(request: Request) -> None:
         and not (request.masks or request.photos),
         "<<keep_rest>> needs <<edits>>": request.keep_rest and not request.edits,
         "<<keep>> needs <<photos>>": bool(request.keep) and not request.photos,
-        "<<instances>> needs exactly one <<maps>>": request.instances is not None and len(request.masks) != 1,
+        "<<instances>> needs exactly one map (<<maps>>)": request.instances is not None and len(request.masks) != 1,
         f"<<photos>> and <<maps>> together need one of each, got {len(request.photos)} and {len(request.masks)}": bool(
             request.photos and request.masks and (len(request.photos), len(request.masks)) != (1, 1)
         ),
