@@ -151,8 +151,9 @@ def test_python_is_told_arguments_and_the_command_line_flags(
 ) -> None:
     call, argv, python, typed = FAULTS[fault]
     face = str(inputs / "face.png")
+    given: dict[str, Any] = {k: face if v == FACE else v for k, v in call.items()}
     with pytest.raises(zoo.ZooError) as caught:
-        pipe(**{k: face if v == FACE else v for k, v in call.items()})
+        pipe(**given)
     told = str(caught.value)
     assert python in told and "--" not in told and "<<" not in told
     made = run("compose", "+".join(pair), *(face if a == FACE else a for a in argv), "--out", tmp_path / "out")

@@ -86,7 +86,8 @@ class Source:
         needed = {"photo": path, "file": path, "seed": seed, "prior": kind, "mean": kind}
         if needed.get(kind) is None or not (seed is None or type(seed) is int):
             raise TypeError(f"no source of a style: {values!r}")
-        return cls(kind, *(None if p is None else file(p) for p in (path, mask)), seed)
+        path, mask = (None if p is None else file(p) for p in (path, mask))
+        return cls(kind, path, mask, seed)
 
 
 @dataclass(frozen=True)
