@@ -24,7 +24,7 @@ CAPABILITIES = {
     "style:photo": "takes the style of a photo",
     "style:partial": "a style may lack classes; those that a map shows come from the prior, or the model fills in its own",
     "steps": "works in many steps and reports them",
-    "options": "has sampling options (--opt)",
+    "options": "has sampling options of its own",
 }
 """Every capability and what it means."""
 
