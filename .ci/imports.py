@@ -15,7 +15,9 @@ def main() -> int:
     """Exit status: 0 where all modules import, else 1."""
     names = list(PACKAGES)
     for package in PACKAGES:
-        walked = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.", onerror=lambda name: None)
+        walked = pkgutil.walk_packages(
+            importlib.import_module(package).__path__, f"{package}.", onerror=lambda name: None
+        )
         names += [module.name for module in walked if module.name != RUNS_THE_COMMAND]
     broken = {}
     for name in names:
@@ -25,7 +27,9 @@ def main() -> int:
             broken[name] = traceback.format_exc()
     for name, fault in broken.items():
         print(f"{name}\n{fault}", file=sys.stderr)
-    print(f"{len(names) - len(broken)} of {len(names)} modules import on {sys.platform}, Python {sys.version.split()[0]}")
+    print(
+        f"{len(names) - len(broken)} of {len(names)} modules import on {sys.platform}, Python {sys.version.split()[0]}"
+    )
     return 1 if broken else 0
 
 
