@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.composition.run.inputs import default_parser
+from zoo.composition.models import default_parser
 from zoo.data import Batch
 from zoo.data.specs import parse_spec
 from zoo.errors import DataError, UsageError

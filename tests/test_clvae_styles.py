@@ -9,6 +9,7 @@ import torch
 from clvae_tiny import model_of
 
 import zoo
+from zoo.composition.checks.whole import describe_randomness
 from zoo.composition.folder.results import Result
 from zoo.errors import UsageError
 from zoo.maps import SemanticMap
@@ -161,7 +162,7 @@ def test_nothing_is_called_fixed_that_may_be_drawn(pipe: zoo.Composition, inputs
 
     def note(style: str, *, same_style: bool = False) -> str | None:
         masks = (str(inputs / "face.png"),)
-        return pipe.describe_randomness(Request(n=2, masks=masks, styles=(parse_style(style),), same_style=same_style))
+        return describe_randomness(pipe, Request(n=2, masks=masks, styles=(parse_style(style),), same_style=same_style))
 
     assert (
         note("hair=seed:1") is None

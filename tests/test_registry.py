@@ -50,7 +50,7 @@ def test_first_party_plugins_come_through_entry_points_and_come_first(install: I
     entries = configparser.ConfigParser()
     entries.read(Path(__file__).parents[1] / "setup.cfg")
     listed = [line.split("=")[0].strip() for line in entries["options.entry_points"]["zoo.plugins"].split("\n") if line]
-    assert [r.name for r in reg.plugins if r.distribution == "maskzoo"] == sorted(listed)
+    assert [r.name for r in reg.plugins if r.distribution == "maskzoo"] == sorted([*listed, "core"])
     assert [r.distribution for r in reg.plugins][-1] == "thirdparty-a"
     assert all(r.state == "ok" and r.version not in ("", "?") for r in reg.plugins)
 

@@ -12,6 +12,7 @@ import torch
 from fixtures_models import Ran, drawn_face
 
 import zoo
+from zoo.edits import Interpolate
 
 Run = Callable[..., Ran]
 
@@ -103,7 +104,7 @@ def test_runs_of_python(run: Run, pipe: zoo.Composition, pair: tuple[str, str], 
         zoo.label_space("face-parsing")
     )
     other = zoo.SemanticMap(drawn_face(4), pipe.space)
-    edit = zoo.interfaces.models.Interpolate(("hair",), other, 0.4)
+    edit = Interpolate(("hair",), other, 0.4)
     style = pipe(n=1, seed=0).styles
     pipe(maps=maps, n=2, seed=3, edits=[edit, "perturb:nose"], style=style, batch_size=3).save(tmp_path / "maps")
     assert run("replay", tmp_path / "maps").code == 0

@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_clear_error(
         from safetensors.torch import save_file
 
         monkeypatch.setattr(
-            "zoo.store.models.save_file", lambda tensors, path: save_file(tensors, path.with_name("missing") / "x")
+            "zoo.files.tensors.save_file", lambda tensors, path: save_file(tensors, path.with_name("missing") / "x")
         )
     assert zoo(*TRAIN, "--out", tmp_path / "run") == 1
     errors = capsys.readouterr().err

@@ -12,7 +12,7 @@ from zoo.registry import Variant
 
 @dataclass(frozen=True)
 class CA2SISConfig:
-    """Sizes and switches of layout encoder, style encoder and decoder (dossier mask_vae, section 8)."""
+    """Sizes and switches of layout encoder, style encoder and decoder (docs/papers/ca2sis.md, "Architecture")."""
 
     label_space: str = "celebamask-hq"
     """Vocabulary that the public side speaks."""

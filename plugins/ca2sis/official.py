@@ -1,4 +1,4 @@
-"""The authors' checkpoint `checkpoints/CA2SIS/RGB_model_no_bg/latest_net_G.pth` (dossier mask_vae, sections 7 and 8)."""
+"""The authors' checkpoint `checkpoints/CA2SIS/RGB_model_no_bg/latest_net_G.pth` (docs/papers/ca2sis.md, "Checkpoints")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inference form of CLVAE (dossier section 11): equal to the plain network in evaluation mode, cheaper."""
+"""The inference form of CLVAE (docs/papers/clvae.md, "Cost"): equal to the plain network in evaluation mode, cheaper."""
 
 from __future__ import annotations
 

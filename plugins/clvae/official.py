@@ -1,4 +1,4 @@
-"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (dossier section 8)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (docs/papers/clvae.md, "Checkpoints")."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ClassOutputs(Outputs):
 
 
 class CLVAETrainer(GanTrainer):
-    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (dossier section 7).
+    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (docs/papers/clvae.md, "Training").
 
     Random: eps of all classes and layers and of the picture, keys ("eps", step) and ("eps-d", step); as `GanTrainer`.
     """

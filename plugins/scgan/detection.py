@@ -115,7 +115,7 @@ def _sizes(shapes: Shapes) -> dict[str, Any]:
 
 
 def _norm(shapes: Shapes) -> str:
-    """`norm_G` (dossier section 3.5): what modulates norm_0 and norm_1, the kind of norm, SPADE's kernel in the shortcuts."""
+    """`norm_G` (docs/papers/scgan.md, "Norm texts"): what modulates norm_0 and norm_1, the kind of norm, SPADE's kernel in the shortcuts."""
     spectral = "spectral" if has(shapes, rf"{BLOCKS}\.conv_[01]\.conv_bases\.\d+\.weight_orig") else ""
     modulation = (
         "scc" if has(shapes, rf"{BLOCKS}\.norm_[01]\.affine_params_groups")

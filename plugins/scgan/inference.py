@@ -1,4 +1,4 @@
-"""The inference form of SC-GAN (dossier section 15): equal to the plain network in evaluation mode, cheaper."""
+"""The inference form of SC-GAN (docs/papers/scgan.md, "Cost"): equal to the plain network in evaluation mode, cheaper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training losses of SC-GAN (paper section 3.4, dossier section 6), weighted: SPADE's, and that of the SVG's own picture."""
+"""The training losses of SC-GAN (paper section 3.3; docs/papers/scgan.md, "Losses"), weighted: SPADE's, and that of the SVG's own picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: key mapping and detection (dossier section 9)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: key mapping and detection (docs/papers/scgan.md, "Checkpoints")."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from zoo_plugins.scgan.model import SCGAN
 
 
 class SCGANTrainer(GanTrainer):
-    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (dossier sections 6, 7).
+    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (docs/papers/scgan.md, "Losses" and "Training").
 
     Random: as `GanTrainer`.
     """

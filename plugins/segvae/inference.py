@@ -1,4 +1,4 @@
-"""The inference form of SegVAE (dossier section 12): equal to the plain networks in evaluation mode, cheaper.
+"""The inference form of SegVAE (docs/papers/segvae.md, "Cost"): equal to the plain networks in evaluation mode, cheaper.
 
 What is saved, all of it exactly: spectral norms (and batch norms) are folded into the weights; the first convolution, additive over
 its planes, is kept as a running sum, to which a step adds the one canvas plane that changed; the target maps' responses are

@@ -1,4 +1,4 @@
-"""The SPADE generator (paper section 3, dossier section 5)."""
+"""The SPADE generator (paper section 3; docs/papers/spade.md, "Generator")."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class SPADE(LatentSynthesizer):
             width = config.nef or config.ngf
             self.encoder = ConvEncoder(width, config.z_dim, size=config.encoder_size, norm=config.encoder_norm)
         self._set_styles()
-        # quirk left out: on a GPU the official initialisation never reaches spectrally normalised weights (dossier section 10)
+        # quirk left out: on a GPU the official initialisation never reaches spectrally normalised weights (docs/papers/spade.md, "Quirks left out")
         init_xavier(self)
 
     @property

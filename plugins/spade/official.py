@@ -1,4 +1,4 @@
-"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (dossier section 14)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (docs/papers/spade.md, "Checkpoints")."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from zoo_plugins.spade.model import SPADE
 
 
 class SpadeTrainer(GanTrainer):
-    """Per batch: a step of generator and encoder, then one of the multiscale discriminator on a fresh fake (dossier section 9).
+    """Per batch: a step of generator and encoder, then one of the multiscale discriminator on a fresh fake (docs/papers/spade.md, "Training").
 
     Random: as `GanTrainer`.
     """

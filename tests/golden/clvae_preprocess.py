@@ -20,7 +20,7 @@ READINGS = {
     ("deepfashion", False): Preprocess("fixed", 256, 256, 1.0),
     ("gta5", False): Preprocess("fixed", 512, 512, 2.0),
 }
-"""Data set, training or test: how its pairs are read (dossier section 1)."""
+"""Data set, training or test: how its pairs are read (docs/papers/clvae.md, "Data")."""
 
 
 def run_preprocess(case: Mapping[str, Any], io: Tensors) -> Tensors:

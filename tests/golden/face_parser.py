@@ -40,7 +40,7 @@ recorded = _beside("recorded")
 
 
 def replay(case_dir: Path) -> dict[str, Tensor]:
-    """The results of one case under their stored names (DESIGN section 6)."""
+    """The results of one case under their stored names (docs/design.md, "Replay")."""
     if not (case_dir / "io.safetensors").exists():
         return {}
     case = json.loads((case_dir / "case.json").read_text())

@@ -38,7 +38,7 @@ FACE_COLORS = (
     (128, 64, 0),
     (0, 192, 0),
 )
-"""The authors' rendering colours by their class number (dossier section 5)."""
+"""The authors' rendering colours by their class number (docs/papers/segvae.md, "From soft shapes to a map")."""
 PEOPLE_COLORS = (
     (111, 111, 111),
     (134, 69, 0),

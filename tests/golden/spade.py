@@ -1,4 +1,4 @@
-"""Maps the recorded SPADE cases onto our API (DESIGN section 6). What differs between cases is read from the case."""
+"""Maps the recorded SPADE cases onto our API (docs/design.md, "Replay"). What differs between cases is read from the case."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.registry import Variant
+from zoo.plugin import TrainingOptions, Variant
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _scan(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def merge_parts(folder: Path, number: int, space: LabelSpace | None = None) -> LabelArray:
-    """The official label map of face `number` from its part masks: uint8 [512, 512] (dossier face_parser, section 1).
+    """The official label map of face `number` from its part masks: uint8 [512, 512] (docs/papers/face_parser.md, "Merging").
 
     folder: CelebAMask-HQ-mask-anno. The parts `number // 2000 / NNNNN_part.png` are painted in the order of the classes,
     so that the higher value wins wherever parts overlap. Quirks kept: a face without files gives a map of zeros; of an

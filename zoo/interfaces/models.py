@@ -1,4 +1,4 @@
-"""The contracts of the zoo: what a model of each kind can be asked, and what a trainer gives the loop (DESIGN section 4).
+"""The contracts of the zoo: what a model of each kind can be asked, and what a trainer gives the loop (docs/design.md, "Contracts").
 
 B batch, C classes, H W pixels. Semantic maps are integers; images are float32 in [0, 1]; label sets and maps speak a
 label space, and each model translates into its own channel order by names.

@@ -13,6 +13,10 @@ from typing import Any
 from zoo.errors import PluginError
 from zoo.files.names import is_name
 from zoo.registry.plugin import API, FIRST_PARTY, GROUP, KINDS, TABLES, ApiMismatch, Architecture, Plugin, PluginRecord
+from zoo.version import __version__
+
+CORE = EntryPoint(name="core", value="zoo.builtin", group=GROUP)
+"""What the core brings: not in its distribution's metadata, which may be older than the checkout that they are installed from."""
 
 
 def discover() -> tuple[list[PluginRecord], tuple[str, ...]]:
@@ -51,6 +55,8 @@ def _read(entry: EntryPoint, *, left_out: bool = False) -> PluginRecord:
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution that brought an entry point; "?" where its metadata lacks them."""
+    if entry == CORE:
+        return FIRST_PARTY, __version__
     try:
         return (str(entry.dist.name or "?"), str(entry.dist.version or "?")) if entry.dist else ("?", "?")
     except Exception:  # a half-removed installation leaves metadata without name or version
@@ -104,7 +110,7 @@ def _check_table(where: str, targets: Mapping[Any, Any]) -> None:
 def _entries() -> list[EntryPoint]:
     """Entry points of the group, each once."""
     seen: dict[tuple[str, str, str], EntryPoint] = {}
-    for entry in entry_points(group=GROUP):
+    for entry in (CORE, *entry_points(group=GROUP)):
         # an editable install beside the checkout's own metadata lists a distribution twice
         seen.setdefault((_distribution(entry)[0], entry.name, entry.value), entry)
     return list(seen.values())

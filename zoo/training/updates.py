@@ -1,4 +1,4 @@
-"""One step of training: the updates that a Trainer yields, with micro-batches and processes (contract in DESIGN section 4)."""
+"""One step of training: the updates that a Trainer yields, with micro-batches and processes (contract: docs/design.md, "Training")."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from zoo.errors import UsageError, WeightsError, ZooError
 from zoo.files.folders import whole_folder
+from zoo.plugin import UsageError, WeightsError, ZooError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -21,6 +21,7 @@ from zoo.rng import Rng
 
 
 def batches(models: Models, request: Request, start: int, progress: Progress | None) -> Iterator[Part]:
+    """The batches of a checked request from sample `start` (a batch boundary) on."""
     loader, total = Loader(models, request), request.samples
     work = Work(progress, total)
     for first in range(start, total, request.batch_size):
