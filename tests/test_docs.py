@@ -62,6 +62,11 @@ def test_the_page_of_the_api_tells_every_public_name() -> None:
     assert {f"zoo.plugin.{name}" for name in dir(zoo.plugin) if name not in zoo.__all__} <= told
 
 
+def test_the_changelog_begins_with_this_version() -> None:
+    versions = re.findall(r"^## \[(.+?)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.M)
+    assert versions[0] == zoo.__version__ and len(set(versions)) == len(versions)
+
+
 def shown(language: str) -> list[tuple[str, str]]:
     """Fenced blocks of README and pages in this language, each with its page."""
     texts = {p.relative_to(ROOT).as_posix(): p.read_text("utf-8") for p in [ROOT / "README.md", *DOCS.rglob("*.md")]}
