@@ -33,6 +33,7 @@ from zoo.interfaces.capabilities import EditsParts
 from zoo.interfaces.models import ImageSynthesizer, MaskGenerator
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import edits
 from zoo.rng import Rng
 from zoo.style import Style
 
@@ -105,8 +106,9 @@ def columns(
     """The sheet's columns, and for each edit the mean share of pixels that changed outside its classes."""
     generator, synthesizer = pipe.generator, pipe.synthesizer
     assert generator is not None and synthesizer is not None
-    if not isinstance(generator, EditsParts):
+    if not edits(generator.capabilities()):
         raise UsageError(f"{pipe.name}: the generator cannot edit maps.")
+    assert isinstance(generator, EditsParts)
     made: list[Column] = []
     changed: dict[str, float] = {}
     shown: tuple[LabelSet, ...] | None = None
@@ -126,8 +128,8 @@ def columns(
 
 
 def _style(synthesizer: ImageSynthesizer, maps: SemanticMap, seed: int, numbers: Sequence[int]) -> Style | None:
-    """One look per face, None for a synthesizer without styles."""
-    if not synthesizer.styles:
+    """One look per face, None for a synthesizer without a prior."""
+    if "style:prior" not in synthesizer.capabilities():
         return None
     return synthesizer.sample_style(maps, Rng(seed, numbers).within("style"))  # type: ignore[attr-defined]
 

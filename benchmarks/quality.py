@@ -29,6 +29,7 @@ from zoo.interfaces.capabilities import EncodesStyle, Reconstructs, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer, MaskGenerator, MaskParser
 from zoo.metrics import ConfusionMatrix, image_l1
 from zoo.metrics.agreement import add_agreement
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 from zoo.training.session import open_pairs
 
@@ -54,13 +55,14 @@ def judge(reference: str | None, model: ImageSynthesizer) -> MaskParser:
 def pictures(model: ImageSynthesizer, batch: Batch, first: int) -> dict[str, Tensor]:
     """The maps of a batch with the photos' own style and with drawn ones (of a model without style: as they come)."""
     layout = model.layout(batch.maps)
-    if not model.styles:
+    places = style_sources(model.capabilities())
+    if not places:
         return {"image": model.synthesize(layout)}
     made = {}
-    if "photo" in model.styles:
+    if "photo" in places:
         assert isinstance(model, EncodesStyle) and batch.images is not None
         made["encoded_style"] = model.synthesize(layout, model.encode_style(batch.images, batch.maps))
-    if "prior" in model.styles:
+    if "prior" in places:
         assert isinstance(model, SamplesStyle)
         rng = Rng(0, range(first, first + len(batch)))
         made["random_style"] = model.synthesize(layout, model.sample_style(batch.maps, rng))
@@ -87,7 +89,8 @@ def synthesizer_scores(model: ImageSynthesizer, parser: MaskParser, batches: Ite
 
 def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str, Any]:
     report: dict[str, Any] = {}
-    if isinstance(model, Reconstructs):
+    if "reconstruct" in model.capabilities():
+        assert isinstance(model, Reconstructs)
         mean, sampled = ConfusionMatrix(data.label_space), ConfusionMatrix(data.label_space)
         seen = 0
         for batch in data.batches(16):

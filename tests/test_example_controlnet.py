@@ -33,6 +33,7 @@ import zoo  # noqa: E402
 from zoo import cards  # noqa: E402
 from zoo.composition.run.inputs import crop_to  # noqa: E402
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError  # noqa: E402
+from zoo.registry import registry  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,6 +101,14 @@ def test_the_palette_is_ade20ks(shared: Path) -> None:
     colors = (palette() * 255).round().int().tolist()
     assert colors[0] == [0, 0, 0] and colors[1:] == [c["color"] for c in sorted(listed, key=lambda c: c["value"])]
     assert [list(c) for c in zoo.label_space("ade20k").palette] == colors
+
+
+def test_it_can_do_what_it_declares(model: Any) -> None:
+    assert (
+        model.capabilities()
+        == set(registry().architecture("controlnet-seg").can)
+        == {"style:prior", "steps", "options"}
+    )
 
 
 def test_the_layout_is_the_map_in_colours(model: Any, maps: zoo.SemanticMap) -> None:

@@ -13,7 +13,6 @@ from zoo.configs import from_dict, override, to_dict
 from zoo.data.pairs import Batch
 from zoo.edits import Add, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
-from zoo.interfaces.capabilities import CAPABILITIES
 from zoo.labels import LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
@@ -151,9 +150,7 @@ def test_planes_equal_resizing_the_planes() -> None:
 
 
 def test_capabilities_are_those_registered() -> None:
-    model = small()
-    has = {name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)}
-    assert has == set(mask_vae.architectures[0].can)
+    assert small().capabilities() == set(mask_vae.architectures[0].can)
 
 
 @pytest.mark.parametrize("prior", ["fitted", "normal"])

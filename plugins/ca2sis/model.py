@@ -51,6 +51,7 @@ class CA2SIS(ImageSynthesizer):
     """
 
     title = "CA2SIS"
+    partial_styles = True
     ASSETS: ClassVar[Mapping[str, Asset]] = {
         "mean_style": Asset("tensors", "mean tokens [classes, scales, style_dim] of the training photos, and photos per class")
     }  # fmt: skip

@@ -80,6 +80,11 @@ class CLVAEConfig:
         """Names of the style's layers, coarsest first: the share of the picture's side at which they act."""
         return tuple(f"1/{2**tap}" for tap in self.taps)
 
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.classwise else frozenset({"style:partial"})
+
     def __post_init__(self) -> None:
         faults = []
         step = 2 ** DOUBLINGS.get(self.upsampling, LEVELS)

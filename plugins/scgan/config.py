@@ -96,6 +96,11 @@ class SCGANConfig:
         height, width = self.grid
         return height * 2**self.upsamplings, width * 2**self.upsamplings
 
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.use_vae else frozenset({"style:prior", "style:mean", "style:photo"})
+
     def __post_init__(self) -> None:
         faults = []
         step = 2**self.upsamplings

@@ -62,6 +62,11 @@ class SpadeConfig:
         height, width = self.grid
         return height << DOUBLINGS[self.upsampling], width << DOUBLINGS[self.upsampling]
 
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.use_vae else frozenset({"style:prior", "style:mean", "style:photo"})
+
     def __post_init__(self) -> None:
         faults = []
         step = 2 ** DOUBLINGS.get(self.upsampling, 5)

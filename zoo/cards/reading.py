@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zoo.cards.capabilities import capabilities
 from zoo.cards.head import check_files, parse_card, read_text
 from zoo.cards.licenses import permits_commercial_use
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
@@ -105,6 +106,7 @@ class Card:
             "bytes": self.size,
             "plugin": self.owner,
             "commercial": not self.not_commercial(),
+            "can": capabilities(self.facts, self.folder),
         }
         return _plain({**found, **self.front, **found, "text": self.body})
 

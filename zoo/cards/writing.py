@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.cards.licenses import UNKNOWN, hub_license
+from zoo.registry import KINDS
 
 LIBRARY = "maskzoo"
-PIPELINE_TAGS = {"mask-parser": "image-segmentation", "image-synthesizer": "image-to-image"}
-"""The Hub's tasks that fit a kind of model; label sets to maps and label sets to pictures have none."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def front_matter(
     if unfit := not_finite(figures):
         raise ValueError(" ".join(unfit))
     license_id, license_name = hub_license(str(facts.get("weights_license", UNKNOWN)))
-    tag = PIPELINE_TAGS.get(kind)
+    tag = KINDS[kind].task if kind in KINDS else None
     results = [
         EvalResult(
             task_type=tag or kind,

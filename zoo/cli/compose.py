@@ -22,6 +22,7 @@ from zoo.composition.request.requests import (
     split_names,
 )
 from zoo.errors import UsageError
+from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
     check_target(folder, overwrite=overwrite)
     if given.get("parser") is not None:
-        check_reference(given["parser"], "mask-parser")
+        check_reference(given["parser"], *of_role("parser"))
 
     from zoo.composition.chain import compose as load_pair
     from zoo.composition.folder.manifest import make_manifest

@@ -9,6 +9,7 @@ import click
 from zoo.cli.labels import space_option
 from zoo.cli.show import say
 from zoo.errors import DataError, UsageError
+from zoo.registry.kinds import of_role
 
 
 @click.command(epilog="Example: zoo parse me.jpg --out maps")
@@ -33,7 +34,7 @@ def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, o
     from zoo.composition.checks.before_loading import check_reference
 
     target = space_option(space)
-    found = check_reference(parser, "mask-parser")
+    found = check_reference(parser, *of_role("parser"))
     names = _targets(_photo_files(photos), out, overwrite)
 
     from zoo.api import load, pick_device

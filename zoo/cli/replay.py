@@ -11,6 +11,7 @@ import click
 
 from zoo.cli.show import emit_json, json_option, say
 from zoo.errors import DataError, UsageError
+from zoo.registry.kinds import of_role
 
 
 @click.command(epilog="Example: zoo replay faces/manifest.json")
@@ -67,8 +68,8 @@ def _check_models(recorded: dict[str, Any]) -> None:
     """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
     from zoo.composition.checks.before_loading import check_reference
 
-    drawing = ("mask-generator",) if "synthesizer" in recorded["models"] else ("mask-generator", "image-generator")
-    kinds = {"generator": drawing, "synthesizer": ("image-synthesizer",), "parser": ("mask-parser",)}
+    drawing = of_role("generator") if "synthesizer" in recorded["models"] else of_role("generator", "alone")
+    kinds = {"generator": drawing, "synthesizer": of_role("synthesizer"), "parser": of_role("parser")}
     for role, model in recorded["models"].items():
         if not isinstance(model, dict) or role not in kinds:
             raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")

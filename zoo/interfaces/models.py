@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from zoo.errors import UsageError
 from zoo.files.tensors import load_strict, save_tensors, stored_state
-from zoo.interfaces.capabilities import Conditions, Latents, SamplesStyle
+from zoo.interfaces.capabilities import (
+    Conditions,
+    EditsParts,
+    EncodesStyle,
+    Latents,
+    Layers,
+    Reconstructs,
+    SamplesStyle,
+)
 from zoo.interfaces.label_sets import draw_label_sets
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
@@ -72,6 +80,17 @@ class Model(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the parameters lie."""
         return next(self.parameters()).device
+
+    def capabilities(self) -> frozenset[str]:
+        """What this model can do beyond what its kind owes: names in `zoo.registry.capabilities`.
+
+        Read off the class (the calls it has, `edits`, `OPTIONS`, `REPORTS_STEPS`) and off what is the instance's own: config
+        and assets decide which styles a synthesizer has. Equal to `Architecture.can` or less.
+        """
+        found = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
+        found |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
+        edits = self.edits if isinstance(self, EditsParts) else ()
+        return frozenset(name for name, there in found.items() if there) | {f"edit:{kind}" for kind in edits}
 
     def load_weights(self, folder: Path) -> None:
         """Load `model.safetensors` strictly. A wrapper of another library's model overrides this.
@@ -144,11 +163,23 @@ def as_map(value: SemanticMap | Layout) -> SemanticMap:
 
 
 class ImageSynthesizer(Model):
-    """Semantic maps to images. `styles`: which sources of style it has, a subset of prior, mean, photo."""
+    """Semantic maps to images. `styles` and `partial_styles` are for `capabilities`, which says what the model can do."""
 
     styles: frozenset[str] = frozenset()
+    """Where a style may come from: a subset of prior, mean (both need `sample_style`) and photo (needs `encode_style`)."""
     partial_styles: bool = False
-    """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior."""
+    """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior, or the model
+    without one fills in its own."""
+
+    def capabilities(self) -> frozenset[str]:
+        """As of every model, and `style:prior`, `style:mean`, `style:photo`, `style:partial`; none of them without a style."""
+        places = set(self.styles)
+        if not isinstance(self, SamplesStyle):
+            places -= {"prior", "mean"}
+        if not isinstance(self, EncodesStyle):
+            places -= {"photo"}
+        partial = {"partial"} if places and self.partial_styles else set[str]()
+        return super().capabilities() | {f"style:{place}" for place in places | partial}
 
     @abstractmethod
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> Layout:
@@ -174,8 +205,9 @@ class ImageSynthesizer(Model):
 
         Raises UsageError for a model without a prior, and for classes or layers that its styles have not.
         """
-        if not isinstance(self, SamplesStyle) or "prior" not in self.styles:
+        if "style:prior" not in self.capabilities():
             raise UsageError(f"{type(self).__name__} has no prior to draw a style from.")
+        assert isinstance(self, SamplesStyle)
         drawn = self.sample_style(semantic_map, rng)
         return style.fill(drawn).take(drawn, classes=classes, layers=layers)
 

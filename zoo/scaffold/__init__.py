@@ -73,7 +73,7 @@ KINDS = {
     ),
     "image-synthesizer": Kind(
         title="a toy image synthesizer: one colour per class and a small shading network",
-        can=("sample-style", "encode-style"),
+        can=("style:prior", "style:mean", "style:photo", "style:partial"),
         loss="picture_and_edges",
         steps=300,
         asset="colors.safetensors",

@@ -10,11 +10,12 @@ from typing import Any
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, Source
-from zoo.composition.roles import DIRECT, check_kind, check_role
+from zoo.composition.roles import check_kind, check_role, stands_alone
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Architecture, import_string, registry
+from zoo.registry.capabilities import edits, may
 
 
 def existing_file(path: Path | str, what: str = "file") -> Path:
@@ -45,7 +46,7 @@ def check_direct(request: Request, source: str) -> None:
 def check_draws_maps(reference: str, given: Sequence[str]) -> None:
     """Refuse these options of maps for an image generator, before they are read. Raises UsageError."""
     arch = registry().architectures.get(reference) or _peek(resolve(reference).folder)[0]
-    if arch is not None and arch.kind == DIRECT:
+    if arch is not None and stands_alone(arch.kind):
         raise UsageError(_no_maps(reference, given))
 
 
@@ -134,9 +135,9 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
         if arch is not None:
             options[arch.name] = import_string(arch.options, arch.name) if arch.options else None
             check_role(models, i, arch.kind, found.source)
-            if arch.kind == DIRECT:
+            if stands_alone(arch.kind):
                 check_direct(request, found.source)
-            if i == 0 and request.edits and "edit" not in arch.can:
+            if i == 0 and request.edits and not edits(may(arch.can)):
                 raise UsageError(f"{found.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
     if len(options) == len([r for r in resolved if r is not None]):
         split_options(request.options, options)
@@ -155,8 +156,8 @@ def check_reference(reference: str, *kinds: str) -> Resolved:
     """Resolve a model and refuse one whose config names none of these kinds. Raises UsageError, WeightsError."""
     found = resolve(reference)
     arch, _ = _peek(found.folder)
-    if arch is not None and arch.kind not in kinds:
-        check_kind(kinds[0], arch.kind, found.source)
+    if arch is not None:
+        check_kind(kinds, arch.kind, found.source)
     return found
 
 

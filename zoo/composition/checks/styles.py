@@ -12,6 +12,7 @@ from zoo.interfaces.capabilities import SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 from zoo.style import Style
 
@@ -23,16 +24,15 @@ NEEDS = {"photo": "photo", "mean": "mean", "prior": "prior", "seed": "prior"}
 def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) -> None:
     """Raise UsageError if the synthesizer lacks what a style asks for, or a Style has rows for another number of samples."""
     name = type(synthesizer).__name__
-    if not synthesizer.styles and (request.styles or request.style_to or request.same_style):
+    places = style_sources(synthesizer.capabilities())
+    if not places and (request.styles or request.style_to or request.same_style):
         raise UsageError(
             f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out."
         )
     for source in sources(request):
         need = NEEDS.get(source.kind)
-        if need and need not in synthesizer.styles:
-            raise UsageError(
-                f"{name} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))})."
-            )
+        if need and need not in places:
+            raise UsageError(f"{name} takes no style from {source} (it takes: {', '.join(sorted(places))}).")
     form = style_form(synthesizer)
     for spec in request.styles:
         _check_axes(synthesizer, spec, form)
@@ -51,10 +51,12 @@ def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) ->
 
 def style_form(synthesizer: ImageSynthesizer) -> Style | None:
     """A style of this synthesizer, for its axes and names; None where it takes photos' styles only."""
-    if not isinstance(synthesizer, SamplesStyle) or not synthesizer.styles & {"prior", "mean"}:
+    places = style_sources(synthesizer.capabilities())
+    if not places & {"prior", "mean"}:
         return None
+    assert isinstance(synthesizer, SamplesStyle)
     plain = SemanticMap(torch.zeros(1, *synthesizer.resolution, dtype=torch.long), synthesizer.label_space)
-    return synthesizer.sample_style(plain, Rng(0), prior=None if "prior" in synthesizer.styles else "mean")
+    return synthesizer.sample_style(plain, Rng(0), prior=None if "prior" in places else "mean")
 
 
 def _check_axes(synthesizer: ImageSynthesizer, spec: StyleSpec, form: Style | None) -> None:

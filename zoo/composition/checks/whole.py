@@ -66,9 +66,10 @@ def describe_randomness(models: Models, request: Request) -> str | None:
 
 def _ways_out(models: Models, request: Request) -> str:
     """What would make samples differ, as far as these models have it."""
-    drawn = [kind for kind in edits.RANDOM if kind in getattr(models.generator, "edits", ())]
+    can = frozenset[str]().union(*(m.capabilities() for m in (models.generator, models.synthesizer) if m is not None))
+    drawn = [kind for kind in edits.RANDOM if f"edit:{kind}" in can]
     ways = ["leave --same-style out"] if request.same_style else []
-    if not ways and models.synthesizer is not None and "prior" in models.synthesizer.styles:
+    if not ways and "style:prior" in can:
         ways = ["--style prior"]
     if drawn:
         ways.append(f"--edit {drawn[-1]}:C")

@@ -17,6 +17,7 @@ from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 
 
@@ -71,7 +72,7 @@ def _layout(synthesizer: ImageSynthesizer, loader: Loader, maps: SemanticMap, it
     """The layout of a batch. Where all its samples show one given map, that map's alone serves them and the next batch."""
     request, first = loader.request, items[0]
     fixed = (request.masks or request.photos) and not request.edits
-    if not fixed or not synthesizer.styles or any(i != first for i in items):
+    if not fixed or not style_sources(synthesizer.capabilities()) or any(i != first for i in items):
         return synthesizer.layout(maps.to(loader.models.device))
     if loader.layout is None or loader.layout[0] != first:
         loader.layout = first, synthesizer.layout(maps[0].to(loader.models.device))
