@@ -453,7 +453,7 @@ def test_schedules() -> None:
 
 def test_weights_of_another_vocabulary() -> None:
     few = small(channels=("skin", "nose"))
-    with pytest.raises(ConfigError, match="weighting=frequency"):
+    with pytest.raises(ConfigError, match='weighting": "frequency"'):
         MaskVaeTrainer(few, options())
     trainer = MaskVaeTrainer(few, options(weighting="frequency"))
     trainer.prepare(Faces(faces()))  # pyright: ignore[reportArgumentType]

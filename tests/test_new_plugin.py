@@ -122,7 +122,7 @@ def test_a_name_that_will_not_do_is_one_clear_error(tmp_path: Path, name: str, r
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "toy-x").mkdir()
     (tmp_path / "toy-x/mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="exists already: choose another name, or another place with --to"):
+    with pytest.raises(UsageError, match='exists already: choose another name, or another place with where="DIR"'):
         new_plugin("toy-x", "mask-generator", tmp_path)
     (tmp_path / "toy-y").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="exists already"):
@@ -139,7 +139,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
         new_plugin("toy-x", "mask-generator", tmp_path)
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"Cannot write .*file/toy-x: .*Choose another place with --to"):
+    with pytest.raises(DataError, match=r'Cannot write .*file/toy-x: .*Choose another place with where="DIR"'):
         new_plugin("toy-x", "mask-generator", tmp_path / "file")
 
 

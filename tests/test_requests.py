@@ -146,22 +146,22 @@ EDIT = (EditSpec("redraw", ("hair",)),)
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({"n": 0}, "-n must be at least 1, got 0"),
+        ({"n": 0}, "n must be at least 1, got 0"),
         ({"n": -3}, "got -3"),
-        ({"seed": -1}, "--seed must be 0 or more, got -1"),
-        ({"batch_size": 0}, "--batch-size must be at least 1"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"labels": ()}, "label set is empty"),
-        ({"labels": ("skin",), "masks": ("a.png",)}, "--labels with --mask"),
-        ({"labels": ("skin",), "photos": ("a.jpg",)}, "--labels with --mask or --photo"),
-        ({"edits": EDIT}, "--edit needs a map"),
-        ({"masks": ("a.png",), "keep_rest": True}, "--keep-rest needs --edit"),
-        ({"masks": ("a.png",), "keep": ("hair",)}, "--keep needs --photo"),
-        ({"instances": "i.png"}, "--instances needs exactly one --mask"),
-        ({"masks": ("a.png", "b.png"), "instances": "i.png"}, "--instances needs exactly one --mask"),
+        ({"labels": ("skin",), "masks": ("a.png",)}, "labels with maps"),
+        ({"labels": ("skin",), "photos": ("a.jpg",)}, "labels with maps or photos"),
+        ({"edits": EDIT}, "edits needs a map"),
+        ({"masks": ("a.png",), "keep_rest": True}, "keep_rest needs edits"),
+        ({"masks": ("a.png",), "keep": ("hair",)}, "keep needs photos"),
+        ({"instances": "i.png"}, "instances needs exactly one map (maps)"),
+        ({"masks": ("a.png", "b.png"), "instances": "i.png"}, "instances needs exactly one map (maps)"),
         ({"masks": ("a.png", "b.png"), "photos": ("a.jpg",)}, "got 1 and 2"),
-        ({"style_to": Source("mean")}, "give -n 2 or more"),
-        ({"n": 2, "style_to": Source("mean"), "same_style": True}, "leave --same-style out"),
-        ({"prior": "uniform"}, "--prior must be fitted or normal"),
+        ({"style_to": Source("mean")}, "give n=2 or more"),
+        ({"n": 2, "style_to": Source("mean"), "same_style": True}, "leave same_style out"),
+        ({"prior": "uniform"}, "prior must be fitted or normal"),
     ],
 )
 def test_requests_that_no_model_can_answer(fields: dict, part: str) -> None:
@@ -173,7 +173,7 @@ def test_requests_that_no_model_can_answer(fields: dict, part: str) -> None:
 def test_all_faults_of_a_request_come_together() -> None:
     with pytest.raises(UsageError) as caught:
         Request(n=0, seed=-1)
-    assert "-n must" in str(caught.value) and "--seed must" in str(caught.value)
+    assert "n must" in str(caught.value) and "seed must" in str(caught.value)
 
 
 def test_compositions_and_names() -> None:

@@ -143,7 +143,7 @@ def test_instance_edges_come_from_the_instances_and_a_map_without_them_says_so()
     edges = model.planes(numbered)[0, -1]
     assert edges[:, 8:10].min() == 1 and edges.sum() == 2 * 32
     drawn, told = model.layout(maps), model.layout(numbered)
-    assert "--instances" in drawn.notes[0] and told.notes == ()
+    assert "`instances`" in drawn.notes[0] and told.notes == ()
     assert (model.synthesize(drawn) - model.synthesize(told)).abs().max() > 1e-3
     # equal labels with other instances are another map
     again = model.layout(maps, reuse=told)

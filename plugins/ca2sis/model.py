@@ -173,10 +173,12 @@ class CA2SIS(ImageSynthesizer):
         Not random. Raises UsageError for any other prior, which CA2SIS does not have, and without the asset `mean_style`.
         """
         if prior not in (None, "mean"):
-            raise UsageError(f"CA2SIS has no prior {prior!r}: its style comes from a photo (--style PHOTO::MASK.png).")
+            raise UsageError(
+                f'CA2SIS has no prior {prior!r}: its style comes from a photo (<<style="PHOTO::MASK.png">>).'
+            )
         if "mean_style" not in self.assets:
             raise UsageError(
-                "CA2SIS takes its style from a photo (--style PHOTO::MASK.png): it has no prior, and no asset mean_style"
+                'CA2SIS takes its style from a photo (<<style="PHOTO::MASK.png">>): it has no prior, and no asset mean_style'
                 " (`zoo fit MODEL mean_style --data …` makes it)."
             )
         mean = self.assets["mean_style"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
-from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, of_data_set, open_fields, variants_of
+from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, as_variant, of_data_set, open_fields, variants_of
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
 from zoo.labels import LabelSpace, numbered_space
 from zoo.registry import Architecture, registry
@@ -90,7 +90,7 @@ def choose(reports: Sequence[Report], architecture: str | None) -> tuple[str, li
     if len(names) > 1:
         raise UsageError(
             f"{', '.join(str(r.file) for r in reports)} may be of {' or '.join(names)}, which share these networks to the last"
-            " key: give the generator's file, too, or say --as ARCH."
+            ' key: give the generator\'s file, too, or say <<architecture="ARCH">>.'
         )
     return names[0], _parts(reports, names[0])
 
@@ -117,7 +117,7 @@ def _parts(reports: Sequence[Report], architecture: str) -> list[Part]:
             elif part.report is not other.report or network.averaged == other.network.averaged:
                 raise WeightsError(
                     f"{other.label} and {part.label} are both a {part.role} of {architecture}: give one of them"
-                    " (--entry NAME picks an entry of a file)."
+                    ' (<<entry="NAME">> picks an entry of a file).'
                 )
     return list(found.values())
 
@@ -177,7 +177,7 @@ def _with_open_fields(
         base = configs.from_dict(cls, {**read, **_space_fields(stated), **stated.config}, where=name)
     except ConfigError as error:
         raise ConfigError(
-            f"{error} What no shape tells can be stated: {', '.join(f'--config {f}=…' for f in main.ambiguous)}."
+            f"{error.args[0]} What no shape tells can be stated: {', '.join(_stating(f, '…') for f in main.ambiguous)}."
         ) from error
     plain = configs.to_dict(base)
     variants = _variants(name, stated, plain)
@@ -188,17 +188,21 @@ def _with_open_fields(
     config = _fitting(name, base, values)
     explicit = stated.variant or stated.dataset
     if explicit and values.get("label_space", config.label_space) != config.label_space:
-        given = f"--as {name}/{stated.variant}" if stated.variant else f"--dataset {stated.dataset}"
+        given = as_variant(name, stated.variant) if stated.variant else f'<<dataset="{stated.dataset}">>'
         raise WeightsError(
             f"{given} means the classes of {values['label_space']}, and these weights have another number of them"
             f" (they would fit {config.label_space})."
         )
     assumed = {} if explicit else {f: getattr(config, f) for f in open_}
     if assumed.get("label_space") == "numbered":
-        edges = ", and --config edges=true if the last one shows the edges of instances" if "edges" in assumed else ""
+        edges = (
+            ', and <<config={"edges": "true"}>> if the last one shows the edges of instances'
+            if "edges" in assumed
+            else ""
+        )
         raise UsageError(
-            f"Nothing in the file tells what its {len(config.channels)} classes are: state them with --dataset NAME, --space SPACE"
-            f" (a name or FILE.json), or --as {name}/VARIANT{edges}; --config label_space=numbered leaves them without names."
+            f'Nothing in the file tells what its {len(config.channels)} classes are: state them with <<dataset="NAME">>, <<space="SPACE">>'
+            f" (a name or FILE.json), or {as_variant(name, 'VARIANT')}{edges}; {_stating('label_space', 'numbered')} leaves them without names."
         )
     return config, assumed
 
@@ -281,6 +285,11 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
     return ""
 
 
+def _stating(field: str, value: str) -> str:
+    """A stated config field, for an error."""
+    return f'<<config={{"{field}": "{value}"}}>>'
+
+
 def _blame(name: str, parts: Sequence[Part], reason: str, stated: Statement) -> str:
     """The error for parts that make no model."""
     files = " and ".join(p.label for p in parts)
@@ -288,9 +297,9 @@ def _blame(name: str, parts: Sequence[Part], reason: str, stated: Statement) -> 
     if kind == "missing network":
         return f"{files}: a model of {name} with this config also has the network {networks}: give its file in the same call."
     if kind == "unused network":
-        return f"{files}: {name} with this config has no {networks}: leave that file out, or state the config (--config use_vae=true)."
-    given = [f"--config {k}={v}" for k, v in stated.config.items()]
-    given += [f"--space {stated.space.name}"] if stated.space else []
+        return f"{files}: {name} with this config has no {networks}: leave that file out, or state the config ({_stating('use_vae', 'true')})."
+    given = [_stating(k, v) for k, v in stated.config.items()]
+    given += [f'<<space="{stated.space.name}">>'] if stated.space else []
     if given:
         return f"{files}: these weights have other shapes than {' '.join(given)} gives ({reason})."
     if len(parts) > 1:

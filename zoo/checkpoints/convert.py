@@ -61,17 +61,17 @@ def convert(
 
 def _check_out(out: Path, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: name a folder.")
+        raise UsageError(f'<<out="{out}">> is a file: name a folder.')
     if not out.exists() or not any(out.iterdir()):
         return
     if not overwrite:
-        raise UsageError(f"--out {out} exists and is not empty: name a new folder, or --overwrite.")
+        raise UsageError(f'<<out="{out}">> exists and is not empty: name a new folder, or <<overwrite>>.')
     if not (out / CONFIG).is_file():
-        raise UsageError(f"--out {out} is no model folder, and --overwrite replaces nothing else: name another.")
+        raise UsageError(f'<<out="{out}">> is no model folder, and <<overwrite>> replaces nothing else: name another.')
 
 
 def _pick(report: Report, entry: str | None) -> Report:
-    """The report without the networks that `--entry` does not name, where it names one of this file."""
+    """The report without the networks that `entry` does not name, where it names one of this file."""
     if entry is None:
         return report
     found = [n for n in report.networks if n.path == entry or n.path.startswith(f"{entry}.")]
@@ -79,7 +79,7 @@ def _pick(report: Report, entry: str | None) -> Report:
         report.networks = found
         return report
     known = ", ".join(n.path or "(the whole file)" for n in report.networks)
-    raise UsageError(f"--entry {entry}: {report.file} has no such network (it has: {known}).")
+    raise UsageError(f'<<entry="{entry}">>: {report.file} has no such network (it has: {known}).')
 
 
 def _build(assembly: Assembly) -> Model:

@@ -90,10 +90,16 @@ def of_data_set(architecture: str, dataset: str) -> dict[str, Variant]:
     if not found:
         names = sorted({n.split("-")[0] for n in variants} | {v.config.label_space for v in variants.values()})
         raise UsageError(
-            f"--dataset {dataset}: {architecture} has no variant for it (known: {', '.join(names)}); state the classes with"
-            " --space SPACE or --config label_space=SPACE, and --config channels=NAME,NAME,… where the order differs."
+            f'<<dataset="{dataset}">>: {architecture} has no variant for it (known: {", ".join(names)}); state the classes with'
+            ' <<space="SPACE">> or <<config={"label_space": "SPACE"}>>, and <<config={"channels": "NAME,NAME,…"}>> where the order'
+            " differs."
         )
     return found
+
+
+def as_variant(architecture: str, variant: str) -> str:
+    """The statement of an architecture with its variant, for an error."""
+    return f'<<architecture="{architecture}", variant="{variant}">>'
 
 
 def open_fields(architecture: str, match: Match, variants: Mapping[str, Variant]) -> tuple[str, dict[str, Any]]:
@@ -109,7 +115,7 @@ def open_fields(architecture: str, match: Match, variants: Mapping[str, Variant]
     if len(set(spaces.values())) > 1:
         raise UsageError(
             "No shape tells which data set these weights are of: state it with "
-            + " or ".join(f"--as {architecture}/{n}" for n in spaces)
-            + " (or --dataset)."
+            + " or ".join(as_variant(architecture, n) for n in spaces)
+            + " (or <<dataset>>)."
         )
     return nearest[0].name, values[0]

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from zoo.cli.show import emit_json, json_option, say, table
-from zoo.labels import LabelSpace, load_space
-from zoo.registry import label_space, registry
+from zoo.labels import LabelSpace
+from zoo.registry import read_space, registry
 
 
 def space_option(text: str | None) -> LabelSpace | None:
-    """A `--space`/`--mask-space` value: a registered name, or a JSON file."""
-    if text is None:
-        return None
-    return load_space(Path(text)) if text.endswith(".json") else label_space(text)
+    """A `--space` value: a registered name, or a JSON file."""
+    return None if text is None else read_space(text)
 
 
 @click.command(epilog="Example: zoo labels celebamask-hq")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
 from zoo.cli.show import emit_json, json_option
 from zoo.labels import LabelSpace
@@ -78,9 +79,9 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
         try:
             to_values(found, space)
         except LabelError as error:
-            advice.append(str(error))
+            advice.append(with_flags(error))
     elif not fits and found.values is not None:
-        advice.append(likely_fix(found, spaces[0]))
+        advice.append(with_flags(likely_fix(found, spaces[0])))
     elif len(fits) > 1 and named is not None and palette_matches(found, named):
         advice.append(f"Its palette shows the colours of {named.name} at their own numbers.")
     elif len(fits) > 1 and guess is None:

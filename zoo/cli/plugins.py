@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from zoo.cards import read_cards
+from zoo.cli.flags import with_flags
 from zoo.cli.show import emit_json, json_option, say, show, table
 from zoo.errors import did_you_mean
 from zoo.registry import TABLES, Plugin, PluginRecord, Registry, registry
@@ -165,13 +166,13 @@ def _missing_classes(reg: Registry) -> list[str]:
                 try:
                     reg.load(arch, part)
                 except ZooError as error:
-                    faults.append(f"{arch.name} {part}: {error}")
+                    faults.append(f"{arch.name} {part}: {with_flags(error)}")
     for name in TABLES:
         for key in reg.names(name) if name != "label_spaces" else ():  # these are read in full
             try:
                 reg.get(name, key)
             except ZooError as error:
-                faults.append(f"{name} {key}: {error}")
+                faults.append(f"{name} {key}: {with_flags(error)}")
     return sorted(set(faults))
 
 
@@ -188,5 +189,5 @@ def _models(faults: list[str]) -> list[str]:
                 verify(card.folder, card_digests(card.folder))
                 good.append(card.model_id)
             except ZooError as error:
-                faults.append(f"model {card.model_id}: {error}")
+                faults.append(f"model {card.model_id}: {with_flags(error)}")
     return good

@@ -148,5 +148,5 @@ def default_parser(space: LabelSpace) -> str:
         if 2 * len({target for _, target in mapping.pairs}) > len(space):  # hair and hat alone make no parser of people
             return card.model_id
     raise UsageError(
-        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser."
+        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or <<maps>>) or name one with <<parser>>."
     )

@@ -173,7 +173,7 @@ def _space(root: Path, given: LabelSpace | None) -> LabelSpace:
     own = _own_space(root, given)
     if own is None and given is None:
         raise UsageError(
-            f"{root}: which label space are its maps in? Name it (--space celebamask-hq, or --space FILE.json),"
+            f'{root}: which label space are its maps in? Name it (<<space="celebamask-hq">>, or <<space="FILE.json">>),'
             f" or put it there as space.json (none of {', '.join(SPACE_FILES)} says it)."
         )
     return own or given  # pyright: ignore[reportReturnType]

@@ -180,7 +180,7 @@ def likely_fix(file: MapFile, space: LabelSpace) -> str:
             f"{len(values)} different values look like a photo, or like a map resized with interpolation or saved as JPEG:"
             " use the original map, resize with nearest neighbour, save as PNG."
         )
-    return f"If the map belongs to another label space, name it (--mask-space NAME; known: zoo labels); the classes are listed by: zoo labels {space.name}."
+    return f'If the map belongs to another label space, name it (<<mask_space="NAME">>; known: zoo labels); the classes are listed by: zoo labels {space.name}.'
 
 
 def color_fault(file: MapFile, space: LabelSpace) -> str:

@@ -115,7 +115,7 @@ def _check_online(model: str, remote: Remote) -> None:
 def seconds_allowed(timeout: float | None = None) -> float:
     """The given time, else `ZOO_PULL_TIMEOUT`, else TIMEOUT. Raises UsageError for what is no positive number of seconds."""
     stated = os.environ.get("ZOO_PULL_TIMEOUT") or str(TIMEOUT)
-    name, text = ("ZOO_PULL_TIMEOUT", stated) if timeout is None else ("--timeout", str(timeout))
+    name, text = ("ZOO_PULL_TIMEOUT", stated) if timeout is None else ("<<timeout>>", str(timeout))
     try:
         seconds = float(text)
     except ValueError:
@@ -131,9 +131,9 @@ def seconds_allowed(timeout: float | None = None) -> float:
 def check_target(target: Path) -> None:
     """Refuse a place that holds something else, before anything is fetched. Raises UsageError."""
     if target.is_dir() and any(target.iterdir()) and not cards.card_digests(target):
-        raise UsageError(f"{target} is not empty and holds no model with a card: choose another --to.")
+        raise UsageError(f"{target} is not empty and holds no model with a card: choose another <<target>>.")
     if target.exists() and not target.is_dir():
-        raise UsageError(f"{target} is a file: choose another --to.")
+        raise UsageError(f"{target} is a file: choose another <<target>>.")
 
 
 def copy_to(found: Pulled, target: Path) -> Path:
@@ -147,7 +147,7 @@ def copy_to(found: Pulled, target: Path) -> Path:
         if not damages(target, found.files):
             return target
         raise UsageError(
-            f"{target} is not empty and holds another (or a damaged) model: choose another --to, or remove it."
+            f"{target} is not empty and holds another (or a damaged) model: choose another <<target>>, or remove it."
         )
     with whole_folder(target) as part:
         for name in names:

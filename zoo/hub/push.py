@@ -91,7 +91,7 @@ def push(
     """
     check_repo(repo)
     if branch is not None and not is_revision(branch):
-        raise UsageError(f"--revision {branch!r} is no name of a branch.")
+        raise UsageError(f"<<branch>> {branch!r} is no name of a branch.")
     if forbidden := offline():
         raise HubError(f"{forbidden} forbids the network: unset it to push.")
     from huggingface_hub import HfApi, get_token
@@ -106,7 +106,7 @@ def push(
         page = api.create_repo(repo, private=private or None, exist_ok=True)
         if private and not api.repo_info(repo).private:
             raise HubError(
-                f"{page} exists and is public, and --private was asked for: nothing was sent. Make it private on its"
+                f"{page} exists and is public, and <<private>> was asked for: nothing was sent. Make it private on its"
                 " settings page, or choose another name."
             )
         if branch:

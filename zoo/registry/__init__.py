@@ -4,6 +4,7 @@ from zoo.registry.kinds import KINDS as KINDS
 from zoo.registry.lookup import Registry as Registry
 from zoo.registry.lookup import import_string as import_string
 from zoo.registry.lookup import label_space as label_space
+from zoo.registry.lookup import read_space as read_space
 from zoo.registry.lookup import registry as registry
 from zoo.registry.lookup import reset as reset
 from zoo.registry.plugin import API as API

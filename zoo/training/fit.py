@@ -62,17 +62,17 @@ def plan_fit(
     check_data_set(spec)
     if out is None and not is_path(model):
         raise UsageError(
-            f"{found.name} is a published model, which stays as it is: say where the copy goes, --out DIR."
+            f'{found.name} is a published model, which stays as it is: say where the copy goes, <<out="DIR">>.'
         )
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"--out {out} exists and is not empty: name a new folder.")
+        raise UsageError(f'<<out="{out}">> exists and is not empty: name a new folder.')
     arch, variant = _peek(found.folder)
     options = _options(found.folder, arch, variant)
     known = configs.to_dict(options)
     for field in changes or ():
         if field not in known:
             raise UsageError(
-                f"--set {field}: there is no training option {field!r}{did_you_mean(field, known)} (known: {', '.join(known)})"
+                f"<<changes>> {field}: there is no training option {field!r}{did_you_mean(field, known)} (known: {', '.join(known)})"
             )
     if changes:
         options = configs.override(options, dict(changes), where="training options")

@@ -108,7 +108,7 @@ class Loop:
             try:
                 self._load(state)
             except (KeyError, ValueError, RuntimeError) as error:
-                hint = "resume without the --set that changes networks or optimizers"
+                hint = "resume without the <<changes>> of networks or optimizers"
                 raise UsageError(
                     f"{self.run_folder.path}: its checkpoint does not fit these options ({error}): {hint}."
                 ) from error
@@ -167,9 +167,7 @@ class Loop:
 
     def _way_on(self) -> str:
         if not self.run_folder.has_state:
-            return (
-                "No state had been saved yet: start anew with other options, for example a lower learning rate (--set)."
-            )
+            return "No state had been saved yet: start anew with other options, for example a lower learning rate (<<changes>>)."
         return f"The last good state is kept: go on from it with other options, zoo train --resume {self.run_folder.path} --set …"
 
     def _steps(self, caught: list[int]) -> None:

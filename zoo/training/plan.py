@@ -11,8 +11,8 @@ from zoo import configs
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
 from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSpace, load_space
-from zoo.registry import Variant, registry
+from zoo.labels import LabelSpace
+from zoo.registry import Variant, read_space, registry
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class Plan:
 
     def label_space(self) -> LabelSpace:
         """The label space that the model will speak: `space` (a name or a file), else the config's."""
-        name = self.space or self.config.label_space
-        return load_space(Path(name)) if name.endswith(".json") else registry().label_space(name)
+        return read_space(self.space or self.config.label_space)
 
     def check(self) -> None:
         """Names that can be checked before torch is imported. Raises UsageError, WeightsError, LabelError."""
@@ -71,7 +70,7 @@ class Plan:
             folder = resolve(self.init).folder
             if not (folder / "model.safetensors").is_file():
                 raise WeightsError(
-                    f"--init {self.init}: there is no {folder / 'model.safetensors'}; give a model or a model folder (RUN/model)."
+                    f'<<init="{self.init}">>: there is no {folder / "model.safetensors"}; give a model or a model folder (RUN/model).'
                 )
 
     @property
@@ -184,19 +183,19 @@ def split_changes(config: Any, training: Any, changes: dict[str, Any]) -> tuple[
         owner, dot, name = key.partition(".")
         if dot:
             if owner not in fields:
-                raise UsageError(f"--set {key}: fields are network.NAME, trainer.NAME or NAME.")
+                raise UsageError(f"<<changes>> {key}: fields are network.NAME, trainer.NAME or NAME.")
             owners = [owner]
         else:
             name = key
             owners = [o for o, names in fields.items() if name in names]
         if len(owners) > 1:
             raise UsageError(
-                f"--set {name} is a field of the network and of the trainer: say network.{name} or trainer.{name}."
+                f"<<changes>> {name} is a field of the network and of the trainer: say network.{name} or trainer.{name}."
             )
         if not owners or name not in fields[owners[0]]:
             known = sorted(fields[owners[0]] if owners else fields["network"] | fields["trainer"])
             raise UsageError(
-                f"--set {key}: there is no field {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})"
+                f"<<changes>> {key}: there is no field {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})"
             )
         chosen[owners[0]][name] = value
     return chosen["network"], chosen["trainer"]

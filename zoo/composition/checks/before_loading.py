@@ -36,15 +36,15 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
 
 def check_direct(request: Request, source: str) -> None:
     """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
-    maps = {"--mask": request.masks, "--photo": request.photos, "--edit": request.edits, "--keep": request.keep}
-    styles = {"--style": request.styles, "--style-to": request.style_to, "--same-style": request.same_style}
-    given = [n for n, v in {**maps, **styles, "--prior": request.prior}.items() if v]
+    maps = {"maps": request.masks, "photos": request.photos, "edits": request.edits, "keep": request.keep}
+    styles = {"style": request.styles, "style_to": request.style_to, "same_style": request.same_style}
+    given = [n for n, v in {**maps, **styles, "prior": request.prior}.items() if v]
     if given:
         raise UsageError(_no_maps(source, given))
 
 
 def check_draws_maps(reference: str, given: Sequence[str]) -> None:
-    """Refuse these options of maps for an image generator, before they are read. Raises UsageError."""
+    """Refuse these arguments (of maps) for an image generator, before they are read. Raises UsageError."""
     arch = registry().architectures.get(reference) or _peek(resolve(reference).folder)[0]
     if arch is not None and stands_alone(arch.kind):
         raise UsageError(_no_maps(reference, given))
@@ -53,7 +53,7 @@ def check_draws_maps(reference: str, given: Sequence[str]) -> None:
 def _no_maps(source: str, given: Sequence[str]) -> str:
     return (
         f"{source} makes pictures straight from label sets, with no map to start from or to edit, no style and no choice of prior:"
-        f" leave {', '.join(given)} out, or use a mask generator and a synthesizer (zoo compose mask-vae+scgan)."
+        f" leave {', '.join(f'<<{name}>>' for name in given)} out, or use a mask generator and a synthesizer (zoo compose mask-vae+scgan)."
     )
 
 
@@ -82,7 +82,7 @@ def _check_dropped(request: Request, generator: LabelSpace, output: LabelSpace) 
     if lost:
         raise LabelError(
             f"{generator.name!r} has {', '.join(lost)}, which {output.name!r} lacks, and it has no background to put there:"
-            " leave these classes out (--labels), or choose another model."
+            " leave these classes out (<<labels>>), or choose another model."
         )
 
 
@@ -166,7 +166,7 @@ def check_names(request: Request, generator: LabelSpace | None, output: LabelSpa
     try:
         check_classes(request, generator, output)
     except LabelError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(*error.args) from error
 
 
 def _peek(folder: Path) -> tuple[Architecture | None, LabelSpace | None]:

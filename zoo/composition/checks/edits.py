@@ -36,7 +36,7 @@ def check_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | 
         names = class_names(spec, space)
         if shown is not None and spec.kind in OF_SHOWN and not present & set(names):
             raise UsageError(
-                f"Nothing to {spec.kind}: no map shows {' or '.join(names)}. To put it there use --edit add:{','.join(names)}."
+                f'Nothing to {spec.kind}: no map shows {" or ".join(names)}. To put it there use <<edits="add:{",".join(names)}">>.'
             )
         present |= set(names) if spec.kind in ("add", "interpolate") else set()
 

@@ -92,7 +92,7 @@ def _check_numbering(path: str | Path, space: LabelSpace, *, named: bool) -> Non
         found, why = sign
         raise UsageError(
             f"{path} was taken for a map of {space.name}, the space that is used here, but {why}."
-            f" Say --mask-space {found}; if it is right as it stands, --mask-space {space.name}."
+            f' Say <<mask_space="{found}">>; if it is right as it stands, <<mask_space="{space.name}">>.'
         )
 
 
@@ -134,7 +134,7 @@ def check_shown(spec: StyleSpec, shown: set[str], space: LabelSpace) -> None:
     try:
         wanted = [space.names[space.index(c)] for c in spec.classes or ()]
     except ZooError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(*error.args) from error
     missing = [name for name in wanted if name not in shown]
     if missing:
         raise UsageError(

@@ -23,7 +23,9 @@ def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
     if request.photos and "photo" in places:
         return Source("given")
     if not places & {"prior", "mean"}:
-        raise UsageError(f"{type(synthesizer).__name__} takes its style from a photo: give --style PHOTO::MASK.png.")
+        raise UsageError(
+            f'{type(synthesizer).__name__} takes its style from a photo: give <<style="PHOTO::MASK.png">>.'
+        )
     return Source("prior" if "prior" in places else "mean")
 
 

@@ -27,7 +27,7 @@ def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) ->
     places = style_sources(synthesizer.capabilities())
     if not places and (request.styles or request.style_to or request.same_style):
         raise UsageError(
-            f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out."
+            f"{name} has no style: its picture depends on the map alone. Leave <<style>>, <<style_to>> and <<same_style>> out."
         )
     for source in sources(request):
         need = NEEDS.get(source.kind)
@@ -69,7 +69,7 @@ def _check_axes(synthesizer: ImageSynthesizer, spec: StyleSpec, form: Style | No
         layers = " and no layers" if spec.layers and not form.layers else ""
         raise UsageError(
             f"{name} has one style for the whole picture, with no class axis{layers}: leave {str(spec).split('=')[0]}= out"
-            f" (--style {spec.source})."
+            f' (<<style="{spec.source}">>).'
         )
     if spec.layers and not form.layers:
         raise UsageError(f"{name} has a style per class, but no layers: leave @{','.join(spec.layers)} out.")
@@ -115,7 +115,7 @@ def check_styled(request: Request, space: LabelSpace, shown: set[str] | None) ->
         names = [space.names[space.index(c)] for c in spec.classes or ()]
         if names and not shown & set(names):
             raise UsageError(
-                f"Nothing to style: no map shows {' or '.join(names)} (--style {spec}); shown: {', '.join(n for n in space.names if n in shown)}."
+                f'Nothing to style: no map shows {" or ".join(names)} (<<style="{spec}">>); shown: {", ".join(n for n in space.names if n in shown)}.'
             )
 
 

@@ -20,7 +20,7 @@ def check(models: Models, request: Request) -> None:
         models.options(request)
         return
     if models.generator is None and not given:
-        raise UsageError(f"{models.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
+        raise UsageError(f'{models.name} makes images from maps: give <<maps="MAP.png">> (or <<photos="PHOTO">>).')
     before_loading.check_classes(
         request, models.generator.label_space if models.generator is not None else None, models.space
     )
@@ -29,7 +29,9 @@ def check(models: Models, request: Request) -> None:
     if models.synthesizer is not None:
         styles.check_styles(models.synthesizer, request, request.samples)
     elif request.styles or request.style_to or request.same_style or request.keep:
-        raise UsageError(f"{models.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
+        raise UsageError(
+            f"{models.name} makes maps only: leave <<style>>, <<style_to>>, <<same_style>> and <<keep>> out."
+        )
     models.options(request)
     work_space = models.work_space(request)
     if request.edits:
@@ -54,7 +56,7 @@ def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown
 
 
 def describe_randomness(models: Models, request: Request) -> str | None:
-    """A sentence for `-n` above 1 when nothing in the run is random, else None."""
+    """A sentence (marked as an error's) for `n` above 1 when nothing in the run is random, else None."""
     if (
         request.n == 1
         or request.style_to is not None
@@ -68,9 +70,9 @@ def _ways_out(models: Models, request: Request) -> str:
     """What would make samples differ, as far as these models have it."""
     can = frozenset[str]().union(*(m.capabilities() for m in (models.generator, models.synthesizer) if m is not None))
     drawn = [kind for kind in edits.RANDOM if f"edit:{kind}" in can]
-    ways = ["leave --same-style out"] if request.same_style else []
+    ways = ["leave <<same_style>> out"] if request.same_style else []
     if not ways and "style:prior" in can:
-        ways = ["--style prior"]
+        ways = ['<<style="prior">>']
     if drawn:
-        ways.append(f"--edit {drawn[-1]}:C")
+        ways.append(f'<<edits="{drawn[-1]}:C">>')
     return f" (try {' or '.join(ways)})" if ways else ""
