@@ -161,16 +161,16 @@ def test_the_command_imports_nothing_heavy(tmp_path: Path) -> None:
     assert (tmp_path / "toy-x").is_dir()
 
 
-# --- CONTRIBUTING.md ----------------------------------------------------------------------------------------------
+# --- docs/plugins.md ----------------------------------------------------------------------------------------------
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of CONTRIBUTING.md in this language."""
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    """The code blocks of docs/plugins.md in this language."""
+    text = (ROOT / "docs/plugins.md").read_text("utf-8")
     return [part.partition("```")[0] for part in text.split(f"```{language}\n")[1:]]
 
 
-def test_contributing_shows_the_files_that_the_command_writes(tmp_path: Path) -> None:
+def test_the_page_of_plugins_shows_the_files_that_the_command_writes(tmp_path: Path) -> None:
     folder = new_plugin("toy-masks", "mask-generator", tmp_path)
     written = "\n".join(p.read_text() for p in sorted(folder.rglob("*")) if p.suffix in (".py", ".toml"))
     shown = [b for language in ("python", "toml") for b in blocks(language)]

@@ -202,9 +202,9 @@ def test_uninstalled_nothing_of_it_is_left(env: Environment) -> None:
     assert pictures(env.folder / env.zoo("compose", "mask-vae+scgan", "--out", "after").stdout.strip()) == 1
 
 
-def test_the_steps_of_contributing_work_as_they_stand(fresh: Environment, tmp_path: Path) -> None:
+def test_the_steps_of_the_page_work_as_they_stand(fresh: Environment, tmp_path: Path) -> None:
     """All its bash blocks in a row, after everything else was uninstalled."""
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    text = (ROOT / "docs/plugins.md").read_text("utf-8")
     script = "".join(part.partition("```")[0] for part in text.split("```bash\n")[1:])
     offline = "--no-build-isolation --no-deps --no-index"
     shims = {
