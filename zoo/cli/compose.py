@@ -175,12 +175,15 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     if seed is None and out is not None and not overwrite:
         seed = existing_seed(out)
     request = _request(given, fresh_seed() if seed is None else seed)
+    if out is not None:
+        check_target(out, overwrite=overwrite)  # before many maps are decoded
+    if given.get("parser") is not None:
+        check_reference(given["parser"], "mask-parser")
     files = OpenedFiles()
     names = [found.name for found in quick_check(models, request, files)]
     folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
-    check_target(folder, overwrite=overwrite)
-    if given.get("parser") is not None:
-        check_reference(given["parser"], "mask-parser")
+    if out is None:
+        check_target(folder, overwrite=overwrite)
 
     from zoo.composition.chain import compose as load_pair
     from zoo.composition.folder.manifest import make_manifest

@@ -13,12 +13,13 @@ import shutil
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 
 from zoo.errors import DataError
 from zoo.files.images import check_file, damaged, decode_image, photo_pixels
+from zoo.files.kept import Kept
 from zoo.files.mapfiles import MapFile, check_instances, map_file, to_values
 from zoo.labels import LabelSpace
 
@@ -32,10 +33,7 @@ class OpenedFiles:
 
     def __init__(self, kept: int = KEPT) -> None:
         """kept: bytes that may stay in memory."""
-        self._limit = self._room = kept
-        # the first that fit stay: a run goes through its files in the order of the checks, and would find none of the latest
-        self._kept: dict[Hashable, tuple[Any, int]] = {}
-        self._latest: tuple[Hashable, Any] | None = None
+        self.kept = Kept(kept)
         self._digests: dict[Path, str] = {}
         self._maps: dict[Path, OpenedMap] = {}
         self._photos: dict[Path, OpenedPhoto] = {}
@@ -65,7 +63,7 @@ class OpenedFiles:
                 content = file.read()
             return parse(content, path), len(content)
 
-        return self.keep((path, parse), make)
+        return self.kept.once((path, parse), make)
 
     def sha256(self, path: Path | str) -> str:
         """Hex digest of a file's bytes."""
@@ -74,6 +72,11 @@ class OpenedFiles:
             self.stream(path).close()
         return self._digests[path]
 
+    def verified(self, path: Path | str) -> str:
+        """`sha256` of a file whose bytes are in memory or have just been read again. Raises DataError if they changed."""
+        self.stream(path).close()
+        return self.sha256(path)
+
     def copy(self, path: Path | str, target: Path) -> None:
         """Write the bytes that were read to another file."""
         with self.stream(path) as file, target.open("wb") as copy:
@@ -81,33 +84,32 @@ class OpenedFiles:
 
     def release(self) -> None:
         """Give the memory back; digests and facts stay, so that a change of a file is still noticed."""
-        self._kept.clear()
-        self._latest, self._room = None, self._limit
+        self.kept.clear()
 
     def stream(self, path: Path | str) -> IO[bytes]:
         """A file from its beginning, read from the disk if it is not in memory. Raises DataError if its bytes are no longer those that
         were read first."""
         path = Path(path)
-        found = self._find((path, "bytes"))
+        found = self.kept.get((path, "bytes"))
         if found is not None:
             return io.BytesIO(found)
         check_file(path)
         try:
-            if path.stat().st_size > self._limit:
+            if path.stat().st_size > self.kept.limit:
                 file = path.open("rb")
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 file.seek(0)
             else:
                 content = path.read_bytes()
                 digest, file = hashlib.sha256(content).hexdigest(), io.BytesIO(content)
-                self._add((path, "bytes"), content, len(content))
+                self.kept.add((path, "bytes"), content, len(content))
         except OSError as error:
             raise damaged(path, error) from error
         if self._digests.setdefault(path, digest) != digest:
-            self.drop((path, "bytes"))
+            self.kept.drop((path, "bytes"))
             file.close()
             raise DataError(
-                f"{path} was changed while it was in use: run this again, and leave the file alone until it is done."
+                f"{path} was changed since it was first read: run this again, and leave it alone until everything is written."
             )
         return file
 
@@ -121,7 +123,7 @@ class OpenedFiles:
                 found = map_file(path, decode_image(path, file))
             return found, sum(a.nbytes for a in (found.values, found.colors) if a is not None)
 
-        return self.keep((path, "map"), make)
+        return self.kept.once((path, "map"), make)
 
     def pixels(self, path: Path) -> np.ndarray:
         """A photo as uint8 RGB [H, W, 3], upright (`photo_pixels`)."""
@@ -131,36 +133,7 @@ class OpenedFiles:
                 found = photo_pixels(decode_image(path, file))
             return found, found.nbytes
 
-        return self.keep((path, "photo"), make)
-
-    # --- memory -------------------------------------------------------------------------------------------------------
-
-    def keep(self, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:
-        """What is kept as `key`, or what `make` gives with its size in bytes."""
-        found = self._find(key)
-        if found is None:
-            found, size = make()
-            self._add(key, found, size)
-        return found
-
-    def drop(self, key: Hashable) -> None:
-        """Forget what is kept as `key`."""
-        if key in self._kept:
-            self._room += self._kept.pop(key)[1]
-        if self._latest is not None and self._latest[0] == key:
-            self._latest = None
-
-    def _find(self, key: Hashable) -> Any:
-        if key in self._kept:
-            return self._kept[key][0]
-        return self._latest[1] if self._latest is not None and self._latest[0] == key else None
-
-    def _add(self, key: Hashable, value: Any, size: int) -> None:
-        if size <= self._room:
-            self._kept[key] = value, size
-            self._room -= size
-        else:
-            self._latest = key, value
+        return self.kept.once((path, "photo"), make)
 
 
 @dataclass(eq=False)
@@ -189,11 +162,11 @@ class OpenedMap:
 
         def make() -> tuple[np.ndarray, int]:
             found = to_values(self.file, space)
-            self._files.drop((self.path, "map"))  # several times as large, and no longer needed
+            self._files.kept.drop((self.path, "map"))  # several times as large, and no longer needed
             self._shown[space] = frozenset(np.flatnonzero(np.bincount(found.ravel())).tolist())
             return found, found.nbytes
 
-        return self._files.keep((self.path, space), make)
+        return self._files.kept.once((self.path, space), make)
 
     def shown(self, space: LabelSpace) -> frozenset[int]:
         """The class values that occur. Raises LabelError as `to_values` does."""

@@ -54,12 +54,12 @@ class Inputs:
     def add(self, value: Any) -> str:
         """A path, SemanticMap, Style, photo tensor or PNG's bytes as a file name relative to the run folder.
 
-        Raises UsageError for no file.
+        Raises UsageError for no file, DataError for one that was changed since the run read it.
         """
         if isinstance(value, str | Path):
             path = Path(value)
             existing_file(path)
-            name = f"{INPUTS}/{self._files.sha256(path)[:16]}{path.suffix.lower()}"
+            name = f"{INPUTS}/{self._files.verified(path)[:16]}{path.suffix.lower()}"
             self._pending[name] = path
             return name
         if isinstance(value, Style):
