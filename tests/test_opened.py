@@ -58,7 +58,8 @@ def test_an_opened_map_is_what_the_file_holds(inputs: Path, space: LabelSpace) -
     files, path = OpenedFiles(), inputs / "face.png"
     found, plain = files.map(path), read_map_file(path)
     assert (found.sha256, found.mode, found.size, found.numbers) == (sha256(path), plain.mode, plain.size, True)
-    assert found.file.values is not None and np.array_equal(found.file.values, plain.values)
+    assert found.file.values is not None and plain.values is not None
+    assert np.array_equal(found.file.values, plain.values)
     expected = to_values(plain, space)
     assert np.array_equal(found.labels(space), expected) and found.shown(space) == set(np.unique(expected).tolist())
     assert files.map(str(path)) is found
@@ -122,7 +123,8 @@ def test_a_run_uses_what_was_checked(pipe: zoo.Composition, inputs: Path, tmp_pa
     expected = pipe(maps=path, seed=0)
     parts = pipe.stream(maps=path, seed=0)
     path.write_bytes(b"no picture any more")
-    assert torch.equal(next(iter(parts)).images, expected.images)
+    found = next(iter(parts)).images
+    assert found is not None and expected.images is not None and torch.equal(found, expected.images)
 
 
 def test_a_run_refuses_what_was_changed(pipe: zoo.Composition, inputs: Path, tmp_path: Path) -> None:

@@ -161,10 +161,12 @@ def _by_color(colors: np.ndarray, space: LabelSpace) -> np.ndarray | None:
     codes = (
         colors[..., 0].astype(np.int32) << 16 | colors[..., 1].astype(np.int32) << 8 | colors[..., 2].astype(np.int32)
     )
-    found, inverse = np.unique(codes, return_inverse=True)
-    if any(int(c) not in table for c in found):
+    known = sorted(table)
+    keys = np.asarray(known, np.int32)
+    places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
+    if (keys[places] != codes).any():
         return None
-    return np.asarray([table[int(c)] for c in found], np.uint8)[inverse].reshape(codes.shape)
+    return np.asarray([table[code] for code in known], np.uint8)[places]
 
 
 def _code(color: Color) -> int:
