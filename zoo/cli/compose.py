@@ -19,6 +19,7 @@ from zoo.rng import fresh_seed
 if TYPE_CHECKING:
     from zoo.composition.chain import Composition
     from zoo.composition.folder.outputs import OutputFolder
+    from zoo.files.opened import OpenedFiles
 
 Options = tuple[Callable[[Any], Any], ...]
 
@@ -157,16 +158,21 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
     from zoo.composition.checks.before_loading import check_reference, quick_check
     from zoo.composition.folder.records import check_target, existing_seed
+    from zoo.files.opened import OpenedFiles
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
         seed = existing_seed(out)
     request = _request(given, fresh_seed() if seed is None else seed)
-    names = [found.name for found in quick_check(models, request)]
-    folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
-    check_target(folder, overwrite=overwrite)
+    if out is not None:
+        check_target(out, overwrite=overwrite)  # before many maps are decoded
     if given.get("parser") is not None:
         check_reference(given["parser"], *of_role("parser"))
+    files = OpenedFiles()
+    names = [resolved.name for resolved in quick_check(models, request, files)]
+    folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
+    if out is None:
+        check_target(folder, overwrite=overwrite)
 
     from zoo.composition.chain import compose as load_pair
     from zoo.composition.folder.manifest import make_manifest
@@ -174,10 +180,10 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
-    manifest, inputs = make_manifest(composition, request)
+    manifest, inputs = make_manifest(composition, request, files)
     output = OutputFolder(folder, manifest, inputs, overwrite=overwrite)
     if not output.finished:
-        _produce(composition, request, output)
+        _produce(composition, request, output, files)
     _report(output)
     click.echo(str(folder))
 
@@ -204,7 +210,7 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _produce(composition: Composition, request: Request, output: OutputFolder) -> None:
+def _produce(composition: Composition, request: Request, output: OutputFolder, files: OpenedFiles) -> None:
     """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
     import torch
     from rich.console import Console
@@ -231,7 +237,10 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
             task = bar.add_task(composition.name, total=total, completed=output.done)
             start = output.done // request.batch_size * request.batch_size
             for part in composition.run(
-                request, start=start, progress=lambda done, total: bar.update(task, completed=done, total=total)
+                request,
+                start=start,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                files=files,
             ):
                 output.write(part)
         output.finish()

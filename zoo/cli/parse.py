@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from zoo.cli.labels import space_option
 from zoo.cli.show import say
 from zoo.errors import DataError, UsageError
 from zoo.registry.kinds import of_role
+
+if TYPE_CHECKING:
+    from zoo.files.opened import OpenedFiles
 
 
 @click.command(epilog="Example: zoo parse me.jpg --out maps")
@@ -32,13 +36,15 @@ from zoo.registry.kinds import of_role
 def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
     """A palette PNG per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
+    from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
     found = check_reference(parser, *of_role("parser"))
-    names = _targets(_photo_files(photos), out, overwrite)
+    files = OpenedFiles()
+    names = _targets(_photo_files(photos, files), out, overwrite)
 
     from zoo.api import load, pick_device
-    from zoo.files.images import read_photo, save_image, to_pil
+    from zoo.files.images import photo_tensor, save_image, to_pil
     from zoo.interfaces.models import MaskParser
 
     where = pick_device(device)
@@ -48,7 +54,7 @@ def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, o
     if mapping and not mapping.identity:
         say(mapping.describe())
     for path, photo in names.items():
-        parsed = model.parse(read_photo(photo)[None].to(where)).to("cpu")
+        parsed = model.parse(photo_tensor(files.photo(photo).pixels)[None].to(where)).to("cpu")
         parsed = parsed.mapped(mapping) if mapping else parsed
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -81,10 +87,10 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
     return names
 
 
-def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
+def _photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
     """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
     from zoo.composition.checks.before_loading import existing_file
-    from zoo.files.images import IMAGE_SUFFIXES, open_image
+    from zoo.files.images import IMAGE_SUFFIXES
 
     files: list[Path] = []
     for path in paths:
@@ -96,5 +102,5 @@ def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
         else:
             files.append(existing_file(path, "photo"))
     for path in files:
-        open_image(path)
+        opened.photo(path)
     return files

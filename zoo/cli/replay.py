@@ -87,6 +87,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     from zoo.composition.chain import compose
     from zoo.composition.folder.manifest import check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
+    from zoo.files.opened import OpenedFiles
 
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
@@ -97,9 +98,10 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     threads = torch.get_num_threads()
     torch.set_num_threads(int(recorded["threads"]))
     try:
-        manifest, inputs = make_manifest(composition, request)
+        files = OpenedFiles()
+        manifest, inputs = make_manifest(composition, request, files)
         output = OutputFolder(out, manifest, inputs)
-        for part in composition.run(request):
+        for part in composition.run(request, files=files):
             output.write(part)
         output.finish()
     finally:

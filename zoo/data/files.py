@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.files.images import open_image
-from zoo.files.mapfiles import read_map_file, to_values
+from zoo.files.mapfiles import map_file, read_map_file, to_values
 from zoo.labels import IGNORE, LabelSpace
 
 PhotoArray: TypeAlias = NDArray[np.uint8]
@@ -43,7 +43,7 @@ def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None
     it stands; everything else goes the way of `SemanticMap.from_png`, with its errors.
     """
     image = open_image(path)
-    labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(read_map_file(path), space)
+    labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(map_file(path, image), space)
     return labels if size is None else resize_labels(labels, size)
 
 

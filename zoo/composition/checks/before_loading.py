@@ -12,6 +12,7 @@ from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, Source
 from zoo.composition.roles import check_kind, check_role, stands_alone
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
+from zoo.files.opened import OpenedFiles
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Architecture, import_string, registry
@@ -115,11 +116,11 @@ def sources(request: Request) -> Iterator[Source]:
 # --- models by their config alone ---------------------------------------------------------------------------------
 
 
-def quick_check(models: tuple[str | None, str | None], request: Request) -> list[Resolved]:
-    """Resolve generator and synthesizer, and refuse what their configs alone rule out.
+def quick_check(models: tuple[str | None, str | None], request: Request, files: OpenedFiles) -> list[Resolved]:
+    """Resolve generator and synthesizer, and refuse what their configs and the files of the request rule out.
 
     Damaged or incomplete folders pass here and fail with the full report when they are loaded.
-    Raises UsageError, LabelError, WeightsError.
+    Raises UsageError, LabelError, DataError, WeightsError.
     """
     known = registry().architectures
     for place, name in enumerate(models):
@@ -148,7 +149,7 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
         if generator is not None:
             generator.mapping_to(output)
         check_names(request, generator, output)
-        check_pictures(request, output)
+        check_pictures(request, output, files)
     return [r for r in resolved if r is not None]
 
 

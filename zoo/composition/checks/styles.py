@@ -8,6 +8,7 @@ from zoo.composition.checks import pictures
 from zoo.composition.checks.before_loading import sources
 from zoo.composition.request.requests import Request, Source, StyleSpec, layer_names
 from zoo.errors import UsageError
+from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.labels import LabelSpace
@@ -21,7 +22,7 @@ FIXED = ("photo", "given", "file", "style")
 NEEDS = {"photo": "photo", "mean": "mean", "prior": "prior", "seed": "prior"}
 
 
-def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) -> None:
+def check_styles(synthesizer: ImageSynthesizer, request: Request, files: OpenedFiles) -> None:
     """Raise UsageError if the synthesizer lacks what a style asks for, or a Style has rows for another number of samples."""
     name = type(synthesizer).__name__
     places = style_sources(synthesizer.capabilities())
@@ -38,15 +39,16 @@ def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) ->
         _check_axes(synthesizer, spec, form)
     for source in sources(request):
         if source.kind in ("style", "file"):
-            found = load_style(source)
-            if len(found) not in (1, total):
+            found = load_style(source, files)
+            if len(found) not in (1, request.samples):
                 raise UsageError(
-                    f"The style {source} holds {len(found)} samples, the run makes {total}: give a style of one sample or of {total}."
+                    f"The style {source} holds {len(found)} samples, the run makes {request.samples}:"
+                    f" give a style of one sample or of {request.samples}."
                 )
             _check_form(source, found, form)
     for spec in request.styles:
         if spec.source.kind in ("style", "file"):
-            check_shown(spec, load_style(spec.source), class_names(synthesizer, spec), synthesizer.label_space)
+            check_shown(spec, load_style(spec.source, files), class_names(synthesizer, spec), synthesizer.label_space)
 
 
 def style_form(synthesizer: ImageSynthesizer) -> Style | None:
@@ -136,6 +138,6 @@ def class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ..
     return tuple(space.names[space.index(c)] for c in spec.classes)
 
 
-def load_style(source: Source) -> Style:
+def load_style(source: Source, files: OpenedFiles) -> Style:
     """The Style of a file or of the Python caller."""
-    return source.style if source.kind == "style" else Style.load(str(source.path))
+    return source.style if source.kind == "style" else files.parsed(str(source.path), Style.from_bytes)

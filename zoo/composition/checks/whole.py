@@ -8,11 +8,15 @@ from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
 from zoo.errors import UsageError
+from zoo.files.opened import OpenedFiles
 from zoo.labels import LabelSpace
 
 
-def check(models: Models, request: Request) -> None:
-    """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
+def check(models: Models, request: Request, files: OpenedFiles) -> None:
+    """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written.
+
+    files: those of the run; what `before_loading.quick_check` found in them is not looked at again.
+    """
     given = bool(request.masks or request.photos)
     if models.direct is not None:
         before_loading.check_direct(request, models.name)
@@ -25,9 +29,9 @@ def check(models: Models, request: Request) -> None:
         request, models.generator.label_space if models.generator is not None else None, models.space
     )
     before_loading.check_files(request)
-    check_pictures(request, models.space)
+    check_pictures(request, models.space, files)
     if models.synthesizer is not None:
-        styles.check_styles(models.synthesizer, request, request.samples)
+        styles.check_styles(models.synthesizer, request, files)
     elif request.styles or request.style_to or request.same_style or request.keep:
         raise UsageError(
             f"{models.name} makes maps only: leave <<style>>, <<style_to>>, <<same_style>> and <<keep>> out."
@@ -36,7 +40,7 @@ def check(models: Models, request: Request) -> None:
     work_space = models.work_space(request)
     if request.edits:
         edits.check_edits(models.generator, request.edits)
-    shown = given_files.verify(models, request)
+    shown = given_files.shown_classes(models, request, files)
     if request.edits:
         edits.check_shown(request.edits, work_space, shown)
     styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,8 +28,8 @@ from zoo.composition.checks.before_loading import existing_file, sources
 from zoo.composition.folder.records import INPUTS
 from zoo.composition.request.requests import FIELDS, Request
 from zoo.errors import DataError, UsageError, WeightsError, ZooError
-from zoo.files.digests import sha256
 from zoo.files.images import to_pil, write_atomic
+from zoo.files.opened import OpenedFiles
 from zoo.maps import SemanticMap
 from zoo.store.models import digests
 from zoo.style import Style
@@ -52,18 +51,20 @@ class Inputs:
     `add` only collects; `copy_to` writes them into `inputs/` of a run folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, files: OpenedFiles | None = None) -> None:
+        """files: those that the run has opened, whose bytes are the ones that are copied."""
+        self._files = OpenedFiles() if files is None else files
         self._pending: dict[str, Path | bytes] = {}
 
     def add(self, value: Any) -> str:
         """A path, SemanticMap, Style, photo tensor or PNG's bytes as a file name relative to the run folder.
 
-        Raises UsageError for no file.
+        Raises UsageError for no file, DataError for one that was changed since the run read it.
         """
         if isinstance(value, str | Path):
             path = Path(value)
             existing_file(path)
-            name = f"{INPUTS}/{sha256(path)[:16]}{path.suffix.lower()}"
+            name = f"{INPUTS}/{self._files.verified(path)[:16]}{path.suffix.lower()}"
             self._pending[name] = path
             return name
         if isinstance(value, Style):
@@ -87,7 +88,7 @@ class Inputs:
             if isinstance(content, bytes):
                 write_atomic(target, lambda part, content=content: part.write_bytes(content))
             else:
-                write_atomic(target, lambda part, content=content: shutil.copyfile(content, part))
+                write_atomic(target, lambda part, content=content: self._files.copy(content, part))
 
 
 def _png(value: Any) -> bytes:
@@ -158,15 +159,15 @@ def _damaged(folder: Path, faults: list[str]) -> DataError:
     return DataError(f"The manifest in {folder} is incomplete or damaged ({'; '.join(faults)}).")
 
 
-def make_manifest(models: Models, request: Request) -> tuple[dict[str, Any], Inputs]:
-    """The manifest of a run, and the inputs that belong into its folder."""
+def make_manifest(models: Models, request: Request, files: OpenedFiles | None = None) -> tuple[dict[str, Any], Inputs]:
+    """The manifest of a run, and the inputs that belong into its folder. files: those of the request that are opened already."""
     import torch
 
     from zoo.environment import versions
 
     if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
         _ = models.parser  # so that it is among the models
-    inputs = Inputs()
+    inputs = Inputs(files)
     manifest = {
         "format": 1,
         "composition": models.name,

@@ -13,6 +13,7 @@ from zoo.composition.run import editing, style_change, styling
 from zoo.composition.run.inputs import Loader, keep_pixels
 from zoo.composition.run.part import Part
 from zoo.composition.run.progress import Work
+from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator
 from zoo.labels import LabelSet
@@ -21,9 +22,11 @@ from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 
 
-def batches(models: Models, request: Request, start: int, progress: Progress | None) -> Iterator[Part]:
-    """The batches of a checked request from sample `start` (a batch boundary) on."""
-    loader, total = Loader(models, request), request.samples
+def batches(
+    models: Models, request: Request, start: int, progress: Progress | None, files: OpenedFiles
+) -> Iterator[Part]:
+    """The batches of a checked request from sample `start` (a batch boundary) on. files: those of the request, as they were checked."""
+    loader, total = Loader(models, request, files), request.samples
     work = Work(progress, total)
     for first in range(start, total, request.batch_size):
         done = min(first + request.batch_size, total)

@@ -155,7 +155,7 @@ def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
 def _fixed(batch: _Batch, source: Source) -> Style:
     """A source that is the same for all samples, read or encoded once per run."""
     if source.kind in ("style", "file"):
-        return load_style(source)
+        return load_style(source, batch.loader.files)
     loader, synthesizer = batch.loader, batch.synthesizer
     assert isinstance(synthesizer, EncodesStyle)
     if source.kind == "given":  # --same-style: the first photo's
