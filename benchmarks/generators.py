@@ -57,9 +57,9 @@ def load(reference: str) -> Named:
     model = zoo.load(reference)
     if not isinstance(model, MaskGenerator):
         raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
-    found = zoo.optimize(model)
-    assert isinstance(found, MaskGenerator)
-    return Named(resolve(reference).name, found)
+    fast = zoo.optimize(model)
+    assert isinstance(fast, MaskGenerator)
+    return Named(resolve(reference).name, fast)
 
 
 def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
@@ -85,21 +85,21 @@ def measure(named: Named, sets: Sequence[LabelSet], real: PartStatistics, seeds:
     started = time.perf_counter()
     drawings = [draw(named, sets, real.space, seed) for seed in range(seeds)]
     seconds = time.perf_counter() - started
-    found = PartStatistics(real.space)
+    drawn = PartStatistics(real.space)
     for maps in drawings:
-        found.add(maps, sets)
-    report = {**scores(found, real), "resolution": list(named.model.resolution)}
+        drawn.add(maps, sets)
+    report = {**scores(drawn, real), "resolution": list(named.model.resolution)}
     report["pixel_diversity"] = float(pixel_diversity(drawings).mean()) if seeds > 1 else math.nan
     return report | {"seconds_per_map": seconds / (len(sets) * seeds)}
 
 
-def scores(found: PartStatistics, real: PartStatistics) -> dict[str, Any]:
+def scores(drawn: PartStatistics, real: PartStatistics) -> dict[str, Any]:
     """What holds for any set of maps."""
     asked = {n for n, row in real.met().items() if row["asked"]}
     return {
-        "share_of_requests_met": found.share_met(),
-        "requested": found.met(),
-        **compare_parts(real, found, names=[n for n in real.space.names if n in asked]),
+        "share_of_requests_met": drawn.share_met(),
+        "requested": drawn.met(),
+        **compare_parts(real, drawn, names=[n for n in real.space.names if n in asked]),
     }
 
 
@@ -198,8 +198,8 @@ def _class_table(report: dict[str, Any], models: dict[str, Any]) -> list[str]:
 
 
 def _area(row: dict[str, Any], side: str) -> str:
-    found = row["area"][side]
-    return f"{_number(_percent(found['mean']), 2)} ± {_number(_percent(found['std']), 2)} %"
+    moments = row["area"][side]
+    return f"{_number(_percent(moments['mean']), 2)} ± {_number(_percent(moments['std']), 2)} %"
 
 
 def _centre(row: dict[str, Any], side: str) -> str:

@@ -32,13 +32,13 @@ SHIPPED = ("config.json", "model.safetensors", "assets")
 
 def flat(scores: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """Nested figures under joined names; per-class tables stay in the JSON."""
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for key, value in scores.items():
         if isinstance(value, dict) and key not in ("iou", "requested_classes_that_appear"):
-            found |= flat(value, f"{prefix}{key}.")
+            figures |= flat(value, f"{prefix}{key}.")
         elif isinstance(value, int | float) and key != "pairs":
-            found[prefix + key] = round(float(value), 4)
-    return found
+            figures[prefix + key] = round(float(value), 4)
+    return figures
 
 
 def shape_figures(shapes: Mapping[str, Any]) -> dict[str, float]:

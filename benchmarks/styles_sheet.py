@@ -54,11 +54,11 @@ def candidates(pipe: zoo.Composition, data: str | None, count: int, seed: int) -
 
 def choose(pipe: zoo.Composition, data: str | None, classes: Sequence[str], count: int, seed: int) -> SemanticMap:
     """The first maps that show all these classes. Raises DataError if there are too few."""
-    found = candidates(pipe, data, count * CANDIDATES, seed)
-    fitting = [i for i, shown in enumerate(found.label_sets()) if set(classes) <= set(shown.names)][:count]
+    maps = candidates(pipe, data, count * CANDIDATES, seed)
+    fitting = [i for i, shown in enumerate(maps.label_sets()) if set(classes) <= set(shown.names)][:count]
     if len(fitting) < count:
-        raise DataError(f"Only {len(fitting)} of {len(found)} maps show {', '.join(classes)}.")
-    return found[fitting]
+        raise DataError(f"Only {len(fitting)} of {len(maps)} maps show {', '.join(classes)}.")
+    return maps[fitting]
 
 
 def vary(pipe: zoo.Composition, maps: SemanticMap, head: str, base: str, n: int, seed: int) -> tuple[list[Tensor], Any]:

@@ -36,10 +36,10 @@ def read_text(path: Path) -> str:
 
 def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
     """Front matter and body of a card. Raises WeightsError if the front matter is no plain YAML mapping."""
-    found = _HEAD.match(text)
-    if not found:
+    match = _HEAD.match(text)
+    if not match:
         return {}, text
-    head = found["head"]
+    head = match["head"]
     try:
         if "&" in head and "*" in head and _repeats(head):  # a few lines of these stand for gigabytes
             raise WeightsError(f"{where}: the card's front matter uses YAML aliases (`*name`): write the values out.")
@@ -54,7 +54,7 @@ def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
         raise WeightsError(f"{where}: the card's front matter cannot be read: {error}") from error
     if not isinstance(front, dict):
         raise WeightsError(f"{where}: the card's front matter is not a mapping.")
-    return front, text[found.end() :].lstrip("\n")
+    return front, text[match.end() :].lstrip("\n")
 
 
 def _repeats(head: str) -> bool:

@@ -87,6 +87,6 @@ def front_matter(
 
 def listed_under(text: str, heading: str) -> list[str]:
     """The items of the list under `## heading` in Markdown, one line each; [] without the heading or without a list."""
-    found = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    items = re.findall(r"^- (.+(?:\n  .+)*)", found[1], re.MULTILINE) if found else []
+    section = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    items = re.findall(r"^- (.+(?:\n  .+)*)", section[1], re.MULTILINE) if section else []
     return [" ".join(item.split()) for item in items]

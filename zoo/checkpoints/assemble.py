@@ -104,22 +104,22 @@ def _role(architecture: str, network: Network) -> str | None:
 
 
 def _parts(reports: Sequence[Report], architecture: str) -> list[Part]:
-    found: dict[str, Part] = {}
+    by_role: dict[str, Part] = {}
     for report in reports:
         for network in report.named:
             candidate = next((c for c in network.candidates if c.architecture == architecture), None)
             if candidate is None:
                 continue
             part = Part(report, network, candidate)
-            other = found.get(part.role)
+            other = by_role.get(part.role)
             if other is None or (part.report is other.report and network.averaged and not other.network.averaged):
-                found[part.role] = part
+                by_role[part.role] = part
             elif part.report is not other.report or network.averaged == other.network.averaged:
                 raise WeightsError(
                     f"{other.label} and {part.label} are both a {part.role} of {architecture}: give one of them"
                     " (--entry NAME picks an entry of a file)."
                 )
-    return list(found.values())
+    return list(by_role.values())
 
 
 def assemble(name: str, parts: Sequence[Part], stated: Statement) -> Assembly:
@@ -135,10 +135,10 @@ def assemble(name: str, parts: Sequence[Part], stated: Statement) -> Assembly:
         space = _space(config, stated)
         tensors = {p.role: p.network.tensors for p in parts}
         state = official.convert(tensors, config)
-        found = _mismatch(arch, config, space, state)
-        if not found:
+        fault = _mismatch(arch, config, space, state)
+        if not fault:
             return Assembly(name, arch, _variant_name(name, config), config, space, tuple(parts), state, assumed)
-        reason = reason or found
+        reason = reason or fault
     raise WeightsError(_blame(name, parts, reason, stated))
 
 
@@ -264,11 +264,11 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
     with torch.device("meta"):
         model = registry().load(arch, "model")(config, space)
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
-    missing = [k for k in expected if k not in found]
-    unknown = [k for k in found if k not in expected]
-    shapes = [k for k in expected if k in found and found[k] != expected[k]]
-    networks = {k.split(".")[0] for k in missing} - {k.split(".")[0] for k in found}
+    converted = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
+    missing = [k for k in expected if k not in converted]
+    unknown = [k for k in converted if k not in expected]
+    shapes = [k for k in expected if k in converted and converted[k] != expected[k]]
+    networks = {k.split(".")[0] for k in missing} - {k.split(".")[0] for k in converted}
     if networks:
         return f"missing network: {', '.join(sorted(networks))}"
     strange = {k.split(".")[0] for k in unknown} - {k.split(".")[0] for k in expected}
@@ -276,7 +276,7 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
         return f"unused network: {', '.join(sorted(strange))}"
     if missing or unknown or shapes:
         if shapes:
-            return f"{shapes[0]} is {found[shapes[0]]}, the config gives {expected[shapes[0]]}"
+            return f"{shapes[0]} is {converted[shapes[0]]}, the config gives {expected[shapes[0]]}"
         return f"{(missing or unknown)[0]} is {'missing' if missing else 'one too many'}"
     return ""
 

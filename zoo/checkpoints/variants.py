@@ -60,9 +60,9 @@ def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
     """All variants that fit, else the two nearest of the label space that was read (or of any)."""
     if match.role == "discriminator":
         return ()
-    found = _ranked(architecture, match, variants_of(architecture))
-    fitting = [n for n in found if not n.differs]
-    return tuple(fitting or found[:2])
+    ranked = _ranked(architecture, match, variants_of(architecture))
+    fitting = [n for n in ranked if not n.differs]
+    return tuple(fitting or ranked[:2])
 
 
 def _ranked(architecture: str, match: Match, variants: Mapping[str, Variant]) -> list[Nearest]:
@@ -70,9 +70,9 @@ def _ranked(architecture: str, match: Match, variants: Mapping[str, Variant]) ->
     if space is None and match.role not in PARTIAL:
         read = read_config(architecture, match)
         space = getattr(read, "label_space", None)
-    found = [Nearest(n, differences(architecture, match, v.config)) for n, v in variants.items()]
+    compared = [Nearest(n, differences(architecture, match, v.config)) for n, v in variants.items()]
     return sorted(
-        found, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
+        compared, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
     )
 
 
@@ -82,18 +82,18 @@ def of_data_set(architecture: str, dataset: str) -> dict[str, Variant]:
     Raises UsageError that lists what there is.
     """
     variants = variants_of(architecture)
-    found = {
+    fitting = {
         name: v
         for name, v in variants.items()
         if name == dataset or name.startswith(f"{dataset}-") or getattr(v.config, "label_space", None) == dataset
     }
-    if not found:
+    if not fitting:
         names = sorted({n.split("-")[0] for n in variants} | {v.config.label_space for v in variants.values()})
         raise UsageError(
             f"--dataset {dataset}: {architecture} has no variant for it (known: {', '.join(names)}); state the classes with"
             " --space SPACE or --config label_space=SPACE, and --config channels=NAME,NAME,… where the order differs."
         )
-    return found
+    return fitting
 
 
 def open_fields(architecture: str, match: Match, variants: Mapping[str, Variant]) -> tuple[str, dict[str, Any]]:

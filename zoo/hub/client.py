@@ -93,9 +93,9 @@ def listing(repo: str, revision: str) -> tuple[str, dict[str, dict[str, Any]]]:
                 raise
             time.sleep(wait)
     files = {}
-    for found in info.siblings or []:
-        digest = found.lfs.sha256 if found.lfs else None
-        files[found.rfilename] = {"size": found.size, "sha256": digest, "git": None if digest else found.blob_id}
+    for sibling in info.siblings or []:
+        digest = sibling.lfs.sha256 if sibling.lfs else None
+        files[sibling.rfilename] = {"size": sibling.size, "sha256": digest, "git": None if digest else sibling.blob_id}
     if not re.fullmatch(r"[0-9a-f]{40,64}", info.sha or ""):  # it becomes the name of a folder
         raise Stop("other", "the server names no commit")
     return str(info.sha), files
@@ -129,27 +129,27 @@ def classify(error: BaseException) -> tuple[str, str]:
     """What went wrong, for the parent: (kind, one line)."""
     chain = list(_chain(error))
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    for found in chain:
-        if isinstance(found, OSError) and found.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return "disk", os.strerror(found.errno)
-        if isinstance(found, PermissionError) or (isinstance(found, OSError) and found.errno == errno.EROFS):
-            return "disk", f"{found.strerror}: {found.filename}"
-        if "Consistency check failed" in str(found):
+    for cause in chain:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return "disk", os.strerror(cause.errno)
+        if isinstance(cause, PermissionError) or (isinstance(cause, OSError) and cause.errno == errno.EROFS):
+            return "disk", f"{cause.strerror}: {cause.filename}"
+        if "Consistency check failed" in str(cause):
             return "length", line
     for name, kind in KINDS:
-        for found in chain:
-            if any(c.__name__ == name for c in type(found).__mro__):
-                return (kind if kind != "status" else _status(found)), line
+        for cause in chain:
+            if any(c.__name__ == name for c in type(cause).__mro__):
+                return (kind if kind != "status" else _status(cause)), line
     return "other", f"{type(error).__name__}: {line}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    found: BaseException | None = error
-    while found is not None and id(found) not in seen:
-        seen.add(id(found))
-        yield found
-        found = found.__cause__ or found.__context__
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _status(error: BaseException) -> str:

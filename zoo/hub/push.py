@@ -83,7 +83,7 @@ def check_repo(repo: str) -> str:
 
 
 def push(
-    found: Parcel, repo: str, *, private: bool = False, branch: str | None = None, message: str | None = None
+    upload: Parcel, repo: str, *, private: bool = False, branch: str | None = None, message: str | None = None
 ) -> Pushed:
     """Upload a checked folder in one commit; makes the repository (and the branch) where there is none.
 
@@ -111,17 +111,17 @@ def push(
             )
         if branch:
             api.create_branch(repo, branch=branch, exist_ok=True)
-        done = _upload(api, found, repo, branch, message)
+        done = _upload(api, upload, repo, branch, message)
     return Pushed(str(page), repo, done.oid)
 
 
-def _upload(api: HfApi, found: Parcel, repo: str, branch: str | None, message: str | None) -> Any:
+def _upload(api: HfApi, upload: Parcel, repo: str, branch: str | None, message: str | None) -> Any:
     return api.upload_folder(
         repo_id=repo,
-        folder_path=found.card.folder,
+        folder_path=upload.card.folder,
         revision=branch,
-        commit_message=message or f"{found.card.facts['architecture']}: model and card",
-        allow_patterns=[_literal(name) for name in found.files],
+        commit_message=message or f"{upload.card.facts['architecture']}: model and card",
+        allow_patterns=[_literal(name) for name in upload.files],
         delete_patterns=list(STALE),
     )
 

@@ -34,8 +34,8 @@ def model_files(folder: Path) -> list[Path]:
     """The files of a model folder that its card vouches for: config, weights, assets and the files of a wrapped library's
     model (at any depth of `wrapped/`), sorted."""
     inner = (*(folder / ASSETS).glob("*"), *(folder / WRAPPED).rglob("*"))
-    found = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
-    return sorted(p for p in found if p.suffix in (".json", ".safetensors"))
+    files = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
+    return sorted(p for p in files if p.suffix in (".json", ".safetensors"))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -49,10 +49,10 @@ def verify(folder: Path, expected: Mapping[str, str], repair: str = "get it agai
         path = folder / name
         if not path.is_file():
             raise WeightsError(f"{folder}: the card lists {name}, which is missing: get the whole folder again.")
-        found = sha256(path)
-        if found != digest:
+        actual = sha256(path)
+        if actual != digest:
             raise WeightsError(
-                f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: {repair}."
+                f"{path} does not match its card: sha256 {actual}, expected {digest}. The file is damaged or was changed: {repair}."
             )
 
 

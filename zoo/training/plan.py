@@ -129,10 +129,10 @@ def training_class(architecture: str) -> type:
     """The training-options class of an architecture: that of its variants."""
     arch = registry().architecture(architecture)
     variants: dict[str, Variant] = registry().load(arch, "variants")
-    found = next((type(v.training) for v in variants.values() if v.training is not None), None)
-    if arch.trainer is None or found is None:
+    options = next((type(v.training) for v in variants.values() if v.training is not None), None)
+    if arch.trainer is None or options is None:
         raise UsageError(f"{architecture!r} cannot be trained: its plugin brings no trainer.")
-    return found
+    return options
 
 
 def make_plan(
@@ -149,12 +149,12 @@ def make_plan(
 
     Raises UsageError with near misses, ConfigError listing all faults.
     """
-    arch_name, variant_name, found = registry().variant(name)
-    training = found.training or training_class(arch_name)()
+    arch_name, variant_name, variant = registry().variant(name)
+    training = variant.training or training_class(arch_name)()
     spec = parse_spec(data)
     data = str(absolute_data(spec))
     space, init = _absolute(space, name=True), _absolute(init, name=True)
-    plan = Plan(arch_name, variant_name, found.config, training, data, space, init, command, device)
+    plan = Plan(arch_name, variant_name, variant.config, training, data, space, init, command, device)
     return plan.with_changes(changes)
 
 
