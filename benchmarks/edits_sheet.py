@@ -78,7 +78,7 @@ def draw(generator: MaskGenerator, sets: Sequence[LabelSet], seed: int, numbers:
     return generator.generate(sets, rng=Rng(seed, numbers).within("map")).to("cpu")
 
 
-def choose(generator: MaskGenerator, specs: Sequence[EditSpec], count: int, seed: int) -> Faces:
+def faces_that_show(generator: MaskGenerator, specs: Sequence[EditSpec], count: int, seed: int) -> Faces:
     """The first `count` faces whose maps show the classes that the edits start from. Raises DataError if there are too few."""
     numbers = list(range(count * CANDIDATES))
     drawn = generator.sample_label_sets(len(numbers), Rng(seed, numbers))
@@ -181,7 +181,7 @@ def main(argv: list[str] | None = None) -> None:
     with torch.inference_mode():
         pipe = zoo.compose(given.composition, device="cpu")
         assert pipe.generator is not None
-        faces = choose(pipe.generator, specs, given.faces, given.seed)
+        faces = faces_that_show(pipe.generator, specs, given.faces, given.seed)
         made, changed = columns(pipe, specs, faces, given.seed)
     save_image(sheet(made, given.cell), given.out, optimize=True)
     report = {

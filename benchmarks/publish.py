@@ -21,7 +21,7 @@ from typing import Any
 import generators
 
 from zoo.cards import Card, read_card, write_card
-from zoo.cards.writing import Measured, finite, front_matter, listed_under, not_finite
+from zoo.cards.writing import Measured, finite_figures, front_matter, listed_under, not_finite
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
 from zoo.data.specs import parse_spec
 from zoo.store.models import vouched
@@ -110,7 +110,7 @@ def head(
         "data_license": about.terms,
         "weights_license": about.weights,
         "recipe": given.recipe,
-        "scores": finite(figures),
+        "scores": finite_figures(figures),
         "limits": limits + not_finite(figures),
         **vouched(folder),
     }

@@ -61,7 +61,7 @@ def _repeats(head: str) -> bool:
     return any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(head, Loader=_Loader))
 
 
-def check_files(files: Any, where: str) -> None:
+def check_file_names(files: Any, where: str) -> None:
     """Raise WeightsError unless `files` is a mapping of names within the model's folder."""
     if not isinstance(files, dict):
         raise WeightsError(f"{where}: `files` of the card is {files!r}, expected file names with their sha256.")

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoo.cards.head import check_files, parse_card, read_text
+from zoo.cards.head import check_file_names, parse_card, read_text
 from zoo.cards.licenses import permits_commercial_use
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.files.images import write_text
@@ -136,7 +136,7 @@ def read_card(folder: Path, *, owner: str = "") -> Card | None:
     front, body = parse_card(text, str(path))
     facts = front.get("zoo")
     if isinstance(facts, dict):
-        check_files(facts.get("files", {}), str(path))
+        check_file_names(facts.get("files", {}), str(path))
     return Card(folder.name, folder, facts if isinstance(facts, dict) else {}, front, body, owner)
 
 

@@ -92,7 +92,7 @@ def pickle_bytes(path: Path) -> bytes:
         return b""
 
 
-def refuse(path: Path, reason: str) -> WeightsError:
+def refusal(path: Path, reason: str) -> WeightsError:
     """The error for a pickle that the loader refused; names what it would import."""
     names = [n for n in globals_of(pickle_bytes(path)) if not _harmless(n)]
     if not names:

@@ -33,7 +33,7 @@ def variants_of(architecture: str) -> dict[str, Variant]:
     return reg.load(reg.architecture(architecture), "variants")
 
 
-def read_config(architecture: str, match: Match) -> Any | None:
+def config_of(architecture: str, match: Match) -> Any | None:
     """The config that a network tells, other fields at their defaults; None where it is no valid config yet."""
     reg = registry()
     cls = reg.load(reg.architecture(architecture), "config")
@@ -43,9 +43,9 @@ def read_config(architecture: str, match: Match) -> Any | None:
         return None
 
 
-def differences(architecture: str, match: Match, config: Any) -> dict[str, tuple[Any, Any]]:
+def differing_fields(architecture: str, match: Match, config: Any) -> dict[str, tuple[Any, Any]]:
     """Fields in which `config` is not what the network's shapes tell, as (config's, the file's)."""
-    read = read_config(architecture, match)
+    read = config_of(architecture, match)
     theirs = configs.to_dict(config)
     ours = configs.to_dict(read) if read is not None else {k: _listed(v) for k, v in match.config.items()}
     told = [f for f in ours if f not in match.ambiguous and (match.role not in PARTIAL or f in match.config)]
@@ -68,9 +68,9 @@ def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
 def _ranked(architecture: str, match: Match, variants: Mapping[str, Variant]) -> list[Nearest]:
     space = match.config.get("label_space")
     if space is None and match.role not in PARTIAL:
-        read = read_config(architecture, match)
+        read = config_of(architecture, match)
         space = getattr(read, "label_space", None)
-    compared = [Nearest(n, differences(architecture, match, v.config)) for n, v in variants.items()]
+    compared = [Nearest(n, differing_fields(architecture, match, v.config)) for n, v in variants.items()]
     return sorted(
         compared, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
     )

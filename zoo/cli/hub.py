@@ -29,13 +29,13 @@ def pull(models: tuple[str, ...], to: Path | None, refresh: bool, timeout: float
     already is hashed again and makes no request. HF_ENDPOINT, HF_HOME and HF_TOKEN work as everywhere; with ZOO_OFFLINE=1 or
     HF_HUB_OFFLINE=1 nothing is fetched.
     """
-    from zoo.hub.pull import check_target, copy_to
+    from zoo.hub.pull import check_copy_target, copy_to
     from zoo.hub.pull import pull as get
 
     if to is not None and not str(to).strip():
         raise UsageError("--to is empty: name a folder.")
     if to is not None and len(models) == 1:
-        check_target(to)
+        check_copy_target(to)
     done = []
     for model in models:
         pulled = get(model, refresh=refresh, timeout=timeout, talk=say)
@@ -66,9 +66,9 @@ def verify(models: tuple[str, ...], as_json: bool) -> None:
 
     Exit 1 if a file is missing or damaged; both digests and the repair are told.
     """
-    from zoo.hub.verify import check, check_all
+    from zoo.hub.verify import check_all, check_model
 
-    checked = [check(model) for model in models] if models else list(check_all())
+    checked = [check_model(model) for model in models] if models else list(check_all())
     if as_json:
         emit_json([c.to_json() for c in checked])
     else:

@@ -179,13 +179,13 @@ def _models(faults: list[str]) -> list[str]:
     """Embedded models whose files match their cards."""
     from zoo.cards import all_cards, card_digests
     from zoo.errors import ZooError
-    from zoo.store.models import verify
+    from zoo.store.models import verify_files
 
     good = []
     for card in all_cards().values():
         if card.embedded:
             try:
-                verify(card.folder, card_digests(card.folder))
+                verify_files(card.folder, card_digests(card.folder))
                 good.append(card.model_id)
             except ZooError as error:
                 faults.append(f"model {card.model_id}: {error}")

@@ -18,7 +18,7 @@ NO_CARD = (
 )
 
 
-def check_folder(folder: Path) -> Card:
+def check_card(folder: Path) -> Card:
     """The card of a model folder that is complete, loads strictly, and agrees with its card in every fact that can be checked.
 
     Raises WeightsError that lists all faults.

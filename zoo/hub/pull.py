@@ -128,7 +128,7 @@ def seconds_allowed(timeout: float | None = None) -> float:
 # --- a plain folder -----------------------------------------------------------------------------------------------
 
 
-def check_target(target: Path) -> None:
+def check_copy_target(target: Path) -> None:
     """Refuse a place that holds something else, before anything is fetched. Raises UsageError."""
     if target.is_dir() and any(target.iterdir()) and not cards.card_digests(target):
         raise UsageError(f"{target} is not empty and holds no model with a card: choose another --to.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cards import README, Card
 from zoo.errors import UsageError, WeightsError, ZooError
 from zoo.files.names import is_repository, is_revision
-from zoo.hub.checking import check_folder
+from zoo.hub.checking import check_card
 from zoo.hub.references import endpoint, offline
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def parcel(folder: Path) -> Parcel:
                 f"{folder} is a training run without a finished model: `zoo train --resume {folder}` ends it."
             )
         folder = folder / "model"
-    card = check_folder(folder)
+    card = check_card(folder)
     files = (README, *sorted(card.files))
     inside = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     return Parcel(card, files, tuple(name for name in inside if name not in files))

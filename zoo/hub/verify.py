@@ -91,7 +91,7 @@ def check_folder(reference: str) -> Checked:
     return Checked(model.name, "folder", model.folder, expected, damaged, "get the folder again")
 
 
-def check(reference: str) -> Checked:
+def check_model(reference: str) -> Checked:
     """A model id, an architecture's default, a pulled `hf:owner/repo[@revision]`, or a folder. Raises as `resolve` does."""
     if is_path(reference):
         return check_folder(reference)

@@ -43,7 +43,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): sha256(p) for p in model_files(folder)}
 
 
-def verify(folder: Path, expected: Mapping[str, str], repair: str = "get it again") -> None:
+def verify_files(folder: Path, expected: Mapping[str, str], repair: str = "get it again") -> None:
     """Compare the files with the digests of the card. Raises WeightsError naming the first file that differs."""
     for name, digest in expected.items():
         path = folder / name
@@ -188,12 +188,12 @@ def load_model(
         return {n: d for n, d in files.items() if without is None or not n.startswith(f"{ASSETS}/{without}.")}
 
     if check and pinned:  # before anything of it is read
-        verify(folder, expected(pinned), "zoo pull gets it again (see: zoo verify)")
+        verify_files(folder, expected(pinned), "zoo pull gets it again (see: zoo verify)")
     values = read_config(folder)
     reg = registry()
     arch = reg.architecture(values["architecture"])
     if check and not pinned:
-        verify(folder, expected(card_digests(folder)))
+        verify_files(folder, expected(card_digests(folder)))
     config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
     with _budget(folder):
         model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))

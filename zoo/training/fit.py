@@ -18,7 +18,7 @@ from zoo.hub import is_path, pinned, resolve
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Architecture, registry
-from zoo.training.plan import Plan, absolute_data, check_data_set, public_name, training_class
+from zoo.training.plan import TrainingPlan, absolute_data, check_data_set, public_name, training_class
 from zoo.training.runs import MODEL, OPTIONS, RunFolder
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _peek(folder: Path) -> tuple[Architecture, str | None]:
 def _options(folder: Path, arch: Architecture, variant: str | None) -> TrainingOptions:
     """The options of the run that the folder belongs to, else those of its variant, else the defaults."""
     if folder.name == MODEL and (folder.parent / OPTIONS).is_file():
-        plan = Plan.from_json(RunFolder.open(folder.parent).options(), str(folder.parent / OPTIONS))
+        plan = TrainingPlan.from_json(RunFolder.open(folder.parent).options(), str(folder.parent / OPTIONS))
         if plan.architecture == arch.name:
             return plan.training
     built_in = registry().load(arch, "variants").get(variant)
