@@ -172,9 +172,9 @@ def _with_open_fields(
     told = {
         k
         for c in components
-        if p.role in PARTIAL
-        for k in p.candidate.match.config
-        if k not in p.candidate.match.ambiguous
+        if c.role in PARTIAL
+        for k in c.candidate.match.config
+        if k not in c.candidate.match.ambiguous
     }
     cls = registry().load(registry().architecture(name), "config")
     try:
