@@ -58,7 +58,7 @@ class Faces:
     sets: list[LabelSet]
 
 
-def to_edit(spec: EditSpec) -> Edit:
+def edit_of(spec: EditSpec) -> Edit:
     """The written edit as the generator takes it. Raises UsageError for a kind that needs a second map."""
     if spec.kind not in KINDS:
         raise UsageError(f"{spec}: this sheet shows {', '.join(KINDS)}.")
@@ -119,7 +119,7 @@ def columns(
             made += _pair("before", before, pipe, style)
             shown = sets
         rng = Rng(seed, faces.numbers).within("edit")
-        after = generator.edit(before, [to_edit(spec)], rng=rng).to("cpu")
+        after = generator.edit(before, [edit_of(spec)], rng=rng).to("cpu")
         made += _pair(str(spec), after, pipe, style)
         changed[str(spec)] = outside(before, after, spec)
     return made, changed

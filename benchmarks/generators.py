@@ -57,9 +57,9 @@ def load_generator(reference: str) -> NamedGenerator:
     model = zoo.load(reference)
     if not isinstance(model, MaskGenerator):
         raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
-    fast = zoo.optimize(model)
-    assert isinstance(fast, MaskGenerator)
-    return NamedGenerator(resolve(reference).name, fast)
+    inference_form = zoo.optimize(model)
+    assert isinstance(inference_form, MaskGenerator)
+    return NamedGenerator(resolve(reference).name, inference_form)
 
 
 def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
@@ -85,21 +85,21 @@ def measure(named: NamedGenerator, sets: Sequence[LabelSet], real: PartStatistic
     started = time.perf_counter()
     drawings = [draw(named, sets, real.space, seed) for seed in range(seeds)]
     seconds = time.perf_counter() - started
-    drawn = PartStatistics(real.space)
+    generated = PartStatistics(real.space)
     for maps in drawings:
-        drawn.add(maps, sets)
-    report = {**scores(drawn, real), "resolution": list(named.model.resolution)}
+        generated.add(maps, sets)
+    report = {**scores(generated, real), "resolution": list(named.model.resolution)}
     report["pixel_diversity"] = float(pixel_diversity(drawings).mean()) if seeds > 1 else math.nan
     return report | {"seconds_per_map": seconds / (len(sets) * seeds)}
 
 
-def scores(drawn: PartStatistics, real: PartStatistics) -> dict[str, Any]:
+def scores(generated: PartStatistics, real: PartStatistics) -> dict[str, Any]:
     """What holds for any set of maps."""
     asked = {n for n, row in real.met().items() if row["asked"]}
     return {
-        "share_of_requests_met": drawn.share_met(),
-        "requested": drawn.met(),
-        **compare_parts(real, drawn, names=[n for n in real.space.names if n in asked]),
+        "share_of_requests_met": generated.share_met(),
+        "requested": generated.met(),
+        **compare_parts(real, generated, names=[n for n in real.space.names if n in asked]),
     }
 
 

@@ -224,12 +224,12 @@ def _card_folders(package: str) -> list[Path]:
 
 def search(pattern: str = "*", *, kind: str | None = None) -> list[Card]:
     """Cards whose id or architecture matches a glob, in order of their ids."""
-    matching = [
+    cards = [
         c
         for c in all_cards().values()
         if fnmatch.fnmatch(c.model_id, pattern) or c.facts.get("architecture") == pattern
     ]
-    return sorted((c for c in matching if kind is None or c.facts.get("kind") == kind), key=lambda c: c.model_id)
+    return sorted((c for c in cards if kind is None or c.facts.get("kind") == kind), key=lambda c: c.model_id)
 
 
 def find(model_id: str) -> Card:

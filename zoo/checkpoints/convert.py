@@ -74,9 +74,9 @@ def _pick(report: Report, entry: str | None) -> Report:
     """The report without the networks that `--entry` does not name, where it names one of this file."""
     if entry is None:
         return report
-    named = [n for n in report.networks if n.path == entry or n.path.startswith(f"{entry}.")]
-    if named:
-        report.networks = named
+    networks = [n for n in report.networks if n.path == entry or n.path.startswith(f"{entry}.")]
+    if networks:
+        report.networks = networks
         return report
     known = ", ".join(n.path or "(the whole file)" for n in report.networks)
     raise UsageError(f"--entry {entry}: {report.file} has no such network (it has: {known}).")

@@ -33,41 +33,41 @@ class Contents:
 
 def contents(value: Any) -> Contents:
     """All named tensors of a checkpoint's content, and what was left out. Raises WeightsError for one without end."""
-    gathered = Contents()
-    _collect(value, (), gathered, set())
-    return gathered
+    entries = Contents()
+    _collect(value, (), entries, set())
+    return entries
 
 
-def _collect(value: Any, path: tuple[str, ...], gathered: Contents, above: set[int]) -> None:
+def _collect(value: Any, path: tuple[str, ...], entries: Contents, above: set[int]) -> None:
     name = ".".join(path) or "the file"
-    gathered.seen += 1
-    if gathered.seen > _MOST:
+    entries.seen += 1
+    if entries.seen > _MOST:
         raise WeightsError(f"The file names more than {_MOST:,} entries: no checkpoint of a network.")
     if isinstance(value, Tensor):
-        gathered.tensors[name] = value
+        entries.tensors[name] = value
     elif isinstance(value, Mapping):
         if is_optimizer(value):
-            gathered.ignored.append((name, "optimizer state"))
+            entries.ignored.append((name, "optimizer state"))
         elif len(path) >= _DEPTH or id(value) in above:
-            gathered.ignored.append((name, "nested too deeply"))
+            entries.ignored.append((name, "nested too deeply"))
         else:
             for key, inner in value.items():
-                _collect(inner, (*path, str(key)), gathered, above | {id(value)})
+                _collect(inner, (*path, str(key)), entries, above | {id(value)})
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        _collect_list(value, name, path, gathered, above)
+        _collect_list(value, name, path, entries, above)
     else:
-        gathered.ignored.append((name, _kind(value)))
+        entries.ignored.append((name, _kind(value)))
 
 
-def _collect_list(value: Sequence[Any], name: str, path: tuple[str, ...], gathered: Contents, above: set[int]) -> None:
+def _collect_list(value: Sequence[Any], name: str, path: tuple[str, ...], entries: Contents, above: set[int]) -> None:
     """A list of state dicts counts as such; a list of bare tensors has no names to go by."""
     if any(isinstance(v, Tensor) for v in value):
-        gathered.ignored.append((name, f"a list of {len(value)} tensors without names"))
+        entries.ignored.append((name, f"a list of {len(value)} tensors without names"))
     elif value and all(isinstance(v, Mapping) for v in value) and len(path) < _DEPTH and id(value) not in above:
         for i, inner in enumerate(value):
-            _collect(inner, (*path, str(i)), gathered, above | {id(value)})
+            _collect(inner, (*path, str(i)), entries, above | {id(value)})
     else:
-        gathered.ignored.append((name, "a list"))
+        entries.ignored.append((name, "a list"))
 
 
 def is_optimizer(value: Mapping[Any, Any]) -> bool:

@@ -70,9 +70,9 @@ def _ranked(architecture: str, match: Match, variants: Mapping[str, Variant]) ->
     if space is None and match.role not in PARTIAL:
         read = config_of(architecture, match)
         space = getattr(read, "label_space", None)
-    compared = [Nearest(n, differing_fields(architecture, match, v.config)) for n, v in variants.items()]
+    nearest = [Nearest(n, differing_fields(architecture, match, v.config)) for n, v in variants.items()]
     return sorted(
-        compared, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
+        nearest, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
     )
 
 

@@ -127,10 +127,10 @@ def _find(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     if photos is not None or maps is not None:
         return (_by_stem(photos) if photos else {}), (_by_stem(maps) if maps else {})
     files = sorted(p for p in root.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    marked = {p.stem[: -len(e)]: p for p in files for e in MAP_ENDINGS if p.stem.endswith(e)}
-    if marked:
-        rest = [p for p in files if p not in marked.values()]
-        return _photo_stems(rest, marked), marked
+    map_files = {p.stem[: -len(e)]: p for p in files for e in MAP_ENDINGS if p.stem.endswith(e)}
+    if map_files:
+        rest = [p for p in files if p not in map_files.values()]
+        return _photo_stems(rest, map_files), map_files
     lossy = {p.stem: p for p in files if p.suffix.lower() in (".jpg", ".jpeg", ".webp")}
     exact = {p.stem: p for p in files if p.suffix.lower() in (".png", ".bmp")}
     return (lossy, exact) if set(lossy) & set(exact) else ({}, {})

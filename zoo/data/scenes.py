@@ -220,8 +220,8 @@ def _joined(
     photos: dict[str, Path], maps: dict[str, Path], instances: dict[str, Path] | None = None
 ) -> Iterator[tuple[str, Files]]:
     for key in sorted({*photos, *maps}):
-        numbered = None if instances is None else instances.get(key)
-        yield key, Files(key.split("/", 1)[0], photos.get(key), maps.get(key), numbered)
+        instance_file = None if instances is None else instances.get(key)
+        yield key, Files(key.split("/", 1)[0], photos.get(key), maps.get(key), instance_file)
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:

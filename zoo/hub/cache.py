@@ -124,13 +124,13 @@ def find_card(card: Card) -> Record | None:
         return find_remote(remote) if remote else None
     places = [storage(remote.repo)] if remote else []
     places += sorted(hub_cache().glob(f"models--*--{card.model_id.rpartition(':')[2]}"))
-    matching = [r for place in places for r in records(place) if r.has(pins)]
-    return next((r for r in matching if r.present()), matching[0] if matching else None)
+    candidates = [r for place in places for r in records(place) if r.has(pins)]
+    return next((r for r in candidates if r.present()), candidates[0] if candidates else None)
 
 
 def pinned(folder: Path) -> dict[str, str]:
     """The verified digests of a snapshot folder of the cache; empty for any other folder."""
     if folder.parent.name != "snapshots":
         return {}
-    of_commit = (r for r in records(folder.parent.parent) if r.commit == folder.name)
-    return {name: digest for record in of_commit for name, digest in record.digests.items()}
+    commit_records = (r for r in records(folder.parent.parent) if r.commit == folder.name)
+    return {name: digest for record in commit_records for name, digest in record.digests.items()}

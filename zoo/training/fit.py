@@ -97,8 +97,8 @@ def _options(folder: Path, arch: Architecture, variant: str | None) -> TrainingO
         plan = TrainingPlan.from_json(RunFolder.open(folder.parent).options(), str(folder.parent / OPTIONS))
         if plan.architecture == arch.name:
             return plan.training
-    built_in = registry().load(arch, "variants").get(variant)
-    return (built_in.training if built_in is not None else None) or training_class(arch.name)()
+    named_variant = registry().load(arch, "variants").get(variant)
+    return (named_variant.training if named_variant is not None else None) or training_class(arch.name)()
 
 
 def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
