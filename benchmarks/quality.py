@@ -99,8 +99,8 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
             # mask-vae: the plain network, not told which classes are there; SegVAE sees the map as its canvas
             for matrix, source in ((mean, None), (sampled, rng)):
                 codes = model.encode(batch.maps, rng=source)
-                found = model.decode(codes, label_sets=None, context=batch.maps)  # type: ignore[arg-type]
-                matrix.add(found, batch.maps)
+                decoded = model.decode(codes, label_sets=None, context=batch.maps)  # type: ignore[arg-type]
+                matrix.add(decoded, batch.maps)
         report["reconstruction_mean_code"] = mean.scores()
         report["reconstruction_sampled"] = sampled.scores()
     asked: dict[str, int] = {}
@@ -109,10 +109,10 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
         rng = Rng(0, range(first, min(first + 25, samples)))
         sets = model.sample_label_sets(len(rng.samples), rng)
         maps = model.generate(sets, latents=model.sample_latents(sets, rng))
-        for wanted, found in zip(sets, maps.label_sets(), strict=True):
+        for wanted, shown_set in zip(sets, maps.label_sets(), strict=True):
             for name in wanted:
                 asked[name] = asked.get(name, 0) + 1
-                shown[name] = shown.get(name, 0) + (name in found.names)
+                shown[name] = shown.get(name, 0) + (name in shown_set.names)
     report["requested_classes_that_appear"] = {
         n: {"asked": c, "appeared": shown[n], "share": round(shown[n] / c, 3)} for n, c in asked.items()
     }

@@ -69,9 +69,9 @@ def _check_images(model: Model, images: Tensor) -> None:
         )
 
 
-def _check_map(model: Model, found: SemanticMap) -> None:
-    if found.size != tuple(model.resolution):
+def _check_map(model: Model, semantic_map: SemanticMap) -> None:
+    if semantic_map.size != tuple(model.resolution):
         raise WeightsError(
-            f"The converted {type(model).__name__} gives a map of {found.size[0]} x {found.size[1]}, expected"
+            f"The converted {type(model).__name__} gives a map of {semantic_map.size[0]} x {semantic_map.size[1]}, expected"
             f" {model.resolution[0]} x {model.resolution[1]}: a stated field of the config is wrong."
         )

@@ -28,17 +28,17 @@ def labels(space: str | None, as_json: bool) -> None:
         else:
             table(("SPACE", "CLASSES", "TITLE"), [(s.name, str(len(s)), s.title) for s in spaces])
         return
-    found = space_option(space)
-    assert found is not None
+    label_space = space_option(space)
+    assert label_space is not None
     if as_json:
-        emit_json(found.to_json())
+        emit_json(label_space.to_json())
         return
     table(
         ("VALUE", "CLASS", "COLOUR", "ALSO", "MIRRORED"),
         [
             (str(v), c.name, "#{:02x}{:02x}{:02x}".format(*c.color), ", ".join(c.aliases), c.mirror or "")
-            for v, c in enumerate(found.classes)
+            for v, c in enumerate(label_space.classes)
         ],
     )
-    if found.ignore:
+    if label_space.ignore:
         click.echo("255    unlabeled")

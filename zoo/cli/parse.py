@@ -39,7 +39,7 @@ def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, o
     from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
-    found = check_reference(parser, *of_role("parser"))
+    resolved = check_reference(parser, *of_role("parser"))
     files = OpenedFiles()
     names = _targets(_photo_files(photos, files), out, overwrite)
 
@@ -48,7 +48,7 @@ def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, o
     from zoo.interfaces.models import MaskParser
 
     where = pick_device(device)
-    model = load(found.folder, device=where)
+    model = load(resolved.folder, device=where)
     assert isinstance(model, MaskParser)
     mapping = model.label_space.mapping_to(target) if target else None
     if mapping and not mapping.identity:
@@ -95,10 +95,10 @@ def _photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
+            pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not pictures:
                 raise UsageError(f"The folder {path} holds no pictures ({', '.join(IMAGE_SUFFIXES)}).")
-            files += found
+            files += pictures
         else:
             files.append(existing_file(path, "photo"))
     for path in files:

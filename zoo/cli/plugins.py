@@ -65,13 +65,13 @@ def _registers(record: PluginRecord) -> dict[str, list[str]]:
     if record.plugin is None:
         return {}
     archs = record.plugin.architectures
-    found = {
+    names = {
         "architectures": [a.name for a in archs],
         "trainers": [a.name for a in archs if a.trainer],
         "converters": [a.name for a in archs if a.official],
     }
-    found |= {t: list(getattr(record.plugin, t)) for t in TABLES}
-    return {k: v for k, v in found.items() if v}
+    names |= {t: list(getattr(record.plugin, t)) for t in TABLES}
+    return {k: v for k, v in names.items() if v}
 
 
 def _record(record: PluginRecord) -> dict[str, Any]:
@@ -138,21 +138,21 @@ def doctor(as_json: bool) -> None:
 def _libraries() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
+    versions = {}
     for name in ("torch", "timm", "huggingface-hub", "safetensors", "accelerate", "numpy", "Pillow", "lpips"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
 def _devices() -> list[str]:
     import torch
 
-    found = [f"cpu ({torch.get_num_threads()} threads)"]
-    found += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    return found + (["mps"] if torch.backends.mps.is_available() else [])
+    devices = [f"cpu ({torch.get_num_threads()} threads)"]
+    devices += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    return devices + (["mps"] if torch.backends.mps.is_available() else [])
 
 
 def _missing_classes(reg: Registry) -> list[str]:
@@ -180,13 +180,13 @@ def _models(faults: list[str]) -> list[str]:
     """Embedded models whose files match their cards."""
     from zoo.cards import all_cards, card_digests
     from zoo.errors import ZooError
-    from zoo.store.models import verify
+    from zoo.store.models import verify_files
 
     good = []
     for card in all_cards().values():
         if card.embedded:
             try:
-                verify(card.folder, card_digests(card.folder))
+                verify_files(card.folder, card_digests(card.folder))
                 good.append(card.model_id)
             except ZooError as error:
                 faults.append(f"model {card.model_id}: {with_flags(error)}")

@@ -87,6 +87,6 @@ def recompute_batch_norm(model: nn.Module, statistics: Callable[[], None]) -> No
 
 
 @torch.no_grad()
-def finite(model: nn.Module) -> bool:
+def is_finite(model: nn.Module) -> bool:
     """True if no parameter or buffer is NaN or infinite."""
     return all(bool(torch.isfinite(t).all()) for t in model.state_dict().values() if t.is_floating_point())

@@ -17,7 +17,7 @@ from zoo.data import Batch, PairData
 from zoo.errors import Cancelled, ConfigError, UsageError
 from zoo.interfaces.trainers import Trainer
 from zoo.rng import Rng
-from zoo.training.ema import Ema, batch_norms, finite
+from zoo.training.ema import Ema, batch_norms, is_finite
 from zoo.training.log import Log
 from zoo.training.processes import Processes
 from zoo.training.runs import BEST, RunFolder
@@ -141,7 +141,7 @@ class Loop:
 
         Raises Diverged."""
         for name, network in self.trainer.networks.items():
-            if not finite(network):
+            if not is_finite(network):
                 raise Diverged(f"the state of {name!r}")
         if self.processes.main:
             self.run_folder.save_state(self.state())

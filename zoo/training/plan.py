@@ -16,7 +16,7 @@ from zoo.registry import Variant, read_space, registry
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run as resolved: architecture, variant, network config, training options, data, starting weights."""
 
     architecture: str
@@ -44,7 +44,7 @@ class Plan:
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], where: str) -> Plan:
+    def from_json(cls, values: dict[str, Any], where: str) -> TrainingPlan:
         """From `options.json`. Raises UsageError, ConfigError, DataError for a file that lacks a part."""
         missing = [f.name for f in dataclasses.fields(cls) if f.name not in values and f.default is dataclasses.MISSING]
         if missing:
@@ -78,7 +78,7 @@ class Plan:
         """The data set without the place where it lies here."""
         return public_name(parse_spec(self.data))
 
-    def with_changes(self, changes: dict[str, Any]) -> Plan:
+    def with_changes(self, changes: dict[str, Any]) -> TrainingPlan:
         """Fields of the network or the training overridden. Raises UsageError, ConfigError."""
         network, training = split_changes(self.config, self.training, changes)
         return dataclasses.replace(
@@ -128,10 +128,10 @@ def training_class(architecture: str) -> type:
     """The training-options class of an architecture: that of its variants."""
     arch = registry().architecture(architecture)
     variants: dict[str, Variant] = registry().load(arch, "variants")
-    found = next((type(v.training) for v in variants.values() if v.training is not None), None)
-    if arch.trainer is None or found is None:
+    options = next((type(v.training) for v in variants.values() if v.training is not None), None)
+    if arch.trainer is None or options is None:
         raise UsageError(f"{architecture!r} cannot be trained: its plugin brings no trainer.")
-    return found
+    return options
 
 
 def make_plan(
@@ -143,17 +143,17 @@ def make_plan(
     init: str | None = None,
     command: str = "",
     device: str = "auto",
-) -> Plan:
+) -> TrainingPlan:
     """`ARCH[/VARIANT]` with changes. Paths become absolute, so that the run can be resumed from anywhere.
 
     Raises UsageError with near misses, ConfigError listing all faults.
     """
-    arch_name, variant_name, found = registry().variant(name)
-    training = found.training or training_class(arch_name)()
+    arch_name, variant_name, variant = registry().variant(name)
+    training = variant.training or training_class(arch_name)()
     spec = parse_spec(data)
     data = str(absolute_data(spec))
     space, init = _absolute(space, name=True), _absolute(init, name=True)
-    plan = Plan(arch_name, variant_name, found.config, training, data, space, init, command, device)
+    plan = TrainingPlan(arch_name, variant_name, variant.config, training, data, space, init, command, device)
     return plan.with_changes(changes)
 
 

@@ -98,9 +98,9 @@ def _read_network(home: Path, cls: Any, name: str, variant: str | None) -> nn.Mo
             f"There is no folder {home}: a pipeline has {', '.join((*CLASSES, 'tokenizer', 'scheduler'))}."
         )
     if not list(home.glob("*.safetensors")):
-        found = ", ".join(sorted(p.name for p in home.iterdir())) or "nothing"
+        files = ", ".join(sorted(p.name for p in home.iterdir())) or "nothing"
         raise WeightsError(
-            f"{home} has no safetensors file (found: {found}). Pickles (.bin, .ckpt) are not read: get the repository's"
+            f"{home} has no safetensors file (found: {files}). Pickles (.bin, .ckpt) are not read: get the repository's"
             " safetensors files, or save the pipeline again with safe_serialization=True."
         )
     dtype: dict[str, Any] = {"dtype" if cls is CLIPTextModel else "torch_dtype": torch.float32}
