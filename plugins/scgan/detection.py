@@ -11,13 +11,13 @@ from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
 from zoo.families.spade.official_networks import (
     BLOCKS,
-    DOUBLINGS,
     match_encoder,
     match_multiscale,
     norm_kind,
     read_planes,
     start_grid,
 )
+from zoo.families.spade.sizes import DOUBLINGS
 from zoo.registry import Match
 from zoo_plugins.scgan.config import ADE20K, COCO, SCGANConfig
 from zoo_plugins.scgan.discriminators import RoutedFPSE

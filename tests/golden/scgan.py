@@ -254,7 +254,7 @@ def run_discriminators(case: Mapping[str, Any], folder: Path) -> Tensors:
     config = config_of(case["opt"])
     planes = one_hot(io["label"][:, 0].long(), case["opt"]["semantic_nc"]).repeat(2, 1, 1, 1)
     images = torch.cat([io["fake"], io["real"]])
-    logits = [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)]
+    logits = [io[f"conv_logits_{i}"] for i in range(config.doublings + 1)]
     out: Tensors = {}
     for name, note in case["variants"].items():
         opt = {**case["opt"], "netD": name.removesuffix("_smooth"), "smooth": "smooth=True" in note, "ndf": case["ndf"]}

@@ -9,13 +9,12 @@ from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
 from zoo.families.spade import official_keys
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.encoders import ConvEncoder
+from zoo.families.spade.sizes import DOUBLINGS
 from zoo.registry import Match
 
 BLOCKS = r"(?:head_0|G_middle_[01]|up_[0-4])"
 """The residual blocks of a generator."""
 _SHARED = rf"{BLOCKS}\.norm_[01s]\.mlp_shared\.0"
-DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
-"""`num_upsampling_layers`, from the start grid to the picture."""
 
 
 def read_generator(shapes: Shapes) -> dict[str, Any]:

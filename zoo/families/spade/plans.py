@@ -1,4 +1,4 @@
-"""Plans: what a generator derives from the map alone, as nested tuples and dataclasses of tensors [B, ...]."""
+"""Plans: what a generator derives from the map alone, as nested tuples, dicts and dataclasses of tensors [B, ...]."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def map_plan(function: Callable[..., Tensor], first: T, *others: T) -> T:
     if isinstance(first, tuple):
         parts = [map_plan(function, *p) for p in zip(first, *cast("tuple[tuple, ...]", others), strict=True)]
         return cast(T, type(first)(*parts) if hasattr(first, "_fields") else tuple(parts))
+    if isinstance(first, dict):
+        return cast(T, {k: map_plan(function, v, *(cast(dict, o)[k] for o in others)) for k, v in first.items()})
     if dataclasses.is_dataclass(first) and not isinstance(first, type):
         values: dict[str, Any] = {
             f.name: map_plan(function, getattr(first, f.name), *(getattr(o, f.name) for o in others))
