@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -38,7 +39,7 @@ def spade_steps(upsampling: str, channels: Sequence[int]) -> list[Step]:
     ]
     if upsampling == "most":
         places.append(("up_4", DOUBLINGS["most"]))
-    pairs = zip(channels[:-1], channels[1:], strict=True)
+    pairs = pairwise(channels)
     return [Step(name, scale, *pair) for (name, scale), pair in zip(places, pairs, strict=True)]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,7 +61,7 @@ def first_features(fc: nn.Module, z: Tensor | None, grid: tuple[int, int], like:
     """Latents [B, z] through the linear layer `fc` as features [B, C, *grid], in dtype and memory format of the weight `like`."""
     if z is None:
         raise ValueError("This generator needs a latent z [B, z_dim].")
-    x = fc(z.to(like.dtype)).view(len(z), -1, *grid)
+    x = rearrange(fc(z.to(like.dtype)), "b (c h w) -> b c h w", h=grid[0], w=grid[1])
     return (
         x.contiguous(memory_format=torch.channels_last) if like.is_contiguous(memory_format=torch.channels_last) else x
     )
