@@ -52,8 +52,9 @@ def test_without_operators_the_plain_layer_works(
 @torch.no_grad()
 def test_an_inference_form_without_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    model = zoo.create("spade/celeba-128", ngf=4, nef=4, spade_hidden=8).eval()
-    fast, calls = zoo.optimize(model), []
+    model: Any = zoo.create("spade/celeba-128", ngf=4, nef=4, spade_hidden=8).eval()
+    fast: Any = zoo.optimize(model)
+    calls: list[nn.Module] = []
     assert any(isinstance(m, Packed) for m in fast.modules())
     maps = SemanticMap(torch.randint(0, 19, (1, 128, 128)), model.label_space)
     with_operators = fast.synthesize(maps, rng=0)

@@ -49,8 +49,9 @@ class Events:
                     threading.excepthook = _Hook(threading.excepthook)
                 # a later file of the same folder has a later name, which is the order in which TensorBoard reads them
                 self._writer = SummaryWriter(str(self.folder))
-            yield self._writer
-            self._writer.flush()
+            writer = self._writer
+            yield writer
+            writer.flush()
 
 
 class _Hook:
