@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -33,7 +33,7 @@ class CLVAELayout(PlanLayout):
     """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie."""
 
     plan: dict[str, BlockAffine]
-    regions: Regions | None = None
+    regions: Regions = field(kw_only=True)
 
 
 class CLVAE(ImageSynthesizer):
