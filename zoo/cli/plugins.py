@@ -121,6 +121,7 @@ def doctor(as_json: bool) -> None:
         "python": sys.version.split()[0],
         **_libraries(),
         "devices": _devices(),
+        "packed_layers": _packed_layers(),
         "models": _models(faults),
         "faults": faults,
     }
@@ -153,6 +154,18 @@ def _devices() -> list[str]:
     devices = [f"cpu ({torch.get_num_threads()} threads)"]
     devices += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     return devices + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def _packed_layers() -> str:
+    """Whether inference on a CPU lays out weights for oneDNN, or why not."""
+    import torch
+
+    from zoo.inference.packed import available, missing
+
+    if available():
+        return "yes"
+    lacking = "oneDNN" if not torch.backends.mkldnn.is_available() else ", ".join(missing())
+    return f"no, plain layers are used: torch {torch.__version__} lacks {lacking}"
 
 
 def _missing_classes(reg: Registry) -> list[str]:

@@ -77,6 +77,10 @@ class ControlNetSeg(ImageSynthesizer):
     def device(self) -> torch.device:
         return self.colors.device
 
+    def optimized(self) -> ControlNetSeg:
+        """This model itself: gigabytes are not copied, and nothing in them is folded."""
+        return self
+
     @property
     def parts(self) -> Parts:
         """The wrapped pipeline's parts. Raises UsageError for a model that has none yet."""

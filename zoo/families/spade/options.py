@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from zoo.interfaces.training_options import TrainingOptions
 
@@ -58,3 +58,11 @@ class GanOptions(TrainingOptions):
         """Adam's betas as they are used."""
         beta1, beta2 = (0.0, 0.9) if self.ttur else (0.5, 0.999)
         return beta1 if self.beta1 is None else self.beta1, beta2 if self.beta2 is None else self.beta2
+
+
+SMALL_TRAINING: dict[str, Any] = {
+    "steps": 8000, "batch_size": 8, "precision": "bf16", "channels_last": True, "ema": 0.999, "dtype": "float16",
+    "flip": True, "zoom": 0.15, "lr": 4e-4, "ttur": False, "beta1": 0.0, "beta2": 0.99, "decay_last": 0.4,
+    "lambda_l1": 10.0, "lambda_perceptual": 2.0, "share_fake": True, "diffaugment": True, "ndf": 32,
+}  # fmt: skip
+"""Options with which our own small variants (128 px) learn on a CPU in a night (ours, in no paper)."""
