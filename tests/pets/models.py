@@ -14,7 +14,7 @@ from zoo.data import PairData
 from zoo.interfaces.capabilities import Conditions, Latents
 from zoo.interfaces.label_sets import fit_label_sets
 from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, MaskGenerator, as_map
-from zoo.interfaces.presence import presence
+from zoo.interfaces.presence import check_space, presence
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
@@ -93,6 +93,7 @@ class PetPaint(ImageSynthesizer):
 
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> MapLayout:
         del reuse
+        check_space(semantic_map, self.label_space)
         return MapLayout(semantic_map.to(self.device).resize(self.resolution))
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from zoo.errors import WeightsError
 from zoo.registry import Match
 
 
@@ -19,5 +20,7 @@ def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
 
 
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
-    """One key."""
+    """One key. Raises WeightsError for others."""
+    if set(parts) != {"generator"} or set(parts["generator"]) != {"pet_map"}:
+        raise WeightsError("A checkpoint of pet-maps holds the one tensor 'pet_map'. Try: zoo identify FILE")
     return {"planes.scores": parts["generator"]["pet_map"]}

@@ -12,6 +12,7 @@ from zoo.testing.comparing import Counted, apart, changed, global_randomness_unt
 from zoo.testing.subject import Subject
 
 ALL = [0, 1, 2]
+CERTAIN = ("edit:remove", "edit:interpolate", "parse")
 Ask = Callable[[Model], Asker]
 
 
@@ -29,7 +30,7 @@ class Behaviour(Subject):
                 assert not found, f"{ability}, sample {i} alone and in a batch of three: {'; '.join(found)}"
 
     def test_the_same_seed_gives_the_same_and_another_another(self, model: Model, asker: Ask) -> None:
-        """Bit for bit the same; and where something is drawn, another seed changes the answer. Nothing is drawn elsewhere."""
+        """Bit for bit the same; what draws from its rng differs with another seed, but for edits that leave nothing to chance."""
         asked = asker(model)
         for ability in asked.abilities:
             source = Counted(Rng(1, ALL), [])
@@ -38,12 +39,9 @@ class Behaviour(Subject):
                 again = asked.ask(ability, ALL, Rng(1, ALL))
                 other = asked.ask(ability, ALL, Rng(2, ALL))
             assert not apart(again, first), f"{ability}, the same seed twice: {apart(again, first)}"
-            differs = bool(apart(other, first))
-            assert differs == bool(source.draws), (
-                f"{ability} draws {source.draws[:4]}, but another seed changes nothing"
-                if source.draws
-                else f"{ability} draws nothing of its rng, but another seed changes {apart(other, first)}"
-            )
+            differs, drawn = apart(other, first), bool(source.draws) and ability not in CERTAIN
+            assert differs or not drawn, f"{ability} draws {source.draws[:4]}, but another seed changes nothing"
+            assert drawn or not differs, f"{ability} should leave nothing to chance, but another seed changes {differs}"
 
     def test_calls_leave_nothing_behind(self, model: Model, asker: Ask) -> None:
         """Weights, buffers and attributes are the same after all calls, and so is the first answer."""

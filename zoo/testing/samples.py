@@ -48,7 +48,7 @@ def make_samples(model: Model, count: int = 3, seed: int = 0) -> Samples:
     values = torch.tensor([space.index(n) for n in chosen])
     generator = torch.Generator().manual_seed(seed)
     grid = values[torch.randint(0, len(values), (count, 4, 4), generator=generator)]
-    grid[:, 0, 0], grid[0, 1, 1] = values[0], values[-1]
+    grid[:, 1, 2], grid[0, 2, 1] = values[0], values[-1]
     labels = F.interpolate(grid[:, None].double(), size=model.resolution, mode="nearest-exact")[:, 0].long()
     maps = SemanticMap(labels, space)
     noise = torch.rand(count, 3, *model.resolution, generator=generator)
