@@ -74,6 +74,7 @@ class TestClvae(Gan):
         "encoder_size": 128,
     }  # fmt: skip
     official_names = staticmethod(clvae.official_names)
+    inference_tolerance = 5e-5  # rounding alone (none is left in float64): random weights are steeper than trained ones
 
 
 class TestCa2sis(ModelContract):

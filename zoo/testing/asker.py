@@ -126,7 +126,9 @@ class Asker:
     def _synthesize(self, rows: list[int], rng: RngLike) -> Answer:
         maps = self.samples.maps[rows]
         layout = self.any.layout(maps)
-        reused = self.any.layout(maps, reuse=self.any.layout(self.samples.maps[[self._next(r) for r in rows]]))
+        reused = self.any.layout(
+            maps, reuse=self.any.layout(self.samples.maps[[rows[0], *(self._next(r) for r in rows[1:])]])
+        )
         return {
             "image": self.any.synthesize(maps, rng=rng, **self.options),
             "of a layout": self.any.synthesize(layout, rng=rng, **self.options),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zoo.inference.optimize import optimize
-from zoo.interfaces.models import Model
+from zoo.interfaces.models import ImageSynthesizer, Model
 from zoo.rng import Rng
 from zoo.testing.asker import Asker
 from zoo.testing.comparing import Counted, apart, changed, global_randomness_untouched, rows, state_of
+from zoo.testing.samples import Samples
 from zoo.testing.subject import Subject
 
 ALL = [0, 1, 2]
@@ -42,6 +43,26 @@ class Behaviour(Subject):
             differs, drawn = apart(other, first), bool(source.draws) and ability not in CERTAIN
             assert differs or not drawn, f"{ability} draws {source.draws[:4]}, but another seed changes nothing"
             assert drawn or not differs, f"{ability} should leave nothing to chance, but another seed changes {differs}"
+
+    def test_two_ways_to_one_answer_agree(self, model: Model, samples: Samples, asker: Ask) -> None:
+        """Drawn inside the call or given as latents; from the map, from its layout, from a layout that reuses another's rows;
+        one map for several styles, or that map several times."""
+        asked = asker(model)
+        name = asked.abilities[0]
+        answer = asked.ask(name, ALL, Rng(8, ALL))
+        first = next(iter(answer))
+        for other in [key for key in answer if key.startswith(("from ", "of "))]:
+            found = apart({first: answer[other]}, {first: answer[first]}, tolerance=self.tolerance)
+            assert not found, f"{name}, {first} and {other}: {'; '.join(found)}"
+        if isinstance(model, ImageSynthesizer) and model.styles:
+            several = samples.maps[0].repeat_interleave(3)
+            style = asked.any.sample_style(several, Rng(8, ALL), prior=None if "prior" in model.styles else "mean")
+            found = apart(
+                {"image": asked.any.synthesize(model.layout(samples.maps[0]), style, **asked.options)},
+                {"image": asked.any.synthesize(several, style, **asked.options)},
+                tolerance=self.tolerance,
+            )
+            assert not found, f"a layout of one map and three styles: {'; '.join(found)}"
 
     def test_calls_leave_nothing_behind(self, model: Model, asker: Ask) -> None:
         """Weights, buffers and attributes are the same after all calls, and so is the first answer."""

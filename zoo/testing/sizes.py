@@ -102,7 +102,9 @@ class Sizes(Subject):
                 return
             seeing = model.encode_style(samples.photos, samples.maps)
             same = [torch.equal(blind.tensors[k], seeing.tensors[k]) for k in seeing.tensors]
-            assert all(same), "a style is read from a map of another space"  # a model that looks at photos alone may take any
+            assert all(same), (
+                "a style is read from a map of another space"
+            )  # a model that looks at photos alone may take any
 
 
 def _check_map(found: SemanticMap, model: Model, size: tuple[int, int]) -> None:
