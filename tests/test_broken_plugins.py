@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from thirdparty import OK, plugin, write_plugin
+from thirdparty import OK, plugin, write_cards, write_plugin
 
 
 def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,10 +38,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "null": "zoo: {files: null}",
         "list": "zoo: {files: [a]}",
     }
-    for name, head in heads.items():
-        (folder / "thirdparty_rest_cards" / name).mkdir(parents=True)
-        (folder / "thirdparty_rest_cards" / name / "README.md").write_text(f"---\n{head}\n---\n")
-    (folder / "thirdparty_rest_cards/__init__.py").write_text("")
+    write_cards(folder / "thirdparty_rest_cards", heads)
     return folder
 
 

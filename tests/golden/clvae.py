@@ -360,11 +360,9 @@ def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
 
 def replay(case_dir: Path) -> Tensors:
     """All results of a case under their recorded names; {} for cases without `io.safetensors`."""
-    if not (case_dir / "io.safetensors").exists():
+    stored = case_dir / "io.safetensors"
+    if not stored.exists():
         return {}
     case = json.loads((case_dir / "case.json").read_text())
-    if "info" in case:
-        return run_preprocess(case, case_dir)
-    if "in/eps_local" in load_file(case_dir / "io.safetensors"):
-        return run_losses(case, case_dir)
-    return run_networks(case, case_dir)
+    networks = run_losses if "in/eps_local" in load_file(stored) else run_networks
+    return (run_preprocess if "info" in case else networks)(case, case_dir)

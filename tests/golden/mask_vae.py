@@ -8,13 +8,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -89,19 +87,11 @@ def _weights(case_dir: Path, case: dict[str, Any], model: SemanticVAE) -> dict[s
         folder = case_dir.parent / re.split(r"[\s/]", str(case["weights_from"]).strip())[0]
     if (folder / "weights.safetensors").exists():
         return load_file(folder / "weights.safetensors")
+    formula = _beside("ca2sis").formula  # one for both systems of the paper
     return {
-        k: _formula(k, tuple(v.shape))
+        k: formula(k, tuple(v.shape))
         for k, v in ((official.official_name(n), p) for n, p in model.state_dict().items())
     }
-
-
-def _formula(key: str, shape: tuple[int, ...]) -> Tensor:
-    u = np.random.RandomState(zlib.crc32(key.encode())).random_sample(int(np.prod(shape))).reshape(shape) * 2 - 1
-    if len(shape) >= 2:
-        u = u * np.sqrt(3 / np.prod(shape[1:]))
-    else:
-        u = 1 + 0.3 * u if key.endswith(".weight") else 0.1 * u
-    return torch.from_numpy(u.astype(np.float32))
 
 
 def _select(results: Result, io: Result) -> Result:
@@ -236,8 +226,8 @@ def _training(case_dir: Path, case: dict[str, Any], io: Result, values: dict[str
     weights = torch.tensor(values.get("class_weights", CLASS_WEIGHTS))
     onehot, label = _onehot(io, len(config_of(case).channels) + 1), io["label"][:, 0].long()
     results = _fixed(io, label, weights) | _discriminator_outputs(case_dir, case, io, onehot)
-    results |= _plain(case_dir, case, io, onehot, label, weights, values)
-    results |= _adversarial(case_dir, case, io, onehot, label, weights, values)
+    results |= _plain(case_dir, case, io, (onehot, label, weights), values)
+    results |= _adversarial(case_dir, case, io, (onehot, label, weights), values)
     return _select(results, io) | {k: v for k, v in results.items() if "/" in k or k in _scalars(values)}
 
 
@@ -304,14 +294,9 @@ def _grads(model: SemanticVAE, loss: Tensor) -> dict[str, Tensor]:
 
 
 def _plain(
-    case_dir: Path,
-    case: dict[str, Any],
-    io: Result,
-    onehot: Tensor,
-    label: Tensor,
-    weights: Tensor,
-    values: dict[str, Any],
+    case_dir: Path, case: dict[str, Any], io: Result, given: tuple[Tensor, Tensor, Tensor], values: dict[str, Any]
 ) -> Result:
+    onehot, label, weights = given
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "plain")
     kl, ce = KL_WEIGHT * losses.kl_divergence(mu, log_var), losses.weighted_cross_entropy(out, label, weights)
@@ -330,14 +315,9 @@ def _plain(
 
 
 def _adversarial(
-    case_dir: Path,
-    case: dict[str, Any],
-    io: Result,
-    onehot: Tensor,
-    label: Tensor,
-    weights: Tensor,
-    values: dict[str, Any],
+    case_dir: Path, case: dict[str, Any], io: Result, given: tuple[Tensor, Tensor, Tensor], values: dict[str, Any]
 ) -> Result:
+    onehot, label, weights = given
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "gan")
     fake, real = _judge(_discriminator(case_dir, case), out, onehot)

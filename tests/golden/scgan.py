@@ -370,18 +370,16 @@ def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
 
 
 def replay(case_dir: Path) -> Tensors:
-    """All results of a case under their recorded names; {} for cases without `io.safetensors`."""
+    """All results of a case under their recorded names; {} for cases without `io.safetensors`. A field of `case.json`, or the
+    weights after a training step, tell what the case is."""
     if not (case_dir / "io.safetensors").exists():
         return {}
+    runs = {
+        "slim_vgg": run_losses,
+        "values": run_loss_values,
+        "variants": run_discriminators,
+        "records": run_preprocess,
+    }
+    networks = run_networks if (case_dir / "post_train.safetensors").exists() else run_blocks
     case = json.loads((case_dir / "case.json").read_text())
-    if "slim_vgg" in case:
-        return run_losses(case, case_dir)
-    if "values" in case:
-        return run_loss_values(case, case_dir)
-    if "variants" in case:
-        return run_discriminators(case, case_dir)
-    if "records" in case:
-        return run_preprocess(case, case_dir)
-    if (case_dir / "post_train.safetensors").exists():
-        return run_networks(case, case_dir)
-    return run_blocks(case, case_dir)
+    return next((run for key, run in runs.items() if key in case), networks)(case, case_dir)

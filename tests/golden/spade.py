@@ -372,15 +372,13 @@ def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
     return out
 
 
+RUNS = {"info": run_preprocess, "module": run_block, "modules": run_units, "vgg": run_losses}
+"""What a case is, by a field of its `case.json`."""
+
+
 def replay(case_dir: Path) -> Tensors:
     """All results of a case under their recorded names; {} for cases without `io.safetensors`."""
     if not (case_dir / "io.safetensors").exists():
         return {}
     case = json.loads((case_dir / "case.json").read_text())
-    if "info" in case:
-        return run_preprocess(case, case_dir)
-    if "module" in case:
-        return run_block(case, case_dir)
-    if "modules" in case:
-        return run_units(case, case_dir)
-    return run_losses(case, case_dir) if "vgg" in case else run_networks(case, case_dir)
+    return next((run for key, run in RUNS.items() if key in case), run_networks)(case, case_dir)

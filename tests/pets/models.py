@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from zoo.data import PairData
 from zoo.interfaces.capabilities import Conditions, Latents
 from zoo.interfaces.label_sets import fit_label_sets
-from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, MaskGenerator, as_map
+from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, MaskGenerator, Model, as_map
 from zoo.interfaces.presence import check_space, presence
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -30,14 +30,8 @@ class Planes(nn.Module):
         self.scores = nn.Parameter(torch.zeros(classes, side, side))
 
 
-class PetMaps(MaskGenerator):
-    """One learned map with a little noise."""
-
-    ASSETS: ClassVar[Mapping[str, Asset]] = {"label_sets": Asset("json", "label sets of the training data")}
-
-    def __init__(self, config: Any, space: LabelSpace) -> None:
-        super().__init__(config, space)
-        self.planes = registry().get("networks", "pets.planes")(len(space), config.side)
+class _Square(Model):
+    """What both share: all classes of the space, maps of one side."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -46,6 +40,16 @@ class PetMaps(MaskGenerator):
     @property
     def resolution(self) -> tuple[int, int]:
         return self.config.side, self.config.side
+
+
+class PetMaps(_Square, MaskGenerator):
+    """One learned map with a little noise."""
+
+    ASSETS: ClassVar[Mapping[str, Asset]] = {"label_sets": Asset("json", "label sets of the training data")}
+
+    def __init__(self, config: Any, space: LabelSpace) -> None:
+        super().__init__(config, space)
+        self.planes = registry().get("networks", "pets.planes")(len(space), config.side)
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         return fit_label_sets(data, [n for n in self.channels if n != self.label_space.background])
@@ -72,20 +76,12 @@ class MapLayout(Layout):
     semantic_map: SemanticMap
 
 
-class PetPaint(ImageSynthesizer):
+class PetPaint(_Square, ImageSynthesizer):
     """One learned colour per class; no style."""
 
     def __init__(self, config: Any, space: LabelSpace) -> None:
         super().__init__(config, space)
         self.colors = nn.Parameter(torch.zeros(len(space), 3))
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.label_space.names
-
-    @property
-    def resolution(self) -> tuple[int, int]:
-        return self.config.side, self.config.side
 
     def paint(self, labels: Tensor) -> Tensor:
         """Labels [B, H, W] -> [B, 3, H, W]."""
