@@ -32,13 +32,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ", label_spaces={'bad': 'thirdparty_rest:BAD', 'gone': 'thirdparty_rest:GONE'}, cards='thirdparty_rest_cards'"
     )
     write_plugin(folder, "thirdparty-rest", spaces + plugin("thirdparty-rest", more=more))
-    heads = {
-        "odd": "zoo: {parameters: many, kind: [1]}",
-        "worse": ": [",
-        "null": "zoo: {files: null}",
-        "list": "zoo: {files: [a]}",
-    }
-    write_cards(folder / "thirdparty_rest_cards", heads)
+    bad = {"odd": "zoo: {parameters: many, kind: [1]}", "null": "zoo: {files: null}", "list": "zoo: {files: [a]}"}
+    write_cards(folder / "thirdparty_rest_cards", {**bad, "worse": ": ["})
     return folder
 
 

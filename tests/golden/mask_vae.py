@@ -226,7 +226,7 @@ def _training(case_dir: Path, case: dict[str, Any], io: Result, values: dict[str
     weights = torch.tensor(values.get("class_weights", CLASS_WEIGHTS))
     onehot, label = _onehot(io, len(config_of(case).channels) + 1), io["label"][:, 0].long()
     results = _fixed(io, label, weights) | _discriminator_outputs(case_dir, case, io, onehot)
-    results |= _plain(case_dir, case, io, (onehot, label, weights), values)
+    results |= _plain(_model(case_dir, case).train(), io, (onehot, label, weights), values)
     results |= _adversarial(case_dir, case, io, (onehot, label, weights), values)
     return _select(results, io) | {k: v for k, v in results.items() if "/" in k or k in _scalars(values)}
 
@@ -293,11 +293,8 @@ def _grads(model: SemanticVAE, loss: Tensor) -> dict[str, Tensor]:
     return {official.official_name(n): p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
-def _plain(
-    case_dir: Path, case: dict[str, Any], io: Result, given: tuple[Tensor, Tensor, Tensor], values: dict[str, Any]
-) -> Result:
+def _plain(model: SemanticVAE, io: Result, given: tuple[Tensor, ...], values: dict[str, Any]) -> Result:
     onehot, label, weights = given
-    model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "plain")
     kl, ce = KL_WEIGHT * losses.kl_divergence(mu, log_var), losses.weighted_cross_entropy(out, label, weights)
     results: Result = {"plain.out": out, "plain.losses/KL": kl, "plain.losses/CE": ce, "plain.total": kl + ce}
