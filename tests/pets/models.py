@@ -56,14 +56,14 @@ class PetMaps(_Square, MaskGenerator):
 
     def sample_latents(self, conditions: Conditions, rng: RngLike | int | None, *, prior: str | None = None) -> Latents:
         del prior
-        return {"z": as_rng(rng, len(conditions)).normal("z", shape=self.resolution)}
+        return {"z": as_rng(rng, len(conditions)).normal("z", shape=(len(self.label_space), *self.resolution))}
 
     @torch.no_grad()
     def generate(
         self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None
     ) -> SemanticMap:
         z = (latents or self.sample_latents(conditions, rng))["z"].to(self.device)
-        scores = self.planes.scores + 0.01 * z[:, None]
+        scores = self.planes.scores + 0.1 * z
         asked = presence(conditions, self.label_space, self.channels, "pet-maps").to(self.device)
         asked[:, 0] = True
         return SemanticMap(scores.masked_fill(~asked[..., None, None], -torch.inf).argmax(1), self.label_space)
