@@ -17,7 +17,7 @@ import pytest
 import yaml
 from fixtures_models import Ran
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from thirdparty import plugin, write_plugin
+from thirdparty import plugin, write_cards, write_plugin
 
 from zoo import cards
 from zoo.cards import REQUIRED, parse_card, read_card, reading, write_card
@@ -301,10 +301,7 @@ def test_a_plugins_odd_cards_are_its_own_loss(tmp_path: Path) -> None:
         "damaged": ": [",
         "listed": "zoo: {files: [a]}",
     }
-    for name, head in heads.items():
-        (tmp_path / "thirdparty_cards_package" / name).mkdir(parents=True)
-        (tmp_path / "thirdparty_cards_package" / name / "README.md").write_text(f"---\n{head}\n---\n")
-    (tmp_path / "thirdparty_cards_package/__init__.py").write_text("")
+    write_cards(tmp_path / "thirdparty_cards_package", heads)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     listed = zoo("list", "--license-ok", "commercial", "--json", PYTHONPATH=path)
     assert (

@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import controlnet_tiny as tiny
 import pytest
@@ -33,7 +33,9 @@ import zoo  # noqa: E402
 from zoo import cards  # noqa: E402
 from zoo.composition.run.inputs import crop_to  # noqa: E402
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError  # noqa: E402
+from zoo.interfaces.models import Model  # noqa: E402
 from zoo.registry import registry  # noqa: E402
+from zoo.testing import ModelContract  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,6 +91,20 @@ def scene(maps: zoo.SemanticMap, tmp_path_factory: pytest.TempPathFactory) -> Pa
     path = tmp_path_factory.mktemp("scenes") / "ADE_val_1.png"
     Image.fromarray(maps.labels[0].byte().numpy()).save(path)
     return path
+
+
+class TestContract(ModelContract):
+    """A wrapper of another library's networks keeps the same contract."""
+
+    architecture = "controlnet-seg"
+    folder: ClassVar[Path]
+
+    @pytest.fixture(autouse=True)
+    def _options(self, folder: Path) -> None:
+        type(self).folder, type(self).options = folder, options(guidance=2.0, eta=0.5)
+
+    def build(self) -> Model:
+        return zoo.load(self.folder)
 
 
 # --- colours and folders ------------------------------------------------------------------------------------------
