@@ -24,7 +24,7 @@ from zoo.style import Style
 from zoo_plugins.ca2sis.attention import StyleAttention
 from zoo_plugins.ca2sis.config import CA2SISConfig
 from zoo_plugins.ca2sis.fitting import fit_mean_style
-from zoo_plugins.ca2sis.generator import Generator, Plan
+from zoo_plugins.ca2sis.generator import CA2SISPlan, Generator
 from zoo_plugins.ca2sis.style_encoder import StyleEncoder
 
 
@@ -32,7 +32,7 @@ from zoo_plugins.ca2sis.style_encoder import StyleEncoder
 class CA2SISLayout(PlanLayout):
     """The map (at the model's resolution) and what the generator derives from it alone."""
 
-    plan: Plan
+    plan: CA2SISPlan
 
 
 class CA2SIS(ImageSynthesizer):

@@ -12,14 +12,14 @@ from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import background_last
 from zoo_plugins.scgan.config import SCGANConfig
-from zoo_plugins.scgan.generator import Generator, Plan
+from zoo_plugins.scgan.generator import Generator, SCGANPlan
 
 
 @dataclass(eq=False)
 class SCGANLayout(PlanLayout):
     """The map (at the model's resolution) and what the generator derives from it: semantic vectors, SVG image, SPADE scales."""
 
-    plan: Plan
+    plan: SCGANPlan
 
 
 class SCGAN(LatentSynthesizer):

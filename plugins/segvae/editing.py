@@ -27,7 +27,7 @@ CHUNK = 1024
 
 
 @dataclass
-class Plan:
+class EditPlan:
     """What a list of edits comes to, per sample and channel: bool [B, C] and, for the drawn ones, noise eps [B, C, Z].
 
     present: the classes afterwards; drawn: those that get a new shape; removed: those that lose theirs.
@@ -73,7 +73,7 @@ def edit_map(
     return SemanticMap(after, model.label_space)
 
 
-def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Edit], rng: RngLike) -> Plan:
+def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Edit], rng: RngLike) -> EditPlan:
     """The plan of edits in their order, for maps with the classes `present` (bool [B, C]) at the model's resolution.
 
     shown: the classes at the maps' own size; a part too small for the model's pixels can still be redrawn.
@@ -107,7 +107,7 @@ def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Ed
         wanted = named & (present if isinstance(edit, Redraw) else ~present)
         eps = torch.where(wanted[..., None], model.normals(source), eps)
         present, drawn = present | wanted, drawn | wanted
-    return Plan(present, drawn, start & ~present, eps)
+    return EditPlan(present, drawn, start & ~present, eps)
 
 
 def _class(model: SegVAE, name: str) -> int:
@@ -118,7 +118,7 @@ def _class(model: SegVAE, name: str) -> int:
     return values.index(value)
 
 
-def edit_layers(model: SegVAE, given: LayeredMap, plan: Plan, latents: Latents) -> LayeredMap:
+def edit_layers(model: SegVAE, given: LayeredMap, plan: EditPlan, latents: Latents) -> LayeredMap:
     """The given layers [B, K, R, R] with the plan's classes emptied or written anew (0 or 1), every other layer untouched.
 
     One teacher-forced pass: the canvas shows the given layers, and the new ones as they come.

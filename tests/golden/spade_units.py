@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.data.preprocess import Preprocess
-from zoo.families.spade.blocks import SPADE, SPADEResnetBlock, resize_planes
+from zoo.families.spade.blocks import SPADENorm, SPADEResnetBlock, resize_planes
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.nn.labels import instance_edges, one_hot
 from zoo.nn.losses import kl_divergence
@@ -70,7 +70,7 @@ def norm_unit(norm: str) -> Callable[[Tensors], nn.Module]:
     def make(state: Tensors) -> nn.Module:
         shared = state["mlp_shared.0.weight"].shape  # [hidden, classes, kernel, kernel]
         channels = len(state["mlp_gamma.weight"])
-        return SPADE(channels, shared[1], norm=norm, kernel=shared[-1], hidden=shared[0])
+        return SPADENorm(channels, shared[1], norm=norm, kernel=shared[-1], hidden=shared[0])
 
     return make
 
@@ -160,10 +160,10 @@ def unit_outputs(name: str, module: nn.Module, x: Tensor, io: Tensors) -> Tensor
     if isinstance(module, MultiscaleDiscriminator):
         scales = module(torch.cat([planes_of(io), x], 1))
         return {f"{name}_scale{i}_out{j}": t for i, scale in enumerate(scales) for j, t in enumerate(scale)}
-    if not isinstance(module, (SPADE, SPADEResnetBlock)):
+    if not isinstance(module, (SPADENorm, SPADEResnetBlock)):
         return {name: module(x)}
     planes = resize_planes(planes_of(io), (x.shape[-2], x.shape[-1]))
-    plan: Any = module.affine(planes) if isinstance(module, SPADE) else module.plan(planes)
+    plan: Any = module.affine(planes) if isinstance(module, SPADENorm) else module.plan(planes)
     return {name: module(x, plan)}
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoo.composition.checks.given import read_map
 from zoo.composition.models import Models
-from zoo.composition.request.requests import Request, Source
+from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.run.style_change import BaseImages
 from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
@@ -90,7 +90,7 @@ class Loader:
     models: Models
     request: Request
     files: OpenedFiles = field(default_factory=OpenedFiles)
-    styles: dict[Source, Style] = field(default_factory=dict)
+    styles: dict[StyleSource, Style] = field(default_factory=dict)
     layout: tuple[int, Layout] | None = None
     base_images: BaseImages = field(default_factory=BaseImages)
     _items: dict[int, Given] = field(default_factory=dict)

@@ -68,7 +68,7 @@ def _mean(values: Tensor) -> float | None:
     return round(float(values.mean()), 5) if len(values) else None
 
 
-def account(
+def record_change(
     records: Sequence[dict[str, Any]],
     loader: Loader,
     layout: Layout,

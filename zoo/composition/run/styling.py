@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.composition.checks.randomness import with_default
-from zoo.composition.checks.styles import check_shown, class_names, load_style
-from zoo.composition.request.requests import Request, Source, StyleSpec, layer_names
+from zoo.composition.checks.styles import check_style_shown, load_style, style_classes
+from zoo.composition.request.requests import Request, StyleSource, StyleSpec, layer_names
 from zoo.composition.run.inputs import Given, Loader
 from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
@@ -27,13 +27,13 @@ class _Batch:
     samples: Sequence[int]
     maps: SemanticMap
     given: Given | None
-    found: dict[tuple[Source, Rng], Style] = field(default_factory=dict)
+    found: dict[tuple[StyleSource, Rng], Style] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
         return self.loader.request
 
-    def source(self, source: Source, rng: Rng) -> Style:
+    def source(self, source: StyleSource, rng: Rng) -> Style:
         """`_from_source`, once for each source and stream."""
         key = source, rng
         if key not in self.found:
@@ -78,8 +78,8 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
     style: Style | None = None
     drawn: list[set[str]] = [set() for _ in batch.samples]
     for spec in specs:
-        found, classes = batch.source(spec.source, rng), class_names(synthesizer, spec)
-        check_shown(spec, found, classes, synthesizer.label_space)
+        found, classes = batch.source(spec.source, rng), style_classes(synthesizer, spec)
+        check_style_shown(spec, found, classes, synthesizer.label_space)
         if style is None:
             style = found
         else:
@@ -100,7 +100,7 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
     return Built(style, None, [tuple(n for n in style.classes if n in names) for names in drawn], absent, kept)
 
 
-def account(records: Sequence[dict[str, Any]], built: Built, request: Request) -> None:
+def record_gaps(records: Sequence[dict[str, Any]], built: Built, request: Request) -> None:
     """Say in the records which classes' styles were not where the request looks for them."""
     for record, drawn, absent, kept in zip(records, built.drawn, built.absent, built.kept, strict=True):
         if drawn:
@@ -132,7 +132,7 @@ def _complete(batch: _Batch, style: Style, rng: Rng) -> tuple[Style, list[tuple[
     return style.fill(synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior)), lacking
 
 
-def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
+def _from_source(batch: _Batch, source: StyleSource, rng: Rng) -> Style:
     """The style that one source gives to each map of the batch."""
     synthesizer, count = batch.synthesizer, len(batch.samples)
     if source.kind == "given" and not batch.request.same_style:
@@ -152,7 +152,7 @@ def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
     return synthesizer.sample_style(batch.maps, rng, prior="mean" if source.kind == "mean" else batch.request.prior)
 
 
-def _fixed(batch: _Batch, source: Source) -> Style:
+def _fixed(batch: _Batch, source: StyleSource) -> Style:
     """A source that is the same for all samples, read or encoded once per run."""
     if source.kind in ("style", "file"):
         return load_style(source, batch.loader.files)

@@ -14,7 +14,7 @@ Affine = tuple[Tensor, Tensor]
 BlockAffine = tuple[Affine, Affine, Affine | None]
 
 
-class SPADE(nn.Module):
+class SPADENorm(nn.Module):
     """normalised(x) * (1 + gamma) + beta, gamma and beta from two convolutions over the one-hot map.
 
     `affine` depends on the map alone, so it can be computed once and serve many calls of `forward`.
@@ -87,8 +87,8 @@ class SPADEResnetBlock(nn.Module):
         self.conv_1 = conv2d(spec.spectral, middle, c_out, 3, padding=1)
         self.learned = c_in != c_out
 
-        def spade(channels: int) -> SPADE:
-            return SPADE(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
+        def spade(channels: int) -> SPADENorm:
+            return SPADENorm(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
 
         self.norm_0, self.norm_1 = spade(c_in), spade(middle)
         if self.learned:
