@@ -5,11 +5,9 @@ Two models are joined by class *names*: `LabelSpace.mapping_to` is the only plac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from zoo.errors import LabelError, did_you_mean
 
@@ -349,13 +347,3 @@ def _is_color(color: object) -> bool:
     return (
         isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(x, int) and 0 <= x <= 255 for x in color)
     )
-
-
-def load_space(path: Path) -> LabelSpace:
-    """A user's label space from a JSON file (`--space FILE.json`)."""
-    try:
-        return parse_space(json.loads(path.read_text("utf-8")), str(path))
-    except OSError as error:
-        raise LabelError(f"Cannot read the label space {path}: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:  # RecursionError: endless brackets
-        raise LabelError(f"{path} is not a JSON file: {error}.") from error

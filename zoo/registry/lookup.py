@@ -196,3 +196,13 @@ def reset() -> None:
 def label_space(name: str) -> LabelSpace:
     """A registered label space by name. Raises UsageError with near misses."""
     return registry().label_space(name)
+
+
+def space_or_file(text: str) -> LabelSpace:
+    """A label space as users name it: a registered name, else a file (`zoo.files.classfiles`) where `text` looks like
+    one: a path, or a name that ends as class lists do. Raises UsageError with near misses, LabelError for a wrong file."""
+    from zoo.files.classfiles import SUFFIXES, load_space
+
+    if text not in registry().label_spaces() and (Path(text).name != text or text.lower().endswith(SUFFIXES)):
+        return load_space(Path(text))
+    return label_space(text)

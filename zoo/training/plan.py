@@ -59,7 +59,7 @@ class Plan:
     def label_space(self) -> LabelSpace:
         """The label space that the model will speak: `space` (a name or a file), else the config's."""
         name = self.space or self.config.label_space
-        return load_space(Path(name)) if name.endswith(".json") else registry().label_space(name)
+        return space_or_file(name)
 
     def check(self) -> None:
         """Names that can be checked before torch is imported. Raises UsageError, WeightsError, LabelError."""

@@ -56,7 +56,7 @@ def make_request(
         raise UsageError(
             f"No option {', '.join(map(repr, unknown))} (further options: mask_space, style_to, keep, options, {', '.join(known)})."
         )
-    space = label_space(mask_space) if isinstance(mask_space, str) else mask_space
+    space = space_or_file(mask_space) if isinstance(mask_space, str) else mask_space
     masks = _maps(maps)
     objects = [m for m in masks if isinstance(m, SemanticMap)]
     if objects and space is None:
