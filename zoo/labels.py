@@ -119,6 +119,11 @@ class LabelSpace:
         return tuple(c.color for c in self.classes)
 
     @cached_property
+    def voc_colored(self) -> bool:
+        """True if its colours are Pascal VOC's, which tools give to maps of any space: they tell nothing."""
+        return self.palette == tuple(voc_color(v) for v in range(len(self)))
+
+    @cached_property
     def _by_name(self) -> dict[str, int]:
         table: dict[str, int] = {}
         for value, cls in enumerate(self.classes):
@@ -218,7 +223,7 @@ class LabelSpace:
         return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table))
 
     def to_json(self) -> dict[str, object]:
-        """The form of the files in `zoo/label_spaces` and of `--space FILE.json`."""
+        """The form of the files in `zoo/label_spaces` and of a user's own JSON file."""
         classes = []
         for c in self.classes:
             entry: dict[str, object] = {"name": c.name, "color": list(c.color)}

@@ -28,7 +28,7 @@ def data() -> None:
 @click.option(
     "--space",
     metavar="SPACE",
-    help="Label space of the maps (a name, or FILE.json), where the data set does not say it (of ccp: atr takes its 18 derived labels).",
+    help="Label space of the maps (a name or FILE), where the data set does not say it (of ccp: atr takes its 18 derived labels).",
 )
 @click.option(
     "--out",

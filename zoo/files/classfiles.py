@@ -18,7 +18,17 @@ from zoo.labels import IGNORE, Color, LabelClass, LabelSpace, parse_space, voc_c
 
 LIMIT = 1 << 20
 SUFFIXES = (".json", ".txt", ".csv", ".xml")
-BACKGROUNDS = ("background", "_background_", "__background__", "__bg__", "bg", "unlabeled", "unlabelled", "void", "null")
+BACKGROUNDS = (
+    "background",
+    "_background_",
+    "__background__",
+    "__bg__",
+    "bg",
+    "unlabeled",
+    "unlabelled",
+    "void",
+    "null",
+)
 LEFT_OUT = ("__ignore__", "ignore", "ignored", "void", "unlabeled", "unlabelled")
 """What a number 255 or -1 may be called in a list: pixels of no class."""
 FORMS = (
@@ -74,7 +84,9 @@ def _read(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise LabelError(f"{path} is no list of classes: it is not UTF-8 text ({error}). It may be: {FORMS}.") from error
+        raise LabelError(
+            f"{path} is no list of classes: it is not UTF-8 text ({error}). It may be: {FORMS}."
+        ) from error
 
 
 def _from_json(path: Path, text: str, fault: Fault) -> LabelSpace:
@@ -96,7 +108,9 @@ def _from_json(path: Path, text: str, fault: Fault) -> LabelSpace:
                 return _space(path, _with_zero(_pairs(named, fault)), fault, ignore=ignore)
             if inner is not values or all(isinstance(v, int | str | list) for v in values.values()):
                 key, value = next((k, v) for k, v in inner.items() if _number(k) is None or not isinstance(v, str))
-                raise fault(f"its entry {_short(key)}: {_short(value)} is neither a number with a name nor a name with one")
+                raise fault(
+                    f"its entry {_short(key)}: {_short(value)} is neither a number with a name nor a name with one"
+                )
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         raise fault(f"expected an object with classes or with numbers and names, got {_short(values)}")
     return parse_space(values, str(path))
@@ -159,7 +173,7 @@ def _after_background(classes: list[tuple[str, Color | None]]) -> Numbered:
     """Numbers from 1 in the given order; 0, what nobody labelled, is black."""
     taken = {name.casefold() for name, _ in classes}
     zero = next((n for n in ("background", "unlabeled") if n not in taken), "label_0")
-    return {0: (zero, (0, 0, 0)), **{i: entry for i, entry in enumerate(classes, 1)}}
+    return {0: (zero, (0, 0, 0)), **dict(enumerate(classes, 1))}
 
 
 def _with_zero(entries: Numbered) -> Numbered:
@@ -169,7 +183,9 @@ def _with_zero(entries: Numbered) -> Numbered:
     return {0: ("background", (0, 0, 0)), **entries}
 
 
-def _space(path: Path, entries: Numbered, fault: Fault, *, ignore: bool = False, background: int | None = None) -> LabelSpace:
+def _space(
+    path: Path, entries: Numbered, fault: Fault, *, ignore: bool = False, background: int | None = None
+) -> LabelSpace:
     """The space of numbered names. A name for 255 or -1 that says "no class" makes 255 legal instead of being a class."""
     entries = dict(entries)
     for number in (-1, IGNORE):
@@ -199,7 +215,9 @@ def _mirror(name: str, names: list[str]) -> str | None:
     """The class that `name` becomes when left and right change places, if there is one."""
     for side, other in (("left", "right"), ("right", "left"), ("l", "r"), ("r", "l")):
         pattern = rf"(?<![A-Za-z]){side}(?![A-Za-z])" if len(side) > 1 else rf"^{side}(?=[_-])"
-        swapped = re.sub(pattern, lambda m, o=other: o.capitalize() if m[0][0].isupper() else o, name, flags=re.IGNORECASE)
+        swapped = re.sub(
+            pattern, lambda m, o=other: o.capitalize() if m[0][0].isupper() else o, name, flags=re.IGNORECASE
+        )
         if swapped != name and swapped in names:
             return swapped
     return None

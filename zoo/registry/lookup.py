@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean

@@ -10,9 +10,10 @@ from typing import Any
 from zoo import configs
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
+from zoo.files.classfiles import SUFFIXES
 from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSpace, load_space
-from zoo.registry import Variant, registry
+from zoo.labels import LabelSpace
+from zoo.registry import Variant, registry, space_or_file
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _absolute(text: str | None, *, name: bool = False) -> str | None:
     """
     if (
         not text
-        or (name and "/" not in text and not text.endswith(".json"))
+        or (name and "/" not in text and not text.lower().endswith(SUFFIXES))
         or text.replace(",", "").isdigit()
         or not Path(text).exists()
     ):

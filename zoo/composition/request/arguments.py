@@ -23,7 +23,7 @@ from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import DataError, UsageError
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
-from zoo.registry import label_space
+from zoo.registry import space_or_file
 from zoo.rng import fresh_seed
 from zoo.style import Style
 
