@@ -24,7 +24,7 @@ from zoo.composition.request.written import (
 )
 from zoo.errors import UsageError
 from zoo.labels import LabelSpace, parse_space
-from zoo.registry import read_space
+from zoo.registry import space_or_file
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _options(value: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def _space(value: Any) -> LabelSpace:
-    return value if isinstance(value, LabelSpace) else read_space(_text(_path(value)))
+    return value if isinstance(value, LabelSpace) else space_or_file(_text(_path(value)))
 
 
 WHOLE = Kind("a whole number", operator.index, _same, _exactly(int))
