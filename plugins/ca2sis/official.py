@@ -10,8 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
-from zoo.errors import WeightsError
-from zoo.registry import Match
+from zoo.plugin import Match, WeightsError
 from zoo_plugins.ca2sis.config import CA2SISConfig
 
 # (theirs, ours, what is taken off their number); their first block is res2, cross2

@@ -9,18 +9,24 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zoo.data import PairData
 from zoo.families.spade.blocks import BlockAffine
 from zoo.families.spade.layouts import PlanLayout, check_photos, plan_with
-from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSpace
-from zoo.maps import SemanticMap
+from zoo.interfaces.models import as_map
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput, one_hot
 from zoo.nn.resample import fit_photos
-from zoo.rng import RngLike, as_rng
-from zoo.style import Style
+from zoo.plugin import (
+    Asset,
+    ImageSynthesizer,
+    LabelSpace,
+    Layout,
+    PairData,
+    RngLike,
+    SemanticMap,
+    Style,
+    TrainingOptions,
+    as_rng,
+)
 from zoo_plugins.clvae import fitting, styles
 from zoo_plugins.clvae.config import CLVAEConfig
 from zoo_plugins.clvae.encoder import ClassEncoder, Codes

@@ -18,10 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import PairData
 from zoo.data.specs import open_data
-from zoo.errors import DataError, UsageError, ZooError
-from zoo.rng import Rng
+from zoo.plugin import DataError, PairData, Rng, UsageError, ZooError
 
 BINS = (0, 2, 10, 19, 1)
 """Classes by whose colours images are drawn, in turn: road, building, sky, other, sidewalk."""

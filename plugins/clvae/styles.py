@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
 from zoo.families.spade.synthesizer import choose_prior
-from zoo.maps import SemanticMap
-from zoo.rng import RngLike, as_rng
-from zoo.style import Style
+from zoo.plugin import RngLike, SemanticMap, Style, UsageError, as_rng
 
 if TYPE_CHECKING:
     from zoo_plugins.clvae.encoder import Codes

@@ -9,11 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from zoo.data import Batch, PairData
 from zoo.families.spade.discriminators import Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.interfaces.models import Model
-from zoo.rng import RngLike
+from zoo.plugin import Batch, Model, PairData, RngLike
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence

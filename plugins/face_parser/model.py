@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.interfaces.models import MaskParser
-from zoo.labels import LabelSpace
-from zoo.maps import SemanticMap
+from zoo.errors import did_you_mean
+from zoo.plugin import DataError, LabelSpace, MaskParser, SemanticMap, UsageError
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
 

@@ -8,9 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, vote
-from zoo.errors import WeightsError
-from zoo.labels import Color, LabelSpace
-from zoo.registry import Match
+from zoo.labels import Color
+from zoo.plugin import LabelSpace, Match, WeightsError
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.unet import UNet, widths
 

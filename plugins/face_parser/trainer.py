@@ -8,11 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.data import Batch, PairData
-from zoo.errors import DataError
-from zoo.interfaces.trainers import Trainer, Update
 from zoo.metrics.segmentation import ConfusionMatrix
-from zoo.rng import RngLike
+from zoo.plugin import Batch, DataError, PairData, RngLike, Trainer, Update
 from zoo_plugins.face_parser.config import FaceParserTraining
 from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
 from zoo_plugins.face_parser.model import FaceParser

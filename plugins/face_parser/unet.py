@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import DataError
+from zoo.plugin import DataError
 
 ENCODER = ("conv1", "conv2", "conv3", "conv4", "center")
 DECODER = ("up_concat4", "up_concat3", "up_concat2", "up_concat1")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 
 def kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:

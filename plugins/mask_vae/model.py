@@ -9,17 +9,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.data import PairData
-from zoo.edits import Edit
-from zoo.errors import UsageError
-from zoo.interfaces.capabilities import Conditions, Latents
 from zoo.interfaces.label_sets import fit_label_sets
-from zoo.interfaces.models import Asset, MaskGenerator
 from zoo.interfaces.presence import check_space, drawn_values, label_sets, presence
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import IGNORE, LabelSpace
-from zoo.maps import LayeredMap, SemanticMap
-from zoo.rng import RngLike, as_rng
+from zoo.labels import IGNORE
+from zoo.plugin import (
+    Asset,
+    Conditions,
+    Edit,
+    LabelSpace,
+    Latents,
+    LayeredMap,
+    MaskGenerator,
+    PairData,
+    RngLike,
+    SemanticMap,
+    TrainingOptions,
+    UsageError,
+    as_rng,
+)
 from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 from zoo_plugins.mask_vae.editing import apply_edits
 from zoo_plugins.mask_vae.fitting import fit_prior

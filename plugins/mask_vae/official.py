@@ -9,10 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
-from zoo.errors import WeightsError
 from zoo.families.spade import official_keys
 from zoo.families.spade.official_networks import match_multiscale
-from zoo.registry import Match
+from zoo.plugin import Match, WeightsError
 from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 
 ROLES = ("generator", "discriminator")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from zoo.errors import DataError, WeightsError
+from zoo.plugin import DataError, WeightsError
 
 VARIANCE_KEPT = 0.99
 MIN_EIGENVALUE = 1e-3

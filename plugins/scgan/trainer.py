@@ -6,11 +6,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from zoo.data import Batch
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.interfaces.models import Model
-from zoo.rng import RngLike
+from zoo.plugin import Batch, Model, RngLike
 from zoo_plugins.scgan.config import SCGANOptions
 from zoo_plugins.scgan.discriminators import build_discriminator
 from zoo_plugins.scgan.losses import GeneratorOutputs, generator_losses

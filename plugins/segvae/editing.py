@@ -11,12 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.edits import Add, Edit, Redraw, Remove
-from zoo.errors import UsageError
-from zoo.interfaces.capabilities import Latents
-from zoo.labels import IGNORE, LabelSpace
-from zoo.maps import LayeredMap, SemanticMap
-from zoo.rng import RngLike
+from zoo.labels import IGNORE
+from zoo.plugin import Add, Edit, LabelSpace, Latents, LayeredMap, Redraw, Remove, RngLike, SemanticMap, UsageError
 from zoo_plugins.segvae.config import SegVAEOptions
 from zoo_plugins.segvae.steps import unroll
 

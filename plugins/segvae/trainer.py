@@ -9,12 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.data import Batch, PairData, layers_of
-from zoo.errors import ConfigError
-from zoo.interfaces.trainers import Trainer, Update
-from zoo.labels import LabelSet
-from zoo.maps import SemanticMap
-from zoo.rng import Rng, RngLike
+from zoo.data import layers_of
+from zoo.plugin import Batch, ConfigError, LabelSet, PairData, Rng, RngLike, SemanticMap, Trainer, Update
 from zoo_plugins.segvae import losses, parallel
 from zoo_plugins.segvae.config import SegVAETraining
 from zoo_plugins.segvae.model import SegVAE
