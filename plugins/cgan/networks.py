@@ -93,9 +93,9 @@ class SelfAttention(nn.Module):
         query = rearrange(self.query(x), "b c h w -> b (h w) c")
         key, value = (rearrange(F.max_pool2d(conv(x), 2), "b c h w -> b (h w) c") for conv in (self.key, self.value))
         # scale 1: SAGAN does not divide by the root of the width
-        found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        found = rearrange(found, "b (h w) c -> b c h w", h=x.shape[-2])
-        return torch.addcmul(x, self.gamma, self.out(found))
+        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        attended = rearrange(attended, "b (h w) c -> b c h w", h=x.shape[-2])
+        return torch.addcmul(x, self.gamma, self.out(attended))
 
 
 class Generator(nn.Module):

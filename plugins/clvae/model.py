@@ -149,8 +149,8 @@ class CLVAE(ImageSynthesizer):
         size than its photo, or of another count; LabelError for a map of another label space.
         """
         check_photos(image, semantic_map)
-        found = self.encoder(self.fit_image(image) * 2 - 1, self.channel_map(semantic_map))
-        return styles.from_codes(self, found, None if rng is None else as_rng(rng, len(image)))
+        posterior = self.encoder(self.fit_image(image) * 2 - 1, self.channel_map(semantic_map))
+        return styles.from_codes(self, posterior, None if rng is None else as_rng(rng, len(image)))
 
     def complete_style(self, style: Style, semantic_map: SemanticMap, rng: RngLike | int | None = None) -> Style:
         """The style with classes that it lacks and the maps show taken from the prior; one map serves several samples.
@@ -182,7 +182,7 @@ class CLVAE(ImageSynthesizer):
         fold_model(self)
 
 
-def reparameterize(found: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+def reparameterize(posterior: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
     """(class latents [B, K, L, N], z [B, z_dim]) = mu + eps * exp(logvar / 2); where a class is not visible that is eps alone."""
-    codes = found.class_mu.float() + class_eps * torch.exp(0.5 * found.class_logvar.float())
-    return codes, found.mu.float() + eps * torch.exp(0.5 * found.logvar.float())
+    codes = posterior.class_mu.float() + class_eps * torch.exp(0.5 * posterior.class_logvar.float())
+    return codes, posterior.mu.float() + eps * torch.exp(0.5 * posterior.logvar.float())

@@ -105,22 +105,24 @@ def apply_prior(fitted: dict[str, Tensor], z: Tensor, codes: Tensor, shown: Tens
     return z, out
 
 
-def from_codes(model: CLVAE, found: Codes, rng: RngLike | None) -> Style:
+def from_codes(model: CLVAE, posterior: Codes, rng: RngLike | None) -> Style:
     """The style of encoded photos: the means, or with `rng` draws from the posteriors."""
-    z, codes = found.mu.float(), found.class_mu.float()
-    visible, present = found.visible, found.present
+    z, codes = posterior.mu.float(), posterior.class_mu.float()
+    visible, present = posterior.visible, posterior.present
     if model.config.classwise:
-        codes = model.dense(codes, found.classes)
+        codes = model.dense(codes, posterior.classes)
         shape = (len(codes), len(model.channels))
-        present = present.new_zeros(shape).index_copy(1, found.classes, present)
-        visible = visible.new_zeros(*shape, visible.shape[2]).index_copy(1, found.classes, visible)
+        present = present.new_zeros(shape).index_copy(1, posterior.classes, present)
+        visible = visible.new_zeros(*shape, visible.shape[2]).index_copy(1, posterior.classes, visible)
     if rng is not None:
         eps = rng.normal("eps", "z", shape=(model.config.z_dim,)).to(z.device)
-        z = z + eps * torch.exp(0.5 * found.logvar.float())
-        indices = found.classes.tolist() if model.config.classwise else [0]
+        z = z + eps * torch.exp(0.5 * posterior.logvar.float())
+        indices = posterior.classes.tolist() if model.config.classwise else [0]
         noise = draw(model, rng, "eps", classes=indices).to(codes.device)
         logvar = (
-            model.dense(found.class_logvar.float(), found.classes) if model.config.classwise else found.class_logvar
+            model.dense(posterior.class_logvar.float(), posterior.classes)
+            if model.config.classwise
+            else posterior.class_logvar
         )
         codes = codes + noise * torch.exp(0.5 * logvar.float()) * visible[:, :, :, None]
     return make(model, codes, z, present, visible)

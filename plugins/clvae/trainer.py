@@ -58,16 +58,16 @@ class CLVAETrainer(GanTrainer):
         map does not show at a layer (as in the code)."""
         assert eps is not None
         channels = planes.argmax(1)
-        found = self.gan.encoder(real, channels)
-        eps = eps.to(found.mu)
+        posterior = self.gan.encoder(real, channels)
+        eps = eps.to(posterior.mu)
         local, eps_z = eps[:, : -self.gan.config.z_dim], eps[:, -self.gan.config.z_dim :]
         local = local.view(-1, *self._local_shape)
-        codes, z = reparameterize(found, local.index_select(1, found.classes), eps_z)
+        codes, z = reparameterize(posterior, local.index_select(1, posterior.classes), eps_z)
         if self.gan.config.classwise:
-            codes = local.index_copy(1, found.classes, codes)
+            codes = local.index_copy(1, posterior.classes, codes)
         else:
-            codes = self.gan.dense(codes, found.classes)
-        return ClassOutputs(self.gan.generator(find_regions(channels), codes, z), codes=found)
+            codes = self.gan.dense(codes, posterior.classes)
+        return ClassOutputs(self.gan.generator(find_regions(channels), codes, z), codes=posterior)
 
     def losses(self, outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion) -> dict[str, Tensor]:
         codes = cast(ClassOutputs, outputs).codes

@@ -101,11 +101,11 @@ class FaceParserTrainer(Trainer):
             for batch in data.batches(self.options.batch_size):
                 if batch.images is None:
                     return {}
-                found = self.model.parse(batch.images.to(self.model.device))
+                parsed = self.model.parse(batch.images.to(self.model.device))
                 truth = (
                     batch.maps if batch.maps.space.names == matrix.space.names else batch.maps.to_space(matrix.space)
                 )
-                matrix.add(found, truth)
+                matrix.add(parsed, truth)
         finally:
             self.model.train(was_training)
         return matrix.scores()

@@ -75,8 +75,8 @@ def convert(roles: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
             f"No mask-vae checkpoint: {len(unknown)} unknown keys, the first {unknown[:3]}. Try: zoo identify FILE"
         )
     ours = {name: roles["generator"][key] for key, name in renamed.items() if name is not None}
-    found = convert_discriminator(roles.get("discriminator", {}))
-    return ours | {f"discriminator.{key}": value for key, value in found.items()}
+    discriminator = convert_discriminator(roles.get("discriminator", {}))
+    return ours | {f"discriminator.{key}": value for key, value in discriminator.items()}
 
 
 def convert_discriminator(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -201,15 +201,15 @@ class FastCanvas:
         if not rows:
             return self.idle
         device = self.idle.device
-        found = context.encoder(self._sum([(b, channel * present[b]) for b in rows]))
+        encoded = context.encoder(self._sum([(b, channel * present[b]) for b in rows]))
         everyone = len(rows) == len(present)
-        codes = found
+        codes = encoded
         if not everyone:
-            codes = self.idle.to(found.dtype).index_copy(0, torch.tensor(rows, device=device), found)
+            codes = self.idle.to(encoded.dtype).index_copy(0, torch.tensor(rows, device=device), encoded)
         waiting = [b for b in rows if not present[b]]
         if waiting:
             index = torch.tensor(waiting, device=device)
-            self.idle = self.idle.to(found.dtype).index_copy(0, index, codes[index])
+            self.idle = self.idle.to(encoded.dtype).index_copy(0, index, codes[index])
             for b in waiting:
                 self.idle_known[b] = True
         return codes
@@ -231,12 +231,12 @@ def _read(present: dict[int, list[bool]], order: tuple[int, ...], reads: Reads) 
     decoded = {c: [p and (reads.decode is None or c in reads.decode) for p in row] for c, row in present.items()}
     if not reads.state:
         return decoded
-    found: dict[int, list[bool]] = {}
+    read: dict[int, list[bool]] = {}
     later = [False] * len(present[order[0]])
     for channel in reversed(order):
         later = [a or b for a, b in zip(later, decoded[channel], strict=True)]
-        found[channel] = later
-    return found
+        read[channel] = later
+    return read
 
 
 class FastPosterior(Posterior):

@@ -180,12 +180,12 @@ class SegVAE(MaskGenerator):
         truth: layers [B, N, R, R] that the canvas shows instead of the generated shapes. Not random.
         """
         noise = self.noise(latents, len(label_set))
-        found = label_set.new_zeros(*label_set.shape, *self.resolution, dtype=torch.float32)
+        planes = label_set.new_zeros(*label_set.shape, *self.resolution, dtype=torch.float32)
         for step in unroll(self, label_set, truth=truth, forced=truth is not None, **noise):
             shape = step.shape(step.drawn)
             if shape is not None:
-                found[:, step.channel] = shape[:, 0].float()
-        return found
+                planes[:, step.channel] = shape[:, 0].float()
+        return planes
 
     def noise(self, latents: Latents, count: int) -> dict[str, Any]:
         """Latents as arguments of `unroll`. Raises UsageError for others than `eps` or `z` [count, C, Z]."""

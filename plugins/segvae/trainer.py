@@ -50,10 +50,10 @@ class SegVAETrainer(Trainer):
         """An Adam per network, as in the code: context, decoder, posterior and, where there is one, prior."""
         if not self._optimizers:
             names = ("context", "decoder", "prior", "posterior")
-            found = {name: getattr(self.model, name) for name in names}
+            networks = {name: getattr(self.model, name) for name in names}
             self._optimizers = {
                 name: Adam(net.parameters(), lr=self.options.lr, betas=self.options.betas)
-                for name, net in found.items()
+                for name, net in networks.items()
                 if net is not None
             }
         return self._optimizers
@@ -111,18 +111,18 @@ class SegVAETrainer(Trainer):
         }
 
     def _at_once(self, planes: Tensor, label_set: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
-        found = parallel.forced_pass(self.model, planes, label_set, eps)
+        outputs = parallel.forced_pass(self.model, planes, label_set, eps)
         order = torch.tensor(self.model.order, device=planes.device)
-        mu, log_var = found.mu.float(), found.log_var.float()
-        if found.prior_mu is None or found.prior_log_var is None:
+        mu, log_var = outputs.mu.float(), outputs.log_var.float()
+        if outputs.prior_mu is None or outputs.prior_log_var is None:
             kl = losses.standard_kl(mu.flatten(0, 1), log_var.flatten(0, 1))
         else:
-            theirs = found.prior_mu.float().flatten(0, 1), found.prior_log_var.float().flatten(0, 1)
+            theirs = outputs.prior_mu.float().flatten(0, 1), outputs.prior_log_var.float().flatten(0, 1)
             kl = losses.kl_divergence(mu.flatten(0, 1), log_var.flatten(0, 1), *theirs)
-        difference = losses.shape_difference(found.logits.float(), found.truth.float(), self.options.shape_loss)
-        count = found.present.sum(0).clamp(min=1)
-        kl_of = (kl.view(found.present.shape) * found.present).sum(0) / count
-        shape_of = difference.new_zeros(len(order)).index_add(0, found.present.nonzero()[:, 1], difference) / count
+        difference = losses.shape_difference(outputs.logits.float(), outputs.truth.float(), self.options.shape_loss)
+        count = outputs.present.sum(0).clamp(min=1)
+        kl_of = (kl.view(outputs.present.shape) * outputs.present).sum(0) / count
+        shape_of = difference.new_zeros(len(order)).index_add(0, outputs.present.nonzero()[:, 1], difference) / count
         back = torch.argsort(order)  # from step order to channel order
         return kl_of[back], shape_of[back]
 

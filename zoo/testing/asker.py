@@ -160,8 +160,8 @@ class Asker:
 
 
 def _parts(style: Style, prefix: str) -> Answer:
-    found = as_mapping(style.tensors, prefix)
-    return found if style.present is None else {**found, f"{prefix}.present": style.present}
+    tensors = as_mapping(style.tensors, prefix)
+    return tensors if style.present is None else {**tensors, f"{prefix}.present": style.present}
 
 
 def _without(style: Style, name: str) -> Style:

@@ -108,10 +108,10 @@ class Sizes(Subject):
             )  # a model that looks at photos alone may take any
 
 
-def _check_map(found: SemanticMap, model: Model, size: tuple[int, int]) -> None:
-    assert isinstance(found, SemanticMap) and found.space is model.label_space and found.labels.dtype == torch.int64
-    assert found.size == tuple(size) and len(found) == 3
-    assert len(found.labels.unique()) > 1, "three maps of one class alone: the tiny model shows nothing"
+def _check_map(maps: SemanticMap, model: Model, size: tuple[int, int]) -> None:
+    assert isinstance(maps, SemanticMap) and maps.space is model.label_space and maps.labels.dtype == torch.int64
+    assert maps.size == tuple(size) and len(maps) == 3
+    assert len(maps.labels.unique()) > 1, "three maps of one class alone: the tiny model shows nothing"
 
 
 def _check_images(images: Tensor, model: Model) -> None:
