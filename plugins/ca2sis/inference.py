@@ -84,7 +84,7 @@ class ChunkedFeedForward(nn.Module):
 
 
 @torch.no_grad()
-def fold(model: CA2SIS) -> None:
+def fold_generator(model: CA2SIS) -> None:
     """Fold a model in place; it is used for inference only from then on."""
     generator = model.generator
     generator.layout = LayoutTable(generator.layout)  # pyright: ignore[reportAttributeAccessIssue]

@@ -68,7 +68,7 @@ def _factor(covariance: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_latent_prior(model: CLVAE, data: PairData) -> dict[str, Tensor]:
+def fit_code_prior(model: CLVAE, data: PairData) -> dict[str, Tensor]:
     """Gaussians with the moments of the encoder's posteriors over the photos. Not random. Ours, not the paper's.
 
     mean [z_dim], factor [z_dim, z_dim] (lower triangular): the picture's code. class_mean [C, L * N], and class_factor

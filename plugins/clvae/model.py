@@ -14,6 +14,7 @@ from zoo.families.spade.layouts import PlanLayout, check_photos, plan_with
 from zoo.interfaces.models import as_map
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput, one_hot
+from zoo.nn.latents import reparameterize
 from zoo.nn.resample import fit_photos
 from zoo.plugin import (
     Asset,
@@ -78,7 +79,7 @@ class CLVAE(ImageSynthesizer):
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`latent_prior` over the photos. Raises DataError for data without photos."""
-        return fitting.fit_latent_prior(self, data) if name == "latent_prior" else None
+        return fitting.fit_code_prior(self, data) if name == "latent_prior" else None
 
     # --- maps -----------------------------------------------------------------------------------------------------
 
@@ -120,7 +121,7 @@ class CLVAE(ImageSynthesizer):
         if style is None:
             style = self.sample_style(maps, rng)
         else:
-            styles.check(self, style)
+            styles.check_style(self, style)
             style = style if len(layout) == 1 else style.expand(len(layout))
             style = self.complete_style(style, maps, rng)
         codes, z = styles.latents(self, style)
@@ -138,7 +139,7 @@ class CLVAE(ImageSynthesizer):
         Random: `rng.normal("z")`, and `rng.normal(class, layer)` for each class by its name, layers from 1, the coarsest: a class's
         numbers depend on nothing but its name. Raises UsageError for an unknown prior or a missing asset.
         """
-        return styles.sample(self, semantic_map, rng, prior)
+        return styles.sample_prior(self, semantic_map, rng, prior)
 
     @torch.no_grad()
     def encode_style(self, image: Tensor, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Style:
@@ -157,7 +158,7 @@ class CLVAE(ImageSynthesizer):
 
         Random: as `sample_style`, and only where something is lacking (rng None: a fresh seed).
         """
-        shown = styles.shown_classes(self, semantic_map).to(next(iter(style.tensors.values())).device)
+        shown = styles.shown_channels(self, semantic_map).to(next(iter(style.tensors.values())).device)
         if not self.config.classwise or style.present is None or bool((style.present | ~shown).all()):
             return style
         maps = semantic_map.repeat_interleave(len(style)) if len(semantic_map) == 1 else semantic_map
@@ -182,7 +183,7 @@ class CLVAE(ImageSynthesizer):
         fold_model(self)
 
 
-def reparameterize(posterior: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+def draw_codes(posterior: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
     """(class latents [B, K, L, N], z [B, z_dim]) = mu + eps * exp(logvar / 2); where a class is not visible that is eps alone."""
-    codes = posterior.class_mu.float() + class_eps * torch.exp(0.5 * posterior.class_logvar.float())
-    return codes, posterior.mu.float() + eps * torch.exp(0.5 * posterior.logvar.float())
+    codes = reparameterize(posterior.class_mu, posterior.class_logvar, class_eps)
+    return codes, reparameterize(posterior.mu, posterior.logvar, eps)

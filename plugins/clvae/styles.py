@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.families.spade.synthesizer import choose_prior
+from zoo.nn.latents import reparameterize
 from zoo.plugin import RngLike, SemanticMap, Style, UsageError, as_rng
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ WHOLE = ""
 """In keys of random numbers: the one region of a model without class-wise latents."""
 
 
-def shown_classes(model: CLVAE, semantic_map: SemanticMap) -> Tensor:
+def shown_channels(model: CLVAE, semantic_map: SemanticMap) -> Tensor:
     """Which channels each map shows: bool [B, C]. Raises LabelError for a map of another label space."""
     channels = model.label_input.read(semantic_map.resize(model.resolution)).flatten(1)
     shown = torch.zeros(len(channels), len(model.channels), dtype=torch.bool, device=channels.device)
@@ -45,7 +46,7 @@ def latents(model: CLVAE, style: Style) -> tuple[Tensor, Tensor]:
     return codes, style.tensors["z"]
 
 
-def check(model: CLVAE, style: Style) -> None:
+def check_style(model: CLVAE, style: Style) -> None:
     """Raise UsageError for the style of another model."""
     config = model.config
     sizes = (len(config.layer_names), model.n_local)
@@ -61,7 +62,7 @@ def check(model: CLVAE, style: Style) -> None:
         )
 
 
-def draw(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor:
+def class_noise(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor:
     """Standard normals [B, C or 1, L, N], zeros for channels other than `classes`: keys (*prefix, class name, layer from 1)."""
     names = model.channels if model.config.classwise else (WHOLE,)
     count, size = len(model.config.layer_names), (model.n_local,)
@@ -72,11 +73,11 @@ def draw(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor
     return noise
 
 
-def sample(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, prior: str | None) -> Style:
+def sample_prior(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, prior: str | None) -> Style:
     """See `CLVAE.sample_style`."""
     fitted = model.assets.get("latent_prior")
     prior = choose_prior(prior, fitted)
-    shown = shown_classes(model, semantic_map).cpu()
+    shown = shown_channels(model, semantic_map).cpu()
     if not model.config.classwise:
         shown = torch.ones(len(shown), 1, dtype=torch.bool)
     if prior == "mean":
@@ -85,7 +86,7 @@ def sample(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, p
     else:
         source = as_rng(rng, len(shown))
         z = source.normal("z", shape=(model.config.z_dim,))
-        codes = draw(model, source, classes=shown.any(0).nonzero().flatten().tolist())
+        codes = class_noise(model, source, classes=shown.any(0).nonzero().flatten().tolist())
     if prior != "normal" and fitted is not None:
         z, codes = apply_prior(fitted, z, codes, shown)
     codes = codes * shown[:, :, None, None]
@@ -116,9 +117,9 @@ def from_codes(model: CLVAE, posterior: Codes, rng: RngLike | None) -> Style:
         visible = visible.new_zeros(*shape, visible.shape[2]).index_copy(1, posterior.classes, visible)
     if rng is not None:
         eps = rng.normal("eps", "z", shape=(model.config.z_dim,)).to(z.device)
-        z = z + eps * torch.exp(0.5 * posterior.logvar.float())
+        z = reparameterize(posterior.mu, posterior.logvar, eps)
         indices = posterior.classes.tolist() if model.config.classwise else [0]
-        noise = draw(model, rng, "eps", classes=indices).to(codes.device)
+        noise = class_noise(model, rng, "eps", classes=indices).to(codes.device)
         logvar = (
             model.dense(posterior.class_logvar.float(), posterior.classes)
             if model.config.classwise

@@ -15,7 +15,7 @@ from zoo.plugin import Batch, Model, PairData, RngLike
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence
-from zoo_plugins.clvae.model import CLVAE, reparameterize
+from zoo_plugins.clvae.model import CLVAE, draw_codes
 from zoo_plugins.clvae.rarity import Rarity
 from zoo_plugins.clvae.regions import find_regions
 
@@ -62,7 +62,7 @@ class CLVAETrainer(GanTrainer):
         eps = eps.to(posterior.mu)
         local, eps_z = eps[:, : -self.gan.config.z_dim], eps[:, -self.gan.config.z_dim :]
         local = local.view(-1, *self._local_shape)
-        codes, z = reparameterize(posterior, local.index_select(1, posterior.classes), eps_z)
+        codes, z = draw_codes(posterior, local.index_select(1, posterior.classes), eps_z)
         if self.gan.config.classwise:
             codes = local.index_copy(1, posterior.classes, codes)
         else:

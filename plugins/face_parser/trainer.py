@@ -11,7 +11,7 @@ from torch.optim import Adam, Optimizer
 from zoo.metrics.segmentation import ConfusionMatrix
 from zoo.plugin import Batch, DataError, PairData, RngLike, Trainer, Update
 from zoo_plugins.face_parser.config import FaceParserTraining
-from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
+from zoo_plugins.face_parser.losses import cross_entropy, inverse_frequency_weights
 from zoo_plugins.face_parser.model import FaceParser
 
 
@@ -40,7 +40,7 @@ class FaceParserTrainer(Trainer):
             known = torch.tensor([0 if v is None else int(counts[v]) for v in values])
             if not int(known.sum()):
                 raise DataError(f"The data shows no class of {space.name!r}: it is in {data.label_space.name!r}.")
-            self._weights = frequency_weights(known, self.options.weight_power)
+            self._weights = inverse_frequency_weights(known, self.options.weight_power)
 
     def optimizers(self) -> dict[str, Optimizer]:
         if not self._optimizers:

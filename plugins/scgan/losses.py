@@ -36,7 +36,7 @@ def svg_reconstruction(svg_image: Tensor, real: Tensor, kind: str, network: nn.M
     return perceptual_loss(network, svg_image, real)
 
 
-def generator_losses(
+def scgan_generator_losses(
     outputs: GeneratorOutputs,
     real: Tensor,
     on_fake: Opinion,

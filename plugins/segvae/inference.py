@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from zoo.inference.packed import native, pack
 from zoo.nn.spectral import fold_spectral
-from zoo_plugins.segvae.networks import ContextEncoder, ConvEncoder, Posterior, Reads, ShapeDecoder, VectorMap
+from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Reads, ShapeDecoder, StridedEncoder, VectorMap
 
 if TYPE_CHECKING:
     from zoo_plugins.segvae.model import SegVAE
@@ -72,7 +72,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Module:
 
 
 class PlaneEncoder(nn.Module):
-    """`ConvEncoder` in two halves: what each input plane adds to the first convolution's output, and all that follows.
+    """`StridedEncoder` in two halves: what each input plane adds to the first convolution's output, and all that follows.
 
     The sum before the first norm is kept as [B, (R/2)**2, f], pixels row-major.
     """
@@ -80,7 +80,7 @@ class PlaneEncoder(nn.Module):
     planes: Tensor
     bias: Tensor
 
-    def __init__(self, encoder: ConvEncoder, size: int) -> None:
+    def __init__(self, encoder: StridedEncoder, size: int) -> None:
         super().__init__()
         first, *others = (_block(block) for block in encoder.blocks)  # type: ignore[arg-type]
         conv, self.first = first
@@ -291,7 +291,7 @@ class FastDecoder(nn.Module):
 
 
 @torch.no_grad()
-def fold(model: SegVAE) -> None:
+def fold_networks(model: SegVAE) -> None:
     """Put the inference form in place of a model's networks; it must be in evaluation mode and be used for inference only."""
     fold_spectral(model).requires_grad_(False)
     size, classes = model.config.size, len(model.channels) + 1

@@ -118,7 +118,7 @@ class SegVAETrainer(Trainer):
             kl = losses.standard_kl(mu.flatten(0, 1), log_var.flatten(0, 1))
         else:
             theirs = outputs.prior_mu.float().flatten(0, 1), outputs.prior_log_var.float().flatten(0, 1)
-            kl = losses.kl_divergence(mu.flatten(0, 1), log_var.flatten(0, 1), *theirs)
+            kl = losses.gaussian_kl(mu.flatten(0, 1), log_var.flatten(0, 1), *theirs)
         difference = losses.shape_difference(outputs.logits.float(), outputs.truth.float(), self.options.shape_loss)
         count = outputs.present.sum(0).clamp(min=1)
         kl_of = (kl.view(outputs.present.shape) * outputs.present).sum(0) / count
@@ -137,7 +137,7 @@ class SegVAETrainer(Trainer):
             if self.model.prior is None:
                 nats = losses.standard_kl(mu, log_var)
             else:
-                nats = losses.kl_divergence(mu, log_var, step.prior.mu.float(), step.prior.log_var.float())
+                nats = losses.gaussian_kl(mu, log_var, step.prior.mu.float(), step.prior.log_var.float())
             truth = planes[:, step.channel, None]
             difference = losses.shape_difference(step.rebuilt.float(), truth.float(), self.options.shape_loss)
             index, share = step.channel - 1, step.present / step.present.sum()

@@ -15,7 +15,7 @@ from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerato
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.testing.abilities import refused
-from zoo.testing.asker import Asker, can, kind_of
+from zoo.testing.asker import Asker, can, interface_of
 from zoo.testing.samples import Samples, foreign_space
 from zoo.testing.subject import Subject
 
@@ -30,7 +30,7 @@ class Sizes(Subject):
 
     def test_it_is_what_its_plugin_registers(self, model: Model) -> None:
         """The kind, the sampling options, classes of the label space in `channels`, a size in `resolution`."""
-        assert kind_of(model) is KINDS[self.declared.kind]
+        assert interface_of(model) is KINDS[self.declared.kind]
         space = model.label_space
         values = [space.index(name) for name in model.channels]
         assert len(set(values)) == len(values) > 0 and tuple(space.names[v] for v in values) == model.channels
