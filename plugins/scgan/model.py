@@ -8,9 +8,9 @@ from typing import ClassVar
 from zoo.families.spade.encoders import ConvEncoder
 from zoo.families.spade.layouts import PlanLayout
 from zoo.families.spade.synthesizer import LatentSynthesizer
-from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import background_last
+from zoo.plugin import LabelSpace
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.generator import Generator, SCGANPlan
 

@@ -11,12 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.edits import Add, Edit, Redraw, Remove
-from zoo.errors import UsageError
-from zoo.interfaces.capabilities import Latents
-from zoo.labels import IGNORE, LabelSpace
-from zoo.maps import LayeredMap, SemanticMap
-from zoo.rng import RngLike
+from zoo.labels import IGNORE
+from zoo.plugin import Add, Edit, LabelSpace, Latents, LayeredMap, Redraw, Remove, RngLike, SemanticMap, UsageError
 from zoo_plugins.segvae.config import SegVAEOptions
 from zoo_plugins.segvae.steps import unroll
 
@@ -163,8 +159,8 @@ def fill_nearest(before: Tensor, after: Tensor, edited: Tensor, space: LabelSpac
         open_ = classes[before[sample]] & (after[sample] == space.background_index)
         source = ~open_ & ~classes[after[sample]]
         if bool(open_.any()) and bool(source.any()):
-            found = _nearest(after[sample], open_, source)
-            filled[sample][open_] = torch.where(classes[ground[found]], found, ground[found])
+            nearest = _nearest(after[sample], open_, source)
+            filled[sample][open_] = torch.where(classes[ground[nearest]], nearest, ground[nearest])
     return filled
 
 
@@ -174,8 +170,8 @@ def _nearest(labels: Tensor, open_: Tensor, source: Tensor) -> Tensor:
     rim = source & (F.max_pool2d((~source)[None, None].float(), 3, 1, 1)[0, 0] > 0)
     wanted, sources = open_.nonzero(), rim.nonzero()
     number = torch.arange(len(sources), device=labels.device)
-    found = []
+    numbers = []
     for part in wanted.split(CHUNK):
         distance = (part[:, None] - sources).square().sum(2)  # integers: the same on every machine
-        found.append((distance * len(sources) + number).argmin(1))
-    return labels[tuple(sources[torch.cat(found)].T)]
+        numbers.append((distance * len(sources) + number).argmin(1))
+    return labels[tuple(sources[torch.cat(numbers)].T)]

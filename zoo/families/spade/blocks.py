@@ -42,8 +42,8 @@ class SPADENorm(nn.Module):
             kernel = torch.einsum("hnij,bkn->bhkij", conv.weight, table.to(conv.weight.dtype))
             kernel = rearrange(kernel, "b h k i j -> (b h) k i j")
             grouped = rearrange(planes.expand(batch, -1, -1, -1), "b k h w -> 1 (b k) h w")
-            found = F.conv2d(grouped, kernel, padding=conv.padding, groups=batch)  # type: ignore[arg-type]
-            return F.relu(rearrange(found, "1 (b c) h w -> b c h w", b=batch) + conv.bias[:, None, None])  # type: ignore[index]
+            hidden = F.conv2d(grouped, kernel, padding=conv.padding, groups=batch)  # type: ignore[arg-type]
+            return F.relu(rearrange(hidden, "1 (b c) h w -> b c h w", b=batch) + conv.bias[:, None, None])  # type: ignore[index]
         if classes is None:
             return F.relu(conv(planes))
         return F.relu(F.conv2d(planes, conv.weight.index_select(1, classes), conv.bias, padding=conv.padding))  # type: ignore[arg-type]
