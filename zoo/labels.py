@@ -316,7 +316,7 @@ def parse_space(values: object, where: str) -> LabelSpace:
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             faults.append(f"class {i} has no name")
             continue
-        colors = [entry.get("color", voc_color(i)), *entry.get("colors", ())]
+        colors = [entry["color"] if "color" in entry else voc_color(i), *entry.get("colors", ())]
         wrong = [c for c in colors if not _is_color(c)]
         if wrong:
             faults.append(f"class {i} ({entry['name']}): a color is three integers 0..255, got {wrong[0]!r}")
@@ -349,6 +349,8 @@ def parse_space(values: object, where: str) -> LabelSpace:
 
 
 def _is_color(color: object) -> bool:
-    return (
-        isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(x, int) and 0 <= x <= 255 for x in color)
-    )
+    if not isinstance(color, list | tuple) or len(color) != 3:
+        return False
+    red, green, blue = color
+    levels = isinstance(red, int) and isinstance(green, int) and isinstance(blue, int)
+    return levels and 0 <= red <= 255 and 0 <= green <= 255 and 0 <= blue <= 255

@@ -5,14 +5,13 @@ A plugin's imports come from `zoo.plugin`, `zoo.nn`, `zoo.families` and the part
 
 from __future__ import annotations
 
-import importlib
-import importlib.abc
-import importlib.machinery
 import sys
-import warnings
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 MOVED: dict[str, tuple[str, ...]] = {
     "zoo.budget": ("zoo.store.budget",),
@@ -70,6 +69,9 @@ RENAMED: dict[tuple[str, str], str] = {
 
 def old_name(module: str, name: str) -> Any:
     """The object that version 0.1 had as `module.name`. Raises AttributeError."""
+    import importlib
+    import warnings
+
     present = RENAMED.get((module, name), name)
     for place in MOVED.get(module, ()) + ONCE_MODULES.get(module, ()):
         value = getattr(importlib.import_module(place), present, None)
@@ -80,13 +82,20 @@ def old_name(module: str, name: str) -> Any:
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives an old name a module whose names are looked up in the new ones."""
+class _Finder:
+    """Gives an old name a module whose names are looked up in the new ones. (No base class: `importlib.abc` is slow to import.)"""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname in MOVED else None
+    ) -> ModuleSpec | None:
+        if fullname not in MOVED:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(fullname, cast(Any, self))
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The default module will do."""
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
