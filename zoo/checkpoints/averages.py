@@ -3,40 +3,40 @@
 torch_ema (0.3) saves a list, `shadow_params`: one tensor per parameter, in the order of `parameters()`, which is that of the
 state dict without its buffers. LitEma (latent diffusion) keeps each parameter as a buffer whose name is the parameter's without
 dots (`model_ema.diffusion_modelout0weight` for `model.diffusion_model.out.0.weight`), and `decay` and `num_updates` beside them.
-Names are given only where every tensor finds its place and has its shape.
+Names are given only where every tensor finds its place and has its shape; buffers are those of the raw weights.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
-from zoo.checkpoints.networks import Contents, Tensors, groups, is_ema
+from zoo.checkpoints.networks import Contents, Tensors, groups, is_ema, unwrapped
 
 _BUFFER = re.compile(r"(^|\.)(running_mean|running_var|num_batches_tracked|weight_u|\d+\._[uv])$")
 _COUNTERS = ("decay", "num_updates")
-_WRAPPERS = ("", "module", "_orig_mod")
+_COPY = "collected_params"
+"""Where torch_ema puts the raw weights while the averages are in use."""
+_SPELLINGS: tuple[Callable[[str], str], ...] = (str, "module.{}".format, "_orig_mod.{}".format, unwrapped)
+"""How a raw name may have read when the averages were named."""
 _DEPTH = 4
+RAW_ALONE = "only raw weights are taken"
 
 
 def name_averages(entries: Contents) -> None:
     """Give the averaged weights of a file their names, under the entry that they have; what finds none is left out and said so."""
+    raw = {k: v for k, v in entries.tensors.items() if not is_ema(k)}
     for path, values in entries.unnamed:
-        found = _by_order(values, entries.tensors)
-        if found:
-            names, raw = found
-            entries.tensors |= {f"{path}.{k}": v for k, v in zip(names, values, strict=True)}
-            note = f"averaged weights without names: matched to {raw or 'the file'} by order"
+        if path.endswith(_COPY):
+            entries.ignored.append((path, "a copy of the raw weights"))
         elif is_ema(path):
-            note = f"{len(values)} averaged weights without names, which no raw weights of this file match: only raw weights are taken"
-            entries.unmatched.append(path)
+            _name_list(path, values, raw, entries)
         else:
-            note = f"a list of {len(values)} tensors without names"
-        entries.ignored.append((path, note))
+            entries.ignored.append((path, f"a list of {len(values)} tensors without names"))
     for path in _dotless(entries.tensors):
-        _name_dotless(path, entries)
+        _name_dotless(path, raw, entries)
 
 
 def parameters(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -48,23 +48,34 @@ def parameters(tensors: Mapping[str, Tensor]) -> list[str]:
     ]
 
 
-def _by_order(values: Sequence[Tensor], tensors: Tensors) -> tuple[list[str], str] | None:
-    """The names of a list of parameters and the entry that tells them; None where none does, or several that differ."""
-    found: dict[tuple[str, ...], str] = {}
-    for path, raw in _levels("", tensors, _DEPTH):
-        names = parameters(raw)
-        if not is_ema(path) and len(names) == len(values):
-            if all(raw[k].shape == v.shape for k, v in zip(names, values, strict=True)):
-                found.setdefault(tuple(names), path)
-    deepest = max(found, key=lambda names: found[names].count("."), default=None)
-    if deepest is None or any(not _ends(names, deepest) for names in found):
+# --- lists (torch_ema) --------------------------------------------------------------------------------------------------
+
+
+def _name_list(path: str, values: Sequence[Tensor], raw: Tensors, entries: Contents) -> None:
+    found = _by_order(values, raw)
+    if found is None:
+        entries.unmatched.append(path)
+        why = f"{len(values)} averaged weights without names, which no raw weights of this file match"
+        entries.ignored.append((path, f"{why}: {RAW_ALONE}"))
+        return
+    where, network = found
+    average = network | dict(zip(parameters(network), values, strict=True))
+    entries.tensors |= {f"{path}.{k}": v for k, v in average.items()}
+    entries.ignored.append((path, f"has no names: those of {where or 'the file'} are given by order, with its buffers"))
+
+
+def _by_order(values: Sequence[Tensor], raw: Tensors) -> tuple[str, Tensors] | None:
+    """The entry whose parameters have the shapes of this list, one by one; None where none has, or two with other names."""
+    shapes = [v.shape for v in values]
+    fitting = [(p, t) for p, t in _levels("", raw, _DEPTH) if [t[k].shape for k in parameters(t)] == shapes]
+    if not fitting:
         return None
-    return list(deepest), found[deepest]
-
-
-def _ends(names: Sequence[str], deepest: Sequence[str]) -> bool:
-    """Are these the same names, perhaps with more in front (the entry above)?"""
-    return all(a == b or a.endswith(f".{b}") for a, b in zip(names, deepest, strict=True))
+    path, network = fitting[0]  # the outermost: those below it have its names, cut short
+    names = list(network)
+    for _, other in fitting[1:]:
+        if any(a != b and not a.endswith(f".{b}") for a, b in zip(names, other, strict=False)):
+            return None
+    return path, network
 
 
 def _levels(path: str, tensors: Tensors, depth: int) -> Iterator[tuple[str, Tensors]]:
@@ -75,6 +86,9 @@ def _levels(path: str, tensors: Tensors, depth: int) -> Iterator[tuple[str, Tens
             yield from _levels(f"{path}.{name}" if path else name, inner, depth - 1)
 
 
+# --- names without dots (LitEma) ----------------------------------------------------------------------------------------
+
+
 def _dotless(tensors: Tensors) -> list[str]:
     """Entries with averaged weights whose names have no dots."""
     found: dict[str, list[str]] = {}
@@ -82,38 +96,44 @@ def _dotless(tensors: Tensors) -> list[str]:
         path, _, name = key.rpartition(".")
         if is_ema(path.rpartition(".")[2]):
             found.setdefault(path, []).append(name)
-    nested = {k.rpartition(".")[0].rpartition(".")[0] for k in tensors}
-    return [p for p, names in found.items() if set(_COUNTERS) & set(names) and len(names) > 2 and p not in nested]
+    return [p for p, names in found.items() if set(_COUNTERS) <= set(names)]
 
 
-def _name_dotless(path: str, entries: Contents) -> None:
-    """Put dots back into one entry's names, by those of an entry beside it."""
-    ema = {k.rpartition(".")[2]: v for k, v in entries.tensors.items() if k.rpartition(".")[0] == path}
+def _name_dotless(path: str, raw: Tensors, entries: Contents) -> None:
+    """Put the dots back into one entry's names, by those of an entry beside it."""
+    average: Tensors = {}
+    for key in [k for k in entries.tensors if k.rpartition(".")[0] == path]:
+        name = key.rpartition(".")[2]
+        tensor = entries.tensors.pop(key)
+        if name in _COUNTERS:
+            entries.ignored.append((key, "a counter of averaged weights"))
+        else:
+            average[name] = tensor
     above = path.rpartition(".")[0]
-    beside = {
-        k.removeprefix(f"{above}."): v for k, v in entries.tensors.items() if k.startswith(f"{above}." if above else "")
-    }
-    for name in _COUNTERS:
-        if name in ema:
-            entries.ignored.append((f"{path}.{name}", "a counter of averaged weights"))
-            del ema[name], entries.tensors[f"{path}.{name}"]
-    for raw, inner in groups(
-        {k: v for k, v in beside.items() if not k.startswith(f"{path.rpartition('.')[2]}.")}
-    ).items():
-        for wrapper in _WRAPPERS:
-            names: dict[str, list[str]] = {}
-            for key in inner:
-                names.setdefault(wrapper + key.replace(".", ""), []).append(key)
-            fits = all(len(names.get(k, ())) == 1 and inner[names[k][0]].shape == v.shape for k, v in ema.items())
-            if fits:
-                for name, value in ema.items():
-                    del entries.tensors[f"{path}.{name}"]
-                    entries.tensors[f"{path}.{names[name][0]}"] = value
-                note = f"averaged weights without dots in their names: matched to {f'{above}.' if above else ''}{raw}"
+    beside = {k[len(above) + 1 :] if above else k: v for k, v in raw.items() if not above or k.startswith(f"{above}.")}
+    for where, network in groups(beside).items():
+        for spelling in _SPELLINGS:
+            named = _with_dots(average, network, spelling)
+            if named:
+                entries.tensors |= {f"{path}.{k}": v for k, v in (network | named).items()}
+                source = f"{above}.{where}" if above else where
+                note = f"has names without dots: matched to {source}, whose buffers it takes"
                 entries.ignored.append((path, note))
                 return
-    for name in ema:
-        del entries.tensors[f"{path}.{name}"]
     entries.unmatched.append(path)
-    note = "averaged weights without dots in their names, which no raw weights beside them match: only raw weights are taken"
-    entries.ignored.append((path, note))
+    why = f"{len(average)} averaged weights with names without dots, which no raw weights beside them match"
+    entries.ignored.append((path, f"{why}: {RAW_ALONE}"))
+
+
+def _with_dots(average: Tensors, network: Tensors, spelling: Callable[[str], str]) -> Tensors | None:
+    """Averaged weights by the names of a network; None if one has no place there, or two."""
+    names: dict[str, list[str]] = {}
+    for key in network:
+        names.setdefault(spelling(key).replace(".", ""), []).append(key)
+    named: Tensors = {}
+    for name, tensor in average.items():
+        keys = names.get(name, [])
+        if len(keys) != 1 or network[keys[0]].shape != tensor.shape:
+            return None
+        named[keys[0]] = tensor
+    return named if set(parameters(network)) & set(named) else None

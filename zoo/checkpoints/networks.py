@@ -97,7 +97,10 @@ def is_optimizer(value: Mapping[Any, Any]) -> bool:
 
 def _kind(value: Any) -> str:
     if isinstance(value, StandIn):
-        return "a number of numpy" if value.original.endswith(".scalar") else f"a {value.original}"
+        what = {"scalar": "a number of numpy", "_reconstruct": "an array of numpy"}.get(
+            value.original.rpartition(".")[2]
+        )
+        return what or f"{'an' if value.original[0] in 'aeiou' else 'a'} {value.original}"
     return "text" if isinstance(value, str) else "a number" if isinstance(value, int | float) else type(value).__name__
 
 
@@ -132,12 +135,13 @@ def without_wrappers(tensors: Tensors) -> Tensors:
     Equal numbers under either name: both hold the raw weight and the vectors of the power iteration. Names that two tensors
     would share stay as they are.
     """
-    plain = _renamed(tensors, _unwrapped(tensors))
+    plain = _renamed(tensors, {k: unwrapped(k) for k in tensors})
     return _renamed(plain, _older_norms(plain))
 
 
-def _unwrapped(tensors: Tensors) -> dict[str, str]:
-    return {k: ".".join(p for p in k.split(".") if p not in WRAPPERS) or k for k in tensors}
+def unwrapped(key: str) -> str:
+    """A key without the parts that only wrappers make."""
+    return ".".join(p for p in key.split(".") if p not in WRAPPERS) or key
 
 
 def _older_norms(tensors: Tensors) -> dict[str, str]:
@@ -152,12 +156,13 @@ def _older_norms(tensors: Tensors) -> dict[str, str]:
         if sep and not _PARAMETRIZED.fullmatch(key):
             others.add((f"{layer[1:]}." if layer else "", rest.partition(".")[0]))
     return {
-        keys[what]: f"{layer}{name}{ending}"
+        keys[what]: f"{layer}{name}{endings[what]}"
         for (layer, name), keys in found.items()
         if (layer, name) not in others
         for endings in _NORMS
         if keys.keys() == endings.keys()
-        for what, ending in endings.items()
+        or (keys.keys() == {"original"} and "original" in endings)  # averages lack u and v
+        for what in keys
     }
 
 
