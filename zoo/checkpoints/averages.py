@@ -61,7 +61,9 @@ def _name_list(path: str, values: Sequence[Tensor], raw: Tensors, entries: Conte
     where, network = found
     average = network | dict(zip(parameters(network), values, strict=True))
     entries.tensors |= {f"{path}.{k}": v for k, v in average.items()}
-    entries.ignored.append((path, f"has no names: those of {where or 'the file'} are given by order, with its buffers"))
+    outer = list(groups(network))
+    entry = where or (outer[0] if len(outer) == 1 else "the file")
+    entries.ignored.append((path, f"has no names: those of {entry} are given by order, with its buffers"))
 
 
 def _by_order(values: Sequence[Tensor], raw: Tensors) -> tuple[str, Tensors] | None:
