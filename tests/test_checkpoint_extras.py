@@ -218,6 +218,50 @@ def test_a_tar_with_a_pickle_is_called_a_tar(mode: Any, name: str, tmp_path: Pat
     assert "would run code" not in str(caught.value) and not witness.exists()
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_files_of_two_kinds_at_once(legacy: bool, tmp_path: Path) -> None:
+    """A tar whose first name begins as a file of old torch, and an old file with an archive behind it: neither is taken for the other."""
+    file, witness = tmp_path / "it.pth", tmp_path / "witness"
+    if legacy:
+        torch.save({"x": Reduced(os.system, f"touch {witness}")}, file, _use_new_zipfile_serialization=False)
+        good = io.BytesIO()
+        torch.save(parser_state(), good)
+        file.write_bytes(file.read_bytes() + good.getvalue())
+        words = r"imports \w+\.system"
+    else:
+        torch.save(3, file, _use_new_zipfile_serialization=False)
+        name = file.read_bytes()[:20].decode("latin-1")
+        with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as tar:
+            tar.addfile(tarfile.TarInfo(name))
+        assert file.read_bytes()[:20] == name.encode("latin-1")
+        words = "is a tar archive"
+    with pytest.raises(WeightsError, match=words):
+        read_checkpoint(file)
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_odd_sizes_end_in_an_error(legacy: bool, tmp_path: Path) -> None:
+    file = tmp_path / "it.pth"
+    shape = torch.Size([1 << 30, 1 << 20])
+    odd = {
+        "bytes": Reduced(bytearray, 1 << 62),
+        "tensor": Reduced(torch.FloatTensor, 1 << 28),
+        "wrapper": Reduced(torch._utils._rebuild_wrapper_subclass, torch.Tensor, torch.float32, shape, (1, 1), 0, torch.strided, torch.device("cpu"), False),
+        "meta": Reduced(torch._utils._rebuild_meta_tensor_no_storage, torch.float32, shape, (1, 1), False),
+        "key": Reduced(collections.Counter, 3),
+    }  # fmt: skip
+    for name, value in odd.items():
+        torch.save({"net": parser_state(), "x": value}, file, _use_new_zipfile_serialization=not legacy)
+        for data in (False, True):
+            try:
+                read_checkpoint(file, data=data)
+            except WeightsError:
+                continue
+            assert name in ("wrapper", "meta"), name
+            identify(file, data=data)
+
+
 def test_other_packing_is_named(tmp_path: Path) -> None:
     import bz2
     import gzip

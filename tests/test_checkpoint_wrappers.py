@@ -21,6 +21,7 @@ from torch.nn.utils import parametrizations
 
 import zoo
 from zoo.cards import read_card
+from zoo.checkpoints.averages import parameters
 from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.checkpoints.networks import WRAPPERS, without_wrappers
 from zoo.checkpoints.reading import read_checkpoint
@@ -135,6 +136,18 @@ def test_a_generator_with_newer_spectral_norm_gives_the_same_model(
 
 
 # --- averages without names -------------------------------------------------------------------------------------------
+
+
+def test_parameters_are_told_from_buffers_in_the_order_of_torch() -> None:
+    net = nn.Sequential(
+        nn.utils.spectral_norm(nn.Conv2d(3, 4, 3)),
+        nn.BatchNorm2d(4),
+        parametrizations.spectral_norm(nn.Conv2d(4, 4, 3)),
+        nn.utils.weight_norm(nn.Conv2d(4, 4, 3)),
+        parametrizations.weight_norm(nn.Linear(4, 2)),
+        nn.MultiheadAttention(4, 2),
+    )
+    assert parameters(net.state_dict()) == [k for k, _ in net.named_parameters()]
 
 
 def trained(state: Tensors) -> list[str]:

@@ -23,7 +23,7 @@ def describe(path: Path, head: bytes) -> str:
         )
     if text.startswith((b"<!doctype", b"<html")):
         return "a web page, so the download went wrong: get the file itself."
-    if _is_tar(head) or _is_tar(_unzipped(head)):  # before pickles: the name of its first file may look like one
+    if is_tar(head) or is_tar(_unzipped(head)):  # before pickles: the name of its first file may look like one
         return _TAR
     packed = next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
     if packed:
@@ -37,7 +37,7 @@ def describe(path: Path, head: bytes) -> str:
     return f"no checkpoint (it starts with {head[:16]!r}): {EXPECTED}."
 
 
-def _is_tar(head: bytes) -> bool:
+def is_tar(head: bytes) -> bool:
     """Is this the header of a tar's first file? It carries a checksum."""
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")

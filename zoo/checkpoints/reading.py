@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from zoo.checkpoints.extras import dict_classes, stand_ins
-from zoo.checkpoints.foreign import EXPECTED, describe
+from zoo.checkpoints.foreign import EXPECTED, describe, is_tar
 from zoo.checkpoints.refusals import (
     SCAN_LIMIT,
     TORCH_PICKLES,
@@ -76,13 +76,13 @@ def _read_pickle(path: Path, archive: bool, data: bool) -> Any:
             warnings.simplefilter("ignore")  # about storage classes of old files
             where = "cpu" if data or not archive else "meta"
             content = torch.load(path, map_location=where, weights_only=True, mmap=archive)
+        _check_claims(path, content, data)
     except pickle.UnpicklingError as error:
         raise refusal(path, str(error)) from None
-    except (MemoryError, KeyboardInterrupt):
+    except WeightsError:
         raise
     except Exception as error:  # the loader meets damaged bytes in many ways
         raise _damaged(path, error) from error
-    _check_claims(path, content, data)
     return content
 
 
@@ -152,7 +152,7 @@ def _form(path: Path) -> str:
         return "safetensors"
     if head[:4] == b"PK\x03\x04":
         return _archive(path, size)
-    if head[:1] == b"\x80" and _LEGACY in head[:32]:
+    if head[:1] == b"\x80" and _LEGACY in head[:32] and not is_tar(head):
         return "torch (before 1.6)"
     raise WeightsError(f"{path} is {describe(path, head)}")
 

@@ -15,6 +15,7 @@ WAY_OUT = (
     "Nothing of it was run. Ask its publisher for safetensors. Whoever must open it uses a machine that is cut off and thrown away"
     " afterwards (no network, no keys, no files of value), and takes away its tensors alone, as safetensors."
 )
+_ZIP = b"PK\x03\x04"
 SCAN_LIMIT = 64 << 20
 """Bytes of the longest pickle that is read: the tensors lie outside it."""
 TORCH_PICKLES = 5
@@ -70,15 +71,16 @@ def _scan(stream: io.BytesIO, names: dict[str, None]) -> bool:
 def pickle_bytes(path: Path) -> bytes:
     """The pickle of a torch file: `data.pkl` of an archive, the beginning of any other file."""
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
-                if name is None:
-                    return b""
-                with archive.open(name) as file:
-                    return file.read(SCAN_LIMIT)
         with path.open("rb") as file:
-            return file.read(SCAN_LIMIT)
+            if file.read(len(_ZIP)) != _ZIP:
+                file.seek(0)
+                return file.read(SCAN_LIMIT)
+        with zipfile.ZipFile(path) as archive:
+            name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
+            if name is None:
+                return b""
+            with archive.open(name) as file:
+                return file.read(SCAN_LIMIT)
     except (
         OSError,
         zipfile.BadZipFile,
