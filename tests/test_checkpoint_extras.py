@@ -22,6 +22,7 @@ import pytest
 import torch
 from fixtures_models import Ran
 from official_files import parser_state
+from torch import _utils
 
 from zoo.checkpoints.extras import StandIn, dict_classes
 from zoo.checkpoints.identify import identify
@@ -247,8 +248,8 @@ def test_odd_sizes_end_in_an_error(legacy: bool, tmp_path: Path) -> None:
     odd = {
         "bytes": Reduced(bytearray, 1 << 62),
         "tensor": Reduced(torch.FloatTensor, 1 << 28),
-        "wrapper": Reduced(torch._utils._rebuild_wrapper_subclass, torch.Tensor, torch.float32, shape, (1, 1), 0, torch.strided, torch.device("cpu"), False),
-        "meta": Reduced(torch._utils._rebuild_meta_tensor_no_storage, torch.float32, shape, (1, 1), False),
+        "wrapper": Reduced(_utils._rebuild_wrapper_subclass, torch.Tensor, torch.float32, shape, (1, 1), 0, torch.strided, torch.device("cpu"), False),
+        "meta": Reduced(_utils._rebuild_meta_tensor_no_storage, torch.float32, shape, (1, 1), False),
         "key": Reduced(collections.Counter, 3),
     }  # fmt: skip
     for name, value in odd.items():
