@@ -66,9 +66,9 @@ class _Dict:
         return OrderedDict()
 
 
-def is_read(name: str, dicts: frozenset[str] = frozenset()) -> bool:
-    """Is a pickle's global (`module.name`) read? dicts: more names that stand for dicts."""
-    return bool(TORCH.fullmatch(name) or EXTRAS.fullmatch(name)) or name in DICTS or name in dicts
+def is_read(name: str) -> bool:
+    """Is a pickle's global (`module.name`) read, whatever the pickle does with it?"""
+    return bool(TORCH.fullmatch(name) or EXTRAS.fullmatch(name)) or name in DICTS
 
 
 @contextmanager

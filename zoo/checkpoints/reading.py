@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import warnings
 import zipfile
@@ -14,14 +13,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from zoo.checkpoints.extras import dict_classes, stand_ins
+from zoo.checkpoints.extras import stand_ins
 from zoo.checkpoints.foreign import EXPECTED, describe, is_tar
 from zoo.checkpoints.refusals import (
     SCAN_LIMIT,
     TORCH_PICKLES,
     WAY_OUT,
-    globals_of,
-    harmful,
+    judge,
     named_refusal,
     pickle_bytes,
     refusal,
@@ -67,12 +65,11 @@ def _read_pickle(path: Path, archive: bool, data: bool) -> Any:
             f"{path} is refused: its pickle has more than {SCAN_LIMIT >> 20} MiB, as none of a checkpoint has."
         )
     pickles = 1 if archive else TORCH_PICKLES
-    names = harmful(head, pickles)
-    if names:
-        raise named_refusal(path, names)
-    dicts = dict_classes(io.BytesIO(head), pickles)
+    named = judge(head, pickles)
+    if named.harmful:
+        raise named_refusal(path, named.harmful)
     try:
-        with warnings.catch_warnings(), stand_ins(globals_of(head, pickles), dicts):
+        with warnings.catch_warnings(), stand_ins(named.names, named.dicts):
             warnings.simplefilter("ignore")  # about storage classes of old files
             where = "cpu" if data or not archive else "meta"
             content = torch.load(path, map_location=where, weights_only=True, mmap=archive)
@@ -180,7 +177,7 @@ def _archive(path: Path, size: int) -> str:
 
 def _damaged(path: Path, error: Exception) -> WeightsError:
     """For whatever else went wrong inside the loader; what a hostile file would import is named."""
-    if harmful(pickle_bytes(path)):
+    if judge(pickle_bytes(path)).harmful:
         return refusal(path, str(error))
     reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
     return WeightsError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.checkpoints.extras import dict_classes, is_read
@@ -93,7 +94,7 @@ def pickle_bytes(path: Path) -> bytes:
 
 def refusal(path: Path, reason: str) -> WeightsError:
     """The error for a pickle that the loader refused; names what it would import."""
-    names = harmful(pickle_bytes(path))
+    names = judge(pickle_bytes(path)).harmful
     if not names:
         return WeightsError(f"{path} is refused: {_first_line(reason)} {WAY_OUT}")
     return named_refusal(path, names)
@@ -105,10 +106,21 @@ def named_refusal(path: Path, names: list[str]) -> WeightsError:
     return WeightsError(f"{path} is refused: its pickle {what}; it imports {few(names, 6)}. {WAY_OUT}")
 
 
-def harmful(data: bytes, pickles: int = _STREAMS) -> list[str]:
-    """What a pickle (or several in a row) imports and no checkpoint needs, in order."""
-    dicts = dict_classes(io.BytesIO(data), min(pickles, TORCH_PICKLES))
-    return [n for n in globals_of(data, pickles) if not is_read(n, dicts)]
+@dataclass(frozen=True)
+class Named:
+    """What a pickle imports, in order; dicts: those that stand for dicts; harmful: those that no checkpoint needs."""
+
+    names: list[str]
+    dicts: frozenset[str]
+    harmful: list[str]
+
+
+def judge(data: bytes, pickles: int = _STREAMS) -> Named:
+    """The globals of a pickle (or several in a row), judged without building anything."""
+    names = globals_of(data, pickles)
+    unknown = [n for n in names if not is_read(n)]
+    dicts = dict_classes(io.BytesIO(data), min(pickles, TORCH_PICKLES)) if unknown else frozenset()
+    return Named(names, dicts, [n for n in unknown if n not in dicts])
 
 
 def _is_module(names: list[str]) -> bool:
