@@ -114,7 +114,7 @@ def test_a_torchscript_archive_is_refused_as_such(tmp_path: Path) -> None:
             return x + 1
 
     torch.jit.save(torch.jit.trace(Net(), torch.zeros(1)), str(tmp_path / "script.pt"))
-    with pytest.raises(WeightsError, match=r"TorchScript.*state_dict\(\)"):
+    with pytest.raises(WeightsError, match=r"TorchScript.*Ask its publisher for safetensors"):
         read_checkpoint(tmp_path / "script.pt")
 
 

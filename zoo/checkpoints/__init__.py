@@ -1,4 +1,5 @@
 """Other people's checkpoints: read without running them, recognised by their keys and shapes, converted into model folders.
 
-reading: a file as tensors; networks: what it holds; identify: whose they are; convert: the model folder.
+reading: a file as tensors (extras: what lies beside them; shards: several files as one; refusals, foreign: what is not read);
+networks: what it holds; averages: EMA without names; identify: whose they are; convert: the model folder.
 """

@@ -118,11 +118,11 @@ def _facts(assembly: Assembly, stated: Statement, licenses: tuple[str, str], com
     weights, data = licenses
     sources: dict[Path, dict[str, Any]] = {}
     for component in assembly.components:
-        path = component.report.file
-        source = sources.setdefault(
-            path, {"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size, "networks": {}}
-        )
-        source["networks"][component.role] = component.network.path
+        for path in component.report.files:
+            source = sources.setdefault(
+                path, {"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size, "networks": {}}
+            )
+            source["networks"][component.role] = component.network.path
     return {
         "architecture": assembly.name,
         "variant": assembly.variant,
@@ -152,7 +152,17 @@ def _limits(assembly: Assembly, weights: str) -> list[str]:
         limits.append(f"No shape tells {', '.join(assembly.assumed)}; the values were assumed.")
     if any(is_ema(c.network.path) for c in assembly.components):
         limits.append("The averaged weights (EMA) of the file were taken.")
+    if unmatched := unmatched_averages([c.report for c in assembly.components]):
+        limits.append(f"The raw weights were taken: {', '.join(unmatched)}.")
     return limits
+
+
+def unmatched_averages(reports: Sequence[Report]) -> list[str]:
+    """Averaged weights that could not be taken, since nothing tells their names."""
+    files = {r.file: r.unmatched for r in reports}
+    return [
+        f"{path.name} ({entry}: averaged weights without names)" for path, names in files.items() for entry in names
+    ]
 
 
 def _text(assembly: Assembly, facts: dict[str, Any]) -> str:
@@ -180,9 +190,8 @@ def _text(assembly: Assembly, facts: dict[str, Any]) -> str:
 def _summary(
     assembly: Assembly, out: Path, facts: dict[str, Any], dropped: list[str], reports: Sequence[Report]
 ) -> dict[str, Any]:
-    unused = [
-        f"{r.file} ({n.path or 'the whole file'})" for r in reports for n in r.networks if not n.candidates
-    ] + dropped
+    unused = [f"{r.file} ({n.path or 'the whole file'})" for r in reports for n in r.networks if not n.candidates]
+    unused += dropped + unmatched_averages(reports)
     return {
         "folder": str(out),
         "architecture": assembly.name,

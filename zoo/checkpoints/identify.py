@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.checkpoints.networks import Tensors, contents, groups, is_ema, walk, with_buffers_of, without_parallel
+from zoo.checkpoints.averages import name_averages
+from zoo.checkpoints.networks import (
+    Tensors,
+    contents,
+    groups,
+    is_ema,
+    walk,
+    with_buffers_of,
+    without_parallel,
+    without_wrappers,
+)
 from zoo.checkpoints.reading import read_checkpoint
 from zoo.checkpoints.variants import Nearest, nearest_variants
 from zoo.errors import ZooError
@@ -85,13 +95,16 @@ class Network:
 
 @dataclass
 class Report:
-    """What a file holds. ignored: entries that are no networks; faults: detectors that failed on it."""
+    """What a file holds. files: all that were read (of shards, the index first); ignored: entries that are no networks; unmatched:
+    averaged weights whose names nothing tells; faults: detectors that failed on it."""
 
     file: Path
     form: str
     networks: list[Network]
     ignored: list[tuple[str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    files: tuple[Path, ...] = ()
+    unmatched: list[str] = field(default_factory=list)
 
     @property
     def named(self) -> list[Network]:
@@ -127,9 +140,10 @@ def identify(path: Path, *, data: bool = False, only: Iterable[str] | None = Non
     """
     checkpoint = read_checkpoint(path, data=data)
     entries = contents(checkpoint.content)
-    report = Report(path, checkpoint.form, [], entries.ignored)
+    name_averages(entries)
+    report = Report(path, checkpoint.form, [], entries.ignored, files=checkpoint.files, unmatched=entries.unmatched)
     detectors = _detectors(report.faults, only)
-    report.networks = _visit("", entries.tensors, detectors, report, 0)
+    report.networks = _visit("", without_wrappers(entries.tensors), detectors, report, 0)
     report.networks += _averages(report, detectors)
     return report
 
@@ -140,7 +154,7 @@ def identify_shapes(shapes: Mapping[str, tuple[int, ...]]) -> Report:
 
     tensors = {k: torch.empty(s, device="meta") for k, s in shapes.items()}
     report = Report(Path(), "shapes", [])
-    report.networks = _visit("", tensors, _detectors(report.faults, None), report, 0)
+    report.networks = _visit("", without_wrappers(tensors), _detectors(report.faults, None), report, 0)
     return report
 
 

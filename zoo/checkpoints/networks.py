@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, strided
 
+from zoo.checkpoints.extras import StandIn
 from zoo.errors import WeightsError
 
 PARALLEL = ("module", "_orig_mod")
 """What DataParallel and torch.compile put in front of a network's keys."""
+WRAPPERS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module"})
+"""Parts of keys that only wrappers make, at any depth: torch.compile, FSDP of torch and of fairscale, activation checkpointing."""
+_PARAMETRIZED = re.compile(r"(?P<layer>.*\.)?parametrizations\.(?P<name>\w+)\.(?P<what>original[01]?|0\._[uv])")
+_NORMS = (
+    {"original": "_orig", "0._u": "_u", "0._v": "_v"},
+    {"original0": "_g", "original1": "_v"},
+)
+"""Spectral norm and weight norm of `torch.nn.utils.parametrizations`, and what the older functions of that name add to a key."""
 EMA = re.compile(r"(^|[._])(ema|shadow|averaged?|g_ema|gema|polyak)\w*", re.IGNORECASE)
 """Names of entries that hold averaged weights: ema, params_ema, model_ema, ema_state_dict, shadow, G_ema …"""
 _DEPTH = 8
@@ -24,10 +34,13 @@ Tensors = dict[str, Tensor]
 
 @dataclass
 class Contents:
-    """tensors: by their full names, nesting joined with dots; ignored: name of an entry and what it is."""
+    """tensors: by their full names, nesting joined with dots; unnamed: lists of tensors; ignored: name of an entry and what it is;
+    unmatched: averaged weights that found no names."""
 
     tensors: Tensors = field(default_factory=dict)
+    unnamed: list[tuple[str, list[Tensor]]] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
     seen: int = 0
 
 
@@ -44,7 +57,10 @@ def _collect(value: Any, path: tuple[str, ...], entries: Contents, above: set[in
     if entries.seen > _MOST:
         raise WeightsError(f"The file names more than {_MOST:,} entries: no checkpoint of a network.")
     if isinstance(value, Tensor):
-        entries.tensors[name] = value
+        if value.layout is strided:
+            entries.tensors[name] = value
+        else:
+            entries.ignored.append((name, "a sparse tensor"))
     elif isinstance(value, Mapping):
         if is_optimizer(value):
             entries.ignored.append((name, "optimizer state"))
@@ -61,7 +77,9 @@ def _collect(value: Any, path: tuple[str, ...], entries: Contents, above: set[in
 
 def _collect_list(value: Sequence[Any], name: str, path: tuple[str, ...], entries: Contents, above: set[int]) -> None:
     """A list of state dicts counts as such; a list of bare tensors has no names to go by."""
-    if any(isinstance(v, Tensor) for v in value):
+    if value and all(isinstance(v, Tensor) for v in value):
+        entries.unnamed.append((name, list(value)))
+    elif any(isinstance(v, Tensor) for v in value):
         entries.ignored.append((name, f"a list of {len(value)} tensors without names"))
     elif value and all(isinstance(v, Mapping) for v in value) and len(path) < _DEPTH and id(value) not in above:
         for i, inner in enumerate(value):
@@ -78,6 +96,11 @@ def is_optimizer(value: Mapping[Any, Any]) -> bool:
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, StandIn):
+        what = {"scalar": "a number of numpy", "_reconstruct": "an array of numpy"}.get(
+            value.original.rpartition(".")[2]
+        )
+        return what or f"{'an' if value.original[0] in 'aeiou' else 'a'} {value.original}"
     return "text" if isinstance(value, str) else "a number" if isinstance(value, int | float) else type(value).__name__
 
 
@@ -103,6 +126,50 @@ def without_parallel(tensors: Tensors, depth: int = 3) -> Tensors:
     for name, inner in parts.items():
         cut |= {f"{name}.{k}": v for k, v in without_parallel(inner, depth - 1).items()}
     return cut
+
+
+def without_wrappers(tensors: Tensors) -> Tensors:
+    """The same tensors without the parts that wrappers put into their names, wherever they stand, and with the norms of
+    `torch.nn.utils.parametrizations` under the names that the older ones write (`weight_orig`, `weight_u`, `weight_v`).
+
+    Equal numbers under either name: both hold the raw weight and the vectors of the power iteration. Names that two tensors
+    would share stay as they are.
+    """
+    plain = _renamed(tensors, {k: unwrapped(k) for k in tensors})
+    return _renamed(plain, _older_norms(plain))
+
+
+def unwrapped(key: str) -> str:
+    """A key without the parts that only wrappers make."""
+    return ".".join(p for p in key.split(".") if p not in WRAPPERS) or key
+
+
+def _older_norms(tensors: Tensors) -> dict[str, str]:
+    """New names of the weights with exactly one norm on them."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for key in tensors:
+        if ".parametrizations." in f".{key}" and (match := _PARAMETRIZED.fullmatch(key)):
+            found.setdefault((match["layer"] or "", match["name"]), {})[match["what"]] = key
+    others: set[tuple[str, str]] = set()
+    for key in tensors:
+        layer, sep, rest = f".{key}".rpartition(".parametrizations.")
+        if sep and not _PARAMETRIZED.fullmatch(key):
+            others.add((f"{layer[1:]}." if layer else "", rest.partition(".")[0]))
+    return {
+        keys[what]: f"{layer}{name}{endings[what]}"
+        for (layer, name), keys in found.items()
+        if (layer, name) not in others
+        for endings in _NORMS
+        if keys.keys() == endings.keys()
+        or (keys.keys() == {"original"} and "original" in endings)  # averages lack u and v
+        for what in keys
+    }
+
+
+def _renamed(tensors: Tensors, names: Mapping[str, str]) -> Tensors:
+    """In the same order; a name that several would have is given to none."""
+    count = Counter(names.get(k, k) for k in tensors)
+    return {names.get(k, k) if count[names.get(k, k)] == 1 else k: v for k, v in tensors.items()}
 
 
 def is_ema(path: str) -> bool:

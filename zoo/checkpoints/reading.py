@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import tarfile
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,45 +13,121 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from zoo.checkpoints.refusals import HARMLESS, globals_of, pickle_bytes, refusal
+from zoo.checkpoints.extras import stand_ins
+from zoo.checkpoints.foreign import EXPECTED, describe, is_tar
+from zoo.checkpoints.refusals import (
+    SCAN_LIMIT,
+    TORCH_PICKLES,
+    WAY_OUT,
+    judge,
+    named_refusal,
+    pickle_bytes,
+    refusal,
+)
+from zoo.checkpoints.shards import index_of, read_index
 from zoo.errors import WeightsError
 
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 """The number with which the files of torch before 1.6 begin, as pickle writes it."""
-EXPECTED = "expected a checkpoint of torch.save, or safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that was read. form: "safetensors", "torch", or "torch (before 1.6)"; content: what it holds, as nested as it is."""
+    """A file that was read. form: "safetensors", "safetensors in N shards", "torch", or "torch (before 1.6)"; content: what it holds,
+    as nested as it is; files: all that were read, of shards the index first."""
 
     path: Path
     form: str
     content: Any
+    files: tuple[Path, ...]
 
 
 def read_checkpoint(path: Path, *, data: bool = True) -> Checkpoint:
-    """Read a checkpoint. data: False gives tensors on the meta device, so that files of any size cost little.
+    """Read a checkpoint: a file, or the index or folder of sharded safetensors. data: False gives tensors on the meta device, so that
+    files of any size cost little.
 
-    Pickles go through torch's `weights_only` loader, which imports nothing. Raises WeightsError for what is no checkpoint, is
-    damaged, or would run code (named, with the way out).
+    Pickles go through torch's `weights_only` loader, which imports nothing (`zoo.checkpoints.extras`). Raises WeightsError for what
+    is no checkpoint, is damaged, claims more than it holds, or would run code (named, with the way out).
     """
+    index = index_of(path)
+    if index is not None:
+        return _read_shards(path, index, data)
     form = _form(path)
-    if form == "safetensors":
-        return Checkpoint(path, form, _read_safetensors(path, data))
-    archive = form == "torch"
+    content = _read_safetensors(path, data) if form == "safetensors" else _read_pickle(path, form == "torch", data)
+    return Checkpoint(path, form, content, (path,))
+
+
+def _read_pickle(path: Path, archive: bool, data: bool) -> Any:
+    """What a file of torch.save holds. archive: False before torch 1.6."""
+    head = pickle_bytes(path)
+    if archive and len(head) >= SCAN_LIMIT:
+        raise WeightsError(
+            f"{path} is refused: its pickle has more than {SCAN_LIMIT >> 20} MiB, as none of a checkpoint has."
+        )
+    pickles = 1 if archive else TORCH_PICKLES
+    named = judge(head, pickles)
+    if named.harmful:
+        raise named_refusal(path, named.harmful)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), stand_ins(named.names, named.dicts):
             warnings.simplefilter("ignore")  # about storage classes of old files
             where = "cpu" if data or not archive else "meta"
             content = torch.load(path, map_location=where, weights_only=True, mmap=archive)
+        _check_claims(path, content, data)
     except pickle.UnpicklingError as error:
         raise refusal(path, str(error)) from None
-    except (MemoryError, KeyboardInterrupt):
+    except WeightsError:
         raise
     except Exception as error:  # the loader meets damaged bytes in many ways
         raise _damaged(path, error) from error
-    return Checkpoint(path, form, content)
+    return content
+
+
+def _check_claims(path: Path, content: Any, data: bool) -> None:
+    """Raise WeightsError where the tensors have more bytes than the file (tensors that share them count once), or no numbers."""
+    size = path.stat().st_size
+    tensors = list(_tensors(content))
+    claimed = sum({t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors}.values())
+    if claimed > size:
+        raise WeightsError(
+            f"{path} is damaged or hostile: its tensors would have {claimed:,} bytes, the file has {size:,}. Get it again."
+        )
+    if data and any(t.is_meta for t in tensors):
+        raise WeightsError(
+            f"{path} holds shapes alone, without the numbers (tensors of the meta device): get the weights."
+        )
+
+
+def _tensors(content: Any) -> Iterator[torch.Tensor]:
+    """All dense tensors of a nested content, each once."""
+    seen: set[int] = set()
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            if value.layout is torch.strided:
+                yield value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set):
+            waiting += value
+
+
+def _read_shards(path: Path, index: Path, data: bool) -> Checkpoint:
+    tensors: dict[str, torch.Tensor] = {}
+    shards = read_index(index)
+    for file, keys in shards.items():
+        if _form(file) != "safetensors":
+            raise WeightsError(f"{index} names {file.name}, which is no safetensors file. {WAY_OUT}")
+        found = _read_safetensors(file, data)
+        if odd := sorted(found.keys() ^ keys):
+            where = "the index alone" if odd[0] in keys else "the shard alone"
+            raise WeightsError(f"{index} and {file.name} do not agree ({odd[0]} is in {where}): get both again.")
+        tensors |= found
+    return Checkpoint(path, f"safetensors in {len(shards)} shards", tensors, (index, *shards))
 
 
 def _form(path: Path) -> str:
@@ -64,7 +140,7 @@ def _form(path: Path) -> str:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(512)
+            head = file.read(4096)
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
     if not head:
@@ -73,51 +149,35 @@ def _form(path: Path) -> str:
         return "safetensors"
     if head[:4] == b"PK\x03\x04":
         return _archive(path, size)
-    if head[:1] == b"\x80" and _LEGACY in head[:32]:
+    if head[:1] == b"\x80" and _LEGACY in head[:32] and not is_tar(head):
         return "torch (before 1.6)"
-    raise WeightsError(f"{path} is {_describe(path, head)}")
+    raise WeightsError(f"{path} is {describe(path, head)}")
 
 
 def _archive(path: Path, size: int) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise WeightsError(f"{path} is damaged or cut off ({error}, {size} bytes): get it again.") from error
+    names = [e.filename for e in entries]
     leaves = {n.rpartition("/")[2] for n in names}
     if "constants.pkl" in leaves or any("/code/" in f"/{n}" for n in names):
         raise WeightsError(
-            f"{path} is refused: it is a TorchScript archive, which is code and not only tensors. Nothing of it was run. If you trust"
-            " its authors, save torch.jit.load(FILE).state_dict() with safetensors.torch.save_file on a machine that holds"
-            " nothing of value, and convert that file."
+            f"{path} is refused: it is a TorchScript archive, which is code and not only tensors. {WAY_OUT}"
         )
     if "data.pkl" not in leaves:
         raise WeightsError(f"{path} is a zip archive without a checkpoint (it has {', '.join(names[:4])}): {EXPECTED}.")
-    return "torch"
-
-
-def _describe(path: Path, head: bytes) -> str:
-    text = head.lstrip().lower()
-    if text.startswith(b"version https://git-lfs"):
-        return (
-            "a Git LFS pointer, not the file itself: fetch it (git lfs pull) or download it from the repository's page."
+    if any(e.compress_type != zipfile.ZIP_STORED for e in entries) or sum(e.file_size for e in entries) > size:
+        raise WeightsError(
+            f"{path} is refused: it is a compressed archive, and those of torch.save are not. Get the file as its authors wrote it."
         )
-    if text.startswith((b"<!doctype", b"<html")):
-        return "a web page, so the download went wrong: get the file itself."
-    if globals_of(pickle_bytes(path)):
-        return str(refusal(path, "")).removeprefix(f"{path} is ")
-    if head[:1] == b"\x80":
-        return f"a pickle, but none of torch.save: {EXPECTED}."
-    if tarfile.is_tarfile(path):
-        return "a tar archive (very old torch, or a package): unpack it, or save it once with a newer torch."
-    if head[:8] == b"\x89HDF\r\n\x1a\n":
-        return "an HDF5 file (Keras or TensorFlow): " + EXPECTED + "."
-    return f"no checkpoint (it starts with {head[:16]!r}): {EXPECTED}."
+    return "torch"
 
 
 def _damaged(path: Path, error: Exception) -> WeightsError:
     """For whatever else went wrong inside the loader; what a hostile file would import is named."""
-    if any(not HARMLESS.fullmatch(n) for n in globals_of(pickle_bytes(path))):
+    if judge(pickle_bytes(path)).harmful:
         return refusal(path, str(error))
     reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
     return WeightsError(

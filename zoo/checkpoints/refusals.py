@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import io
 import pickletools
-import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.checkpoints.extras import dict_classes, is_read
 from zoo.errors import WeightsError, few
 
-HARMLESS = re.compile(
-    r"collections\.(OrderedDict|Counter)|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_\w+|torch\.(storage\.)?\w*Storage"
-    r"|torch\.(Size|Tensor|device|dtype|u?int\d+|b?float\d+|bool|complex\d+)|torch\.nn\.parameter\.(Parameter|Buffer)"
-    r"|torch\.serialization\._get_layout"
-)
-"""What plain checkpoints name. The loader (`weights_only=True`) decides; this only sorts the names for people."""
 MODULES = ("torch.nn.", "torch.jit.", "torchvision.", "timm.")
 WAY_OUT = (
-    "Nothing of it was run. Ask for safetensors; or, if you trust its authors, open it with torch.load(FILE, weights_only=False)"
-    " on a machine that holds nothing of value, and save the state dict there with safetensors.torch.save_file."
+    "Nothing of it was run. Ask its publisher for safetensors. Whoever must open it uses a machine that is cut off and thrown away"
+    " afterwards (no network, no keys, no files of value), and takes away its tensors alone, as safetensors."
 )
-_SCAN_LIMIT = 64 << 20
+_ZIP = b"PK\x03\x04"
+SCAN_LIMIT = 64 << 20
+"""Bytes of the longest pickle that is read: the tensors lie outside it."""
+TORCH_PICKLES = 5
+"""In a row, in a file of torch before 1.6; the tensors follow."""
 _STREAMS = 64
-"""More pickles in a row are not looked at; torch before 1.6 wrote five."""
+"""More pickles in a row are not looked at."""
 
 
-def globals_of(data: bytes) -> list[str]:
+def globals_of(data: bytes, pickles: int = _STREAMS) -> list[str]:
     """`module.name` of everything that a pickle stream (or several in a row) imports, in order, each once.
 
-    Opcodes are read, nothing is built. A stream that breaks off gives what stands before the break.
+    Opcodes are read, nothing is built. pickles: how many in a row. A stream that breaks off gives what stands before the break.
     """
     names: dict[str, None] = {}
     stream = io.BytesIO(data)
-    for _ in range(_STREAMS):
+    for _ in range(pickles):
         if not _scan(stream, names):
             break
     return list(names)
@@ -73,15 +72,16 @@ def _scan(stream: io.BytesIO, names: dict[str, None]) -> bool:
 def pickle_bytes(path: Path) -> bytes:
     """The pickle of a torch file: `data.pkl` of an archive, the beginning of any other file."""
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
-                if name is None:
-                    return b""
-                with archive.open(name) as file:
-                    return file.read(_SCAN_LIMIT)
         with path.open("rb") as file:
-            return file.read(_SCAN_LIMIT)
+            if file.read(len(_ZIP)) != _ZIP:
+                file.seek(0)
+                return file.read(SCAN_LIMIT)
+        with zipfile.ZipFile(path) as archive:
+            name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
+            if name is None:
+                return b""
+            with archive.open(name) as file:
+                return file.read(SCAN_LIMIT)
     except (
         OSError,
         zipfile.BadZipFile,
@@ -94,15 +94,33 @@ def pickle_bytes(path: Path) -> bytes:
 
 def refusal(path: Path, reason: str) -> WeightsError:
     """The error for a pickle that the loader refused; names what it would import."""
-    names = [n for n in globals_of(pickle_bytes(path)) if not _harmless(n)]
+    names = judge(pickle_bytes(path)).harmful
     if not names:
         return WeightsError(f"{path} is refused: {_first_line(reason)} {WAY_OUT}")
+    return named_refusal(path, names)
+
+
+def named_refusal(path: Path, names: list[str]) -> WeightsError:
+    """The error for a pickle that names these."""
     what = "holds a whole pickled module, which is code and not only tensors" if _is_module(names) else "would run code"
     return WeightsError(f"{path} is refused: its pickle {what}; it imports {few(names, 6)}. {WAY_OUT}")
 
 
-def _harmless(name: str) -> bool:
-    return HARMLESS.fullmatch(name) is not None
+@dataclass(frozen=True)
+class Named:
+    """What a pickle imports, in order; dicts: those that stand for dicts; harmful: those that no checkpoint needs."""
+
+    names: list[str]
+    dicts: frozenset[str]
+    harmful: list[str]
+
+
+def judge(data: bytes, pickles: int = _STREAMS) -> Named:
+    """The globals of a pickle (or several in a row), judged without building anything."""
+    names = globals_of(data, pickles)
+    unknown = [n for n in names if not is_read(n)]
+    dicts = dict_classes(io.BytesIO(data), min(pickles, TORCH_PICKLES)) if unknown else frozenset()
+    return Named(names, dicts, [n for n in unknown if n not in dicts])
 
 
 def _is_module(names: list[str]) -> bool:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def identify(file: Path, as_json: bool) -> None:
     """Whose networks FILE holds: a checkpoint of some authors (torch or safetensors), told by its keys and shapes alone.
 
-    Nothing of the file is run. Prints the architectures that have these networks to the last key, their configs, what no
-    shape tells and how to state it for zoo convert, and the near misses. Exit code 1: no network is known.
+    FILE may be the index or the folder of sharded safetensors. Nothing of the file is run. Prints the architectures that
+    have these networks to the last key, their configs, what no shape tells and how to state it for zoo convert, and the near
+    misses. Exit code 1: no network is known.
     """
     from zoo.checkpoints.identify import identify as look
 
