@@ -9,7 +9,6 @@ from importlib import import_module
 
 import click
 
-from zoo.cli.flags import with_flags
 from zoo.errors import UsageError, ZooError, did_you_mean
 from zoo.files.names import printable
 from zoo.version import __version__
@@ -85,6 +84,8 @@ def main(argv: list[str] | None = None) -> None:
         if error.exit_code == 130 and argv is None:
             # the work is over: impatience while the interpreter ends would only add a traceback
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        from zoo.cli.flags import with_flags
+
         _fail(with_flags(error), error.exit_code, debug)
     except click.ClickException as error:
         if debug:
