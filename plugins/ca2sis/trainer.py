@@ -11,6 +11,7 @@ from zoo.interfaces import Model
 from zoo.maps import SemanticMap
 from zoo.nn.discriminators import MultiscaleDiscriminator
 from zoo.rng import RngLike
+from zoo.style import Style
 from zoo.training.gan import GanTrainer, Outputs
 from zoo_plugins.ca2sis.config import CA2SISOptions
 from zoo_plugins.ca2sis.model import CA2SIS
@@ -36,7 +37,7 @@ class CA2SISTrainer(GanTrainer):
         o, classes = self.options, self.synthesizer.label_input.channels
         return MultiscaleDiscriminator(classes + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d, last_stride=2)
 
-    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None) -> Outputs:
+    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None, drawn: Style | None = None) -> Outputs:
         tokens = self.synthesizer.encoder(real, planes)
         return Outputs(self.synthesizer.generator(planes, tokens.flatten(2)))
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from zoo.errors import ConfigError
 from zoo.registry import Variant
-from zoo.training.gan_options import GanOptions
+from zoo.training.gan_options import PROJECTED, GanOptions
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 LEVELS = 5
@@ -156,6 +156,11 @@ VARIANTS: dict[str, Variant] = {
     "gta5-3-layers": Variant(replace(_GTA5, layers=3), _GTA5_TRAINING, title="paper's ablation Ours-50%, L = 3"),
     "gta5-5-layers": Variant(replace(_GTA5, layers=5), _GTA5_TRAINING, title="paper's ablation Ours-75%, L = 5"),
     "celeba-128": Variant(_SMALL, _SMALL_TRAINING, title="ours: faces, 128 px, 4.2 M parameters, for a CPU"),
+    "celeba-128-projected": Variant(
+        _SMALL,
+        replace(_SMALL_TRAINING, **PROJECTED),
+        title="ours: celeba-128 trained on against a projected discriminator, --init clvae-celeba",
+    ),
     "ccp-128": Variant(
         replace(_SMALL, label_space="atr"),
         _SMALL_TRAINING,

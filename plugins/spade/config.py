@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from zoo.errors import ConfigError
 from zoo.registry import Variant
-from zoo.training.gan_options import GanOptions
+from zoo.training.gan_options import PROJECTED, GanOptions
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 
@@ -125,6 +125,11 @@ VARIANTS: dict[str, Variant] = {
         "ours: 128 px with VAE, 4.2 M parameters, for a CPU",
     ),
 }  # fmt: skip
+VARIANTS["celeba-128-projected"] = Variant(
+    CELEBA_128,
+    replace(VARIANTS["celeba-128"].training, **PROJECTED),
+    "ours: celeba-128 trained on against a projected discriminator, --init spade-celeba",
+)
 VARIANTS |= {
     f"{name}-vae": Variant(
         replace(VARIANTS[name].config, use_vae=True), VARIANTS[name].training, VARIANTS[name].title.replace("no style", "with VAE")

@@ -283,6 +283,7 @@ class Loop:
             for parameter in model.parameters():
                 parameter.copy_(parameter.half())
         model.assets = self.trainer.finish(self.data)
+        self.trainer.settle(self.data)
         return Published(best["step"] if best else self.step, self._scores())
 
 
