@@ -48,7 +48,7 @@ class ProjectedDiscriminator(nn.Module):
         scores = []
         for i, (feature, head) in enumerate(zip(features, self.heads, strict=True)):
             mixed = F.conv2d(feature, self.get_buffer(f"mixing_{i}").to(feature.dtype))
-            pooled = F.adaptive_avg_pool2d(planes, feature.shape[-2:]).to(feature.dtype)
+            pooled = F.adaptive_avg_pool2d(planes, (feature.shape[-2], feature.shape[-1])).to(feature.dtype)
             scores.append(head(torch.cat([mixed, pooled], 1)))
         return scores
 
