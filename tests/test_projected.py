@@ -144,7 +144,7 @@ def test_lite0() -> None:
     assert not any(m.training for m in network.modules()) and not any(p.requires_grad for p in network.parameters())
     import timm
 
-    whole = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     load_in_order(whole, LITE0.tensors(), "lite0")
     images = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():
