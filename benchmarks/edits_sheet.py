@@ -24,11 +24,13 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.composition.requests import EditSpec, parse_edit
+from zoo.composition.request.requests import EditSpec, parse_edit
 from zoo.data.sheets import grid
+from zoo.edits import Add, Edit, Perturb, Redraw, Remove
 from zoo.errors import DataError, UsageError
-from zoo.images import save_image, to_pil
-from zoo.interfaces import Add, Edit, EditsParts, ImageSynthesizer, MaskGenerator, Perturb, Redraw, Remove
+from zoo.files.images import save_image, to_pil
+from zoo.interfaces.capabilities import EditsParts
+from zoo.interfaces.models import ImageSynthesizer, MaskGenerator
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.rng import Rng

@@ -22,15 +22,16 @@ from typing import Any
 import torch
 
 import zoo
-from zoo.data import PairData, open_data
+from zoo.data import PairData
+from zoo.data.specs import open_data
 from zoo.errors import UsageError
 from zoo.hub import resolve
-from zoo.interfaces import MaskGenerator
+from zoo.interfaces.label_sets import only
+from zoo.interfaces.models import MaskGenerator
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
 from zoo.metrics.shapes import PRESENT_IN, PartStatistics, compare_parts, pixel_diversity, real_diversity
 from zoo.rng import Rng
-from zoo.sampling import only
 
 BATCH = 20
 SUMMARY = {

@@ -20,10 +20,11 @@ from typing import Any
 
 import generators
 
-from zoo.card_data import Measured, finite, front_matter, listed_under, not_finite, vouched
 from zoo.cards import Card, read_card, write_card
-from zoo.data import parse_spec
+from zoo.cards.writing import Measured, finite, front_matter, listed_under, not_finite
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
+from zoo.data.specs import parse_spec
+from zoo.store.models import vouched
 
 CARDS = Path(__file__).resolve().parents[1] / "cards"
 SHIPPED = ("config.json", "model.safetensors", "assets")

@@ -24,10 +24,12 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.composition.conditions import default_parser
-from zoo.data import Batch, parse_spec
+from zoo.composition.models import default_parser
+from zoo.data import Batch
+from zoo.data.specs import parse_spec
 from zoo.errors import DataError, UsageError
-from zoo.interfaces import EncodesStyle, ImageSynthesizer, MaskGenerator, MaskParser, Reconstructs, SamplesStyle
+from zoo.interfaces.capabilities import EncodesStyle, Reconstructs, SamplesStyle
+from zoo.interfaces.models import ImageSynthesizer, MaskGenerator, MaskParser
 from zoo.maps import SemanticMap
 from zoo.metrics import ConfusionMatrix, fine_detail, image_l1, judge_features, kid, odd_colours
 from zoo.metrics.agreement import add_agreement

@@ -2,7 +2,7 @@
 
     python benchmarks/segvae.py [--pairs 9] [--batches 1,8]
 
-The yardstick is the plain model, which reads the dossier line by line: spectral norm at every call, all planes of the canvas
+The yardstick is the plain model, which follows docs/papers/segvae.md ("Steps") line by line: spectral norm at every call, all planes of the canvas
 through the first convolution at every step, absent classes included. It decodes present samples only, which the authors'
 code does not, so it is the faster of the two. Both forms run in turn in this process on the same label sets and noise; the
 ratio is taken pair by pair, in wall and in CPU seconds. Weights are random, with a
@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 
 import zoo
-from zoo.interfaces import Latents
+from zoo.interfaces.capabilities import Latents
 from zoo.labels import LabelSet
 from zoo_plugins.segvae.model import SegVAE
 

@@ -1,4 +1,4 @@
-"""Commands that must not import torch, in units of a bare interpreter start (DESIGN section 5: at most 15).
+"""Commands that must not import torch, in units of a bare interpreter start (docs/design.md, "Command line": at most 15).
 
 python benchmarks/startup.py
 """

@@ -27,9 +27,9 @@ from edits_sheet import Column, sheet
 from torch import Tensor
 
 import zoo
-from zoo.data import parse_spec
+from zoo.data.specs import parse_spec
 from zoo.errors import DataError
-from zoo.images import save_image
+from zoo.files.images import save_image
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.training.session import open_pairs

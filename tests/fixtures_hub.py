@@ -11,6 +11,7 @@ from hub_server import HubServer
 from tiny_folder import tiny_folder
 
 from zoo import cards
+from zoo.cards import reading
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def tiny_card(
     (folder / cards.README).write_bytes((tiny_model / cards.README).read_bytes())
     hub.add("me/tiny-celeba", tiny_model)
     monkeypatch.setenv("ZOO_HUB_NAMESPACE", "me")
-    monkeypatch.setattr(cards, "_card_folders", lambda package: [folder] if package == cards.CORE_CARDS else [])
+    monkeypatch.setattr(reading, "_card_folders", lambda package: [folder] if package == cards.CORE_CARDS else [])
     cards.all_cards.cache_clear()
     yield folder
     cards.all_cards.cache_clear()

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 import zoo
 from zoo import cards, registry
-from zoo.cards import write_card
+from zoo.cards import reading, write_card
+from zoo.files.tensors import count_parameters
+from zoo.interfaces.label_sets import count_label_sets
 from zoo.nn.spectral import recompute_spectral
-from zoo.sampling import count_label_sets
-from zoo.weights import count_parameters, digests
+from zoo.store.models import digests
 
 SIDE = 32
 MASK_VAE = {
@@ -127,7 +128,7 @@ def published(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     """The tiny models under the names of the published ones: `mask-vae+scgan` means them."""
     folders = sorted(p for p in model_root.iterdir())
     cards.all_cards.cache_clear()
-    monkeypatch.setattr(cards, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
+    monkeypatch.setattr(reading, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
     yield model_root
     cards.all_cards.cache_clear()
 
@@ -147,7 +148,7 @@ def pipe(pair: tuple[str, str], model_root: Path) -> zoo.Composition:
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn faces: `face.png` and `other.png` are maps, `photo.png` and `photo2.png` photos of them, all 48 x 48."""
-    from zoo.images import save_image, to_pil
+    from zoo.files.images import save_image, to_pil
 
     folder = tmp_path_factory.mktemp("inputs")
     space = zoo.label_space("celebamask-hq")

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from zoo.cards import card_digests, missing_facts, read_card
-from zoo.composition.requests import parse_edit
+from zoo.composition.request.requests import parse_edit
 from zoo.data.facts import FACTS, facts_of
 from zoo.errors import UsageError
-from zoo.images import open_image
+from zoo.files.images import open_image
 from zoo.maps import SemanticMap
-from zoo.registry import label_space
-from zoo.weights import digests
+from zoo.registry import label_space, registry
+from zoo.store.models import digests
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = {"pairs": 7, "share_of_requests_met": 0.91, "reconstruction_mean_code": {"miou": 0.5, "accuracy": 0.8}}
@@ -156,10 +156,13 @@ def test_what_cannot_be_published(
 
 
 def test_every_described_data_set_has_its_facts() -> None:
-    from zoo.data import DATASETS
-
     for name, about in FACTS.items():
-        assert name in DATASETS and about.title and about.terms != "unknown" and about.weights != "unknown"
+        assert (
+            name in registry().names("datasets")
+            and about.title
+            and about.terms != "unknown"
+            and about.weights != "unknown"
+        )
     assert facts_of("folder").terms == "unknown"
 
 

@@ -14,7 +14,7 @@ import zoo
 from zoo.data import PairData
 from zoo.data.toy_faces import ToyFaces
 from zoo.errors import ConfigError, DataError, LabelError, UsageError
-from zoo.interfaces import EncodesStyle, SamplesStyle
+from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space

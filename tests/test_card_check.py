@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tiny_folder import complete_folder
 
-from zoo.card_check import check_folder
 from zoo.cards import read_card, write_card
 from zoo.errors import WeightsError
+from zoo.hub.checking import check_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -92,7 +92,7 @@ def other_config(folder: Path) -> None:
     values = json.loads(path.read_text())
     values["config"]["feature_scale"] = 16
     path.write_text(json.dumps(values))
-    from zoo.card_data import vouched
+    from zoo.store.models import vouched
 
     restate(folder, **vouched(folder))
 

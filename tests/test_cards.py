@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 import zoo
-from zoo import cards, weights
-from zoo.card_check import check_folder
-from zoo.card_data import listed_under
-from zoo.cards import Card, card_digests, missing_facts, parse_card, read_card, write_card
+from zoo import cards
+from zoo.cards import Card, card_digests, missing_facts, parse_card, read_card, reading, write_card
+from zoo.cards.writing import listed_under
 from zoo.errors import UsageError, WeightsError
 from zoo.hub import resolve
+from zoo.hub.checking import check_folder
 from zoo.registry import KINDS, registry
+from zoo.store import models
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = sorted(p for p in (ROOT / "cards").iterdir() if p.is_dir() and p.name != "__pycache__")
@@ -45,7 +46,7 @@ def stored_elements(path: Path, dtype: str) -> int:
 
 @published
 def test_a_published_card_lists_exactly_the_files_beside_it_with_their_digests(folder: Path) -> None:
-    assert card_digests(folder) == weights.digests(folder)
+    assert card_digests(folder) == models.digests(folder)
     listed = {"README.md", *card_digests(folder)}
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == listed
 
@@ -65,7 +66,7 @@ def test_a_published_card_has_all_facts_and_a_text(folder: Path) -> None:
 def test_a_published_card_agrees_with_its_config(folder: Path) -> None:
     card = read_card(folder)
     assert card is not None
-    config = weights.read_config(folder)
+    config = models.read_config(folder)
     arch = registry().architecture(config["architecture"])
     assert card.facts["architecture"] == arch.name and card.facts["kind"] == arch.kind
     assert card.facts["label_space"] == config["label_space"] and card.facts["resolution"] == config["resolution"]
@@ -136,7 +137,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "# Text",
     )
     folders = sorted(tmp_path.iterdir())
-    monkeypatch.setattr(cards, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
+    monkeypatch.setattr(reading, "_card_folders", lambda package: folders if package == cards.CORE_CARDS else [])
     cards.all_cards.cache_clear()
     yield tmp_path
     cards.all_cards.cache_clear()

@@ -20,9 +20,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from thirdparty import plugin, write_plugin
 
 from zoo import cards
-from zoo.card_data import Measured, finite, front_matter, listed_under, not_finite
-from zoo.cards import REQUIRED, parse_card, read_card, write_card
-from zoo.licenses import COMMERCIAL, hub_license, near_licence, permits_commercial_use
+from zoo.cards import REQUIRED, parse_card, read_card, reading, write_card
+from zoo.cards.licenses import COMMERCIAL, hub_license, near_licence, permits_commercial_use
+from zoo.cards.writing import Measured, finite, front_matter, listed_under, not_finite
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "zoo/card.schema.json").read_text("utf-8"))
@@ -142,10 +142,12 @@ def place(folder: Path, monkeypatch: pytest.MonkeyPatch, **models: dict[str, Any
         (folder / name).mkdir()
         write_card(folder / name, front_matter(facts, name=name), "# Text")
     monkeypatch.setattr(
-        cards, "_card_folders", lambda package: sorted(folder.iterdir()) if package == cards.CORE_CARDS else []
+        reading, "_card_folders", lambda package: sorted(folder.iterdir()) if package == cards.CORE_CARDS else []
     )
     cards.all_cards.cache_clear()
-    monkeypatch.setattr(cards, "all_cards", cards.all_cards.__wrapped__)
+    uncached = reading.all_cards.__wrapped__
+    for module in (cards, reading):
+        monkeypatch.setattr(module, "all_cards", uncached)
 
 
 def test_license_ok_wants_all_of_code_weights_and_data(

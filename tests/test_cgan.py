@@ -15,12 +15,13 @@ from test_training_cli import zoo as command
 
 import zoo
 from zoo.cards import missing_facts, read_card
-from zoo.data import PairData, open_source, parse_spec
+from zoo.data import PairData
+from zoo.data.specs import open_source, parse_spec
 from zoo.errors import ConfigError, DataError, LabelError, UsageError
-from zoo.interfaces import Model
+from zoo.interfaces.label_sets import count_label_sets
+from zoo.interfaces.models import Model
 from zoo.registry import registry
 from zoo.rng import Rng
-from zoo.sampling import count_label_sets
 from zoo.training.runs import RunFolder
 from zoo_plugins.cgan.config import CGANConfig, CGANTraining
 from zoo_plugins.cgan.model import CGAN

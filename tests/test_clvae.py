@@ -7,7 +7,7 @@ import torch
 from clvae_tiny import SPACE, maps_of, model_of, photos_of
 
 from zoo.errors import LabelError, UsageError
-from zoo.interfaces import EncodesStyle, SamplesStyle
+from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
 from zoo.rng import Rng

@@ -11,8 +11,8 @@ from clvae_tiny import TINY, maps_of, model_of, photos_of
 from torch import Tensor
 
 from zoo.errors import ConfigError, WeightsError
+from zoo.families.spade.blocks import SPADE
 from zoo.labels import numbered_space
-from zoo.nn.spade import SPADE
 from zoo.registry import label_space
 from zoo_plugins.clvae import official
 from zoo_plugins.clvae.config import VARIANTS, CLVAEConfig

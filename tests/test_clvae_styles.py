@@ -9,7 +9,8 @@ import torch
 from clvae_tiny import model_of
 
 import zoo
-from zoo.composition.results import Result
+from zoo.composition.checks.whole import describe_randomness
+from zoo.composition.folder.results import Result
 from zoo.errors import UsageError
 from zoo.maps import SemanticMap
 
@@ -157,11 +158,11 @@ def test_batches_do_not_matter(pipe: zoo.Composition) -> None:
 def test_nothing_is_called_fixed_that_may_be_drawn(pipe: zoo.Composition, inputs: Path) -> None:
     """A photo may lack classes that the map shows, so equal samples are announced only for sources that lack none; a style of
     single classes leaves the others to the prior."""
-    from zoo.composition.requests import Request, parse_style
+    from zoo.composition.request.requests import Request, parse_style
 
     def note(style: str, *, same_style: bool = False) -> str | None:
         masks = (str(inputs / "face.png"),)
-        return pipe.describe_randomness(Request(n=2, masks=masks, styles=(parse_style(style),), same_style=same_style))
+        return describe_randomness(pipe, Request(n=2, masks=masks, styles=(parse_style(style),), same_style=same_style))
 
     assert (
         note("hair=seed:1") is None

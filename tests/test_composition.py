@@ -11,6 +11,7 @@ import torch
 from fixtures_models import SCGAN, drawn_face
 
 import zoo
+from zoo.composition.folder.results import Result
 from zoo.errors import LabelError, UsageError
 from zoo.labels import LabelClass, LabelSpace
 from zoo.rng import Rng
@@ -18,7 +19,7 @@ from zoo.rng import Rng
 SKIN = ["skin", "hair", "nose"]
 
 
-def same_pictures(a: zoo.composition.chain.Result, b: zoo.composition.chain.Result) -> None:
+def same_pictures(a: Result, b: Result) -> None:
     """Equal to one grey level in the samples whose maps agree; at least half of them must."""
     agree = a.maps.same_as(b.maps).flatten(1).all(1)
     assert agree.float().mean() >= 0.5
@@ -110,7 +111,7 @@ def test_keep_rest(pipe: zoo.Composition, inputs: Path) -> None:
 
 
 def test_every_edit_and_its_written_form(pipe: zoo.Composition, inputs: Path) -> None:
-    from zoo.interfaces import Add, Interpolate, Perturb, Redraw, Remove
+    from zoo.edits import Add, Interpolate, Perturb, Redraw, Remove
 
     other = zoo.SemanticMap.from_png(inputs / "other.png", pipe.space)
     edits = [

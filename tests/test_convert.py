@@ -14,11 +14,11 @@ from fixtures_models import Ran
 from official_files import parser_state
 
 import zoo
-from zoo import discovery
 from zoo.cards import missing_facts, read_card
 from zoo.checkpoints import convert as converting
-from zoo.registry import Plugin, PluginRecord, reset
-from zoo.weights import digests, read_tensors, sha256
+from zoo.files.tensors import read_tensors
+from zoo.registry import Plugin, PluginRecord, discovery, reset
+from zoo.store.models import digests, sha256
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import torch
 from click.testing import CliRunner
 
 from zoo.cli.data import data as data_group
-from zoo.data import Augment, DataSpec, open_data, open_source, parse_spec, splits_of
+from zoo.data import Augment
 from zoo.data.sheets import grid, save_grid, wrapped
+from zoo.data.specs import DataSpec, open_data, open_source, parse_spec, splits_of
 from zoo.errors import DataError, LabelError, UsageError
 from zoo.registry import label_space
 from zoo.rng import Rng

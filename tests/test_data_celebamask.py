@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from zoo.cli.data import data as data_group
-from zoo.data import Source, open_data, open_source, splits_of
+from zoo.data import Source
 from zoo.data.cache import cache_folder
 from zoo.data.celebamask import CelebAMaskHQ
 from zoo.data.files import merged
 from zoo.data.parts import SEGVAE_PARTS, merge_parts
+from zoo.data.specs import open_data, open_source, splits_of
 from zoo.data.splits import hashed_split, read_list, split_files, splits_for
 from zoo.errors import DataError, UsageError
 from zoo.registry import label_space

@@ -9,8 +9,9 @@ import PIL.Image
 import pytest
 import torch
 
-from zoo.data import Augment, Batch, PairData, Source, layers_of, open_data, open_source
+from zoo.data import Augment, Batch, PairData, Source, layers_of
 from zoo.data.files import LabelArray, LayerArray, PhotoArray, merged, moved_layers, pack, resize_labels, resize_layers
+from zoo.data.specs import open_data, open_source
 from zoo.errors import DataError, LabelError
 from zoo.labels import LabelClass, LabelSpace, numbered_space, parse_space
 from zoo.maps import LayeredMap, SemanticMap

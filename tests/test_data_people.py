@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from zoo.cli.data import data as data_group
-from zoo.data import DataSpec, open_data, open_source, parse_spec, split_options
 from zoo.data.cleaning import PAD_GREY, Cleaning, person_box, usual_proportions
+from zoo.data.specs import DataSpec, open_data, open_source, parse_spec, split_options
 from zoo.data.splits import hashed_split
 from zoo.errors import DataError, UsageError
 from zoo.registry import label_space

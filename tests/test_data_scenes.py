@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file
 
 from zoo.cli import main
-from zoo.data import Augment, PairData, open_data, open_source, splits_of
+from zoo.data import Augment, PairData
 from zoo.data.check import check_data
 from zoo.data.preprocess import MODES, Preprocess
+from zoo.data.specs import open_data, open_source, splits_of
 from zoo.errors import ConfigError, DataError, LabelError, UsageError
 from zoo.labels import IGNORE
 from zoo.maps import SemanticMap
@@ -184,7 +185,7 @@ def test_cityscapes_faults_are_told(streets: Path) -> None:
 
 
 def check_data_of(streets: Path) -> list[str]:
-    from zoo.data import parse_spec
+    from zoo.data.specs import parse_spec
 
     spec = parse_spec(f"cityscapes:{streets}#train")
     return check_data(spec, open_source(spec)).problems
@@ -261,7 +262,7 @@ def test_modes_without_a_fixed_size_end_at_the_resolution(shared: Path) -> None:
 
 
 def test_wrong_modes_are_refused() -> None:
-    from zoo.training.options import TrainingOptions
+    from zoo.interfaces.training_options import TrainingOptions
 
     with pytest.raises(ConfigError, match=r"mode must be one of.*'square'"):
         Preprocess("square")

@@ -31,7 +31,7 @@ from PIL import Image  # noqa: E402
 
 import zoo  # noqa: E402
 from zoo import cards  # noqa: E402
-from zoo.composition.conditions import crop_to  # noqa: E402
+from zoo.composition.run.inputs import crop_to  # noqa: E402
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError  # noqa: E402
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.configs import from_dict, override, to_dict
-from zoo.data import Augment, Batch, PairData, open_data
+from zoo.data import Augment, Batch, PairData
+from zoo.data.specs import open_data
 from zoo.errors import ConfigError, DataError, UsageError
 from zoo.registry import label_space
 from zoo.rng import Rng

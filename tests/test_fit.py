@@ -18,15 +18,16 @@ import zoo
 from zoo.cards import card_digests, read_card
 from zoo.cli import main
 from zoo.configs import override
-from zoo.data import open_data, parse_spec
+from zoo.data.specs import open_data, parse_spec
 from zoo.errors import WeightsError
+from zoo.files.tensors import read_tensors
+from zoo.interfaces.label_sets import fit_label_sets, only
 from zoo.labels import LabelSet, parse_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
-from zoo.sampling import fit_label_sets, only
+from zoo.store.models import digests, load_model
 from zoo.training.fit import plan_fit
 from zoo.training.plan import absolute_data, public_name
-from zoo.weights import digests, load_model, read_tensors
 from zoo_plugins.mask_vae.config import VARIANTS
 
 Run = Callable[..., Ran]
@@ -271,7 +272,7 @@ def test_a_failed_write_leaves_the_folder_as_it_was(
         raise OSError(28, "No space left on device")
 
     before = contents(folder)
-    monkeypatch.setattr("zoo.images.os.replace", full)
+    monkeypatch.setattr("zoo.files.images.os.replace", full)
     for extra in ([], ["--out", str(tmp_path / "copy")]):
         with pytest.raises(SystemExit) as left:
             main(["fit", str(folder), "label_sets", *DATA, *extra])

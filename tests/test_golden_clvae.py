@@ -12,8 +12,8 @@ from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator
 from zoo.registry import label_space
 from zoo_plugins.clvae import official
 from zoo_plugins.clvae.config import VARIANTS
@@ -24,7 +24,7 @@ PARAMETERS = {
     "deepfashion": (490_976_099, 49_776_512, 5_560_450),
     "gta5": (100_805_203, 10_522_504, 5_568_642),
 }
-"""Generator, encoder, discriminator of the official configurations (dossier section 1)."""
+"""Generator, encoder, discriminator of the official configurations (docs/papers/clvae.md, "Variants")."""
 
 SENSITIVE = {"train/fake": 2e-3, "eval/fake_s4": 2e-3, "eval/D_scale": 1e-3, "iter/buffer_after": 1e-4}
 """Limits of case C on a CPU that rounds otherwise than the recording one. On that one, with one thread, all values lie within the case's own

@@ -78,7 +78,7 @@ def test_key_lists_and_counts(golden: Path) -> None:
 
 
 def test_discriminator_keys(golden: Path) -> None:
-    from zoo.nn.discriminators import MultiscaleDiscriminator
+    from zoo.families.spade.discriminators import MultiscaleDiscriminator
 
     lists = json.loads((golden / "D" / "official_keys.json").read_text())
     theirs = next(v for k, v in lists.items() if k.startswith("mask-vae training only"))

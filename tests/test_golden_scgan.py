@@ -12,9 +12,9 @@ from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.families.spade.discriminators import MultiscaleDiscriminator
+from zoo.families.spade.fpse import FPSEDiscriminator
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator
-from zoo.nn.fpse import FPSEDiscriminator
 from zoo_plugins.scgan import official
 from zoo_plugins.scgan.config import VARIANTS
 from zoo_plugins.scgan.model import SCGAN

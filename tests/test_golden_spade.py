@@ -11,8 +11,8 @@ from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator
 from zoo_plugins.spade import official
 from zoo_plugins.spade.config import VARIANTS, SpadeConfig
 from zoo_plugins.spade.model import SPADE

@@ -21,7 +21,7 @@ import zoo
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.hub.cache import all_records, hub_cache
 from zoo.hub.pull import pull
-from zoo.weights import digests
+from zoo.store.models import digests
 
 WEIGHTS = "model.safetensors"
 

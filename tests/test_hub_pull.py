@@ -22,7 +22,7 @@ from zoo.hub import location, resolve, state
 from zoo.hub.cache import all_records, find_remote
 from zoo.hub.pull import Pulled, copy_to, pull
 from zoo.hub.references import Remote, parse_remote, remote_of
-from zoo.weights import digests
+from zoo.store.models import digests
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -251,7 +251,7 @@ def test_names_need_neither_torch_nor_the_client(here: Pulled, hub_home: Path, h
     code = (
         "import sys, zoo.cards, zoo.hub\n"
         "assert zoo.hub.resolve('hf:me/tiny').folder.is_dir()\n"
-        "states = {zoo.hub.state(c) for c in zoo.cards.all_cards().values()}\n"
+        "states = {zoo.hub.state(c) for c in zoo.cards.reading.all_cards().values()}\n"
         "print(states, [m for m in ('torch', 'huggingface_hub', 'numpy') if m in sys.modules])"
     )
     env = hub.environment(hub_home, ZOO_EMBEDDED="0")

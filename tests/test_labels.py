@@ -10,7 +10,9 @@ import pytest
 
 import zoo
 from zoo.errors import LabelError, UsageError
-from zoo.labels import LabelClass, LabelSpace, builtin_spaces, load_space, numbered_space, parse_space, voc_color
+from zoo.label_spaces import names
+from zoo.labels import LabelClass, LabelSpace, load_space, numbered_space, parse_space, voc_color
+from zoo.registry import label_space
 
 FACES = zoo.label_space("celebamask-hq")
 PARSING = zoo.label_space("face-parsing")
@@ -23,7 +25,7 @@ def space_of(*names: str, background: str | None = None, name: str = "mine") -> 
 
 @pytest.mark.parametrize(("name", "classes"), [("celebamask-hq", 19), ("face-parsing", 19), ("atr", 18)])
 def test_builtin_spaces_have_distinct_names_colours_and_a_background_at_0(name: str, classes: int) -> None:
-    space = builtin_spaces()[name]
+    space = label_space(name)
     assert len(space) == len(set(space.names)) == classes
     colors = [c for cls in space.classes for c in (cls.color, *cls.colors)]
     assert len(set(colors)) == len(colors), "a colour-coded map would be ambiguous"
@@ -36,9 +38,9 @@ def test_values_are_those_of_the_data_sets() -> None:
     assert ATR.index("face") == 11
 
 
-@pytest.mark.parametrize("name", sorted(builtin_spaces()))
+@pytest.mark.parametrize("name", names())
 def test_aliases_name_one_class_only(name: str) -> None:
-    space = builtin_spaces()[name]
+    space = label_space(name)
     for value, cls in enumerate(space.classes):
         assert [space.find(alias) for alias in (cls.name, *cls.aliases)] == [value] * (1 + len(cls.aliases))
 
@@ -67,7 +69,7 @@ def test_an_unknown_space_is_refused_with_near_misses_and_the_known_ones() -> No
 
 
 def test_mirror_table_swaps_sides_and_is_its_own_inverse() -> None:
-    for space in builtin_spaces().values():
+    for space in map(label_space, names()):
         table = space.mirror_table
         assert [table[table[v]] for v in range(len(space))] == list(range(len(space)))
         swapped = {space.names[v] for v in range(len(space)) if table[v] != v}
@@ -148,9 +150,9 @@ def test_numbered_space_has_distinct_colours_and_the_voc_palette() -> None:
     assert space.palette[:4] == ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0))
 
 
-@pytest.mark.parametrize("name", sorted(builtin_spaces()))
+@pytest.mark.parametrize("name", names())
 def test_json_form_round_trips(name: str) -> None:
-    space = builtin_spaces()[name]
+    space = label_space(name)
     assert parse_space(json.loads(json.dumps(space.to_json())), "here") == space
 
 

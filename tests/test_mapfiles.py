@@ -12,8 +12,8 @@ import torch
 
 import zoo
 from zoo.errors import DataError, LabelError
+from zoo.files.mapfiles import fitting_spaces, palette_matches, read_map_file
 from zoo.labels import LabelClass, LabelSpace, numbered_space
-from zoo.mapfiles import fitting_spaces, palette_matches, read_map_file
 from zoo.maps import SemanticMap
 
 FACES = zoo.label_space("celebamask-hq")

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from zoo.cli.mask import mask as mask_group
-from zoo.data import open_source
-from zoo.mapguess import SPACES, Guess, guess_face_space
+from zoo.data.specs import open_source
+from zoo.files.mapguess import SPACES, Guess, guess_face_space
 from zoo.registry import label_space
 
 FACES = label_space("celebamask-hq")

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from zoo.configs import from_dict, override, to_dict
 from zoo.data.pairs import Batch
+from zoo.edits import Add, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
-from zoo.interfaces import CAPABILITIES, Add, Interpolate, Perturb, Redraw, Remove
+from zoo.interfaces.capabilities import CAPABILITIES
 from zoo.labels import LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space

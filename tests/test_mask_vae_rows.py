@@ -10,7 +10,7 @@ from torch import nn
 
 import zoo
 from zoo.configs import override
-from zoo.data import open_data
+from zoo.data.specs import open_data
 from zoo.registry import registry
 from zoo.training.log import Log
 from zoo.training.loop import Loop
@@ -84,7 +84,7 @@ def test_a_row_has_the_lstm_and_the_loss_of_the_table(name: str) -> None:
         assert weights.tolist() == pytest.approx(CLASS_WEIGHTS)
 
 
-ENCODER, DECODER = 17_565_952, 2_538_802  # the dossier's counts, the same in every row
+ENCODER, DECODER = 17_565_952, 2_538_802  # the counts of docs/papers/mask_vae.md, "Architecture"; the same in every row
 
 
 @rows

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zoo.errors import DataError, LabelError
-from zoo.interfaces import MaskParser
+from zoo.interfaces.models import MaskParser
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.metrics import ConfusionMatrix, image_l1, parser_agreement, segmentation_scores

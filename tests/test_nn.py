@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import zoo
 from zoo.errors import ConfigError, LabelError, WeightsError
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
+from zoo.families.spade.encoders import ConvEncoder
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
-from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
-from zoo.nn.encoders import ConvEncoder
 from zoo.nn.labels import LabelInput, background_last, channel_table, instance_edges
 from zoo.nn.losses import feature_matching, gan_loss
 from zoo.nn.norms import UncountedBatchNorm2d, parse_norm
@@ -176,7 +177,7 @@ def test_vgg_of_a_state_dict(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_perceptual_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     import timm
 
-    assert perceptual_network("none") is None
+    assert perceptual_network("none", zoo.load) is None
     slim = VGG19Features([2, 2, "M", 2, 2, "M", 2, 2, 2, 2, "M", 2, 2, 2, 2, "M", 2])
     fake = (torch.rand(1, 3, 32, 32) * 2 - 1).requires_grad_()
     real = torch.rand(1, 3, 32, 32) * 2 - 1
@@ -194,4 +195,4 @@ def test_perceptual_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(WeightsError, match="--set perceptual=none"):
-        perceptual_network("vgg")
+        perceptual_network("vgg", zoo.load)

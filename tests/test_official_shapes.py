@@ -14,10 +14,10 @@ from official_claims import claims, file_shapes, key_lists, officials
 from official_files import Shapes, official_lists
 
 from zoo.errors import WeightsError
+from zoo.families.spade import official_keys
+from zoo.families.spade.discriminators import MultiscaleDiscriminator
+from zoo.families.spade.encoders import ConvEncoder
 from zoo.labels import numbered_space
-from zoo.nn import official_keys
-from zoo.nn.discriminators import MultiscaleDiscriminator
-from zoo.nn.encoders import ConvEncoder
 from zoo.registry import registry
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.scgan import official as scgan

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fixtures_models import Ran
 
-from zoo.composition.outputs import OutputFolder
-from zoo.composition.records import read_manifest
+from zoo.composition.folder.outputs import OutputFolder
+from zoo.composition.folder.records import read_manifest
 
 Run = Callable[..., Ran]
 
@@ -181,8 +181,8 @@ def test_overwriting_refuses_what_no_run_made(run: Run, command, tmp_path: Path,
 
 
 def test_nothing_is_written_before_the_first_batch(pipe, tmp_path: Path) -> None:
-    from zoo.composition.arguments import make_request
-    from zoo.composition.manifest import make_manifest
+    from zoo.composition.folder.manifest import make_manifest
+    from zoo.composition.request.arguments import make_request
 
     manifest, inputs = make_manifest(pipe, make_request(pipe, n=1, seed=0))
     output = OutputFolder(tmp_path / "out", manifest, inputs)

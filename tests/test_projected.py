@@ -14,16 +14,19 @@ from training_tiny import differences
 
 import zoo
 from zoo import configs
-from zoo.data import PairData, open_source, parse_spec
+from zoo.data import PairData, open_source
+from zoo.data.specs import parse_spec
 from zoo.errors import ConfigError, UsageError, WeightsError
+from zoo.families.spade.discriminators import Opinion
+from zoo.families.spade.options import GanOptions
+from zoo.families.spade.prior_styles import estimate_statistics
 from zoo.nn import pretrained
+from zoo.nn.batch_norm import batch_norms
 from zoo.nn.pretrained import LITE0, LITE0_ENDS, MOBILENET_V2, TimmFeatures, Wheel, feature_network, load_in_order
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
 from zoo.registry import registry
-from zoo.training.ema import batch_norms
 from zoo.training.log import Log
 from zoo.training.loop import Loop
-from zoo.training.prior_styles import estimate_statistics
 from zoo.training.runs import RunFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -188,14 +191,8 @@ def test_half_of_a_batch_is_in_prior_styles(name: str, tmp_path: Path) -> None:
     assert {"gan", "kld", "l1", "features"} <= set(losses) and "gan_feat" not in losses
     outputs.fake = torch.cat([real[:2], -real[2:]])  # what is in a prior style is not compared with its photo
     scores = [torch.zeros(3, 1, 2, 2)]
-    made = trainer.losses(outputs, real, zoo_opinion(scores), zoo_opinion([]))
+    made = trainer.losses(outputs, real, Opinion(scores, []), Opinion([], []))
     assert float(made["l1"]) == 0
-
-
-def zoo_opinion(scores: list[Tensor]) -> Any:
-    from zoo.nn.discriminators import Opinion
-
-    return Opinion(scores, [])
 
 
 @pytest.mark.parametrize("name", ["spade", "clvae"])
@@ -233,8 +230,6 @@ def test_statistics_are_of_both_kinds_of_style(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_go_together() -> None:
-    from zoo.training.gan_options import GanOptions
-
     with pytest.raises(ConfigError, match="lambda_feat=0"):
         GanOptions(discriminator="projected")
     with pytest.raises(ConfigError, match="batch_size 2 or more"):

@@ -13,7 +13,7 @@ from fixtures_models import Ran
 from PIL import Image
 
 import zoo
-from zoo.interfaces import Add, Redraw, Remove
+from zoo.edits import Add, Redraw, Remove
 from zoo.maps import SemanticMap
 from zoo_plugins.segvae.model import SegVAE
 

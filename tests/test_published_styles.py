@@ -12,8 +12,8 @@ import torch
 from fixtures_models import Ran
 
 import zoo
-from zoo.data import open_source
-from zoo.interfaces import MaskGenerator
+from zoo.data.specs import open_source
+from zoo.interfaces.models import MaskGenerator
 from zoo.maps import SemanticMap
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,6 +12,7 @@ import torch
 from fixtures_models import Ran, drawn_face
 
 import zoo
+from zoo.edits import Interpolate
 
 Run = Callable[..., Ran]
 
@@ -97,13 +98,13 @@ def test_another_model_is_refused(run: Run, made: Path, pair: tuple[str, str]) -
 
 def test_runs_of_python(run: Run, pipe: zoo.Composition, pair: tuple[str, str], tmp_path: Path, inputs: Path) -> None:
     """Maps, photos and styles given as objects are repeated from the folder; models given as objects cannot be."""
-    from zoo.images import read_photo
+    from zoo.files.images import read_photo
 
     maps = zoo.SemanticMap(torch.cat([drawn_face(), drawn_face(2)]), pipe.space).to_space(
         zoo.label_space("face-parsing")
     )
     other = zoo.SemanticMap(drawn_face(4), pipe.space)
-    edit = zoo.interfaces.Interpolate(("hair",), other, 0.4)
+    edit = Interpolate(("hair",), other, 0.4)
     style = pipe(n=1, seed=0).styles
     pipe(maps=maps, n=2, seed=3, edits=[edit, "perturb:nose"], style=style, batch_size=3).save(tmp_path / "maps")
     assert run("replay", tmp_path / "maps").code == 0

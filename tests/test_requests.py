@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.composition.requests import (
+from zoo.composition.request.requests import (
     EditSpec,
     Request,
     Source,

@@ -1,4 +1,4 @@
-"""The keyed random streams: the numbers that DESIGN pins, and what they may and may not depend on."""
+"""The keyed random streams: the numbers that docs/design.md ("Randomness") pins, and what they may and may not depend on."""
 
 from __future__ import annotations
 

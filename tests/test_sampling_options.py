@@ -12,8 +12,8 @@ from fixtures_models import Ran
 from segvae_tiny import small
 
 import zoo
-from zoo.composition.requests import parse_options
-from zoo.composition.sampling_options import split_options
+from zoo.composition.request.options import split_options
+from zoo.composition.request.requests import parse_options
 from zoo.errors import UsageError
 from zoo.registry import import_string, registry
 

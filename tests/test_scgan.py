@@ -11,9 +11,9 @@ from training_steps import TwoPairs, take_step
 
 from zoo.data import PairData
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
-from zoo.interfaces import EncodesStyle, SamplesStyle
+from zoo.families.spade.diffaugment import augment
+from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.maps import SemanticMap
-from zoo.nn.diffaugment import augment
 from zoo.registry import label_space
 from zoo.rng import Rng
 from zoo_plugins.scgan import official

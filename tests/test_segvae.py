@@ -10,8 +10,9 @@ import torch
 from segvae_tiny import FACE, SPACE, face, small, value
 
 from zoo.configs import from_dict, override, to_dict
+from zoo.edits import Add, Redraw, Remove
 from zoo.errors import ConfigError, LabelError, UsageError
-from zoo.interfaces import CAPABILITIES, Add, Redraw, Remove
+from zoo.interfaces.capabilities import CAPABILITIES
 from zoo.labels import LabelSet, numbered_space
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.registry import label_space

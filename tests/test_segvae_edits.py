@@ -9,8 +9,8 @@ import torch
 from segvae_tiny import FACE, SPACE, face, small, value
 from torch import Tensor
 
+from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import LabelError, UsageError
-from zoo.interfaces import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import Rng

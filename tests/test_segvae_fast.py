@@ -19,10 +19,10 @@ from segvae_tiny import small
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.fast import optimize
-from zoo.interfaces import Add, Redraw, Remove
+from zoo.edits import Add, Redraw, Remove
+from zoo.inference.optimize import optimize
+from zoo.inference.packed import Packed, available, pack
 from zoo.maps import LayeredMap
-from zoo.nn.packed import Packed, available, pack
 from zoo.nn.spectral import fold_spectral, recompute_spectral, spectral_layers
 from zoo.nn.spectral_fresh import FreshSNConv2d, FreshSNLinear, FreshSpectralMixin
 from zoo_plugins.segvae.config import SegVAEOptions

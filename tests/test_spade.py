@@ -18,7 +18,7 @@ import zoo
 from zoo import configs
 from zoo.data import PairData
 from zoo.errors import ConfigError, DataError, LabelError, UsageError, WeightsError
-from zoo.interfaces import EncodesStyle, SamplesStyle
+from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
 from zoo.rng import Rng

@@ -21,11 +21,11 @@ from zoo.checkpoints.identify import identify
 from zoo.checkpoints.networks import contents
 from zoo.checkpoints.refusals import globals_of
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
+from zoo.files.names import is_inside, is_repository, is_revision, printable
 from zoo.hub.cache import hub_cache
 from zoo.hub.fetch import remove
 from zoo.hub.pull import pull, seconds_allowed
 from zoo.hub.references import endpoint
-from zoo.safe_names import is_inside, is_repository, is_revision, printable
 
 Run = Callable[..., Ran]
 

@@ -12,11 +12,11 @@ from fixtures_models import drawn_face
 from PIL import Image
 
 import zoo
-from zoo.composition import style_change
-from zoo.composition.conditions import Loader
-from zoo.composition.records import summarize
-from zoo.composition.requests import Request
-from zoo.interfaces import ImageSynthesizer
+from zoo.composition.request.requests import Request
+from zoo.composition.run import style_change
+from zoo.composition.run.inputs import Loader
+from zoo.composition.summary import summarize
+from zoo.interfaces.models import ImageSynthesizer
 from zoo.maps import SemanticMap
 
 

@@ -18,8 +18,8 @@ from fixtures_models import SCGAN, Ran, drawn_face, shake
 from PIL import Image
 
 import zoo
-from zoo.images import save_image
-from zoo.interfaces import Model
+from zoo.files.images import save_image
+from zoo.interfaces.models import Model
 from zoo.maps import SemanticMap
 
 Run = Callable[..., Ran]
@@ -155,7 +155,7 @@ def odd(inputs: Path, tmp_path: Path) -> dict[str, Path]:
 
 
 def toy_face() -> SemanticMap:
-    from zoo.data import open_source, parse_spec
+    from zoo.data.specs import open_source, parse_spec
 
     source = open_source(parse_spec("toy-faces:8"))
     return SemanticMap(torch.from_numpy(source.read(0, (96, 96))[1].copy()).long()[None], source.label_space)

@@ -9,12 +9,13 @@ import torch
 from fixtures_models import SCGAN
 
 import zoo
+from zoo.composition.folder.results import Result
 from zoo.errors import UsageError
-from zoo.images import read_photo
+from zoo.files.images import read_photo
 from zoo.rng import Rng
 
 
-def codes(result: zoo.composition.chain.Result) -> torch.Tensor:
+def codes(result: Result) -> torch.Tensor:
     return result.styles.tensors["z"]
 
 
@@ -138,7 +139,7 @@ def test_a_map_that_does_not_fit_its_photo(pipe: zoo.Composition, inputs: Path, 
 
 def test_a_parser_of_faces_is_none_of_people(published: Path) -> None:
     """The two spaces share hair and hat, which is too little to read a photo by."""
-    from zoo.composition.conditions import default_parser
+    from zoo.composition.models import default_parser
 
     for name in ("celebamask-hq", "face-parsing"):
         assert default_parser(zoo.label_space(name)) == "face-parser-celeba"

@@ -10,8 +10,8 @@ from huggingface_hub import ModelCard
 from test_training_cli import TRAIN, zoo
 from tiny_folder import complete_folder, tiny_folder
 
-from zoo.card_check import check_folder
 from zoo.cards import parse_card
+from zoo.hub.checking import check_folder
 from zoo.training.card import _with_origin
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,8 +13,9 @@ import torch
 from zoo.cards import missing_facts, read_card
 from zoo.cli import main
 from zoo.cli.show import command_line
+from zoo.files.tensors import read_tensors
 from zoo.registry import registry
-from zoo.weights import load_model, read_tensors
+from zoo.store.models import load_model
 
 # mask-vae of a few thousand parameters, on drawn faces of 32 px
 SETS = {

@@ -10,7 +10,7 @@ import torch
 from test_training_cli import zoo
 
 from zoo import load
-from zoo.data import open_source, parse_spec
+from zoo.data.specs import open_source, parse_spec
 from zoo.maps import SemanticMap
 from zoo.training.runs import RunFolder
 from zoo_plugins.clvae.model import CLVAE

@@ -17,12 +17,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_training_cli import TRAIN, zoo
 
 from zoo import load
-from zoo.data import open_source, parse_spec
+from zoo.data.specs import open_source, parse_spec
 from zoo.errors import UsageError
 from zoo.registry import label_space
+from zoo.store.models import load_model
 from zoo.training.plan import split_changes
 from zoo.training.runs import RunFolder
-from zoo.weights import load_model
 
 SCGAN = ["train", "scgan/celeba-128", "--device", "cpu"]
 SMALL = [
@@ -137,7 +137,7 @@ def test_no_pairs_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_field_of_network_and_trainer_needs_its_owner() -> None:
-    from zoo.training.options import TrainingOptions
+    from zoo.interfaces.training_options import TrainingOptions
 
     options = TrainingOptions()
     with pytest.raises(UsageError, match=r"say network\.steps or trainer\.steps"):
@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_clear_error(
         from safetensors.torch import save_file
 
         monkeypatch.setattr(
-            "zoo.weights.save_file", lambda tensors, path: save_file(tensors, path.with_name("missing") / "x")
+            "zoo.files.tensors.save_file", lambda tensors, path: save_file(tensors, path.with_name("missing") / "x")
         )
     assert zoo(*TRAIN, "--out", tmp_path / "run") == 1
     errors = capsys.readouterr().err

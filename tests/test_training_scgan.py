@@ -10,11 +10,11 @@ import torch
 from test_training_cli import zoo
 
 from zoo import load
-from zoo.data import open_source, parse_spec
-from zoo.interfaces import ImageSynthesizer
+from zoo.data.specs import open_source, parse_spec
+from zoo.files.tensors import read_tensors
+from zoo.interfaces.models import ImageSynthesizer
 from zoo.maps import SemanticMap
 from zoo.training.runs import RunFolder
-from zoo.weights import read_tensors
 
 
 def scgan(run: Path, *more: object, **sets: object) -> int:

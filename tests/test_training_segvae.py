@@ -13,7 +13,8 @@ from fixtures_models import Ran
 from torch import Tensor
 
 import zoo
-from zoo.data import layers_of, open_data
+from zoo.data import layers_of
+from zoo.data.specs import open_data
 from zoo.errors import ConfigError
 from zoo.rng import Rng
 from zoo_plugins.segvae import parallel

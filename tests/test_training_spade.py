@@ -10,8 +10,8 @@ import torch
 from test_training_cli import zoo
 
 from zoo import load
-from zoo.data import open_source, parse_spec
-from zoo.interfaces import ImageSynthesizer
+from zoo.data.specs import open_source, parse_spec
+from zoo.interfaces.models import ImageSynthesizer
 from zoo.maps import SemanticMap
 from zoo.training.runs import RunFolder
 

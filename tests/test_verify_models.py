@@ -16,7 +16,7 @@ from zoo import cards
 from zoo.errors import UsageError, WeightsError
 from zoo.hub.pull import pull
 from zoo.hub.verify import check
-from zoo.weights import digests
+from zoo.store.models import digests
 
 Run = Callable[..., Ran]
 WEIGHTS = "model.safetensors"

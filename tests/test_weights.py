@@ -14,10 +14,11 @@ from tiny_folder import TINY, tiny, tiny_folder
 
 import zoo
 from zoo.errors import DataError, UsageError, WeightsError
+from zoo.files.tensors import count_parameters
 from zoo.hub import resolve
-from zoo.interfaces import Asset, Model
+from zoo.interfaces.models import Asset, Model
 from zoo.labels import parse_space
-from zoo.weights import count_parameters, digests, save_model
+from zoo.store.models import digests, save_model
 
 
 @pytest.fixture(scope="module")

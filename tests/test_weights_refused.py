@@ -15,7 +15,8 @@ from tiny_folder import TINY, tiny, tiny_folder
 
 import zoo
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
-from zoo.weights import load_model, load_strict, read_tensors, verify
+from zoo.files.tensors import load_strict, read_tensors
+from zoo.store.models import load_model, verify
 
 
 @pytest.fixture(scope="module")

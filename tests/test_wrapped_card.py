@@ -18,7 +18,7 @@ import zoo
 from zoo import cards
 from zoo.cards import write_card
 from zoo.errors import WeightsError
-from zoo.weights import digests
+from zoo.store.models import digests
 
 Run = Callable[..., Ran]
 ID, NET = "wrapped-paint-tiny", "wrapped/inner/net.safetensors"

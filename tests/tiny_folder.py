@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 import zoo
-from zoo.card_data import front_matter, vouched
 from zoo.cards import write_card
-from zoo.interfaces import Model
-from zoo.weights import digests
+from zoo.cards.writing import front_matter
+from zoo.interfaces.models import Model
+from zoo.store.models import digests, vouched
 
 TINY = {"side": 32, "feature_scale": 32}
 

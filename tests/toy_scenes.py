@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from zoo.interfaces import Conditions, Latents, MaskGenerator
+from zoo.interfaces.capabilities import Conditions, Latents
+from zoo.interfaces.models import MaskGenerator
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry import Variant

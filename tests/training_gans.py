@@ -15,7 +15,8 @@ from torch import Tensor
 
 import zoo
 from zoo import configs
-from zoo.data import PairData, open_source, parse_spec
+from zoo.data import PairData
+from zoo.data.specs import open_source, parse_spec
 from zoo.registry import registry
 from zoo.training.log import Log
 from zoo.training.loop import Loop

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from zoo.data import Batch
-from zoo.interfaces import Trainer
+from zoo.interfaces.trainers import Trainer
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 

@@ -21,13 +21,14 @@ from torch.optim import SGD, Adam, Optimizer
 from zoo import configs
 from zoo.data import Batch, PairData, Source
 from zoo.errors import ZooError
-from zoo.interfaces import Model, Trainer, Update
+from zoo.interfaces.models import Model
+from zoo.interfaces.trainers import Trainer, Update
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import numbered_space
 from zoo.nn.spectral import conv2d
 from zoo.rng import RngLike
 from zoo.training.log import Log
 from zoo.training.loop import Loop
-from zoo.training.options import TrainingOptions
 from zoo.training.runs import RunFolder
 
 SIZE = 8

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo import moved
 from zoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from zoo.api import create, list_models, load, save
     from zoo.composition import Composition, compose
     from zoo.errors import Cancelled, ZooError
-    from zoo.fast import optimize
+    from zoo.inference.optimize import optimize
     from zoo.labels import LabelSet, LabelSpace
     from zoo.maps import LayeredMap, SemanticMap
     from zoo.registry import label_space
@@ -47,13 +48,15 @@ _HOME = {
     "api": ("create", "list_models", "load", "save"),
     "composition": ("Composition", "compose"),
     "errors": ("Cancelled", "ZooError"),
-    "fast": ("optimize",),
+    "inference.optimize": ("optimize",),
     "labels": ("LabelSet", "LabelSpace"),
     "maps": ("LayeredMap", "SemanticMap"),
     "registry": ("label_space",),
     "rng": ("Rng",),
     "style": ("Style",),
 }
+
+moved.install()
 
 if not TYPE_CHECKING:  # else a type checker accepts any misspelt name
 

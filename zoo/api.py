@@ -9,13 +9,13 @@ import torch
 
 from zoo import cards, configs
 from zoo.errors import UsageError
-from zoo.hub import model_folder, resolve
+from zoo.hub import model_folder, pinned, resolve
 from zoo.labels import LabelSpace
 from zoo.registry import registry
-from zoo.weights import load_model, save_model
+from zoo.store.models import load_model, save_model
 
 if TYPE_CHECKING:
-    from zoo.interfaces import Model
+    from zoo.interfaces.models import Model
 
 
 def list_models(pattern: str = "*", *, kind: str | None = None) -> list[str]:
@@ -29,7 +29,7 @@ def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
     The card's digests are checked first. Raises UsageError, WeightsError, ConfigError, PluginError.
     """
     found = model_folder(str(model)) if isinstance(model, Path) else resolve(model)
-    return load_model(found.folder, device=pick_device(device))
+    return load_model(found.folder, device=pick_device(device), pinned=pinned(found.folder))
 
 
 def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:

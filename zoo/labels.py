@@ -359,13 +359,3 @@ def load_space(path: Path) -> LabelSpace:
         raise LabelError(f"Cannot read the label space {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:  # RecursionError: endless brackets
         raise LabelError(f"{path} is not a JSON file: {error}.") from error
-
-
-def builtin_spaces() -> dict[str, LabelSpace]:
-    """The spaces that the core ships, by name, in the order of their file names."""
-    found = {}
-    # importlib.resources would double the time of `zoo labels`, and wheels are unpacked when installed
-    for path in sorted((Path(__file__).parent / "label_spaces").glob("*.json")):
-        space = parse_space(json.loads(path.read_text("utf-8")), path.name)
-        found[space.name] = space
-    return found

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from zoo.errors import DataError, LabelError
-from zoo.images import save_image
+from zoo.files.images import save_image
+from zoo.files.mapfiles import read_map_file, to_values
 from zoo.labels import IGNORE, LabelSet, LabelSpace, Mapping
-from zoo.mapfiles import read_map_file, to_values
 
 MAX_PACKED = 62
 """Classes that the bits of an int64 hold (`LayeredMap.bits`), its sign left alone."""

@@ -1,6 +1,6 @@
 """Explicit, keyed randomness: a sample's numbers depend on the seed, the sample and a key, never on the batch.
 
-DESIGN section 4 fixes the stream: SHAKE-256 of the JSON of [seed, sample, *key], read as little-endian uint32,
+docs/design.md ("Randomness") fixes the stream: SHAKE-256 of the JSON of [seed, sample, *key], read as little-endian uint32,
 mapped to (0, 1) and through the normal quantile in float64. The numbers are prefix-stable (a longer row begins with
 the shorter one) and the same on every machine and version.
 """

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import UsageError, WeightsError, did_you_mean
-from zoo.images import write_atomic
+from zoo.files.images import write_atomic
 from zoo.rng import RngLike, join_rows, take_rows
 
 AXES = ("sample", "class", "instance", "region", "layer", "channel", "height", "width")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from math import isqrt
 
 from zoo.errors import ConfigError
+from zoo.families.spade.options import GanOptions
 from zoo.registry import Variant
-from zoo.training.gan_options import GanOptions
 
 
 @dataclass(frozen=True)
 class CA2SISConfig:
-    """Sizes and switches of layout encoder, style encoder and decoder (dossier mask_vae, section 8)."""
+    """Sizes and switches of layout encoder, style encoder and decoder (docs/papers/ca2sis.md, "Architecture")."""
 
     label_space: str = "celebamask-hq"
     """Vocabulary that the public side speaks."""

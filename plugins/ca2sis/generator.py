@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zoo.families.spade.blocks import resize_planes
 from zoo.nn.residual import UpBlock
-from zoo.nn.spade import resize_planes
 from zoo_plugins.ca2sis.attention import StyleAttention
 from zoo_plugins.ca2sis.config import CA2SISConfig
 

@@ -1,4 +1,4 @@
-"""The inference form of CA2SIS (dossier section 9): equal to the plain network in evaluation, cheaper."""
+"""The inference form of CA2SIS (docs/papers/ca2sis.md, "Cost"): equal to the plain network in evaluation, cheaper."""
 
 from __future__ import annotations
 

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from zoo.data import PairData
 from zoo.errors import UsageError
-from zoo.interfaces import Asset, ImageSynthesizer, Layout, as_map
+from zoo.families.spade.plans import splice
+from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput
-from zoo.nn.plans import splice
 from zoo.nn.resample import fit_photos
 from zoo.rng import RngLike
 from zoo.style import Style
-from zoo.training.options import TrainingOptions
 from zoo_plugins.ca2sis.attention import StyleAttention
 from zoo_plugins.ca2sis.config import CA2SISConfig
 from zoo_plugins.ca2sis.fitting import fit_mean_style

@@ -1,4 +1,4 @@
-"""The authors' checkpoint `checkpoints/CA2SIS/RGB_model_no_bg/latest_net_G.pth` (dossier mask_vae, sections 7 and 8)."""
+"""The authors' checkpoint `checkpoints/CA2SIS/RGB_model_no_bg/latest_net_G.pth` (docs/papers/ca2sis.md, "Checkpoints")."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.errors import WeightsError
-from zoo.nn.official_shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.registry import Match
 from zoo_plugins.ca2sis.config import CA2SISConfig
 

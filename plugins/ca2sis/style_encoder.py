@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.spade.blocks import resize_planes
 from zoo.nn.residual import GroupNorm
-from zoo.nn.spade import resize_planes
 from zoo_plugins.ca2sis.config import CA2SISConfig
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.families.spade.options import PROJECTED, GanOptions
 from zoo.registry import Variant
-from zoo.training.gan_options import PROJECTED, GanOptions
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 LEVELS = 5

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.encoders import ConvEncoder
+from zoo.families.spade.encoders import ConvEncoder
 from zoo_plugins.clvae.config import LEVELS, CLVAEConfig
 from zoo_plugins.clvae.regions import find_regions
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
+from zoo.families.spade.plans import climb, first_features
 from zoo.nn.labels import one_hot
-from zoo.nn.plans import climb, first_features
-from zoo.nn.spade import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo_plugins.clvae.config import DOUBLINGS, CLVAEConfig
 from zoo_plugins.clvae.regions import Regions, resize_numbers
 

@@ -1,11 +1,11 @@
-"""The inference form of CLVAE (dossier section 11): equal to the plain network in evaluation mode, cheaper."""
+"""The inference form of CLVAE (docs/papers/clvae.md, "Cost"): equal to the plain network in evaluation mode, cheaper."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.nn.packed import pack
-from zoo.nn.spade_folded import fold_spade, pack_blocks
+from zoo.families.spade.folded import fold_spade, pack_blocks
+from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
 
 if TYPE_CHECKING:

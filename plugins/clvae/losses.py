@@ -1,4 +1,4 @@
-"""The regularisation of CLVAE (paper eq. 18, dossier section 5); the other losses are SPADE's (`zoo.training.gan`)."""
+"""The regularisation of CLVAE (paper eq. 18; docs/papers/clvae.md, "Losses"); the other losses are SPADE's (`zoo.families.spade.trainer`)."""
 
 from __future__ import annotations
 

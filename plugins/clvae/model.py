@@ -12,17 +12,17 @@ from torch import Tensor
 
 from zoo.data import PairData
 from zoo.errors import UsageError
-from zoo.interfaces import Asset, ImageSynthesizer, Layout, as_map
+from zoo.families.spade.blocks import BlockAffine
+from zoo.families.spade.plans import splice
+from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput, one_hot
-from zoo.nn.plans import splice
 from zoo.nn.resample import fit_photos
-from zoo.nn.spade import BlockAffine
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
-from zoo.training.options import TrainingOptions
 from zoo_plugins.clvae import fitting, styles
 from zoo_plugins.clvae.config import CLVAEConfig
 from zoo_plugins.clvae.encoder import ClassEncoder, Codes

@@ -1,4 +1,4 @@
-"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (dossier section 8)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (docs/papers/clvae.md, "Checkpoints")."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.nn import official_keys
-from zoo.nn.official_networks import BLOCKS, match_multiscale, read_encoder, read_generator, read_planes
-from zoo.nn.official_shapes import Shapes, compare, has, numbered, numbers, vote
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
+from zoo.families.spade import official_keys
+from zoo.families.spade.official_networks import BLOCKS, match_multiscale, read_encoder, read_generator, read_planes
 from zoo.registry import Match
 from zoo_plugins.clvae.config import CLVAEConfig
 

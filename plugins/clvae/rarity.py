@@ -1,4 +1,4 @@
-"""GTA-5's rebalancing (cIMLE's scheme, dossier section 6): rare colours are drawn more often, rare classes weigh more.
+"""GTA-5's rebalancing (cIMLE's scheme, docs/papers/clvae.md, "Rebalancing of GTA-5"): rare colours are drawn more often, rare classes weigh more.
 
     python -m zoo_plugins.clvae.rarity gta5:DIR#train --out DIR/rarity
 
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import PairData, open_data
+from zoo.data import PairData
+from zoo.data.specs import open_data
 from zoo.errors import DataError, UsageError, ZooError
 from zoo.rng import Rng
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import UsageError
+from zoo.families.spade.synthesizer import choose_prior
 from zoo.maps import SemanticMap
-from zoo.nn.latent_synthesizer import choose_prior
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
 

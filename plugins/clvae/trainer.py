@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from zoo.data import Batch, PairData
-from zoo.interfaces import Model
-from zoo.nn.discriminators import Opinion
+from zoo.families.spade.discriminators import Opinion
+from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.interfaces.models import Model
 from zoo.rng import RngLike
 from zoo.style import Style
-from zoo.training.gan import GanTrainer, Outputs
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence
@@ -32,7 +32,7 @@ class ClassOutputs(Outputs):
 
 
 class CLVAETrainer(GanTrainer):
-    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (dossier section 7).
+    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (docs/papers/clvae.md, "Training").
 
     Random: eps of all classes and layers and of the picture, keys ("eps", step) and ("eps-d", step); as `GanTrainer`.
     """

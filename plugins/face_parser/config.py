@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FaceParserConfig:
     """False leaves the norms out (`is_batchnorm`); the keys of the state dict then lack them."""
     resize: Literal["nearest", "bilinear", "bicubic"] = "nearest"
     """How photos of another size are brought to `side`: the official tester uses nearest, its training bilinear with
-    antialiasing (dossier section 5). The zoo's data sets use bicubic with antialiasing, so our variants do too."""
+    antialiasing (docs/papers/face_parser.md, "Testing"). The zoo's data sets use bicubic with antialiasing, so our variants do too."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -46,7 +46,7 @@ class FaceParserConfig:
 
 @dataclass(frozen=True)
 class FaceParserTraining(TrainingOptions):
-    """Training options; defaults are those of the official run script (dossier section 4)."""
+    """Training options; defaults are those of the official run script (docs/papers/face_parser.md, "Training")."""
 
     steps: int = 1_000_000
     """Optimizer steps (`total_step`)."""

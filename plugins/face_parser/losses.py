@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 OFFICIAL_IGNORE = 250
-"""The value that the official loss leaves out; it never occurs in CelebAMask-HQ (dossier section 4)."""
+"""The value that the official loss leaves out; it never occurs in CelebAMask-HQ (docs/papers/face_parser.md, "Losses")."""
 
 
 def cross_entropy(
@@ -28,7 +28,7 @@ def cross_entropy(
 def frequency_weights(counts: Tensor, power: float) -> Tensor:
     """Class weights frequency ** -power, scaled so that the mean weight of a pixel is 1; float32 [C].
 
-    counts: pixels per class, [C]. power 0 gives the official equal weights, 0.5 was measured best here (shared/TRAINING.md):
+    counts: pixels per class, [C]. power 0 gives the official equal weights, 0.5 was measured best here (docs/papers/face_parser.md, "Our own training"):
     with 0 small classes (eyes) never appear. A class that never occurs takes the largest weight of the others.
     """
     counts = counts.double()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.interfaces import MaskParser
+from zoo.interfaces.models import MaskParser
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo_plugins.face_parser.config import FaceParserConfig

@@ -1,4 +1,4 @@
-"""Checkpoints of the authors: `<step>_G.pth` and `model.pth` are bare state dicts of `unet` (dossier sections 3 and 4)."""
+"""Checkpoints of the authors: `<step>_G.pth` and `model.pth` are bare state dicts of `unet` (docs/papers/face_parser.md, "Checkpoints")."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered, vote
 from zoo.errors import WeightsError
 from zoo.labels import Color, LabelSpace
-from zoo.nn.official_shapes import Shapes, compare, has, numbered, vote
 from zoo.registry import Match
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.unet import UNet, widths
@@ -85,7 +85,7 @@ def tester_colors(space: LabelSpace) -> tuple[Color, ...]:
     """The colours of the official trainer's and tester's pictures (`labelcolormap`), in order of the values.
 
     Quirk kept: for 19 classes value 7 (r_brow) is (51, 255, 255), where the colouring script and our palette have
-    (255, 204, 204) (dossier section 1).
+    (255, 204, 204) (docs/papers/face_parser.md, "Colours").
     """
     colors = list(space.palette)
     if len(colors) == 19:

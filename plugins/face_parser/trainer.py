@@ -10,7 +10,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
-from zoo.interfaces import Trainer, Update
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.metrics.segmentation import ConfusionMatrix
 from zoo.rng import RngLike
 from zoo_plugins.face_parser.config import FaceParserTraining

@@ -1,4 +1,4 @@
-"""The U-Net of the CelebAMask-HQ face parser (dossier section 3): five levels, skips by concatenation, logits out."""
+"""The U-Net of the CelebAMask-HQ face parser (docs/papers/face_parser.md, "Architecture"): five levels, skips by concatenation, logits out."""
 
 from __future__ import annotations
 

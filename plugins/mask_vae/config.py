@@ -7,8 +7,8 @@ from math import isqrt
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
 PARTS = (
     "skin",
@@ -30,7 +30,7 @@ PARTS = (
     "neck",
     "cloth",
 )
-# background first; they do not follow eq. 1 exactly (dossier section 4)
+# background first; they do not follow eq. 1 exactly (docs/papers/mask_vae.md, "Class weights")
 CLASS_WEIGHTS = (
     1.0, 0.6899, 0.9764, 0.9987, 0.9992, 0.9992, 0.9968, 0.9968, 0.9970, 0.9975,
     0.9982, 0.9968, 0.9935, 0.6729, 0.9905, 0.9991, 1.0019, 0.9703, 0.9783,

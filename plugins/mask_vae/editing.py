@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import UsageError
-from zoo.interfaces import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.rng import RngLike
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ def weighted_cross_entropy(
 def frequency_weights(counts: Tensor) -> Tensor:
     """Paper eq. 1: w_c = 1 - share of class c, from pixel counts [C] (maps of one size) -> [C] float32.
 
-    The shipped constants (`config.CLASS_WEIGHTS`) do not follow it exactly; see the dossier, section 4.
+    The shipped constants (`config.CLASS_WEIGHTS`) do not follow it exactly; see docs/papers/mask_vae.md, "Class weights".
     """
     return (1 - _shares(counts)).float()
 

@@ -11,14 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.data import PairData
+from zoo.edits import Edit
 from zoo.errors import UsageError
-from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
+from zoo.interfaces.capabilities import Conditions, Latents
+from zoo.interfaces.label_sets import fit_label_sets
+from zoo.interfaces.models import Asset, MaskGenerator
+from zoo.interfaces.presence import check_space, drawn_values, label_sets, presence
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
-from zoo.presence import check_space, drawn_values, label_sets, presence
 from zoo.rng import RngLike, as_rng
-from zoo.sampling import fit_label_sets
-from zoo.training.options import TrainingOptions
 from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 from zoo_plugins.mask_vae.editing import apply_edits
 from zoo_plugins.mask_vae.fitting import fit_prior

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
 from zoo.errors import WeightsError
-from zoo.nn import official_keys
-from zoo.nn.official_networks import match_multiscale
-from zoo.nn.official_shapes import Shapes, compare, has, numbers, vote
+from zoo.families.spade import official_keys
+from zoo.families.spade.official_networks import match_multiscale
 from zoo.registry import Match
 from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 
@@ -81,7 +81,7 @@ def convert(roles: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
 
 
 def convert_discriminator(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of `zoo.nn.discriminators.MultiscaleDiscriminator` from the official `latest_net_D.pth` (training only)."""
+    """The state dict of `zoo.families.spade.discriminators.MultiscaleDiscriminator` from the official `latest_net_D.pth` (training only)."""
     ours = {official_keys.rename("discriminator", key, theirs): value for key, value in theirs.items()}
     unknown = sorted(k for k in ours if not k.startswith("discriminators."))
     if unknown:

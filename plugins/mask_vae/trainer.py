@@ -12,13 +12,13 @@ from torch.optim import Adam, Optimizer
 
 from zoo.data import Batch, PairData
 from zoo.errors import ConfigError
-from zoo.interfaces import Trainer, Update
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
+from zoo.interfaces.label_sets import only
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
 from zoo.metrics.segmentation import ConfusionMatrix
-from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.nn.init import init_xavier
 from zoo.rng import Rng, RngLike
-from zoo.sampling import only
 from zoo_plugins.mask_vae import losses
 from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeTraining
 from zoo_plugins.mask_vae.model import SemanticVAE

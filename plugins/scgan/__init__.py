@@ -20,7 +20,7 @@ plugin = Plugin(
         )
     ],
     networks={
-        "scgan.discriminator": "zoo.nn.discriminators:MultiscaleDiscriminator",
-        "scgan.fpse": "zoo.nn.fpse:FPSEDiscriminator",
+        "scgan.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator",
+        "scgan.fpse": "zoo.families.spade.fpse:FPSEDiscriminator",
     },
 )

@@ -1,4 +1,4 @@
-"""Spatially conditional convolution (SCC), normalisation (SCN) and the residual block around them (paper section 3.3)."""
+"""Spatially conditional convolution (SCC), normalisation (SCN) and the residual block around them (paper section 3.2)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.spade.blocks import SPADE, Affine
 from zoo.nn.norms import NormSpec, param_free_norm, parse_norm
-from zoo.nn.spade import SPADE, Affine
 from zoo.nn.spectral import SNConv2d, SpectralMixin, conv2d
 
 
@@ -104,7 +104,7 @@ class PlainNorm(nn.Module):
 
 
 def make_norm(spec: NormSpec, channels: int, planes: int, m: int, hidden: int) -> SCN | MapNorm | PlainNorm:
-    """norm_0 and norm_1 of a block for each form of `norm` (dossier section 3.5)."""
+    """norm_0 and norm_1 of a block for each form of `norm` (docs/papers/scgan.md, "Norm texts")."""
     if spec.modulation == "scc":
         return SCN(channels, m, spec.kind)
     if spec.modulation == "spade":

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from zoo.errors import ConfigError
+from zoo.families.spade.options import PROJECTED, GanOptions
 from zoo.registry import Variant
-from zoo.training.gan_options import PROJECTED, GanOptions
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class SCGANConfig:
     routing_detach: bool = False
     """No gradient from the conditional convolutions into the SVG."""
     norm: str = "spectralsccsyncbatch3x3"
-    """`norm_G`: [spectral][scc|spade]{syncbatch,batch,instance}[KxK], dossier section 3.5."""
+    """`norm_G`: [spectral][scc|spade]{syncbatch,batch,instance}[KxK], docs/papers/scgan.md, "Norm texts"."""
     spade_hidden: int = 128
     """Hidden channels of the shortcuts' SPADE (128 is hard-coded officially)."""
     upsampling: Literal["normal", "more"] = "normal"
@@ -149,7 +149,7 @@ COCO = SCGANConfig(
     label_space="coco-stuff", background_last=False, resolution=256, ngf=32, nff=24, nrf=24, n_conv=2,
     temperature=0.5, position=False, pyr_pos=False, svg_spectral=True, use_vae=False,
 )  # fmt: skip
-# no official config exists: the setting that has the 66.2 M parameters of the paper (dossier section 8)
+# no official config exists: the setting that has the 66.2 M parameters of the paper (docs/papers/scgan.md, "Parameter count")
 CITYSCAPES = SCGANConfig(
     label_space="cityscapes", background_last=False, resolution=512, aspect_ratio=2.0, ngf=32, nff=16, nrf=64,
     position=False, pyr_pos=False, svg_spectral=True, upsampling="more", use_vae=False,

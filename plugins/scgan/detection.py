@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from zoo.nn.fpse import FPSEDiscriminator, FPSEMDiscriminator
-from zoo.nn.official_networks import (
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
+from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
+from zoo.families.spade.official_networks import (
     BLOCKS,
     DOUBLINGS,
     match_encoder,
@@ -17,7 +18,6 @@ from zoo.nn.official_networks import (
     read_planes,
     start_grid,
 )
-from zoo.nn.official_shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.registry import Match
 from zoo_plugins.scgan.config import ADE20K, COCO, SCGANConfig
 from zoo_plugins.scgan.discriminators import RoutedFPSE
@@ -115,7 +115,7 @@ def _sizes(shapes: Shapes) -> dict[str, Any]:
 
 
 def _norm(shapes: Shapes) -> str:
-    """`norm_G` (dossier section 3.5): what modulates norm_0 and norm_1, the kind of norm, SPADE's kernel in the shortcuts."""
+    """`norm_G` (docs/papers/scgan.md, "Norm texts"): what modulates norm_0 and norm_1, the kind of norm, SPADE's kernel in the shortcuts."""
     spectral = "spectral" if has(shapes, rf"{BLOCKS}\.conv_[01]\.conv_bases\.\d+\.weight_orig") else ""
     modulation = (
         "scc" if has(shapes, rf"{BLOCKS}\.norm_[01]\.affine_params_groups")

@@ -9,8 +9,8 @@ from typing import Literal, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.discriminators import MultiscaleDiscriminator
-from zoo.nn.fpse import FPSEDiscriminator, FPSEMDiscriminator, conv_block
+from zoo.families.spade.discriminators import MultiscaleDiscriminator
+from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator, conv_block
 from zoo.nn.resample import binomial_blur
 from zoo_plugins.scgan.blocks import SCC
 from zoo_plugins.scgan.config import SCGANConfig, SCGANOptions

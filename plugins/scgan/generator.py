@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.plans import climb, first_features
-from zoo.nn.spade import resize_planes
+from zoo.families.spade.blocks import resize_planes
+from zoo.families.spade.plans import climb, first_features
 from zoo_plugins.scgan.blocks import BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors

@@ -1,4 +1,4 @@
-"""The inference form of SC-GAN (dossier section 15): equal to the plain network in evaluation mode, cheaper."""
+"""The inference form of SC-GAN (docs/papers/scgan.md, "Cost"): equal to the plain network in evaluation mode, cheaper."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.spade import SPADE, Affine
-from zoo.nn.spade_folded import FoldedSPADE
+from zoo.families.spade.blocks import SPADE, Affine
+from zoo.families.spade.folded import FoldedSPADE
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
 

@@ -1,4 +1,4 @@
-"""The training losses of SC-GAN (paper section 3.4, dossier section 6), weighted: SPADE's, and that of the SVG's own picture."""
+"""The training losses of SC-GAN (paper section 3.3; docs/papers/scgan.md, "Losses"), weighted: SPADE's, and that of the SVG's own picture."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
-from zoo.nn.discriminators import Opinion
+from zoo.families.spade import trainer
+from zoo.families.spade.discriminators import Opinion
 from zoo.nn.perceptual import perceptual_loss
-from zoo.training import gan
 from zoo_plugins.scgan.config import SCGANOptions
 
 
 @dataclass
-class GeneratorOutputs(gan.Outputs):
+class GeneratorOutputs(trainer.Outputs):
     """svg_image: [B, 3, H, W] in [-1, 1]; logits: the SVG's, per scale [B, n, h, w], coarsest first."""
 
     svg_image: Tensor | None = None
@@ -45,7 +45,7 @@ def generator_losses(
     network: nn.Module | None,
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
-    losses = gan.generator_losses(outputs, real, on_fake, on_real, options, network)
+    losses = trainer.generator_losses(outputs, real, on_fake, on_real, options, network)
     if options.lambda_recon and outputs.svg_image is not None:
         distance = svg_reconstruction(outputs.svg_image, real, options.recon_loss, network)
         losses["w_recon"] = options.lambda_recon * distance

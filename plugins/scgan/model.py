@@ -6,11 +6,11 @@ import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zoo.families.spade.encoders import ConvEncoder
+from zoo.families.spade.synthesizer import LatentSynthesizer, PlanLayout
 from zoo.labels import LabelSpace
-from zoo.nn.encoders import ConvEncoder
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import background_last
-from zoo.nn.latent_synthesizer import LatentSynthesizer, PlanLayout
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.generator import Generator, Plan
 

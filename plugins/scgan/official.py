@@ -1,4 +1,4 @@
-"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: key mapping and detection (dossier section 9)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: key mapping and detection (docs/papers/scgan.md, "Checkpoints")."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from torch import Tensor
 
-from zoo.nn import official_keys
-from zoo.nn.official_networks import BLOCKS
-from zoo.nn.official_shapes import Shapes
+from zoo.checkpoints.shapes import Shapes
+from zoo.families.spade import official_keys
+from zoo.families.spade.official_networks import BLOCKS
 from zoo.registry import Match
 
 # after the rules of SPADE's modules

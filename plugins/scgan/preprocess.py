@@ -1,4 +1,4 @@
-"""The authors' reading of data sets and writing of pictures (dossier sections 10 and 13), for comparable numbers."""
+"""The authors' reading of data sets and writing of pictures (docs/papers/scgan.md, "Data"), for comparable numbers."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class SVGBlock(nn.Module):
 
 
 class SVG(nn.Module):
-    """Semantic vector generator (paper section 3.2). Reads the one-hot map at `scales` sizes, coarse to fine.
+    """Semantic vector generator (paper section 3.1). Reads the one-hot map at `scales` sizes, coarse to fine.
 
     forward: one-hot planes [B, planes, H, W] -> (svg image [B, 3, H, W] in [-1, 1], features per scale, coarsest first).
     """
@@ -87,7 +87,7 @@ class SVG(nn.Module):
 
     @torch.no_grad()
     def pyramid(self, planes: Tensor) -> list[Tensor]:
-        """The label map at all scales, coarsest first (float32; dossier section 2.1)."""
+        """The label map at all scales, coarsest first (float32; docs/papers/scgan.md, "Label pyramid")."""
         c = self.config
         planes = planes.float()
         with torch.autocast(planes.device.type, enabled=False):

@@ -7,10 +7,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from zoo.data import Batch
-from zoo.interfaces import Model
-from zoo.nn.discriminators import MultiscaleDiscriminator, Opinion
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
+from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.interfaces.models import Model
 from zoo.rng import RngLike
-from zoo.training.gan import GanTrainer, Outputs
 from zoo_plugins.scgan.config import SCGANOptions
 from zoo_plugins.scgan.discriminators import build_discriminator
 from zoo_plugins.scgan.losses import GeneratorOutputs, generator_losses
@@ -18,7 +18,7 @@ from zoo_plugins.scgan.model import SCGAN
 
 
 class SCGANTrainer(GanTrainer):
-    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (dossier sections 6, 7).
+    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake (docs/papers/scgan.md, "Losses" and "Training").
 
     Random: as `GanTrainer`.
     """

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zoo.errors import ConfigError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
 
-# the authors' own numbering (dossier section 2): channel i + 1 of the network is CELEBA[i]
+# the authors' own numbering (docs/papers/segvae.md, "Class lists and orders"): channel i + 1 of the network is CELEBA[i]
 CELEBA = (
     "skin", "hair", "cloth", "l_brow", "r_brow", "l_ear", "r_ear", "ear_r", "l_eye", "r_eye", "eye_g", "l_lip", "u_lip",
     "mouth", "neck", "neck_l", "nose", "hat",

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.edits import Add, Edit, Redraw, Remove
 from zoo.errors import UsageError
-from zoo.interfaces import Add, Edit, Latents, Redraw, Remove
+from zoo.interfaces.capabilities import Latents
 from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.rng import RngLike

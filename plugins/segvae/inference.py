@@ -1,4 +1,4 @@
-"""The inference form of SegVAE (dossier section 12): equal to the plain networks in evaluation mode, cheaper.
+"""The inference form of SegVAE (docs/papers/segvae.md, "Cost"): equal to the plain networks in evaluation mode, cheaper.
 
 What is saved, all of it exactly: spectral norms (and batch norms) are folded into the weights; the first convolution, additive over
 its planes, is kept as a running sum, to which a step adds the one canvas plane that changed; the target maps' responses are
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.packed import native, pack
+from zoo.inference.packed import native, pack
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.segvae.networks import ContextEncoder, ConvEncoder, Posterior, Reads, ShapeDecoder, VectorMap
 

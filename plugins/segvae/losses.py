@@ -1,4 +1,4 @@
-"""Losses of SegVAE (dossier section 6): KL between posterior and prior, and the shape term, per class."""
+"""Losses of SegVAE (docs/papers/segvae.md, "Losses"): KL between posterior and prior, and the shape term, per class."""
 
 from __future__ import annotations
 

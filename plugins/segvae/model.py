@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from zoo.data import PairData
+from zoo.edits import Edit
 from zoo.errors import UsageError
-from zoo.interfaces import Asset, Conditions, Edit, Latents, MaskGenerator
+from zoo.interfaces.capabilities import Conditions, Latents
+from zoo.interfaces.label_sets import LABEL_SETS, fit_label_sets
+from zoo.interfaces.models import Asset, MaskGenerator
+from zoo.interfaces.presence import check_space, drawn_values, label_sets, presence
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.nn.init import init_xavier
-from zoo.presence import check_space, drawn_values, label_sets, presence
 from zoo.rng import RngLike, as_rng
-from zoo.sampling import LABEL_SETS, fit_label_sets
-from zoo.training.options import TrainingOptions
 from zoo_plugins.segvae.config import SegVAEConfig, SegVAEOptions
 from zoo_plugins.segvae.editing import edit_map
 from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Prior, ShapeDecoder

@@ -1,4 +1,4 @@
-"""The four networks of SegVAE (dossier section 3): context encoder, prior, posterior, decoder.
+"""The four networks of SegVAE (docs/papers/segvae.md, "Architecture"): context encoder, prior, posterior, decoder.
 
 B batch, N classes with background (channel 0), R side, S context code, h LSTM width, Z latent.
 """

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
 from zoo.errors import WeightsError
-from zoo.nn.official_shapes import Shapes, compare, has, numbers, vote
 from zoo.registry import Match
 from zoo_plugins.segvae.config import CELEBA, HUMAN_PARSING, SegVAEConfig
 

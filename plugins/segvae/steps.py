@@ -1,4 +1,4 @@
-"""The steps of SegVAE: one class after the other, each seeing the canvas so far (dossier section 5).
+"""The steps of SegVAE: one class after the other, each seeing the canvas so far (docs/papers/segvae.md, "Steps").
 
 Rules of every pass: the canvas starts at 0 and the shape of a step reaches it before the next one (so the last class never
 does); both LSTMs start at 0 and step for absent classes too, whose target row is all zero, and noise is used for every

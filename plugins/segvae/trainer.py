@@ -11,7 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.data import Batch, PairData, layers_of
 from zoo.errors import ConfigError
-from zoo.interfaces import Trainer, Update
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.rng import Rng, RngLike
@@ -28,7 +28,7 @@ class SegVAETrainer(Trainer):
     overlap; merged maps are filled by the label space's `on` (skin under the facial features).
 
     The authors draw their test split anew from the running random state, so that four fifths of it are training maps
-    (dossier section 9); here the splits are those of the data set, and disjoint.
+    (docs/papers/segvae.md, "Training"); here the splits are those of the data set, and disjoint.
     """
 
     model: SegVAE

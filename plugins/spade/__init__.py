@@ -20,7 +20,7 @@ plugin = Plugin(
         )
     ],
     networks={
-        "spade.discriminator": "zoo.nn.discriminators:MultiscaleDiscriminator",
+        "spade.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator",
         "spade.projected": "zoo.nn.projected:ProjectedDiscriminator",
     },
 )

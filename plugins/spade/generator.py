@@ -1,4 +1,4 @@
-"""The SPADE generator (paper section 3, dossier section 5)."""
+"""The SPADE generator (paper section 3; docs/papers/spade.md, "Generator")."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.plans import climb, first_features
-from zoo.nn.spade import BlockAffine, SPADEResnetBlock, resize_planes
+from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
+from zoo.families.spade.plans import climb, first_features
 from zoo_plugins.spade.config import DOUBLINGS, SpadeConfig
 
 

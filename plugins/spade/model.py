@@ -6,11 +6,11 @@ import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zoo.families.spade.encoders import ConvEncoder
+from zoo.families.spade.folded import fold_spade, pack_blocks
+from zoo.families.spade.synthesizer import LatentSynthesizer, PlanLayout
 from zoo.labels import LabelSpace
-from zoo.nn.encoders import ConvEncoder
 from zoo.nn.init import init_xavier
-from zoo.nn.latent_synthesizer import LatentSynthesizer, PlanLayout
-from zoo.nn.spade_folded import fold_spade, pack_blocks
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.spade.config import SpadeConfig
 from zoo_plugins.spade.generator import Generator, Plan
@@ -39,7 +39,7 @@ class SPADE(LatentSynthesizer):
             width = config.nef or config.ngf
             self.encoder = ConvEncoder(width, config.z_dim, size=config.encoder_size, norm=config.encoder_norm)
         self._set_styles()
-        # quirk left out: on a GPU the official initialisation never reaches spectrally normalised weights (dossier section 10)
+        # quirk left out: on a GPU the official initialisation never reaches spectrally normalised weights (docs/papers/spade.md, "Quirks left out")
         init_xavier(self)
 
     @property

@@ -1,4 +1,4 @@
-"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (dossier section 14)."""
+"""The authors' checkpoints `<epoch>_net_{G,E,D}.pth`, each a bare state dict: detection and key mapping (docs/papers/spade.md, "Checkpoints")."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.nn import official_keys
-from zoo.nn.official_networks import BLOCKS, match_encoder, match_multiscale, read_generator, read_planes
-from zoo.nn.official_shapes import Shapes, compare, has, numbered
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered
+from zoo.families.spade import official_keys
+from zoo.families.spade.official_networks import BLOCKS, match_encoder, match_multiscale, read_generator, read_planes
 from zoo.registry import Match
 from zoo_plugins.spade.config import SpadeConfig
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from zoo.training.gan import GanTrainer
+from zoo.families.spade.trainer import GanTrainer
 from zoo_plugins.spade.config import SpadeOptions
 from zoo_plugins.spade.model import SPADE
 
 
 class SpadeTrainer(GanTrainer):
-    """Per batch: a step of generator and encoder, then one of the multiscale discriminator on a fresh fake (dossier section 9).
+    """Per batch: a step of generator and encoder, then one of the multiscale discriminator on a fresh fake (docs/papers/spade.md, "Training").
 
     Random: as `GanTrainer`.
     """

@@ -26,7 +26,7 @@ Result = dict[str, Tensor]
 
 def holds(io: Result) -> bool:
     """Whether a case of mask-vae is one of the bundled synthesizer."""
-    return any(name.startswith("style_tokens") for name in io)
+    return any(name.startswith(("style_tokens", "layout_codes", "out_style", "out_hair")) for name in io)
 
 
 def official_keys() -> dict[str, str]:
@@ -68,26 +68,32 @@ def build(config: CA2SISConfig | None = None) -> CA2SIS:
 
 @torch.no_grad()
 def run(model: CA2SIS, labels: Tensor, images: Tensor, source: int = 0, target: int = 1) -> Result:
-    """labels [B, H, W] int64, images [B, 3, H, W] in [-1, 1]: codes, tokens, and two pictures before clipping."""
+    """labels [B, H, W] int64, images [b, 3, H, W] in [-1, 1], those of the first b maps: codes, tokens, and two pictures before
+    clipping, each where its map and its photos are there."""
     planes = model.planes(SemanticMap(labels, model.label_space))
-    tokens = model.encoder(images, planes).flatten(2)
-    mixed = tokens[[source]].clone()
-    mixed[:, HAIR] = tokens[[target], HAIR]
     plan = model.generator.plan(planes)
-    one, other = (type(plan)(*(t[[i]] for t in plan)) for i in (source, target))
-    return {
-        "layout_codes": plan.codes,
-        "style_tokens": tokens,
-        "out_style0_layout1": model.generator.render(other, tokens[[source]]),
-        "out_hair_style_swap": model.generator.render(one, mixed),
-    }
+    results = {"layout_codes": plan.codes}
+    if not len(images):
+        return results
+    tokens = results["style_tokens"] = model.encoder(images, planes[: len(images)]).flatten(2)
+    layouts = {i: type(plan)(*(t[[i]] for t in plan)) for i in (source, target) if i < len(labels)}
+    if target in layouts and source < len(tokens):
+        results["out_style0_layout1"] = model.generator.render(layouts[target], tokens[[source]])
+    if source in layouts and max(source, target) < len(tokens):
+        mixed = tokens[[source]].clone()
+        mixed[:, HAIR] = tokens[[target], HAIR]
+        results["out_hair_style_swap"] = model.generator.render(layouts[source], mixed)
+    return results
 
 
 def replay(case_dir: Path) -> Result:
     """The results of the case under their stored names."""
     io = load_file(case_dir / "io.safetensors")
-    images = (io["image_u8"].float() / 255 - 0.5) / 0.5
-    found = run(build(), io["label"][:, 0].long(), images)
+    if "label" not in io:
+        return {}
+    labels = io["label"][:, 0].long()
+    photos = io.get("image_u8", torch.zeros(0, 3, *labels.shape[1:], dtype=torch.uint8))
+    found = run(build(), labels, (photos.float() / 255 - 0.5) / 0.5)
     results = {}
     for name in io:
         match = re.fullmatch(r"(.+)_s(\d+)", name)

@@ -1,7 +1,8 @@
-"""Maps the recorded CLVAE cases onto our API (DESIGN section 6). What differs between cases is read from the case."""
+"""Maps the recorded CLVAE cases onto our API (docs/design.md, "Replay"). What differs between cases is read from the case."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Mapping
@@ -12,12 +13,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from zoo.data.preprocess import Preprocess
+from zoo.families.spade.trainer import discriminator_losses
 from zoo.labels import numbered_space
 from zoo.nn.labels import one_hot
 from zoo.nn.losses import kl_divergence
 from zoo.nn.perceptual import VGG19Features, perceptual_loss
-from zoo.training.gan import discriminator_losses
 from zoo_plugins.clvae import official
 from zoo_plugins.clvae.config import CLVAEConfig, CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
@@ -28,15 +28,31 @@ from zoo_plugins.clvae.trainer import ClassOutputs, CLVAETrainer
 Tensors = dict[str, Tensor]
 PREFIXES = {"netG.": "generator", "netE.": "encoder", "netD.": "discriminator"}
 BLOCK_OUTPUTS = r"head_0|G_middle_\d|up_\d|conv_img|fc"
+_OPTIONS = {
+    "crop_size": "resolution", "aspect_ratio": "aspect_ratio", "ngf": "ngf", "z_dim": "z_dim", "z_dim_local": "z_dim_local",
+    "num_upsampling_layers": "upsampling", "norm_G": "norm", "norm_E": "encoder_norm",
+}  # fmt: skip
+_TRAINING = {
+    "lr": "lr", "beta1": "beta1", "beta2": "beta2", "gan_mode": "gan_mode", "lambda_feat": "lambda_feat", "lambda_kld": "lambda_kld",
+    "lambda_vgg": "lambda_perceptual", "ndf": "ndf", "n_layers_D": "n_layers_d", "num_D": "num_d", "norm_D": "norm_d",
+}  # fmt: skip
+
+
+def _beside(name: str) -> Any:
+    """A module of this folder, loaded by its path."""
+    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recorded = _beside("recorded")
 
 
 def config_of(opt: Mapping[str, Any]) -> CLVAEConfig:
     """Our config from the authors' options."""
-    return CLVAEConfig(
-        label_space="numbered", resolution=opt["crop_size"], aspect_ratio=opt["aspect_ratio"], ngf=opt["ngf"],
-        z_dim=opt["z_dim"], z_dim_local=opt["z_dim_local"], upsampling=opt["num_upsampling_layers"], norm=opt["norm_G"],
-        encoder_norm=opt["norm_E"],
-    )  # fmt: skip
+    return CLVAEConfig(label_space="numbered", **recorded.options(opt, _OPTIONS))
 
 
 def parts_of(weights: Mapping[str, Tensor]) -> dict[str, Tensors]:
@@ -44,19 +60,27 @@ def parts_of(weights: Mapping[str, Tensor]) -> dict[str, Tensors]:
     return {role: {k.removeprefix(p): v for k, v in weights.items() if k.startswith(p)} for p, role in PREFIXES.items()}
 
 
-def build(opt: Mapping[str, Any], weights: Mapping[str, Tensor]) -> CLVAE:
+def build(case: Mapping[str, Any], weights: Mapping[str, Tensor]) -> CLVAE:
     """The model of a case, in evaluation mode."""
+    opt = case["official_options"]
     model = CLVAE(config_of(opt), numbered_space(opt["semantic_nc"]))
-    parts = parts_of(weights)
-    model.load_state_dict(official.convert({r: parts[r] for r in ("generator", "encoder")}), strict=True)
+    parts = {r: parts_of(weights)[r] for r in ("generator", "encoder")}
+    for role, part in parts.items():
+        state = getattr(model, role).state_dict()
+        parts[role] = recorded.complete(case, part, state, official.official_names(role, state).__getitem__)
+    model.load_state_dict(official.convert(parts), strict=True)
     return model.eval()
 
 
 def labels_of(io: Mapping[str, Tensor], prefix: str = "in/") -> Tensor:
+    if f"{prefix}label_u8" not in io and f"{prefix}onehot_u8" in io:
+        return io[f"{prefix}onehot_u8"].argmax(1)
     return io[f"{prefix}label_u8"][:, 0].long()
 
 
 def image_of(io: Mapping[str, Tensor], prefix: str = "in/") -> Tensor:
+    if f"{prefix}image_u8" not in io and f"{prefix}image_f32" in io:
+        return io[f"{prefix}image_f32"]
     return (io[f"{prefix}image_u8"].float() / 255 - 0.5) / 0.5
 
 
@@ -103,33 +127,44 @@ def chosen(io: Mapping[str, Tensor], found: Tensors) -> Tensors:
 
 @torch.no_grad()
 def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
-    opt, io = case["official_options"], load_file(folder / "io.safetensors")
-    weights = load_file(folder / "weights.safetensors")
-    model = build(opt, weights)
+    io, weights = recorded.load(folder / "io.safetensors"), load_file(folder / "weights.safetensors")
+    model = build(case, weights)
     found: Tensors = {}
-    encoded = run_encoder(model, io, found)
-    run_generator(model, io, found)
-    run_edits(model, io, encoded, found)
+    encoded: Codes | None = None
+    with recorded.where_held():
+        encoded = run_encoder(case, model, io, found)
+    with recorded.where_held():
+        run_generator(model, io, found)
+    with recorded.where_held():
+        run_edits(model, io, encoded, found)
     if any(name.startswith("train/") for name in io):
         run_training(model, io, weights, found)
-    return chosen(io, found)
+    return {k: v for k, v in chosen(io, found).items() if k not in recorded.stand_ins(case)}
 
 
 def codes_out(prefix: str, encoded: Codes) -> Tensors:
-    return {
+    local = {"mu_local": to_recorded(encoded.class_mu), "logvar_local": to_recorded(encoded.class_logvar)}
+    layers = {f"{prefix}{k}_layer{i + 1}": v[:, :, i] for k, v in local.items() for i in range(v.shape[2])}
+    return layers | {
         f"{prefix}classes": encoded.classes,
         f"{prefix}mu_global": encoded.mu,
         f"{prefix}logvar_global": encoded.logvar,
-        f"{prefix}mu_local": to_recorded(encoded.class_mu),
-        f"{prefix}logvar_local": to_recorded(encoded.class_logvar),
+        **{f"{prefix}{k}": v for k, v in local.items()},
         f"{prefix}present": to_recorded(encoded.visible).to(torch.uint8),
     }
 
 
-def run_encoder(model: CLVAE, io: Tensors, found: Tensors) -> Codes:
+def run_encoder(case: Mapping[str, Any], model: CLVAE, io: Tensors, found: Tensors) -> Codes:
+    """From the photo, or from the recorded output of a layer whose weights were cut."""
     seen: Tensors = {}
-    hooks = watch(model.encoder, r"layers\.\d", seen)
-    encoded = model.encoder(image_of(io), labels_of(io))
+    labels, given = labels_of(io), [k for k in recorded.stand_ins(case) if k.startswith("out/enc_layer")]
+    images = torch.zeros(len(labels), 3, *labels.shape[1:]) if given else image_of(io)
+    hooks = [
+        model.encoder.get_submodule(f"layers.{int(k[-1]) - 1}").register_forward_hook(lambda _m, _i, _o, k=k: io[k])
+        for k in given
+    ]
+    hooks += watch(model.encoder, r"layers\.\d", seen)
+    encoded = model.encoder(images, labels)
     for hook in hooks:
         hook.remove()
     found |= {f"out/enc_layer{int(k.split('.')[1]) + 1}": v for k, v in seen.items()}
@@ -151,40 +186,48 @@ def run_generator(model: CLVAE, io: Tensors, found: Tensors) -> None:
     found |= {f"out/{k}_out": v for k, v in seen.items()} | {f"out/cse_{i}": m for i, m in enumerate(maps)}
 
 
-def run_edits(model: CLVAE, io: Tensors, encoded: Codes, found: Tensors) -> None:
-    """Reconstruction, style of another photo, object and material editing, interpolation."""
-    count, classes = len(model.channels), io["in/classes"]
+def run_edits(model: CLVAE, io: Tensors, encoded: Codes | None, found: Tensors) -> None:
+    """Reconstruction, object and material editing, interpolation, style of another photo: each where its inputs are recorded."""
     regions = find_regions(labels_of(io))
-    z, z2 = io["in/z_global"], io["in/z2_global"]
-    codes, codes2 = (to_dense(io[f"in/{n}_local"], classes, count) for n in ("z", "z2"))
-    found["out/recon_mu"] = model.generator(regions, model.dense(encoded.class_mu, encoded.classes), encoded.mu)
-    edited = int(io["in/edit_class"])
-    for name, layers in (("object_edit", range(5)), ("material_edit_global_side", (0, 1)), ("material_edit_local_side", (3, 4))):  # fmt: skip
-        mixed = codes.clone()
-        for layer in layers:  # 0 the coarsest
-            mixed[:, edited, layer] = codes2[:, edited, layer]
-        found[f"out/{name}"] = model.generator(regions, mixed, z)
-    found["out/interp_half"] = model.generator(regions, 0.5 * codes + 0.5 * codes2, 0.5 * z + 0.5 * z2)
-    if "in/style_label_u8" in io:
+
+    def latents(name: str) -> tuple[Tensor, Tensor]:
+        return to_dense(io[f"in/{name}_local"], io["in/classes"], len(model.channels)), io[f"in/{name}_global"]
+
+    if encoded is not None:
+        found["out/recon_mu"] = model.generator(regions, model.dense(encoded.class_mu, encoded.classes), encoded.mu)
+    with recorded.where_held():
+        edited, (codes, z), codes2 = int(io["in/edit_class"]), latents("z"), latents("z2")[0]
+        for name, layers in (("object_edit", range(5)), ("material_edit_global_side", (0, 1)), ("material_edit_local_side", (3, 4))):  # fmt: skip
+            mixed = codes.clone()
+            for layer in layers:  # 0 the coarsest
+                mixed[:, edited, layer] = codes2[:, edited, layer]
+            found[f"out/{name}"] = model.generator(regions, mixed, z)
+    with recorded.where_held():
+        (codes, z), (codes2, z2) = latents("z"), latents("z2")
+        found["out/interp_half"] = model.generator(regions, 0.5 * codes + 0.5 * codes2, 0.5 * z + 0.5 * z2)
+    with recorded.where_held():
         other = model.encoder(image_of(io, "in/style_"), labels_of(io, "in/style_"))
-        own = [int(c) for c in other.classes]
-        missing = [int(c) for c in classes if int(c) not in own]
-        mixed = model.dense(other.class_mu, other.classes).clone()
-        mixed[:, missing] = codes[:, missing]
-        found["out/style"] = model.generator(regions, mixed, other.mu)
+        missing = [c for c in regions.classes.tolist() if c not in other.classes.tolist()]
         found |= {"out/style_classes": other.classes, "out/style_missing_classes": torch.tensor(missing)}
+        if len(other.mu) == len(regions.pyramid[0]):  # the authors' code takes as many style photos as maps
+            mixed, (codes, _) = model.dense(other.class_mu, other.classes).clone(), latents("z")
+            mixed[:, missing] = codes[:, missing]
+            found["out/style"] = model.generator(regions, mixed, other.mu)
 
 
 def run_training(model: CLVAE, io: Tensors, weights: Tensors, found: Tensors) -> None:
     """One forward of each network in training mode, and the buffers after it."""
     model.train()
-    encoded = model.encoder(image_of(io), labels_of(io))
-    found |= codes_out("train/enc_", encoded)
-    codes = to_dense(io["in/z_local"], io["in/classes"], len(model.channels))
-    found["train/sample"] = model.generator(find_regions(labels_of(io)), codes, io["in/z_global"])
+    prefix, ran = "train/buffer/", []
+    with recorded.where_held():
+        found |= codes_out("train/enc_", model.encoder(image_of(io), labels_of(io)))
+        ran.append(f"{prefix}netE.")
+    with recorded.where_held():
+        codes = to_dense(io["in/z_local"], io["in/classes"], len(model.channels))
+        found["train/sample"] = model.generator(find_regions(labels_of(io)), codes, io["in/z_global"])
+        ran.append(f"{prefix}netG.")
     state = model.state_dict()
-    prefix = "train/buffer/"
-    found |= {name: state[ours(name.removeprefix(prefix), weights)] for name in io if name.startswith(prefix)}
+    found |= {k: state[ours(k.removeprefix(prefix), weights)] for k in io if k.startswith(tuple(ran))}
 
 
 def ours(key: str, weights: Mapping[str, Tensor]) -> str:
@@ -205,13 +248,12 @@ def ours(key: str, weights: Mapping[str, Tensor]) -> str:
 class Step:
     """Networks of a case from its saved weights, trained as `CLVAETrainer` does; noise as recorded."""
 
-    def __init__(self, opt: Mapping[str, Any], weights: Tensors, io: Tensors, *, train: bool) -> None:
+    def __init__(self, case: Mapping[str, Any], weights: Tensors, io: Tensors, *, train: bool) -> None:
+        opt = case["official_options"]
         options = CLVAEOptions(
-            lr=opt["lr"], ttur=not opt["no_TTUR"], beta1=opt["beta1"], beta2=opt["beta2"], gan_mode=opt["gan_mode"],
-            lambda_feat=opt["lambda_feat"], lambda_kld=opt["lambda_kld"], lambda_perceptual=opt["lambda_vgg"],
-            perceptual="none", ndf=opt["ndf"], n_layers_d=opt["n_layers_D"], num_d=opt["num_D"], norm_d=opt["norm_D"],
-        )  # fmt: skip
-        self.model = build(opt, weights).train(train)
+            ttur=not opt.get("no_TTUR", False), perceptual="none", **recorded.options(opt, _TRAINING)
+        )
+        self.model = build(case, weights).train(train)
         self.trainer = CLVAETrainer(self.model, options)
         state = official.convert({"discriminator": parts_of(weights)["discriminator"]})
         self.discriminator = self.trainer.discriminator.train(train)
@@ -262,14 +304,15 @@ def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
 
 
 def _run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
-    opt, io = case["official_options"], load_file(folder / "io.safetensors")
-    weights = load_file(folder / "weights.safetensors")
+    io, weights = recorded.load(folder / "io.safetensors"), load_file(folder / "weights.safetensors")
     found: Tensors = {}
-    for mode in ("train", "eval"):
-        found |= run_step(Step(opt, weights, io, train=mode == "train"), mode, "G")
-        found |= run_step(Step(opt, weights, io, train=mode == "train"), mode, "D")
-    found |= run_values(Step(opt, weights, io, train=False), found["train/fake"])
-    found |= run_iteration(Step(opt, weights, io, train=True))
+    with recorded.where_held():
+        for mode in ("train", "eval"):
+            found |= run_step(Step(case, weights, io, train=mode == "train"), mode, "G")
+            found |= run_step(Step(case, weights, io, train=mode == "train"), mode, "D")
+        found |= run_values(Step(case, weights, io, train=False), found["train/fake"])
+    with recorded.where_held():
+        found |= run_iteration(Step(case, weights, io, train=True))
     return chosen(io, found)
 
 
@@ -303,7 +346,8 @@ def run_values(step: Step, fake: Tensor) -> Tensors:
             found |= {f"eval/D_scale{scale}_{name}_feat{i}": o for i, o in enumerate(outputs[:-1])}
             found[f"eval/D_scale{scale}_{name}_logits"] = outputs[-1]
     found["eval/VGG_plain"] = perceptual_loss(step.vgg, fake, step.real)
-    found["eval/VGG_masked"] = perceptual_loss(step.vgg, fake, step.real, step.io["in/loss_mask"])
+    with recorded.where_held():
+        found["eval/VGG_masked"] = perceptual_loss(step.vgg, fake, step.real, step.io["in/loss_mask"])
     found |= {f"eval/vgg_feat{i}": f for i, f in enumerate(step.vgg(step.real), 1)}
     return found
 
@@ -314,48 +358,30 @@ def run_iteration(step: Step) -> Tensors:
     optimizers = step.trainer.optimizers()
     rates = [optimizers[n].param_groups[0]["lr"] for n in ("generator", "discriminator")]
     found: Tensors = {"optim/lr_G_lr_D": torch.tensor(rates)}
-    for name, optimizer in optimizers.items():
-        losses = step.generator()[1] if name == "generator" else step.discriminate("eps2")
-        optimizer.zero_grad()
-        total(losses).backward(inputs=[p for g in optimizer.param_groups for p in g["params"]])
-        optimizer.step()
-        found |= {f"iter/{NAMES[k]}": v for k, v in losses.items()}
+    done: set[str] = set()
+    with recorded.where_held():
+        for name, optimizer in optimizers.items():
+            losses = step.generator()[1] if name == "generator" else step.discriminate("eps2")
+            optimizer.zero_grad()
+            total(losses).backward(inputs=[p for g in optimizer.param_groups for p in g["params"]])
+            optimizer.step()
+            found |= {f"iter/{NAMES[k]}": v for k, v in losses.items()}
+            done.add(name)
     after, state = step.parameters(), step.state()
     for name in step.io:
-        if name.startswith("iter/param_after/"):
-            key = ours(name.removeprefix("iter/param_after/"), step.weights)
-            value = after[key].detach()
-            found[name] = torch.stack([value.sum(), value.norm(), (value - before[key]).norm()])
-        elif name.startswith("iter/buffer_after/"):
-            found[name] = state[ours(name.removeprefix("iter/buffer_after/"), step.weights)]
+        key = name.split("/")[-1]
+        if (
+            name.startswith("iter/param_after/")
+            and ("discriminator" if key.startswith("netD.") else "generator") in done
+        ):
+            value = after[ours(key, step.weights)].detach()
+            change = value - before[ours(key, step.weights)]
+            found[name] = torch.stack([value.sum(), value.norm(), change.norm()])
+        elif (
+            name.startswith("iter/buffer_after/") and "discriminator" in done
+        ):  # both halves move the buffers of G and E
+            found[name] = state[ours(key, step.weights)]
     return found
-
-
-# --- data: P ------------------------------------------------------------------------------------------------------
-
-
-READINGS = {
-    ("ade20k", True): Preprocess("resize_and_crop", 286, 256),
-    ("ade20k", False): Preprocess("resize_and_crop", 256, 256),
-    ("deepfashion", False): Preprocess("fixed", 256, 256, 1.0),
-    ("gta5", False): Preprocess("fixed", 512, 512, 2.0),
-}
-"""Data set, training or test: how its pairs are read (dossier section 1)."""
-
-
-def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
-    """Labels stay as they are stored: on ADE20K 0 is "unknown"."""
-    io = load_file(folder / "io.safetensors")
-    out: Tensors = {}
-    for tag, info in case["info"].items():
-        name = info["argv"][info["argv"].index("--dataset_mode") + 1]
-        reading = READINGS[name, info["train"]]
-        image, labels = (io[f"in/{info['source']}/{k}"].numpy() for k in ("image_u8_hwc", "label_u8"))
-        window, flip = tuple(info["crop"] or (0, 0)), bool(info["flip"])
-        photo = reading.photo(image, window, flip=flip)  # type: ignore[arg-type]
-        out[f"out/{tag}/image_u8"] = torch.from_numpy(photo).permute(2, 0, 1)
-        out[f"out/{tag}/label_u8"] = torch.from_numpy(reading.labels(labels, window, flip=flip))[None]  # type: ignore[arg-type]
-    return out
 
 
 def replay(case_dir: Path) -> Tensors:
@@ -364,7 +390,7 @@ def replay(case_dir: Path) -> Tensors:
         return {}
     case = json.loads((case_dir / "case.json").read_text())
     if "info" in case:
-        return run_preprocess(case, case_dir)
+        return _beside("clvae_preprocess").run_preprocess(case, recorded.load(case_dir / "io.safetensors"))
     if "in/eps_local" in load_file(case_dir / "io.safetensors"):
         return run_losses(case, case_dir)
     return run_networks(case, case_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -26,16 +27,30 @@ from zoo_plugins.face_parser.unet import STAGES
 FILTERS = {"nearest": PIL.Image.Resampling.NEAREST, "bilinear": PIL.Image.Resampling.BILINEAR}
 
 
+def _beside(name: str) -> Any:
+    """A module of this folder, loaded by its path."""
+    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recorded = _beside("recorded")
+
+
 def replay(case_dir: Path) -> dict[str, Tensor]:
-    """The results of one case under their stored names (DESIGN section 6)."""
+    """The results of one case under their stored names (docs/design.md, "Replay")."""
     if not (case_dir / "io.safetensors").exists():
         return {}
     case = json.loads((case_dir / "case.json").read_text())
-    stored = load_file(case_dir / "io.safetensors")
+    stored = recorded.load(case_dir / "io.safetensors")
     if case["mode"] == "data":
-        return _data(case_dir, stored)
+        return _data(stored)
     model = build(case, _weights(case, case_dir))
-    return _train(model, case, stored) if case["mode"].startswith("train") else _evaluate(model, stored)
+    with recorded.where_held():
+        return _train(model, case, stored) if case["mode"].startswith("train") else _evaluate(model, case, stored)
+    return {}
 
 
 def build(case: dict[str, Any], weights: dict[str, Tensor]) -> FaceParser:
@@ -47,6 +62,7 @@ def build(case: dict[str, Any], weights: dict[str, Tensor]) -> FaceParser:
         feature_scale=int(options["feature_scale"]), batch_norm=bool(options.get("is_batchnorm", True))
     )
     model = FaceParser(config, space).eval()
+    weights = recorded.complete(case, weights, model.state_dict(), lambda key: key.removeprefix("unet."))
     model.load_state_dict(official.convert({"parser": weights}), strict=True)
     return model
 
@@ -57,7 +73,10 @@ def _weights(case: dict[str, Any], case_dir: Path) -> dict[str, Tensor]:
     return load_file(case_dir / "weights.safetensors")
 
 
-def _evaluate(model: FaceParser, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _evaluate(model: FaceParser, case: dict[str, Any], stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    given = recorded.stand_ins(case)
+    if given:
+        return _from_stages(model, stored, given)
     images = stored["in/image_u8"].float() / 255
     with torch.no_grad():
         stages = dict(zip(STAGES, model.unet.stages((images - 0.5) / 0.5), strict=True))
@@ -68,8 +87,23 @@ def _evaluate(model: FaceParser, stored: dict[str, Tensor]) -> dict[str, Tensor]
     for name in stored:
         if name.startswith("out/"):
             plain, stride = _stride(name.removeprefix("out/"))
-            results[name] = {**stages, "logits": logits, **found}[plain][..., ::stride, ::stride]
+            value = {**stages, "logits": logits, **found}.get(plain)
+            if value is not None:
+                results[name] = value[..., ::stride, ::stride]
     return results
+
+
+@torch.no_grad()
+def _from_stages(model: FaceParser, stored: dict[str, Tensor], given: set[str]) -> dict[str, Tensor]:
+    """Without the photo: the stages behind the given outputs of `conv3` and of `up_concat1` (every 4th pixel: `final` is pointwise)."""
+    depth, first = STAGES.index("conv3"), stored["out/conv3"]
+    photo = torch.full((len(first), 3, first.shape[-2] << depth, first.shape[-1] << depth), float("nan"))
+    hook = model.unet.conv3.register_forward_hook(lambda _m, _i, _out: first)
+    found = {f"out/{k}": v for k, v in zip(STAGES, model.unet.stages(photo), strict=True)}
+    hook.remove()
+    if "out/up_concat1_s4" in given:
+        found["out/logits_s4"] = model.unet.final(stored["out/up_concat1_s4"])
+    return {k: v for k, v in found.items() if k in stored and k not in given}
 
 
 def _colors(space: LabelSpace, values: Tensor) -> Tensor:
@@ -79,7 +113,9 @@ def _colors(space: LabelSpace, values: Tensor) -> Tensor:
 
 def _train(model: FaceParser, case: dict[str, Any], stored: dict[str, Tensor]) -> dict[str, Tensor]:
     options = case["official_options"]
-    training = FaceParserTraining(lr=options["g_lr"], betas=(options["beta1"], options["beta2"]))
+    default = FaceParserTraining()
+    betas = (options.get("beta1", default.betas[0]), options.get("beta2", default.betas[1]))
+    training = FaceParserTraining(lr=options.get("g_lr", default.lr), betas=betas)
     optimizer = FaceParserTrainer(model, training).optimizers()["model"]
     model.train()
     before = {name: p.detach().clone() for name, p in model.unet.named_parameters()}
@@ -111,14 +147,15 @@ def _stride(name: str) -> tuple[str, int]:
     return (match[1], int(match[2])) if match else (name, 1)
 
 
-def _data(case_dir: Path, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _data(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     """The official transforms (the training label is resized bilinear, too: a quirk that our data sets do not share)."""
     how = {"train_image": "bilinear", "train_label": "bilinear", "test_image": "nearest"}
     results = {}
     for name in stored:
         match = re.fullmatch(r"out/(\w+?)(\d+)_u8", name)
-        if match:
-            source = stored["in/raw_label_u8" if match[1].endswith("label") else "in/raw_image_u8"].numpy()
+        source_name = "in/raw_label_u8" if match and match[1].endswith("label") else "in/raw_image_u8"
+        if match and source_name in stored:
+            source = stored[source_name].numpy()
             side = int(match[2])
             array = np.array(PIL.Image.fromarray(source).resize((side, side), FILTERS[how[match[1]]]))
             results[name] = (

@@ -11,7 +11,6 @@ import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import MultiscaleDiscriminator, split_pair
 from zoo_plugins.mask_vae import losses, official
 from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeConfig
 from zoo_plugins.mask_vae.model import SemanticVAE
@@ -29,6 +28,19 @@ from zoo_plugins.mask_vae.networks import own_weights, reparametrize, with_backg
 KL_WEIGHT = 0.0005
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # eq. 4's alpha; the code counts its own weight down
 Result = dict[str, Tensor]
+Values = dict[str, Any]
+
+
+def _beside(name: str) -> Any:
+    """A module of this folder, loaded by its path."""
+    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recorded = _beside("recorded")
 
 
 def replay(case_dir: Path) -> Result:
@@ -36,22 +48,14 @@ def replay(case_dir: Path) -> Result:
     case = json.loads((case_dir / "case.json").read_text())
     if not (case_dir / "io.safetensors").exists():
         return {}
-    io = load_file(case_dir / "io.safetensors")
+    io = recorded.load(case_dir / "io.safetensors")
     bundled = _beside("ca2sis")
     if bundled.holds(io):
         return bundled.replay(case_dir)
     if (case_dir / "values.json").exists():
         return _training(case_dir, case, io, json.loads((case_dir / "values.json").read_text()))
-    return _select(_inference(_model(case_dir, case), _model(case_dir, case, swap_first_parts=True), case, io), io)
-
-
-def _beside(name: str) -> ModuleType:
-    """A module of this folder, loaded by its path."""
-    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    found = _inference(_model(case_dir, case), _model(case_dir, case, swap_first_parts=True), case, io)
+    return {k: v for k, v in _select(found, io).items() if k not in recorded.stand_ins(case)}
 
 
 def config_of(case: dict[str, Any], **changes: Any) -> MaskVaeConfig:
@@ -88,7 +92,8 @@ def _weights(case_dir: Path, case: dict[str, Any], model: SemanticVAE) -> dict[s
     if "weights_from" in case:
         folder = case_dir.parent / re.split(r"[\s/]", str(case["weights_from"]).strip())[0]
     if (folder / "weights.safetensors").exists():
-        return load_file(folder / "weights.safetensors")
+        stored = load_file(folder / "weights.safetensors")
+        return recorded.complete(case, stored, model.state_dict(), official.official_name)
     return {
         k: _formula(k, tuple(v.shape))
         for k, v in ((official.official_name(n), p) for n, p in model.state_dict().items())
@@ -122,15 +127,19 @@ def _select(results: Result, io: Result) -> Result:
 def _inference(model: SemanticVAE, swapped: SemanticVAE, case: dict[str, Any], io: Result) -> Result:
     """Every mode of the case: a mode is a prefix with a recorded `eps` (or an interpolation's `eps`)."""
     results: Result = {}
-    onehot = _onehot(io, len(model.channels) + 1)
+    onehot = _onehot(io, len(model.channels) + 1) if {"label", "onehot"} & set(io) else torch.zeros(0)
+    given = recorded.stand_ins(case)
     for mode in sorted({k.split(".")[0] for k in io if k.endswith(".eps")}):
         text = next((str(t) for k, t in case.get("tensors", {}).items() if k.split(".")[0] == mode), "")
         entry, ids = re.search(r"'(\w+)'", text), re.search(r"\[([\d,\s]+)\]", text)
         parts = [int(p) for p in ids[1].split(",")] if ids else []
-        noise = {k.removeprefix(mode + "."): v for k, v in io.items() if k.startswith(mode + ".")}
+        noise = recorded.Recorded({k.removeprefix(mode + "."): v for k, v in io.items() if k.startswith(mode + ".")})
+        noise |= {f"given.{k.removeprefix(mode + '.')}": io[k] for k in given if k.startswith(mode + ".")}
         net = swapped if "part-order" in text or mode == "perm" else model
         run = _MODES.get(entry[1] if entry else "reconstruct", _reconstruct)
-        with torch.no_grad():
+        if not len(onehot) and "given.z" not in noise:
+            continue
+        with torch.no_grad(), recorded.where_held():
             results |= {f"{mode}.{k}": v for k, v in run(net, onehot, noise, parts).items()}
     return results
 
@@ -169,12 +178,17 @@ def _reconstruct(model: SemanticVAE, onehot: Tensor, noise: Result, parts: list[
     ]
     if generator.lstm is not None:
         handles.append(generator.lstm.register_forward_hook(keep("lstm_out", lambda _i, out: out[0])))
-    seen["mu"], seen["logvar"] = model.encoder(onehot[:, 1:])
-    seen["z"] = reparametrize(seen["mu"], seen["logvar"], noise["eps"])
-    out = _decode(model, seen["z"], noise["h0"], noise["c0"])
+    if len(onehot):
+        seen["mu"], seen["logvar"] = model.encoder(onehot[:, 1:])
+        seen["z"] = reparametrize(seen["mu"], seen["logvar"], noise["eps"])
+    z = noise["given.z"] if "given.z" in noise else seen["z"]
+    if "given.up1" in noise:
+        handles.append(generator.convs.blocks[0].register_forward_hook(lambda _m, _i, _out: noise["given.up1"]))
+    with recorded.where_held():
+        seen |= _outputs(_decode(model, z, noise["h0"], noise["c0"]))
     for handle in handles:
         handle.remove()
-    return seen | _outputs(out)
+    return seen
 
 
 def _generate_parts(model: SemanticVAE, onehot: Tensor, noise: Result, parts: list[int]) -> Result:
@@ -201,8 +215,9 @@ def _parts_int(model: SemanticVAE, onehot: Tensor, noise: Result, parts: list[in
     for k, weight in enumerate(own_weights(STEPS, cumulative=True)):
         z = own.clone()
         z[:, indices] = weight * own[:, indices] + (1 - weight) * theirs[:, indices]
-        out = _decode(model, z, noise[f"h0_{k}"], noise[f"c0_{k}"])
-        results |= {f"{name}{k}": value for name, value in _outputs(out).items()}
+        with recorded.where_held():
+            out = _decode(model, z, noise[f"h0_{k}"], noise[f"c0_{k}"])
+            results |= {f"{name}{k}": value for name, value in _outputs(out).items()}
     return results | {"ret_m": with_background(onehot[:, 1:]), "ret_m_sw": with_background(other[:, 1:])}
 
 
@@ -214,9 +229,14 @@ def _swap_part(model: SemanticVAE, onehot: Tensor, noise: Result, parts: list[in
             b = a + half
             if onehot[a, channel].any() and onehot[b, channel].any():
                 swapped[a, channel], swapped[b, channel] = onehot[b, channel], onehot[a, channel]
-    first = _outputs(_decode(model, _encode(model, swapped, noise["sw_eps"]), noise["sw_h0"], noise["sw_c0"]))
-    second = _outputs(_decode(model, _encode(model, onehot[: 2 * half], noise["eps"]), noise["h0"], noise["c0"]))
-    return {"onehot": swapped} | second | {f"{k}_sw": v for k, v in first.items()}
+    results: Result = {"onehot": swapped}
+    with recorded.where_held():
+        first = _outputs(_decode(model, _encode(model, swapped, noise["sw_eps"]), noise["sw_h0"], noise["sw_c0"]))
+        results |= {f"{k}_sw": v for k, v in first.items()}
+    with recorded.where_held():
+        own = _encode(model, onehot[: 2 * half], noise["eps"])
+        results |= _outputs(_decode(model, own, noise["h0"], noise["c0"]))
+    return results
 
 
 _MODES: dict[str, Callable[[SemanticVAE, Tensor, Result, list[int]], Result]] = {
@@ -234,10 +254,21 @@ _MODES: dict[str, Callable[[SemanticVAE, Tensor, Result, list[int]], Result]] = 
 
 def _training(case_dir: Path, case: dict[str, Any], io: Result, values: dict[str, Any]) -> Result:
     weights = torch.tensor(values.get("class_weights", CLASS_WEIGHTS))
-    onehot, label = _onehot(io, len(config_of(case).channels) + 1), io["label"][:, 0].long()
-    results = _fixed(io, label, weights) | _discriminator_outputs(case_dir, case, io, onehot)
-    results |= _plain(case_dir, case, io, onehot, label, weights, values)
-    results |= _adversarial(case_dir, case, io, onehot, label, weights, values)
+    results: Result = {}
+    with recorded.where_held():
+        results |= _fixed_kl(io)
+    if not {"label", "onehot"} & set(io):
+        return _select(results, io) | results
+    onehot, label = _onehot(io, len(config_of(case).channels) + 1), _label(io)
+    with recorded.where_held():
+        results |= _fixed(io, label, weights)
+        results |= _discriminator_outputs(case_dir, case, io, onehot)
+    with recorded.where_held():
+        results |= _plain(case_dir, case, io, onehot, label, weights, values)
+    with recorded.where_held():
+        results |= _adversarial(case_dir, case, io, onehot, label, weights, values)
+    with recorded.where_held():
+        results |= _discriminator_step(case_dir, case, io, onehot, values)
     return _select(results, io) | {k: v for k, v in results.items() if "/" in k or k in _scalars(values)}
 
 
@@ -245,12 +276,18 @@ def _scalars(values: dict[str, Any]) -> set[str]:
     return {k for k, v in values.items() if isinstance(v, float)}
 
 
+def _label(io: Result) -> Tensor:
+    return io["onehot"].argmax(1) if "label" not in io and "onehot" in io else io["label"][:, 0].long()
+
+
+def _fixed_kl(io: Result) -> Result:
+    kl = losses.kl_divergence(io["fixed.mu"], io["fixed.logvar"])
+    return {"fixed.KL_raw": kl, "fixed.KL_weighted": KL_WEIGHT * kl}
+
+
 def _fixed(io: Result, label: Tensor, weights: Tensor) -> Result:
     logits = with_background(io["fixed.logits18"])
-    kl = losses.kl_divergence(io["fixed.mu"], io["fixed.logvar"])
     return {
-        "fixed.KL_raw": kl,
-        "fixed.KL_weighted": KL_WEIGHT * kl,
         "fixed.CE_weighted": losses.weighted_cross_entropy(logits, label, weights),
         "fixed.CE_unweighted": losses.weighted_cross_entropy(logits, label),
         "fixed.bg_fraction": logits[:, 0].mean(),
@@ -265,9 +302,11 @@ def _focal(logits: Tensor, label: Tensor, gamma: float) -> Tensor:
 
 
 def _discriminator(case_dir: Path, case: dict[str, Any]) -> MultiscaleDiscriminator:
+    if "discriminator" not in case["config"]:
+        raise recorded.Lacking("discriminator")
     d = case["config"]["discriminator"]
     net = MultiscaleDiscriminator(d["input_channels"], d["ndf"], d["n_layers_D"], d["num_D"], last_stride=2)
-    net.load_state_dict(official.convert_discriminator(load_file(case_dir / "weights_D.safetensors")), strict=True)
+    net.load_state_dict(official.convert_discriminator(recorded.load(case_dir / "weights_D.safetensors")), strict=True)
     return net.train()
 
 
@@ -304,39 +343,26 @@ def _grads(model: SemanticVAE, loss: Tensor) -> dict[str, Tensor]:
 
 
 def _plain(
-    case_dir: Path,
-    case: dict[str, Any],
-    io: Result,
-    onehot: Tensor,
-    label: Tensor,
-    weights: Tensor,
-    values: dict[str, Any],
+    case_dir: Path, case: Values, io: Result, onehot: Tensor, label: Tensor, weights: Tensor, values: Values
 ) -> Result:
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "plain")
     kl, ce = KL_WEIGHT * losses.kl_divergence(mu, log_var), losses.weighted_cross_entropy(out, label, weights)
     results: Result = {"plain.out": out, "plain.losses/KL": kl, "plain.losses/CE": ce, "plain.total": kl + ce}
     for key, loss in (("plain.grad_norm_KL_only", kl), ("plain.grad_norm_CE_only", ce), ("plain.grad_norm", kl + ce)):
-        results |= _norms(model, values[key], key, _grads(model, loss))
+        results |= _norms(model, values.get(key, {}), key, _grads(model, loss))
     before = {official.official_name(n): p.detach().clone() for n, p in model.named_parameters()}
     g = values.get("optim", {}).get("G", {"lr": 1e-4, "betas": [0.0, 0.9], "eps": 1e-8})
     torch.optim.Adam(model.parameters(), lr=g["lr"], betas=tuple(g["betas"]), eps=g["eps"]).step()
     delta = {
         official.official_name(n): p.detach() - before[official.official_name(n)] for n, p in model.named_parameters()
     }
-    return results | _norms(
-        model, values["plain.after_adam_step_delta_norm"], "plain.after_adam_step_delta_norm", delta
-    )
+    name = "plain.after_adam_step_delta_norm"
+    return results | _norms(model, values.get(name, {}), name, delta)
 
 
 def _adversarial(
-    case_dir: Path,
-    case: dict[str, Any],
-    io: Result,
-    onehot: Tensor,
-    label: Tensor,
-    weights: Tensor,
-    values: dict[str, Any],
+    case_dir: Path, case: Values, io: Result, onehot: Tensor, label: Tensor, weights: Tensor, values: Values
 ) -> Result:
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "gan")
@@ -349,18 +375,21 @@ def _adversarial(
     }
     total = torch.stack(list(terms.values())).sum()
     results: Result = {"gan.out": out, "gan.total": total} | {f"gan.losses/{k}": v for k, v in terms.items()}
-    results |= _norms(model, values["gan.grad_norm"], "gan.grad_norm", _grads(model, total))
+    return results | _norms(model, values.get("gan.grad_norm", {}), "gan.grad_norm", _grads(model, total))
 
-    net = _discriminator(case_dir, case)
+
+def _discriminator_step(
+    case_dir: Path, case: dict[str, Any], io: Result, onehot: Tensor, values: dict[str, Any]
+) -> Result:
+    model, net = _model(case_dir, case).train(), _discriminator(case_dir, case)
     with torch.no_grad():
         made = _forward(model, onehot, io, "dstep")[0]
     fake, real = _judge(net, made, onehot)
     on_fake, on_real = losses.hinge_fake_real([s[-1] for s in fake], [s[-1] for s in real])
-    results |= {"dstep.losses/D_Fake": on_fake, "dstep.losses/D_real": on_real}
+    results: Result = {"dstep.losses/D_Fake": on_fake, "dstep.losses/D_real": on_real}
     (on_fake + on_real).backward()
-    ours = {
-        name: next(iter(official.convert_discriminator({name: torch.zeros(())}))) for name in values["dstep.grad_norm"]
-    }
+    names = values.get("dstep.grad_norm", {})
+    ours = {name: next(iter(official.convert_discriminator({name: torch.zeros(())}))) for name in names}
     parameters = dict(net.named_parameters())
     for name, key in ours.items():
         grad = parameters[key].grad

@@ -28,5 +28,5 @@ def load_module(system: str) -> ModuleType:
 
 
 def replay(system: str, case_dir: Path) -> dict[str, Tensor]:
-    """The results of a case under their stored names and shapes (DESIGN section 6)."""
+    """The results of a case under their stored names and shapes (docs/design.md, "Replay")."""
     return load_module(system).replay(Path(case_dir))

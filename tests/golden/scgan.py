@@ -1,7 +1,8 @@
-"""Maps the recorded SC-GAN cases onto our API (DESIGN section 6). What differs between cases is read from the case."""
+"""Maps the recorded SC-GAN cases onto our API (docs/design.md, "Replay"). What differs between cases is read from the case."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +12,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.families.spade.discriminators import Opinion, opinion
+from zoo.families.spade.synthesizer import reparameterize
+from zoo.families.spade.trainer import discriminator_losses
 from zoo.labels import numbered_space
-from zoo.nn.discriminators import Opinion, opinion
 from zoo.nn.labels import instance_edges, one_hot
-from zoo.nn.latent_synthesizer import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
 from zoo.nn.perceptual import VGG19Features
-from zoo.nn.resample import binomial_blur
-from zoo.nn.spade import SPADEResnetBlock, resize_planes
-from zoo.training.gan import discriminator_losses
-from zoo_plugins.scgan import discriminators, official, preprocess
-from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
+from zoo_plugins.scgan import discriminators, official
 from zoo_plugins.scgan.config import SCGANConfig, SCGANOptions
 from zoo_plugins.scgan.losses import GeneratorOutputs
 from zoo_plugins.scgan.model import SCGAN
-from zoo_plugins.scgan.svg import gaussian_window, iterative_gaussian, pool_channels
 from zoo_plugins.scgan.trainer import SCGANTrainer
 
 Tensors = dict[str, Tensor]
@@ -38,9 +35,21 @@ _OPTIONS = {
 }  # fmt: skip
 
 
+def _beside(name: str) -> Any:
+    """A module of this folder, loaded by its path."""
+    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recorded = _beside("recorded")
+
+
 def config_of(opt: Mapping[str, Any]) -> SCGANConfig:
     """Our config from the authors' options."""
-    values = {ours: opt[theirs] for theirs, ours in _OPTIONS.items() if theirs in opt}
+    values = recorded.options(opt, _OPTIONS)
     values["edges"] = not opt["no_instance"]
     values["svg_spectral"] = not opt["no_spectral_on_routing"]
     values["nef"] = opt["nef"] if opt.get("nef", -1) > 0 else opt["ngf"]
@@ -88,23 +97,23 @@ def official_keys(role: str, keys: Mapping[str, Any]) -> dict[str, str]:
 
 
 def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
-    opt, io = case["opt"], load_file(folder / "io.safetensors")
+    opt, io = case["opt"], recorded.load(folder / "io.safetensors")
     model = build(opt, folder)
-    planes = planes_of(model, io, opt)
-    z = io.get("z")
     out: Tensors = {}
-    if "onehot" in io:
-        out["onehot"] = planes.to(io["onehot"].dtype)
-    out |= run_generator(model, planes, z, "eval_")
-    if "real_image" in io and model.encoder is not None:
-        with torch.no_grad():
+    with recorded.where_held():
+        out["onehot"] = planes_of(model, io, opt).to(io["onehot"].dtype)
+    with recorded.where_held(), torch.no_grad():
+        if model.encoder is not None:
             mu, logvar = model.encode(io["real_image"])
-            z_encoded = reparameterize(mu, logvar, io["eps"])
-            out |= {"enc_mu": mu, "enc_logvar": logvar, "enc_z": z_encoded}
-            out["enc_image"] = model.generator(planes, z_encoded)[0]
-    model.train()
-    out |= run_generator(model, planes, z, "train_")
-    out |= post_train(model, folder)
+            out |= {"enc_mu": mu, "enc_logvar": logvar}
+            out["enc_z"] = reparameterize(mu, logvar, io["eps"])
+            out["enc_image"] = model.generator(planes_of(model, io, opt), out["enc_z"])[0]
+    with recorded.where_held():
+        planes = planes_of(model, io, opt)
+        z = None if model.encoder is None else io["z"]
+        out |= run_generator(model, planes, z, "eval_")
+        out |= run_generator(model.train(), planes, z, "train_")
+        out |= post_train(model, folder)
     return {k: v for k, v in out.items() if k in io or k.startswith("post_train/")}
 
 
@@ -138,18 +147,20 @@ def post_train(model: SCGAN, folder: Path) -> Tensors:
 
 
 def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
-    opt, io = case["opt"], load_file(folder / "io.safetensors")
-    weights = folder.parent / case["weights_from"].split()[0]
+    opt, io = case["opt"], recorded.load(folder / "io.safetensors")
+    weights = folder.parent / case["weights_from"].split()[0] if "weights_from" in case else folder
     file_d = next(f for d in (folder, weights) if (f := d / "weights_D.safetensors").exists())
     options = SCGANOptions(
         gan_mode=opt["gan_mode"], lambda_feat=0.0 if opt["no_ganFeat_loss"] else opt["lambda_feat"],
         lambda_perceptual=0.0 if opt["no_vgg_loss"] else opt["lambda_vgg"], lambda_recon=opt["lambda_w_recon"],
         lambda_kld=opt["lambda_kld"], recon_loss=opt["rw_loss"], discriminator=opt["netD"], perceptual="none",
     )  # fmt: skip
-    stored = load_file(folder / "weights_vgg.safetensors")  # keys sliceK.N.…
+    stored = recorded.load(folder / "weights_vgg.safetensors")  # keys sliceK.N.…
     vgg = VGG19Features.of({"features." + k.split(".", 1)[1]: v for k, v in stored.items()})
-    out = generator_step(opt, io, weights, file_d, options, vgg)
-    out |= discriminator_step(opt, io, weights, file_d, options)
+    out: Tensors = {}
+    with recorded.where_held():
+        out |= generator_step(opt, io, weights, file_d, options, vgg)
+        out |= discriminator_step(opt, io, weights, file_d, options)
     return {k: v for k, v in out.items() if k in io or "/" in k or k.endswith("_total")}
 
 
@@ -167,7 +178,8 @@ def generator_step(
     trainer = build_trainer(opt, weights, file_d, options)
     trainer.perceptual = vgg
     planes, real = planes_of(trainer.gan, io, opt), io["real_image"]
-    outputs = cast(GeneratorOutputs, trainer.fake(planes, real, io.get("eps")))
+    eps = None if trainer.gan.encoder is None else io["eps"]
+    outputs = cast(GeneratorOutputs, trainer.fake(planes, real, eps))
     on_fake, on_real = trainer.judge(planes, outputs, real)
     losses = trainer.losses(outputs, real, on_fake, on_real)
     total = torch.stack(list(losses.values())).sum()
@@ -207,7 +219,7 @@ def discriminator_step(
     trainer = build_trainer(opt, weights, file_d, options)
     planes, real = planes_of(trainer.gan, io, opt), io["real_image"]
     with torch.no_grad():
-        outputs = trainer.fake(planes, real, io.get("eps"))
+        outputs = trainer.fake(planes, real, None if trainer.gan.encoder is None else io["eps"])
     losses = discriminator_losses(*trainer.judge(planes, outputs, real), options)
     total = torch.stack(list(losses.values())).sum()
     total.backward()
@@ -225,23 +237,25 @@ def _grad_norms(step: str, letter: str, role: str, grads: Tensors, file: Path, p
 
 
 def run_loss_values(case: Mapping[str, Any], folder: Path) -> Tensors:
-    io = load_file(folder / "io.safetensors")
-    scales = [io["p0"], io["p1"]]
-    out: Tensors = {}
+    io, out = recorded.load(folder / "io.safetensors"), {}
     for name in case["values"]:
-        mode, *rest = name.split("|")
-        if len(rest) == 3:
-            flags = dict(part.split("=") for part in rest[:2])
-            scores = scales if rest[2] == "list" else io["p0"]
-            out[f"values/{name}"] = gan_loss(
-                scores, flags["real"] == "True", for_discriminator=flags["for_discriminator"] == "True", mode=mode
-            )
-        elif rest:  # inner layers before the score map must not count
-            nested = [[torch.zeros(1), s] for s in scales]
-            out[f"values/{name}"] = gan_loss(nested, True, for_discriminator=False, mode=mode)
-        elif name == "KLD":
-            out["values/KLD"] = kl_divergence(io["mu"], io["logvar"])
+        with recorded.where_held():
+            out |= {f"values/{name}": v for v in loss_value(name, io)}
     return out
+
+
+def loss_value(name: str, io: Tensors) -> list[Tensor]:
+    """What a value's name says, on the recorded scores; nothing for a name that has no known formula."""
+    mode, *rest = name.split("|")
+    if len(rest) == 3:
+        flags = dict(part.split("=") for part in rest[:2])
+        scores = [io["p0"], io["p1"]] if rest[2] == "list" else io["p0"]
+        real, for_d = flags["real"] == "True", flags["for_discriminator"] == "True"
+        return [gan_loss(scores, real, for_discriminator=for_d, mode=mode)]
+    if rest:  # inner layers before the score map must not count
+        nested = [[torch.zeros(1), s] for s in (io["p0"], io["p1"])]
+        return [gan_loss(nested, True, for_discriminator=False, mode=mode)]
+    return [kl_divergence(io["mu"], io["logvar"])] if name == "KLD" else []
 
 
 # --- discriminators: E --------------------------------------------------------------------------------------------
@@ -250,123 +264,33 @@ def run_loss_values(case: Mapping[str, Any], folder: Path) -> Tensors:
 @torch.no_grad()
 def run_discriminators(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Every variant in evaluation mode on cat(fake, real); its options are read off its name and its note."""
-    io, weights = load_file(folder / "io.safetensors"), load_file(folder / "weights.safetensors")
-    config = config_of(case["opt"])
-    planes = one_hot(io["label"][:, 0].long(), case["opt"]["semantic_nc"]).repeat(2, 1, 1, 1)
-    images = torch.cat([io["fake"], io["real"]])
-    logits = [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)]
+    io, weights = recorded.load(folder / "io.safetensors"), load_file(folder / "weights.safetensors")
     out: Tensors = {}
     for name, note in case["variants"].items():
-        opt = {**case["opt"], "netD": name.removesuffix("_smooth"), "smooth": "smooth=True" in note, "ndf": case["ndf"]}
-        if "norm_D 'spectral'" in note:
-            opt["norm_D"] = "spectral"
-        state = {k.removeprefix(f"{name}/"): v for k, v in weights.items() if k.startswith(f"{name}/")}
-        network = build_discriminator(opt, config, state).eval()
-        if name == "multiscale":
-            seen = opinion(network(torch.cat([planes, images], 1)))
-            features = {f"{d}_{i}": f for d, group in enumerate(seen.features) for i, f in enumerate(group)}
-        else:
-            seen = network(images, planes, logits)
-            features = {str(i): group[0] for i, group in enumerate(seen.features)}
-        out |= {f"{name}_feat_{k}": f for k, f in features.items()}
-        out |= {f"{name}_pred_{i}": score for i, score in enumerate(seen.scores)}
-    return {k: v for k, v in out.items() if k in io}
+        with recorded.where_held():
+            out |= run_variant(case, io, weights, name, note)
+    return {k: v for k, v in out.items() if k in io and v.shape == io[k].shape}
 
 
-# --- blocks and operators: F --------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def run_blocks(case: Mapping[str, Any], folder: Path) -> Tensors:
-    io, weights = load_file(folder / "io.safetensors"), load_file(folder / "weights.safetensors")
-    out: Tensors = {}
-    for name in io:
-        kind, *rest = name.split("|")
-        if kind == "SCResnetBlock":
-            out[name] = run_block(case["opt"], io, weights, *rest)
-        elif kind == "SPADEResnetBlock":
-            out[name] = run_spade_block(case["opt"], io, weights, *rest)
-        elif kind == "IterativeGaussian":
-            out[name] = run_gaussian(io, rest)
-        elif kind == "pool" and rest[0] == "out":
-            out[name] = pool_channels(io[f"pool|in|{rest[1]}"], int(rest[1].split("->")[1]))
-    return out | run_operators(io, weights)
-
-
-def _state(weights: Tensors, prefix: str) -> Tensors:
-    found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    return {official.rename("generator", f".{k}").removeprefix("."): v for k, v in found.items()}
-
-
-def run_block(opt: Mapping[str, Any], io: Tensors, weights: Tensors, norm: str, widths: str, mode: str) -> Tensor:
-    c_in, c_out = map(int, widths.split("-"))
-    block = SCResnetBlock(
-        c_in, c_out, planes=opt["semantic_nc"], n=opt["num_experts_conv"], m=opt["num_experts_norm"], norm=norm
-    )
-    block.load_state_dict(_state(weights, f"SCResnetBlock|{norm}|{widths}/"), strict=True)
-    block.train(mode == "train")
-    planes = resize_planes(io["seg"], tuple(io["x"].shape[-2:]))  # type: ignore[arg-type]
-    return block(io["x"], block.plan(Site(io["v_conv"], io["v_norm"], planes)))
-
-
-def run_spade_block(opt: Mapping[str, Any], io: Tensors, weights: Tensors, norm: str, widths: str, mode: str) -> Tensor:
-    c_in, c_out = map(int, widths.split("-"))
-    block = SPADEResnetBlock(c_in, c_out, opt["semantic_nc"], norm=norm)
-    block.load_state_dict(_state(weights, f"SPADEResnetBlock|{norm}|{widths}/"), strict=True)
-    block.train(mode == "train")
-    return block(io["x"], block.plan(resize_planes(io["seg"], tuple(io["x"].shape[-2:]))))  # type: ignore[arg-type]
-
-
-def run_gaussian(io: Tensors, rest: list[str]) -> Tensor:
-    if rest[0].startswith("window"):
-        size, sigma = rest[0].removeprefix("window").split("_")
-        window = gaussian_window(int(size), float(sigma))
-        return torch.outer(window, window)[None, None]
-    options = dict(part.split("=") for part in rest)
-    return iterative_gaussian(io["seg"], gaussian_window(7, 1.5), int(options["iters"]), options["relative"] == "True")
-
-
-def run_operators(io: Tensors, weights: Tensors) -> Tensors:
-    state = _state(weights, "SCC/")
-    kernels = [v for k, v in sorted(state.items())]
-    scc = SCC(kernels[0].shape[1], kernels[0].shape[0], len(kernels), spectral=False)
-    scc.load_state_dict(state, strict=True)
-    x = io["x"]
-    pooled = io["v_conv"].mean((2, 3), keepdim=True)
-    out = {
-        "SCC|out": scc(x, io["v_conv"]),
-        "SCC|out_global_routing": scc(x, pooled),
-        "SCC|out_per_channel": scc(x, io["SCC|v_per_channel"]),
-    }
-    state = _state(weights, "SCN/")
-    scn = SCN(x.shape[1], len(state["table"]), "instance")  # no buffers are stored: it has none
-    scn.load_state_dict(state, strict=False)
-    out["SCN|out"] = scn.eval()(x, io["v_norm"])
-    out["Blur|out"] = binomial_blur(io["Blur|in"])
-    return out
-
-
-# --- preprocessing: J ---------------------------------------------------------------------------------------------
-
-
-_CHANNELS = {"coco": preprocess.coco_channels, "ade": preprocess.ade_channels}
-
-
-def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
-    io = load_file(folder / "io.safetensors")
-    out: Tensors = {"to_uint8_out": preprocess.to_uint8(io["to_uint8_in"])}
-    out |= {k: preprocess.label_colormap(int(k.split("_")[1])) for k in io if k.startswith("colormap_")}
-    for name, record in case["records"].items():
-        source, phase = name.split("_")[0], name.split("_")[-1]
-        channels = _CHANNELS.get(source, preprocess.celeba_channels)
-        image, labels = preprocess.prepare_pair(
-            io[f"{source}_raw_image"].numpy(), channels(io[f"{source}_raw_label"].numpy()),
-            mode=record.get("preprocess_mode", "resize_and_crop"), load_size=record["load_size"],
-            crop_size=record["crop_size"], crop=tuple(record["crop_pos_xy"]),
-            flip=record["flip"] and phase != "eval",  # drawn in both phases, applied in training only
-        )  # fmt: skip
-        out |= {f"{name}_image": image, f"{name}_label": labels}
-    return out
+def run_variant(case: Mapping[str, Any], io: Tensors, weights: Tensors, name: str, note: str) -> Tensors:
+    config = config_of(case["opt"])
+    held = [io["fake"], *(io[k] for k in ("real",) if k in io)]
+    images = torch.cat(held)
+    planes = one_hot(io["label"][:, 0].long(), case["opt"]["semantic_nc"]).repeat(len(held), 1, 1, 1)
+    opt = {**case["opt"], "netD": name.removesuffix("_smooth"), "smooth": "smooth=True" in note, "ndf": case["ndf"]}
+    if "norm_D 'spectral'" in note:
+        opt["norm_D"] = "spectral"
+    state = recorded.held(weights, f"{name}/")
+    network = build_discriminator(opt, config, state).eval()
+    if name == "multiscale":
+        seen = opinion(network(torch.cat([planes, images], 1)))
+        features = {f"{d}_{i}": f for d, group in enumerate(seen.features) for i, f in enumerate(group)}
+    else:
+        logits = [] if name.startswith("fpse") else [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)]
+        seen = network(images, planes, logits)
+        features = {str(i): group[0] for i, group in enumerate(seen.features)}
+    out = {f"{name}_feat_{k}": f for k, f in features.items()}
+    return out | {f"{name}_pred_{i}": score for i, score in enumerate(seen.scores)}
 
 
 def replay(case_dir: Path) -> Tensors:
@@ -381,7 +305,8 @@ def replay(case_dir: Path) -> Tensors:
     if "variants" in case:
         return run_discriminators(case, case_dir)
     if "records" in case:
-        return run_preprocess(case, case_dir)
-    if (case_dir / "post_train.safetensors").exists():
-        return run_networks(case, case_dir)
-    return run_blocks(case, case_dir)
+        return _beside("scgan_preprocess").run_preprocess(case, recorded.load(case_dir / "io.safetensors"))
+    if not (case_dir / "weights.safetensors").exists():
+        return {}  # of metrics that we do not compute
+    blocks = any("|" in name for name in load_file(case_dir / "io.safetensors"))
+    return _beside("scgan_blocks").run_blocks(case, case_dir) if blocks else run_networks(case, case_dir)

@@ -29,11 +29,23 @@ Result = dict[str, Tensor]
 SPACES = {"celebamaskhq": ("celebamask-hq", CELEBA), "humanparsing": ("atr", HUMAN_PARSING)}
 
 
+def _beside(name: str) -> Any:
+    """A module of this folder, loaded by its path."""
+    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+recorded = _beside("recorded")
+
+
 def replay(case_dir: Path) -> Result:
     """Results of one case under their stored names; {} where a case stores no tensors."""
     if not (case_dir / "io.safetensors").exists():
         return {}
-    case, io = json.loads((case_dir / "case.json").read_text()), load_file(case_dir / "io.safetensors")
+    case, io = json.loads((case_dir / "case.json").read_text()), recorded.load(case_dir / "io.safetensors")
     if not any(name.split(".")[-1] == "noise_prior" for name in io):
         return _beside("segvae_preprocess").replay_preprocess(case_dir)
     model = model_of(case_dir, case)
@@ -42,20 +54,21 @@ def replay(case_dir: Path) -> Result:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # gradients that are 0 but for rounding (biases before norms) differ with the threads
         for mode in sorted({k.split(".")[0] for k in io if ".loss." in k}):
-            results |= _losses(model_of(case_dir, case), mode, case, io)
+            with recorded.where_held():
+                results |= _losses(model_of(case_dir, case), mode, case, io)
         torch.set_num_threads(threads)
     else:
         results = _inference(model, case, io)
     results |= _spectral(model, case)
-    return {k: v.to(io[k].dtype) if k in io else v for k, v in results.items() if k in io or "/" in k}
+    results |= {k: _strided(k, results) for k in io if re.fullmatch(r".+_s\d+", k) and k not in results}
+    due = {k: v for k, v in results.items() if (k in io or "/" in k) and v is not None}
+    return {k: v.to(io[k].dtype) if k in io else v for k, v in due.items() if k not in recorded.stand_ins(case)}
 
 
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _strided(name: str, results: Result) -> Tensor | None:
+    """What `<name>_sK` means of the result <name>."""
+    plain, stride = name.rsplit("_s", 1)
+    return results[plain][..., :: int(stride), :: int(stride)] if plain in results else None
 
 
 def config_of(case: dict[str, Any]) -> SegVAEConfig:
@@ -82,7 +95,9 @@ def model_of(case_dir: Path, case: dict[str, Any]) -> SegVAE:
     numbered = config.label_space == "numbered"
     space = numbered_space(len(config.channels) + 1, background=True) if numbered else label_space(config.label_space)
     model = SegVAE(config, space)
+    stages = len(config.stages)
     weights = load_file(folder / "weights.safetensors")
+    weights = recorded.complete(case, weights, model.state_dict(), lambda key: official.official_name(key, stages))
     model.load_state_dict(official.convert({"checkpoint": weights}, config), strict=True)
     return model.eval()
 
@@ -153,7 +168,7 @@ def _codes(steps: list[Step], head: str, suffix: str) -> Result:
 
 def _collect(model: SegVAE, steps: list[Step], seen: dict[str, list[Any]]) -> Result:
     """Everything a pass can be asked for, under the names that the cases use."""
-    results = {"feat": torch.stack([s.feat for s in steps]).detach()}
+    results = {"feat": torch.stack([s.feat for s in steps]).detach(), "step0.feat": steps[0].feat.detach()}
     results |= _codes(steps, "prior", "prior") | _codes(steps, "posterior", "post")
     if seen["lstm"]:
         results["h_prior_final"], results["c_prior_final"] = (t.detach() for t in seen["lstm"][-1])
@@ -175,16 +190,46 @@ def _inference(model: SegVAE, case: dict[str, Any], io: Result) -> Result:
     for section in sorted({k.split(".")[0] for k in io if "." in k}):
         text = str(case.get("sections", {}).get(section, ""))
         own = {k.split(".", 1)[1]: v for k, v in io.items() if k.startswith(section + ".")}
-        given = own if "noise_prior" in own else _inputs(text, io)
-        noise = _noise(model, given["noise_prior"])
-        if "label_set" in given:
-            found = _sampled(model, given["label_set"], noise)
-        else:
-            forced = 'mode="train"' in text or "mode='train'" in text or "loss.KLD" in own
-            layers, noise_post = _layers(given, len(model.channels) + 1), _noise(model, given["noise_post"])
-            found = _mapped(model, layers, noise, noise_post, case, forced=forced)
-        results |= {f"{section}.{k}": v for k, v in found.items()}
+        whole = {"label_set", "multihot", "label"} & set(own)
+        given = recorded.Recorded(own if whole else {**_inputs(text, io), **own})
+        handles = _stand_in(model, case, section, own)
+        with recorded.where_held():
+            results |= {f"{section}.{k}": v for k, v in _section(model, text, own, given, case).items()}
+        for handle in handles:
+            handle.remove()
     return results
+
+
+def _section(model: SegVAE, text: str, own: Result, given: Result, case: dict[str, Any]) -> Result:
+    noise = _noise(model, given["noise_prior"])
+    if "label_set" in given:
+        return _sampled(model, given["label_set"], noise)
+    forced = 'mode="train"' in text or "mode='train'" in text or "loss.KLD" in own
+    layers = _layers(given, len(model.channels) + 1)
+    if len(layers) != len(noise):
+        raise recorded.Lacking("a map for every sample")  # that of another section
+    noise_post = _noise(model, given["noise_post"]) if "noise_post" in given else None
+    return _mapped(model, layers, noise, noise_post, case, forced=forced)
+
+
+def _stand_in(model: SegVAE, case: dict[str, Any], section: str, own: Result) -> list[Any]:
+    """In a case whose class and label-set planes have no weights: the recorded planes of step 0, and the recorded context codes from
+    step 1 on. Hooks to remove."""
+    given = {n.removeprefix(f"{section}.") for n in recorded.stand_ins(case) if n.startswith(f"{section}.")}
+    places = {"step0.embed_label_set": model.context.label_map, "step0.embed_y": model.context.target_map}
+    handles = [
+        places[name].layers.register_forward_hook(lambda _m, _i, _out, name=name: own[name])
+        for name in given & set(places)
+    ]
+    if "feat" in given:
+        steps = iter(range(len(own["feat"])))
+
+        def code(_module: nn.Module, _inputs: Any, computed: Tensor) -> Tensor:
+            step = next(steps)
+            return own["feat"][step] if step else computed
+
+        handles.append(model.context.register_forward_hook(code))
+    return handles
 
 
 def _inputs(text: str, io: Result) -> Result:
@@ -215,14 +260,18 @@ def _decoder(model: SegVAE, step: Step) -> Result:
 
 
 def _mapped(
-    model: SegVAE, layers: Tensor, noise: Tensor, noise_post: Tensor, case: dict[str, Any], *, forced: bool
+    model: SegVAE, layers: Tensor, noise: Tensor, noise_post: Tensor | None, case: dict[str, Any], *, forced: bool
 ) -> Result:
     label_set = (layers.flatten(2).amax(2) > 0).float()
     watch = _watch(model)
     steps = list(unroll(model, label_set, truth=layers, forced=forced, eps_prior=noise, eps_posterior=noise_post))
     results = _collect(model, steps, watch.close())
-    results |= {"recon": _finish(model, steps, "rebuilt"), "gen_prior": _finish(model, steps, "drawn")}
-    results |= {"recon_label_map": results["recon"].argmax(1), "gen_label_map": results["gen_prior"].argmax(1)}
+    results["gen_prior"] = _finish(model, steps, "drawn")
+    results["gen_label_map"] = results["gen_prior"].argmax(1)
+    if noise_post is None:
+        return results
+    results["recon"] = _finish(model, steps, "rebuilt")
+    results["recon_label_map"] = results["recon"].argmax(1)
     return results | (_terms(steps, layers, case) if forced else {})
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.data import layers_of, open_data
+from zoo.data import layers_of
 from zoo.data.parts import SEGVAE_PARTS
+from zoo.data.specs import open_data
 from zoo.labels import LabelSpace
 
 SIZE = 128
@@ -37,7 +38,7 @@ FACE_COLORS = (
     (128, 64, 0),
     (0, 192, 0),
 )
-"""The authors' rendering colours by their class number (dossier section 5)."""
+"""The authors' rendering colours by their class number (docs/papers/segvae.md, "From soft shapes to a map")."""
 PEOPLE_COLORS = (
     (111, 111, 111),
     (134, 69, 0),

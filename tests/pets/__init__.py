@@ -1,6 +1,6 @@
 """A third-party plugin of the tests that brings one of everything a plugin can bring; small enough to read at once."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.registry import Variant
-from zoo.training.options import TrainingOptions
+from zoo.plugin import TrainingOptions, Variant
 
 
 @dataclass(frozen=True)

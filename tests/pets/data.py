@@ -6,11 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from zoo.data import Source
 from zoo.data.facts import DataFacts
 from zoo.data.files import LabelArray, PhotoArray, resize_labels
-from zoo.errors import DataError
-from zoo.labels import LabelSpace, parse_space
+from zoo.labels import parse_space
+from zoo.plugin import DataError, LabelSpace, Source
 
 SPACE = {
     "name": "pets",

@@ -10,15 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.data import PairData
-from zoo.interfaces import Asset, Conditions, ImageSynthesizer, Latents, Layout, MaskGenerator, as_map
-from zoo.labels import LabelSpace
-from zoo.maps import SemanticMap
-from zoo.presence import presence
+from zoo.interfaces.label_sets import fit_label_sets
+from zoo.interfaces.models import as_map
+from zoo.interfaces.presence import presence
+from zoo.plugin import (
+    Asset,
+    Conditions,
+    ImageSynthesizer,
+    LabelSpace,
+    Latents,
+    Layout,
+    MaskGenerator,
+    PairData,
+    RngLike,
+    SemanticMap,
+    TrainingOptions,
+    as_rng,
+)
 from zoo.registry import registry
-from zoo.rng import RngLike, as_rng
-from zoo.sampling import fit_label_sets
-from zoo.training.options import TrainingOptions
 
 
 class Planes(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from zoo.registry import Match
+from zoo.plugin import Match
 
 
 def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:

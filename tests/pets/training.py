@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Optimizer
 
-from zoo.data import Batch, PairData
-from zoo.interfaces import Trainer, Update
+from zoo.plugin import Batch, PairData, RngLike, Trainer, Update
 from zoo.registry import registry
-from zoo.rng import RngLike
 
 
 def color_loss(found: Tensor, truth: Tensor) -> Tensor:

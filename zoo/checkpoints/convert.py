@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.card_data import front_matter, vouched
 from zoo.cards import README, write_card
+from zoo.cards.licenses import UNKNOWN
+from zoo.cards.writing import front_matter
 from zoo.checkpoints.assemble import DISCRIMINATOR, Assembly, Statement, assemble, choose
 from zoo.checkpoints.identify import Report, identify
 from zoo.checkpoints.networks import is_ema
 from zoo.checkpoints.smoke import smoke
 from zoo.data.facts import facts_of
-from zoo.digests import sha256
 from zoo.errors import UsageError, WeightsError
-from zoo.folders import whole_folder
-from zoo.licenses import UNKNOWN
+from zoo.files.digests import sha256
+from zoo.files.folders import whole_folder
+from zoo.files.tensors import save_tensors
 from zoo.registry import registry
-from zoo.weights import CONFIG, load_model, save_model, save_tensors
+from zoo.store.models import CONFIG, load_model, save_model, vouched
 
 if TYPE_CHECKING:
-    from zoo.interfaces import Model
+    from zoo.interfaces.models import Model
 
 
 def convert(

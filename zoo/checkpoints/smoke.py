@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import WeightsError
-from zoo.interfaces import EncodesStyle, ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.capabilities import EncodesStyle
+from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.maps import SemanticMap
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from zoo.errors import UsageError, ZooError, did_you_mean
-from zoo.safe_names import printable
+from zoo.files.names import printable
 from zoo.version import __version__
 
 # name: (module:command, one line for the list); the line is here so that --help imports no command

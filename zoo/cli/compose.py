@@ -11,7 +11,7 @@ import click
 
 from zoo.cli.labels import space_option
 from zoo.cli.show import say
-from zoo.composition.requests import (
+from zoo.composition.request.requests import (
     DEFAULT_BATCH,
     Request,
     parse_edit,
@@ -26,7 +26,7 @@ from zoo.rng import fresh_seed
 
 if TYPE_CHECKING:
     from zoo.composition.chain import Composition
-    from zoo.composition.outputs import OutputFolder
+    from zoo.composition.folder.outputs import OutputFolder
 
 Options = tuple[Callable[[Any], Any], ...]
 
@@ -145,7 +145,7 @@ def compose(models: str, **given: Any) -> None:
 @_with(_LABELS, _MAPS, _EDITS, _RUN)
 def generate(model: str, **given: Any) -> None:
     """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
-    from zoo.composition.precheck import check_draws_maps
+    from zoo.composition.checks.before_loading import check_draws_maps
 
     maps = [f"--{name.removesuffix('s')}" for name in ("masks", "instances", "edits") if given[name]]
     if maps:
@@ -166,8 +166,8 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
-    from zoo.composition.precheck import check_reference, quick_check
-    from zoo.composition.records import check_target, existing_seed
+    from zoo.composition.checks.before_loading import check_reference, quick_check
+    from zoo.composition.folder.records import check_target, existing_seed
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
@@ -180,8 +180,8 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
         check_reference(given["parser"], "mask-parser")
 
     from zoo.composition.chain import compose as load_pair
-    from zoo.composition.manifest import make_manifest
-    from zoo.composition.outputs import OutputFolder
+    from zoo.composition.folder.manifest import make_manifest
+    from zoo.composition.folder.outputs import OutputFolder
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
@@ -235,10 +235,12 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
     from rich.console import Console
     from rich.progress import Progress
 
-    total = composition.count(request)
+    from zoo.composition.checks.whole import describe_randomness
+
+    total = request.samples
     for mapping in composition.mappings(request):
         say(mapping.describe())
-    note = composition.describe_randomness(request)
+    note = describe_randomness(composition, request)
     if note:
         say(note)
     if output.done:

@@ -46,8 +46,8 @@ def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> N
     Examples: zoo data check celebamask-hq:DIR#train --out sheet.png; zoo data check folder:faces; zoo data check toy-faces:64;
     zoo data check humanparsing:DIR,aspect=1,crop=person,pad=square
     """
-    from zoo.data import open_source, parse_spec
     from zoo.data.check import check_data, write_sheet
+    from zoo.data.specs import open_source, parse_spec
 
     spec = parse_spec(dataset)
     given = None if space is None else _space(space)

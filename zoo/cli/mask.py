@@ -12,7 +12,7 @@ from zoo.cli.show import emit_json, json_option
 from zoo.labels import LabelSpace
 
 if TYPE_CHECKING:
-    from zoo.mapguess import Guess
+    from zoo.files.mapguess import Guess
 
 
 @click.group()
@@ -29,7 +29,7 @@ def inspect(file: Path, space: str | None, as_json: bool) -> None:
 
     Of a face, where its parts lie tells celebamask-hq's order from face-parsing's, and numbers that are all off by one.
     """
-    from zoo.composition.precheck import existing_file
+    from zoo.composition.checks.before_loading import existing_file
 
     chosen = space_option(space)
     report = _report(existing_file(file, "map file"), chosen)
@@ -49,7 +49,7 @@ def inspect(file: Path, space: str | None, as_json: bool) -> None:
 
 def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     from zoo.errors import LabelError
-    from zoo.mapfiles import fitting_spaces, likely_fix, palette_matches, read_map_file, to_values
+    from zoo.files.mapfiles import fitting_spaces, likely_fix, palette_matches, read_map_file, to_values
     from zoo.registry import registry
 
     found = read_map_file(file)
@@ -107,8 +107,8 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
 def _guess(found: Any) -> Guess | None:
     """The numbering of a face's map; None if it is none, or if its colours, not its numbers, say what its parts are."""
     from zoo.errors import LabelError
-    from zoo.mapfiles import to_values
-    from zoo.mapguess import SPACES, guess_face_space
+    from zoo.files.mapfiles import to_values
+    from zoo.files.mapguess import SPACES, guess_face_space
     from zoo.registry import label_space
 
     if found.values is None:
@@ -124,7 +124,7 @@ def _guess(found: Any) -> Guess | None:
 
 
 def _guess_advice(guess: Guess, space: LabelSpace | None) -> list[str]:
-    from zoo.mapguess import SPACES
+    from zoo.files.mapguess import SPACES
 
     odd = f"; {{}} {', '.join(guess.faults)}" if guess.faults else ""
     if guess.offset:
@@ -146,7 +146,7 @@ def _guess_advice(guess: Guess, space: LabelSpace | None) -> list[str]:
 
 def _palette_advice(found: Any, spaces: list[LabelSpace]) -> list[str]:
     """Say so where a palette file is read by its colours, not by its numbers."""
-    from zoo.mapfiles import to_values
+    from zoo.files.mapfiles import to_values
 
     by_color = [s.name for s in spaces if found.values.max() >= len(s) or (to_values(found, s) != found.values).any()]
     return (

@@ -10,12 +10,12 @@ import typing
 import click
 
 from zoo import cards, hub
+from zoo.cards.licenses import near_licence
 from zoo.cli.show import emit_json, json_option, megabytes, say, show, table
 from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.files.names import printable
 from zoo.hub.resolving import card_of
-from zoo.licenses import near_licence
 from zoo.registry import KINDS, import_string, registry
-from zoo.safe_names import printable
 
 USES = ("commercial",)
 SHOWN: dict[hub.State, str] = {

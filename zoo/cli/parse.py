@@ -30,15 +30,15 @@ from zoo.errors import DataError, UsageError
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
     """A palette PNG per photo, at the photo's size. Prints the maps' paths."""
-    from zoo.composition.precheck import check_reference
+    from zoo.composition.checks.before_loading import check_reference
 
     target = space_option(space)
     found = check_reference(parser, "mask-parser")
     names = _targets(_photo_files(photos), out, overwrite)
 
     from zoo.api import load, pick_device
-    from zoo.images import read_photo, save_image, to_pil
-    from zoo.interfaces import MaskParser
+    from zoo.files.images import read_photo, save_image, to_pil
+    from zoo.interfaces.models import MaskParser
 
     where = pick_device(device)
     model = load(found.folder, device=where)
@@ -82,8 +82,8 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
 
 def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
     """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
-    from zoo.composition.precheck import existing_file
-    from zoo.images import IMAGE_SUFFIXES, open_image
+    from zoo.composition.checks.before_loading import existing_file
+    from zoo.files.images import IMAGE_SUFFIXES, open_image
 
     files: list[Path] = []
     for path in paths:

@@ -179,7 +179,7 @@ def _models(faults: list[str]) -> list[str]:
     """Embedded models whose files match their cards."""
     from zoo.cards import all_cards, card_digests
     from zoo.errors import ZooError
-    from zoo.weights import verify
+    from zoo.store.models import verify
 
     good = []
     for card in all_cards().values():

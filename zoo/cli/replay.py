@@ -27,7 +27,7 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
     Exit 0 if every file has the same bytes, 1 if not (equal bytes are promised for one machine and the same versions).
     """
-    from zoo.composition.records import check_target, read_manifest
+    from zoo.composition.folder.records import check_target, read_manifest
 
     recorded = read_manifest(manifest)
     folder = manifest if manifest.is_dir() else manifest.parent
@@ -55,7 +55,7 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
-    from zoo.composition.records import METADATA, read_records
+    from zoo.composition.folder.records import METADATA, read_records
 
     found = read_records(folder / METADATA)
     if not found:
@@ -65,7 +65,7 @@ def _records(folder: Path) -> list[dict[str, Any]]:
 
 def _check_models(recorded: dict[str, Any]) -> None:
     """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
-    from zoo.composition.precheck import check_reference
+    from zoo.composition.checks.before_loading import check_reference
 
     drawing = ("mask-generator",) if "synthesizer" in recorded["models"] else ("mask-generator", "image-generator")
     kinds = {"generator": drawing, "synthesizer": ("image-synthesizer",), "parser": ("mask-parser",)}
@@ -84,8 +84,8 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     import torch
 
     from zoo.composition.chain import compose
-    from zoo.composition.manifest import check_models, make_manifest, request_from_json
-    from zoo.composition.outputs import OutputFolder
+    from zoo.composition.folder.manifest import check_models, make_manifest, request_from_json
+    from zoo.composition.folder.outputs import OutputFolder
 
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
@@ -110,8 +110,8 @@ def _compare(
     old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
-    from zoo.digests import sha256
-    from zoo.training.runs import versions
+    from zoo.environment import versions
+    from zoo.files.digests import sha256
 
     before = {n: d for r in old for n, d in r["sha256"].items()}
     after = {n: d for r in new for n, d in r["sha256"].items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from zoo.safe_names import printable, printable_json
+from zoo.files.names import printable, printable_json
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 

@@ -1,8 +1,8 @@
 """A generator chained into a synthesizer: the request, the run, its folder on disk.
 
-`requests` reads what is asked for, `precheck` refuses what needs no model to refuse, `chain` draws batch by batch
-(`conditions`: maps and photos to start from, `editing`, `styling`), `results` is what Python gets, `outputs`, `records` and
-`manifest` are the folder that `zoo compose` writes and `zoo replay` makes again. Importing the package costs nothing.
+`request`: what is asked for; `models`: which models, joined how; `checks`: what can be refused before work; `run`: batch by
+batch; `folder`: what `zoo compose` writes and `zoo replay` makes again; `chain`: the composition that people call. Importing the
+package costs nothing.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.data import DataSpec
 from zoo.data.files import LabelArray, PhotoArray, resize_labels, resize_photo
 from zoo.data.pairs import Source
+from zoo.data.specs import DataSpec
 from zoo.errors import ZooError
 from zoo.labels import IGNORE
 from zoo.maps import SemanticMap

@@ -12,9 +12,9 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.images import open_image
+from zoo.files.images import open_image
+from zoo.files.mapfiles import read_map_file, to_values
 from zoo.labels import IGNORE, LabelSpace
-from zoo.mapfiles import read_map_file, to_values
 
 PhotoArray: TypeAlias = NDArray[np.uint8]
 """uint8 [H, W, 3], RGB."""

@@ -16,7 +16,7 @@ from zoo.data.files import (
 )
 from zoo.data.pairs import Source
 from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.images import IMAGE_SUFFIXES
+from zoo.files.images import IMAGE_SUFFIXES
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import label_space
 

@@ -13,7 +13,7 @@ import PIL.Image
 from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, LayerArray, merged, pack
 from zoo.errors import DataError, LabelError, ZooError
-from zoo.images import open_image
+from zoo.files.images import open_image
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
@@ -121,7 +121,7 @@ def _scan(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def merge_parts(folder: Path, number: int, space: LabelSpace | None = None) -> LabelArray:
-    """The official label map of face `number` from its part masks: uint8 [512, 512] (dossier face_parser, section 1).
+    """The official label map of face `number` from its part masks: uint8 [512, 512] (docs/papers/face_parser.md, "Merging").
 
     folder: CelebAMask-HQ-mask-anno. The parts `number // 2000 / NNNNN_part.png` are painted in the order of the classes,
     so that the higher value wins wherever parts overlap. Quirks kept: a face without files gives a map of zeros; of an

@@ -1,4 +1,4 @@
-"""How the SPADE family brings a pair to the size that it trains on: `--preprocess_mode` and its sizes (dossier spade, section 13).
+"""How the SPADE family brings a pair to the size that it trains on: `--preprocess_mode` and its sizes (docs/papers/spade.md, "Data").
 
 Everything on arrays: photos bicubic, labels and object numbers nearest, as Pillow resizes them.
 """

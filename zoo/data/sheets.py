@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.images import save_image, to_pil
+from zoo.files.images import save_image, to_pil
 
 PAPER = 0.94
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.errors import DataError, did_you_mean
-from zoo.images import IMAGE_SUFFIXES
+from zoo.files.images import IMAGE_SUFFIXES
 
 USUAL = ("train", "val", "test")
 

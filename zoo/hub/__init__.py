@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from zoo.hub.cache import pinned
 from zoo.hub.references import HUB_NAMESPACE, Remote, is_path, remote_of
 from zoo.hub.resolving import Resolved, State, location, model_folder, resolve, state
 
@@ -17,6 +18,7 @@ __all__ = [
     "is_path",
     "location",
     "model_folder",
+    "pinned",
     "remote_of",
     "resolve",
     "state",

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from zoo.cards import Card
+from zoo.files.images import write_text
 from zoo.hub.references import Remote, remote_of
-from zoo.images import write_text
 
 RECORDS = "zoo"
 

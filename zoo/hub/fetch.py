@@ -6,47 +6,22 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from zoo.cards import card_digests
-from zoo.digests import git_sha1, sha256
 from zoo.errors import DataError, WeightsError
+from zoo.files.digests import git_sha1, sha256
 from zoo.hub.cache import Record, hub_cache, storage
-from zoo.hub.references import Remote, endpoint
+from zoo.hub.job import Job
 from zoo.hub.refusals import cannot_write, late, refuse
 from zoo.hub.verify import Damage
 
 CLIENT = Path(__file__).with_name("client.py")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to fetch: a repository, the digests that count (the card's), and the name to tell it by."""
-
-    remote: Remote
-    model: str
-    pins: Mapping[str, str]
-    deadline: float
-    """As `time.monotonic()` counts."""
-    seconds: float
-    """How long the deadline was from the start."""
-
-    @property
-    def left(self) -> float:
-        """Seconds until the deadline."""
-        return max(0.0, self.deadline - time.monotonic())
-
-    @property
-    def where(self) -> str:
-        """For messages."""
-        return f"{endpoint()}/{self.remote.repo}"
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from typing import Any
 
 from zoo import cards
 from zoo.errors import DataError, UsageError, WeightsError
-from zoo.folders import whole_folder
+from zoo.files.folders import whole_folder
 from zoo.hub.cache import Record, find_card, find_remote
-from zoo.hub.fetch import Job, drop, fetch, lock
+from zoo.hub.fetch import drop, fetch, lock
+from zoo.hub.job import Job
 from zoo.hub.references import BRANCH, PREFIX, Remote, endpoint, is_path, offline, parse_remote, remote_of
 from zoo.hub.resolving import absent, card_of
 from zoo.hub.verify import Checked, check_embedded, check_folder, check_record, damages

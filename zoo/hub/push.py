@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.card_check import check_folder
 from zoo.cards import README, Card
 from zoo.errors import UsageError, WeightsError, ZooError
+from zoo.files.names import is_repository, is_revision
+from zoo.hub.checking import check_folder
 from zoo.hub.references import endpoint, offline
-from zoo.safe_names import is_repository, is_revision
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

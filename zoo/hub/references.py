@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from zoo.cards import Card
 from zoo.errors import UsageError
+from zoo.files.names import is_repository, is_revision
 from zoo.registry import FIRST_PARTY
-from zoo.safe_names import is_repository, is_revision
 
 HUB_NAMESPACE = "maskzoo"
 """Where our own cards are published once their front matter pins a revision; `ZOO_HUB_NAMESPACE` says another place."""

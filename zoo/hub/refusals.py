@@ -10,7 +10,7 @@ from zoo.hub.cache import hub_cache
 from zoo.hub.references import endpoint
 
 if TYPE_CHECKING:
-    from zoo.hub.fetch import Job
+    from zoo.hub.job import Job
 
 
 def late(job: Job) -> NoReturn:

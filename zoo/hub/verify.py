@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo import cards
-from zoo.digests import sha256
 from zoo.errors import WeightsError
+from zoo.files.digests import sha256
+from zoo.files.names import is_repository
 from zoo.hub.cache import Record, all_records, find_card, find_remote, pinned
 from zoo.hub.references import PREFIX, is_path, parse_remote
 from zoo.hub.resolving import absent, card_of, model_folder, not_pulled
-from zoo.safe_names import is_repository
 
 
 @dataclass(frozen=True)

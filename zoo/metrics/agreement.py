@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.interfaces import MaskParser
+from zoo.interfaces.models import MaskParser
 from zoo.maps import SemanticMap
 from zoo.metrics.segmentation import ConfusionMatrix
 

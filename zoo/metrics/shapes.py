@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import DataError, LabelError
-from zoo.interfaces import Conditions
+from zoo.interfaces.capabilities import Conditions
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -106,15 +106,13 @@ class ParserFeatures(nn.Module):
         return list(self.parser.features((images + 1) / 2))  # type: ignore[operator]
 
 
-def perceptual_network(choice: str) -> nn.Module | None:
-    """`none` -> None, `vgg` -> VGG19Features, anything else -> ParserFeatures of that model id or folder."""
+def perceptual_network(choice: str, load: Callable[[str], nn.Module]) -> nn.Module | None:
+    """`none` -> None, `vgg` -> VGG19Features, anything else -> ParserFeatures of the parser that `load` gives for it."""
     if choice == "none":
         return None
     if choice == "vgg":
         return VGG19Features.pretrained()
-    import zoo
-
-    return ParserFeatures(zoo.load(choice))
+    return ParserFeatures(load(choice))
 
 
 def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor, loss_mask: Tensor | None = None) -> Tensor:

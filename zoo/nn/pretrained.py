@@ -15,8 +15,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from zoo.digests import sha256
 from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.files.digests import sha256
 from zoo.registry import registry
 
 

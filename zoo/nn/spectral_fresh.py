@@ -1,4 +1,4 @@
-"""Spectral normalisation in BigGAN's form: one fresh power iteration at every forward, in evaluation too (SegVAE dossier section 4).
+"""Spectral normalisation in BigGAN's form: one fresh power iteration at every forward, in evaluation too (docs/papers/segvae.md, "Spectral norm").
 
 It differs from `zoo.nn.spectral` in what is stored (u only, as a row; sigma as a log value) and in that evaluation does not
 trust a stored v: with W as [out, rest], v = normalise(u W), u' = normalise(v W^T), sigma = v W^T u'^T.

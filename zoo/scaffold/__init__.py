@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from zoo.digests import sha256
 from zoo.errors import UsageError
-from zoo.folders import whole_folder
+from zoo.files.digests import sha256
+from zoo.files.folders import whole_folder
 from zoo.registry import API, registry
 from zoo.version import __version__
 

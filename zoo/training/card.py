@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.card_data import Measured, finite, front_matter, not_finite, vouched
 from zoo.cards import read_card, write_card
-from zoo.data import parse_spec
+from zoo.cards.writing import Measured, finite, front_matter, not_finite
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
+from zoo.data.specs import parse_spec
 from zoo.errors import ZooError
 from zoo.hub import resolve
 from zoo.registry import registry
+from zoo.store.models import vouched
 
 if TYPE_CHECKING:
     from zoo.training.loop import Loop, Published

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import configs
 from zoo.cards import Card, listed_bytes, read_card, write_card
-from zoo.data import DataSpec, parse_spec
 from zoo.data.facts import facts_of
+from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.hub import is_path, resolve
+from zoo.hub import is_path, pinned, resolve
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Architecture, registry
-from zoo.training.options import TrainingOptions
 from zoo.training.plan import Plan, absolute_data, check_data_set, public_name, training_class
 from zoo.training.runs import MODEL, OPTIONS, RunFolder
 
 if TYPE_CHECKING:
     from zoo.data import PairData
-    from zoo.interfaces import Model
+    from zoo.interfaces.models import Model
 
 HEADING = "## Assets computed again"
 
@@ -85,7 +85,7 @@ def _peek(folder: Path) -> tuple[Architecture, str | None]:
         values = json.loads((folder / "config.json").read_text("utf-8"))
         return registry().architecture(values["architecture"]), values["variant"]
     except (OSError, ValueError, KeyError, TypeError):
-        from zoo.weights import read_config
+        from zoo.store.models import read_config
 
         values = read_config(folder)  # says what is wrong with it
         return registry().architecture(values["architecture"]), values["variant"]
@@ -118,7 +118,7 @@ def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
     if not len(value):
         raise DataError(f"{plan.data}: no map shows a class that {plan.name} draws ({', '.join(model.channels)}).")
     folder, path = _write(plan, model, value, len(data))
-    from zoo.digests import sha256
+    from zoo.files.digests import sha256
 
     return {
         "model": plan.name,
@@ -135,7 +135,7 @@ def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
 
 def load_for(plan: FitPlan, device: str) -> Model:
     """The model without the asset in question, which may be missing or damaged. Raises UsageError for one that it lacks."""
-    from zoo.weights import load_model
+    from zoo.store.models import load_model
 
     arch, _ = _peek(plan.folder)
     declared = registry().load(arch, "model").ASSETS
@@ -145,7 +145,7 @@ def load_for(plan: FitPlan, device: str) -> Model:
             f"{plan.name} has no asset {plan.asset!r}{did_you_mean(plan.asset, declared)}"
             + (f" (it has {known})." if known else f": {arch.name} keeps nothing that is computed from data.")
         )
-    return load_model(plan.folder, device=device, without=plan.asset)
+    return load_model(plan.folder, device=device, without=plan.asset, pinned=pinned(plan.folder))
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def load_for(plan: FitPlan, device: str) -> Model:
 
 def _open(plan: FitPlan, model: Model) -> PairData:
     """The pairs, as training opens them: at the model's resolution, in its label space, the split "train" unless another is named."""
-    from zoo.data import splits_of
+    from zoo.data.specs import splits_of
     from zoo.training.session import open_pairs, training_split
 
     spec = training_split(plan.data, splits_of(plan.data, space=plan.space or model.label_space))
@@ -181,7 +181,7 @@ def _mapping(data: PairData, model: Model) -> str | None:
 
 def _write(plan: FitPlan, model: Model, value: Any, pairs: int) -> tuple[Path, Path]:
     """Put the asset where it belongs; returns the model folder and the asset's file."""
-    from zoo.weights import asset_file
+    from zoo.store.models import asset_file
 
     name = asset_file(plan.asset, model.ASSETS[plan.asset])
     if plan.out is None:
@@ -203,7 +203,7 @@ def _write(plan: FitPlan, model: Model, value: Any, pairs: int) -> tuple[Path, P
 
 def _copy(folder: Path, target: Path) -> None:
     from zoo.cards import README
-    from zoo.weights import model_files
+    from zoo.store.models import model_files
 
     target.mkdir(parents=True)
     for path in (*model_files(folder), folder / README):
@@ -215,8 +215,8 @@ def _copy(folder: Path, target: Path) -> None:
 
 def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) -> None:
     """The asset's file in `folder`, then its card."""
-    from zoo.digests import sha256
-    from zoo.weights import save_asset
+    from zoo.files.digests import sha256
+    from zoo.store.models import save_asset
 
     card = read_card(folder)
     path = save_asset(plan.asset, model.ASSETS[plan.asset], value, folder)

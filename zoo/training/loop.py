@@ -15,9 +15,10 @@ import torch
 
 from zoo.data import Batch, PairData
 from zoo.errors import Cancelled, ConfigError, UsageError
-from zoo.interfaces import Trainer
+from zoo.interfaces.trainers import Trainer
+from zoo.nn.batch_norm import batch_norms
 from zoo.rng import Rng
-from zoo.training.ema import Ema, batch_norms, finite
+from zoo.training.ema import Ema, finite
 from zoo.training.log import Log
 from zoo.training.processes import Processes
 from zoo.training.runs import BEST, RunFolder

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo import configs
-from zoo.data import DATASETS, DataSpec, parse_spec
+from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace, load_space
 from zoo.registry import Variant, registry
-from zoo.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _place(spec: DataSpec) -> tuple[str | None, str]:
 
 def check_data_set(spec: DataSpec) -> None:
     """Raise UsageError for a data set that nobody registers."""
-    known = (*DATASETS, *registry().names("datasets"))
+    known = registry().names("datasets")
     if spec.name not in known:
         registry().refuse_clash("datasets", spec.name)
         raise UsageError(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zoo.environment import versions
 from zoo.errors import DataError, UsageError
-from zoo.images import write_atomic, write_text
-from zoo.version import __version__
+from zoo.files.images import write_atomic, write_text
 
 OPTIONS, STATE, BEST, METRICS, MODEL = "options.json", "state.pt", "best.pt", "metrics.jsonl", "model"
 
@@ -153,19 +151,3 @@ class RunFolder:
         part.rename(self.model)
         shutil.rmtree(old, ignore_errors=True)
         return self.model
-
-
-def versions() -> dict[str, str]:
-    """Versions that decide numbers."""
-    import numpy
-    import PIL
-    import torch
-
-    return {
-        "zoo": __version__,
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "pillow": PIL.__version__,
-        "python": platform.python_version(),
-        "platform": sys.platform,
-    }

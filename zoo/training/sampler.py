@@ -9,8 +9,8 @@ from functools import lru_cache
 from zoo.data import Augment, Batch, PairData
 from zoo.data.preprocess import Preprocess
 from zoo.errors import DataError
+from zoo.interfaces.training_options import TrainingOptions
 from zoo.rng import Rng
-from zoo.training.options import TrainingOptions
 
 
 def augment_of(options: TrainingOptions, data: PairData) -> Augment:

@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zoo.data import Augment, DataSpec, PairData, Source, open_source, parse_spec, splits_of
+from zoo.data import Augment, PairData, Source
 from zoo.data.files import InstanceArray, LabelArray, LayerArray, PhotoArray, moved_layers
+from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
 from zoo.errors import DataError
-from zoo.interfaces import Model, Trainer
+from zoo.files.tensors import load_strict
+from zoo.interfaces.models import Model
+from zoo.interfaces.trainers import Trainer
 from zoo.labels import IGNORE, LabelSpace, Mapping
 from zoo.maps import MAX_PACKED
 from zoo.registry import registry
+from zoo.store.models import save_model
 from zoo.training.card import write_training_card
 from zoo.training.log import Log
 from zoo.training.loop import Loop, Published
 from zoo.training.plan import Plan
 from zoo.training.processes import Processes
 from zoo.training.runs import RunFolder
-from zoo.weights import load_strict, save_model
 
 
 def run_training(plan: Plan, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:

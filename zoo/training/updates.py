@@ -1,4 +1,4 @@
-"""One step of training: the updates that a Trainer yields, with micro-batches and processes (contract in DESIGN section 4)."""
+"""One step of training: the updates that a Trainer yields, with micro-batches and processes (contract: docs/design.md, "Training")."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from zoo.data import Batch
 from zoo.errors import ZooError
-from zoo.interfaces import Trainer, Update
+from zoo.interfaces.trainers import Trainer, Update
 from zoo.rng import Rng
 from zoo.training.processes import Processes
 

@@ -1,6 +1,6 @@
 """A diffusers ControlNet for segmentation as an image synthesizer of the zoo: an example of a plugin that wraps another library."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from zoo.errors import UsageError, WeightsError, ZooError
-from zoo.folders import whole_folder
+from zoo.files.folders import whole_folder
+from zoo.plugin import UsageError, WeightsError, ZooError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,8 +96,8 @@ def _try(model: Any) -> None:
 
 
 def _write_card(folder: Path, name: str, model: Any, sources: list[str], given: dict[str, Any]) -> None:
-    from zoo.card_data import vouched
     from zoo.cards import write_card
+    from zoo.store.models import vouched
 
     facts = {
         "architecture": "controlnet-seg",

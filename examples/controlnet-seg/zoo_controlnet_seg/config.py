@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.registry import Variant
+from zoo.plugin import Variant
 
 MAX_STEPS = 1000  # noise levels that Stable Diffusion was trained with
 

@@ -9,13 +9,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zoo.errors import ConfigError, UsageError, WeightsError
-from zoo.interfaces import ImageSynthesizer, Layout, Progress, as_map
-from zoo.labels import LabelSpace
-from zoo.maps import SemanticMap
-from zoo.rng import RngLike, as_rng
-from zoo.style import Style
-from zoo.weights import DTYPES, WRAPPED
+from zoo.files.tensors import DTYPES
+from zoo.interfaces.models import as_map
+from zoo.plugin import (
+    ConfigError,
+    ImageSynthesizer,
+    LabelSpace,
+    Layout,
+    Progress,
+    RngLike,
+    SemanticMap,
+    Style,
+    UsageError,
+    WeightsError,
+    as_rng,
+)
+from zoo.store.models import WRAPPED
 from zoo_controlnet_seg.config import ControlNetOptions, ControlNetSegConfig
 from zoo_controlnet_seg.palette import control_picture, palette
 from zoo_controlnet_seg.parts import Parts, read_parts, scale, write_parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.maps import SemanticMap
+from zoo.plugin import SemanticMap
 
 # class 1 (wall) first. These are the network's alphabet, as channel numbers are elsewhere, so they are written down here;
 # as everywhere in this palette, road and skyscraper share a colour. What nobody labelled (0) is black.

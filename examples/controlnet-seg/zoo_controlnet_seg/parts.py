@@ -26,7 +26,7 @@ from diffusers import (
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from zoo.errors import DataError, WeightsError
+from zoo.plugin import DataError, WeightsError
 from zoo_controlnet_seg.schedulers import NOT_CLIPPED
 
 CLASSES: dict[str, Any] = {

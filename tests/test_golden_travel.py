@@ -1,0 +1,117 @@
+"""The golden cases in the repository: every system against numbers of the authors' code, without the shared folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from golden_modules import golden_module
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+travel = golden_module("travel")
+CASES = [(system, cut) for system, cuts in travel.CUTS.items() for cut in cuts]
+NAMES = [f"{system}-{cut.name}" for system, cut in CASES]
+
+INPUTS = {
+    "ca2sis": "label",
+    "clvae": r"in/.*",
+    "face_parser": "",
+    "mask_vae": r"recon\.(?:eps|h0|c0)",
+    "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
+    "segvae": r"labelset\.(?:label_set|noise_prior)",
+    "spade": r"in/.*",
+}
+"""Names of the tensors that networks and functions are called with."""
+
+LIMITS = {
+    "ca2sis": [(".*", 1e-5)],
+    "clvae": [(".*", 2e-5)],
+    "face_parser": [(".*", 2e-5)],
+    "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
+    "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
+    "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
+    "spade": [(".*", 2e-5)],
+}
+"""Largest difference by system and name, as the cases state it; times the largest number where that is above 1."""
+
+PIXELS = {"recon.labels": 8, "labelset.label_map": 46}
+"""So many pixels of a map may differ: their two best classes are all but equal (the cases count them)."""
+
+
+def _limit(system: str, name: str) -> float:
+    return next(limit for pattern, limit in LIMITS[system] if re.fullmatch(pattern, name))
+
+
+def _check(system: str, name: str, value: Tensor, expected: Tensor) -> None:
+    assert value.shape == expected.shape and value.dtype == expected.dtype, name
+    if value.is_floating_point():
+        limit = _limit(system, name) * max(1.0, float(expected.double().abs().max()))
+        difference = float((value.double() - expected.double()).abs().max())
+        assert difference <= limit, f"{name}: {difference}"  # false for NaN
+    else:
+        assert int((value != expected).sum()) <= PIXELS.get(name, 0), name
+
+
+def _replayed(system: str, folder: Path, replay: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(ours, recorded): tensors and measured numbers under their names."""
+    found = golden_module("replay").replay(replay, folder)
+    case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
+    given = set(case["cut"]["stand_ins"])
+    expected = {k: v for k, v in io.items() if k not in given and not re.fullmatch(INPUTS[system], k)}
+    numbers = {f"values/{k}": torch.tensor(v) for k, v in case.get("values", {}).items() if f"values/{k}" in found}
+    return found, expected | numbers
+
+
+@pytest.mark.parametrize(("system", "cut"), CASES, ids=NAMES)
+def test_numbers_of_the_authors(system: str, cut: travel.Cut) -> None:  # pyright: ignore
+    found, expected = _replayed(system, travel.DATA / system / cut.name, cut.replay)
+    assert set(found) == set(expected) and expected
+    for name, value in found.items():
+        _check(system, name, value, expected[name])
+
+
+@pytest.mark.parametrize(
+    ("system", "cut"), [c for c in CASES if c[1].weights], ids=[n for n, c in zip(NAMES, CASES, strict=True) if c[1].weights]
+)  # fmt: skip
+def test_a_wrong_weight_shows(system: str, cut: travel.Cut, tmp_path: Path) -> None:  # pyright: ignore
+    """Weights of the first, a middle and the last layer, made 1% larger, are noticed: the limits are not too wide."""
+    folder = shutil.copytree(travel.DATA / system / cut.name, tmp_path / cut.name)
+    right = load_file(folder / "weights.safetensors")
+    names = [k for k, v in right.items() if v.dim() > 1 and not k.endswith(("_u", "_v", "weight_orig"))]
+    for name in [names[0], names[len(names) // 2], names[-1]]:
+        save_file(right | {name: right[name] * 1.01}, folder / "weights.safetensors")
+        found, expected = _replayed(system, folder, cut.replay)
+        with pytest.raises(AssertionError):
+            for key, value in expected.items():
+                _check(system, key, found[key], value)
+
+
+def test_every_system_travels_within_its_limit() -> None:
+    folders = {f.name for f in travel.DATA.iterdir() if f.is_dir()}
+    assert folders == set(travel.CUTS) and {cut.replay for _, cut in CASES} == set(golden_module("replay").SYSTEMS)
+    for system, cuts in travel.CUTS.items():
+        assert 0 < travel.size(travel.DATA / system) <= travel.LIMIT == 400_000, system
+        assert {f.name for f in (travel.DATA / system).iterdir()} == {cut.name for cut in cuts}
+
+
+def test_no_photo_travels() -> None:
+    for file in travel.DATA.rglob("io.safetensors"):
+        for name, value in load_file(file).items():
+            assert "image" not in name and not (value.dtype == torch.uint8 and 3 in value.shape[-3:]), (file, name)
+
+
+def test_they_are_cut_from_the_recorded_cases(shared: Path, tmp_path: Path) -> None:
+    """The same bytes again from the shared folder: nothing was added, nothing is out of date."""
+    travel.make_all(shared / "golden", tmp_path)
+    for file in (f for system in travel.CUTS for f in (travel.DATA / system).rglob("*") if f.is_file()):
+        assert (tmp_path / file.relative_to(travel.DATA)).read_bytes() == file.read_bytes(), file
+
+
+def test_a_pattern_that_fits_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no tensor is called zz"):
+        travel.chosen(["a", "b"], ["zz.*"])

@@ -1,0 +1,1 @@
+"""What can be said against a request before any work is done."""

@@ -1,0 +1,179 @@
+"""What can be said against a request before a model is loaded: names, kinds, files, the output folder. No torch in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.composition.checks.pictures import check_pictures
+from zoo.composition.request.options import split_options
+from zoo.composition.request.requests import Request, Source
+from zoo.composition.roles import DIRECT, check_kind, check_role
+from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
+from zoo.hub import Resolved, resolve
+from zoo.labels import LabelSpace, parse_space
+from zoo.registry import Architecture, import_string, registry
+
+
+def existing_file(path: Path | str, what: str = "file") -> Path:
+    """The path of a file that a user named. Raises UsageError with near misses if there is none, or a folder."""
+    path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: a {what} is needed here.")
+    if not path.is_file():
+        parent = path.parent
+        near = (
+            did_you_mean(path.name, [p.name for p in parent.iterdir()][:10_000])
+            if parent.is_dir()
+            else f" (nor a folder {parent})"
+        )
+        raise UsageError(f"There is no {what} {path}{near}")
+    return path
+
+
+def check_direct(request: Request, source: str) -> None:
+    """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
+    maps = {"--mask": request.masks, "--photo": request.photos, "--edit": request.edits, "--keep": request.keep}
+    styles = {"--style": request.styles, "--style-to": request.style_to, "--same-style": request.same_style}
+    given = [n for n, v in {**maps, **styles, "--prior": request.prior}.items() if v]
+    if given:
+        raise UsageError(_no_maps(source, given))
+
+
+def check_draws_maps(reference: str, given: Sequence[str]) -> None:
+    """Refuse these options of maps for an image generator, before they are read. Raises UsageError."""
+    arch = registry().architectures.get(reference) or _peek(resolve(reference).folder)[0]
+    if arch is not None and arch.kind == DIRECT:
+        raise UsageError(_no_maps(reference, given))
+
+
+def _no_maps(source: str, given: Sequence[str]) -> str:
+    return (
+        f"{source} makes pictures straight from label sets, with no map to start from or to edit, no style and no choice of prior:"
+        f" leave {', '.join(given)} out, or use a mask generator and a synthesizer (zoo compose mask-vae+scgan)."
+    )
+
+
+def check_classes(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:
+    """Raise LabelError for a class that the space it is used in does not have, or whose pixels would have no place."""
+    if generator is not None:
+        for name in (*(request.labels or ()), *(c for e in request.edits for c in e.classes)):
+            generator.index(name)
+        if not (request.masks or request.photos):
+            _check_dropped(request, generator, output)
+    for name in (*request.keep, *(c for s in request.styles for c in s.classes or ())):
+        output.index(name)
+
+
+def _check_dropped(request: Request, generator: LabelSpace, output: LabelSpace) -> None:
+    """Refuse label sets with classes that have no counterpart where there is no background to put there instead."""
+    mapping = generator.mapping_to(output)
+    if output.background is not None or not mapping.dropped:
+        return
+    asked = (
+        {generator.names[generator.index(n)] for n in request.labels}
+        if request.labels is not None
+        else set(generator.names)
+    )
+    lost = [n for n in mapping.dropped if n in asked or n == generator.background]
+    if lost:
+        raise LabelError(
+            f"{generator.name!r} has {', '.join(lost)}, which {output.name!r} lacks, and it has no background to put there:"
+            " leave these classes out (--labels), or choose another model."
+        )
+
+
+def check_files(request: Request) -> None:
+    """Raise UsageError for a path that names no file."""
+    for mask in request.masks:
+        _check_path(mask, "label map")
+    for photo in request.photos:
+        _check_path(photo, "photo")
+    _check_path(request.instances, "instance map")
+    for edit in request.edits:
+        _check_path(edit.other, "label map")
+    for source in sources(request):
+        _check_path(source.path, "style file" if source.kind == "file" else "photo")
+        _check_path(source.mask, "label map")
+
+
+def _check_path(value: Any, what: str) -> None:
+    if isinstance(value, str | Path):
+        existing_file(value, what)
+
+
+def sources(request: Request) -> Iterator[Source]:
+    """All sources of style that a request names."""
+    yield from (s.source for s in request.styles)
+    if request.style_to is not None:
+        yield request.style_to
+
+
+# --- models by their config alone ---------------------------------------------------------------------------------
+
+
+def quick_check(models: tuple[str | None, str | None], request: Request) -> list[Resolved]:
+    """Resolve generator and synthesizer, and refuse what their configs alone rule out.
+
+    Damaged or incomplete folders pass here and fail with the full report when they are loaded.
+    Raises UsageError, LabelError, WeightsError.
+    """
+    known = registry().architectures
+    for place, name in enumerate(models):
+        if name in known:  # whether or not it has a published model
+            check_role(models, place, known[name].kind, name)
+    resolved = [resolve(m) if m is not None else None for m in models]
+    spaces: list[LabelSpace | None] = [None, None]
+    options: dict[str, type | None] = {}
+    for i, found in enumerate(resolved):
+        if found is None:
+            continue
+        arch, spaces[i] = _peek(found.folder)
+        if arch is not None:
+            options[arch.name] = import_string(arch.options, arch.name) if arch.options else None
+            check_role(models, i, arch.kind, found.source)
+            if arch.kind == DIRECT:
+                check_direct(request, found.source)
+            if i == 0 and request.edits and "edit" not in arch.can:
+                raise UsageError(f"{found.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
+    if len(options) == len([r for r in resolved if r is not None]):
+        split_options(request.options, options)
+    check_files(request)
+    generator, synthesizer = spaces
+    output = synthesizer or (generator if models[1] is None else None)
+    if output is not None:
+        if generator is not None:
+            generator.mapping_to(output)
+        check_names(request, generator, output)
+        check_pictures(request, output)
+    return [r for r in resolved if r is not None]
+
+
+def check_reference(reference: str, *kinds: str) -> Resolved:
+    """Resolve a model and refuse one whose config names none of these kinds. Raises UsageError, WeightsError."""
+    found = resolve(reference)
+    arch, _ = _peek(found.folder)
+    if arch is not None and arch.kind not in kinds:
+        check_kind(kinds[0], arch.kind, found.source)
+    return found
+
+
+def check_names(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:
+    """`check_classes` of a command line, where a name that does not exist is wrong usage. Raises UsageError."""
+    try:
+        check_classes(request, generator, output)
+    except LabelError as error:
+        raise UsageError(str(error)) from error
+
+
+def _peek(folder: Path) -> tuple[Architecture | None, LabelSpace | None]:
+    """Architecture and label space of a model folder, as far as its config can be read."""
+    try:
+        values = json.loads((folder / "config.json").read_text("utf-8"))
+        arch = registry().architecture(values["architecture"])
+        space = values["label_space"]
+        return arch, registry().label_space(space) if isinstance(space, str) else parse_space(space, str(folder))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ZooError):
+        return None, None

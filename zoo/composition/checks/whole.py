@@ -1,0 +1,75 @@
+"""Everything that can be said against a request once its models are loaded, before anything is drawn or written."""
+
+from __future__ import annotations
+
+from zoo.composition.checks import before_loading, edits, randomness, styles
+from zoo.composition.checks import given as given_files
+from zoo.composition.checks.pictures import check_pictures
+from zoo.composition.models import Models
+from zoo.composition.request.requests import Request
+from zoo.errors import UsageError
+from zoo.labels import LabelSpace
+
+
+def check(models: Models, request: Request) -> None:
+    """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
+    given = bool(request.masks or request.photos)
+    if models.direct is not None:
+        before_loading.check_direct(request, models.name)
+        before_loading.check_classes(request, models.space, models.space)
+        models.options(request)
+        return
+    if models.generator is None and not given:
+        raise UsageError(f"{models.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
+    before_loading.check_classes(
+        request, models.generator.label_space if models.generator is not None else None, models.space
+    )
+    before_loading.check_files(request)
+    check_pictures(request, models.space)
+    if models.synthesizer is not None:
+        styles.check_styles(models.synthesizer, request, request.samples)
+    elif request.styles or request.style_to or request.same_style or request.keep:
+        raise UsageError(f"{models.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
+    models.options(request)
+    work_space = models.work_space(request)
+    if request.edits:
+        edits.check_edits(models.generator, request.edits)
+    shown = given_files.verify(models, request)
+    if request.edits:
+        edits.check_shown(request.edits, work_space, shown)
+    styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))
+
+
+def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown: set[str] | None) -> set[str] | None:
+    """Classes of the output space that some map of the run may show; None where only the run itself will tell."""
+    if request.labels is not None and models.generator is not None:
+        work_space = models.generator.label_space
+        shown = {*request.labels, *([work_space.background] if work_space.background else [])}
+    if shown is None:
+        return None
+    added = (c for e in request.edits if e.kind in ("add", "interpolate") for c in e.classes)
+    mapping = work_space.mapping_to(models.space)
+    values = (mapping.table[work_space.index(name)] for name in {*shown, *added})
+    return {models.space.names[v] for v in values if v >= 0}
+
+
+def describe_randomness(models: Models, request: Request) -> str | None:
+    """A sentence for `-n` above 1 when nothing in the run is random, else None."""
+    if (
+        request.n == 1
+        or request.style_to is not None
+        or randomness.is_random(request, models.synthesizer, edits.RANDOM)
+    ):
+        return None
+    return f"Nothing is random here: all {request.n} samples of a map are equal{_ways_out(models, request)}."
+
+
+def _ways_out(models: Models, request: Request) -> str:
+    """What would make samples differ, as far as these models have it."""
+    drawn = [kind for kind in edits.RANDOM if kind in getattr(models.generator, "edits", ())]
+    ways = ["leave --same-style out"] if request.same_style else []
+    if not ways and models.synthesizer is not None and "prior" in models.synthesizer.styles:
+        ways = ["--style prior"]
+    if drawn:
+        ways.append(f"--edit {drawn[-1]}:C")
+    return f" (try {' or '.join(ways)})" if ways else ""

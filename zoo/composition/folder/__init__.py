@@ -1,0 +1,1 @@
+"""What lies on disk: manifest, records, outputs, results."""

@@ -1,0 +1,123 @@
+"""A run on disk as it was left: its manifest, its finished samples, what differs from another run. No torch at import."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import DataError, UsageError
+
+MANIFEST, METADATA, GRID = "manifest.json", "metadata.jsonl", "grid.png"
+MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
+# what may differ when a run is continued; the manifest keeps what the run began with
+VOLATILE = ("versions", "threads", "device", "finished", "summary")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest by its path or its folder's. Raises UsageError if there is none, DataError if it is damaged."""
+    path = path / MANIFEST if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(f"There is no manifest {path} (a folder made by zoo compose has one).")
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a manifest: {error}.") from error
+    needed = ("request", "models", "samples", "versions", "threads", "device")
+    if not isinstance(manifest, dict) or any(k not in manifest for k in needed):
+        raise DataError(f"{path} is not a manifest of the zoo: it needs {', '.join(needed)}.")
+    return manifest
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metadata.jsonl`, up to the first that is cut off or no record."""
+    records: list[dict[str, Any]] = []
+    if not path.is_file():
+        return records
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                break
+            if (
+                not line.endswith(b"\n")
+                or not isinstance(record, dict)
+                or record.get("index") != len(records)
+                or not isinstance(record.get("sha256"), dict)
+            ):
+                break
+            records.append(record)
+    return records
+
+
+def existing_seed(folder: Path) -> int | None:
+    """The seed of the run that lies in a folder, or None."""
+    try:
+        return int(read_manifest(folder)["request"]["seed"])
+    except (UsageError, DataError, KeyError, TypeError, ValueError):
+        return None
+
+
+def check_target(path: Path, *, overwrite: bool = False) -> None:
+    """Raise UsageError for a folder that no run can be written to: a file, or full of things that are not a run's;
+    DataError where no folder can be made. Writes nothing."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"--out {path} is a file: name a folder.")
+    if path.is_dir():
+        if any(path.iterdir()):
+            try:
+                read_manifest(path)
+            except (UsageError, DataError) as error:
+                hint = (
+                    "--overwrite replaces runs of the zoo only; choose another --out"
+                    if overwrite
+                    else "choose another --out"
+                )
+                raise UsageError(f"{path} is not empty and holds no run of the zoo: {hint}.") from error
+        return
+    above = next(p for p in path.absolute().parents if p.exists())
+    if not above.is_dir():
+        raise DataError(f"Cannot make the folder {path}: {above} is a file. Choose another --out.")
+    if not os.access(above, os.W_OK):
+        raise DataError(f"Cannot make the folder {path}: {above} is not writable. Choose another --out.")
+
+
+def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
+    """Remove the files that the run of this manifest made, and no other: what a user put beside them stays."""
+    for index in range(int(manifest["samples"])):
+        for name in (MAPS, IMAGES):
+            (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+    for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
+        (folder / name).unlink(missing_ok=True)
+    for name in (MAPS, IMAGES, INPUTS):
+        if (folder / name).is_dir() and not any((folder / name).iterdir()):
+            (folder / name).rmdir()
+
+
+def _inputs_of(value: Any) -> Iterator[str]:
+    """The names `inputs/…` anywhere in a request."""
+    if isinstance(value, str) and value.startswith(f"{INPUTS}/") and ".." not in value:
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _inputs_of(inner)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What decides the output and differs between two manifests."""
+    names = []
+    for key in sorted({*old, *new} - set(VOLATILE)):
+        a, b = old.get(key), new.get(key)
+        if key == "models":  # the digests say which models; where they lie does not matter
+            a, b = ({role: m.get("sha256") for role, m in models.items()} for models in (old[key], new[key]))
+        if a != b:
+            inner = (
+                [k for k in sorted({*a, *b}) if a.get(k) != b.get(k)]
+                if isinstance(a, dict) and isinstance(b, dict)
+                else []
+            )
+            names.append(f"{key} ({', '.join(inner)})" if inner else key)
+    return names

@@ -1,0 +1,150 @@
+"""Which models a composition has, and how they are joined: by the names of their classes.
+
+A composition may lack its generator (`zoo synth`) or its synthesizer (`zoo generate`), and an image generator stands alone:
+pictures from label sets, no maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, cast
+
+from zoo import cards
+from zoo.api import load
+from zoo.composition.request.options import split_options
+from zoo.composition.request.requests import Request
+from zoo.composition.roles import check_kind
+from zoo.errors import UsageError, ZooError
+from zoo.hub import Resolved, resolve
+from zoo.inference.optimize import optimize
+from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.labels import LabelSpace
+from zoo.labels import Mapping as LabelMapping
+from zoo.registry import registry
+from zoo.store.models import read_config
+
+NOWHERE = Path("/nonexistent")
+"""The folder of a model that was given as an object."""
+
+
+@dataclass
+class Named:
+    """A model and where it came from."""
+
+    model: Model
+    resolved: Resolved
+
+
+class Models:
+    """The models of a composition, joined."""
+
+    def __init__(
+        self,
+        generator: Named | None,
+        synthesizer: Named | None,
+        *,
+        parser: str | Model | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """Raises UsageError without any model, LabelError if the two have no class in common."""
+        self.named = {role: named for role, named in (("generator", generator), ("synthesizer", synthesizer)) if named}
+        self.device = device
+        self._parser = parser
+        first = generator and generator.model
+        self.direct = first if isinstance(first, ImageGenerator) else None
+        self.generator = cast("MaskGenerator | None", None if self.direct is not None else first)
+        self.synthesizer = cast("ImageSynthesizer | None", synthesizer and synthesizer.model)
+        if first is None and self.synthesizer is None:
+            raise UsageError("A composition needs a generator or a synthesizer.")
+        # the join by names happens here, before anything is drawn
+        self.mapping = self.generator.label_space.mapping_to(self.space) if self.generator is not None else None
+
+    @property
+    def name(self) -> str:
+        """`generator+synthesizer`, by model id."""
+        return "+".join(n.resolved.name for n in (self.named.get("generator"), self.named.get("synthesizer")) if n)
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space of the maps that come out: the synthesizer's, else the generator's."""
+        return self._last.label_space
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(height, width) of maps and images that come out."""
+        return self._last.resolution
+
+    @property
+    def _last(self) -> Model:
+        return next(m for m in (self.synthesizer, self.generator, self.direct) if m is not None)
+
+    @cached_property
+    def parser(self) -> MaskParser:
+        """The parser of photos: the one asked for, else the published one for this label space. Raises UsageError."""
+        check = partial(check_kind, "mask-parser")
+        named = load_named(self._parser or default_parser(self.space), self.device, check)
+        self.named["parser"] = named
+        return cast(MaskParser, named.model)
+
+    def map_space(self, request: Request) -> LabelSpace:
+        """The space of the maps on disk that a request names."""
+        return request.mask_space or self.space
+
+    def work_space(self, request: Request) -> LabelSpace:
+        """The space in which samples start: the generator's if maps are edited, else the output's."""
+        return self.generator.label_space if request.edits and self.generator is not None else self.space
+
+    def mappings(self, request: Request) -> list[LabelMapping]:
+        """The changes of label space on the way from what is given to what comes out, without those that change nothing."""
+        work_space = self.work_space(request)
+        found = [self.map_space(request).mapping_to(work_space)] if request.masks else []
+        found += [self.parser.label_space.mapping_to(work_space)] if request.photos and not request.masks else []
+        if self.mapping is not None and (request.edits or not (request.masks or request.photos)):
+            found.append(self.mapping)
+        return [m for m in found if not m.identity]
+
+    def options(self, request: Request) -> dict[str, dict[str, Any]]:
+        """By role, what a model's calls take beside their arguments: `options=` for those that have sampling options.
+
+        Raises UsageError for an option that no model has.
+        """
+        models = {"generator": self.generator or self.direct, "synthesizer": self.synthesizer}
+        built = split_options(request.options, {r: m.OPTIONS for r, m in models.items() if m is not None})
+        return {role: {"options": built[role]} if role in built else {} for role in models}
+
+
+def load_named(reference: str | Model, device: str, check: Callable[[str, str], None]) -> Named:
+    """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind."""
+    if isinstance(reference, Model):
+        classes = {
+            "mask-generator": MaskGenerator,
+            "image-synthesizer": ImageSynthesizer,
+            "mask-parser": MaskParser,
+            "image-generator": ImageGenerator,
+        }
+        name = type(reference).__name__
+        check(next((k for k, c in classes.items() if isinstance(reference, c)), "model"), name)
+        return Named(optimize(reference.to(device)), Resolved(name.lower(), NOWHERE, name))
+    if reference in registry().architectures:  # whether or not it has a published model
+        check(registry().architectures[reference].kind, reference)
+    resolved = resolve(reference)
+    check(registry().architecture(read_config(resolved.folder)["architecture"]).kind, resolved.source)
+    return Named(optimize(load(resolved.folder, device=device)), resolved)
+
+
+def default_parser(space: LabelSpace) -> str:
+    """The published parser that tells most of the classes of `space` apart, preferring one of the same space. Raises UsageError."""
+    found = cards.search("*", kind="mask-parser")
+    for card in sorted(found, key=lambda c: c.facts.get("label_space") != space.name):
+        try:
+            mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
+        except ZooError:  # a space that is unknown, broken or has nothing in common
+            continue
+        if 2 * len({target for _, target in mapping.pairs}) > len(space):  # hair and hat alone make no parser of people
+            return card.model_id
+    raise UsageError(
+        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser."
+    )

@@ -1,0 +1,1 @@
+"""What a run is asked for: written forms, and the request as a whole."""

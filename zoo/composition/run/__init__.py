@@ -1,0 +1,1 @@
+"""The work: inputs, edits, styles, batch by batch."""

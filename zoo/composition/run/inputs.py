@@ -1,0 +1,157 @@
+"""What a composition starts from besides label sets: maps and photos, read once per run; pixels to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.composition.checks.given import read_map
+from zoo.composition.checks.pictures import check_sizes
+from zoo.composition.models import Models
+from zoo.composition.request.requests import Request, Source
+from zoo.composition.run.style_change import BaseImages
+from zoo.files.images import read_photo
+from zoo.labels import LabelSpace
+from zoo.maps import SemanticMap
+from zoo.style import Style
+
+if TYPE_CHECKING:
+    from zoo.interfaces.models import Layout
+
+
+CUT_AWAY = 0.02
+"""Share of what a map shows (of a photo without one: of its pixels) that may be cut away without a word."""
+
+
+@dataclass(eq=False)
+class Given:
+    """Maps [B, H, W] and photos [B, 3, H, W] that samples start from, at the composition's resolution.
+
+    dropped: for each map the classes it showed that its space does not share with the models. notes: for each what was cut
+    away to give it the models' shape.
+    """
+
+    maps: SemanticMap
+    photos: Tensor | None
+    dropped: tuple[tuple[str, ...], ...]
+    notes: tuple[tuple[str, ...], ...]
+
+
+def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """The largest centred crop of [..., H, W] with the aspect ratio of `size` (height, width)."""
+    height, width = picture.shape[-2:]
+    scale = min(height / size[0], width / size[1])
+    h, w = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    top, left = (height - h) // 2, (width - w) // 2
+    return picture[..., top : top + h, left : left + w]
+
+
+def fit_map(found: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
+    """A map in the space `target`, cropped to the aspect of `size` and resized."""
+    cropped = None if found.instances is None else crop_to(found.instances.cpu(), size)
+    labels = crop_to(found.labels.cpu(), size)
+    small = SemanticMap(labels, found.space, cropped).resize(size)
+    mapping = found.space.mapping_to(target)
+    dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
+    background = found.space.background_index
+    shown, kept = (int((x != (-1 if background is None else background)).sum()) for x in (found.labels, labels))
+    notes = (_cut(found.size, size, "map", 1 - kept / shown),) if kept < (1 - CUT_AWAY) * shown else ()
+    return Given(small.mapped(mapping), None, (dropped,), (notes,))
+
+
+def _cut(whole: tuple[int, int], size: tuple[int, int], what: str, share: float) -> str:
+    """What the models' shape costs, and how to keep it. whole, size: (height, width)."""
+    return (
+        f"A {what} of {whole[1]} x {whole[0]} pixels was cut to the shape of the models ({size[1]} x {size[0]}), the middle of it:"
+        f" {share:.0%} of what it shows is gone. Pad it to that shape first to keep all."
+    )
+
+
+def fit_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
+    """One photo [1, 3, H, W] in [0, 1], cropped to the aspect of `size` and resized (bicubic, antialiased)."""
+    return F.interpolate(crop_to(photo, size), size=size, mode="bicubic", antialias=True, align_corners=False).clamp(
+        0, 1
+    )
+
+
+@dataclass(eq=False)
+class Loader:
+    """Reads what one request names: the items of the present batch and each source of style are kept.
+
+    styles: those sources; layout: the latest item whose map served a whole batch, with its layout; base_images: what a
+    style of single classes is measured against.
+    """
+
+    models: Models
+    request: Request
+    styles: dict[Source, Style] = field(default_factory=dict)
+    layout: tuple[int, Layout] | None = None
+    base_images: BaseImages = field(default_factory=BaseImages)
+    _items: dict[int, Given] = field(default_factory=dict)
+
+    def given(self, items: Sequence[int]) -> Given | None:
+        """The maps and photos of a batch (item numbers, repeated per sample), or None if it starts from label sets."""
+        if not self.request.masks and not self.request.photos:
+            return None
+        self._items = {i: self._items.get(i) or self._item(i) for i in dict.fromkeys(items)}
+        rows = [self._items[i] for i in items]
+        photos = [r.photos for r in rows if r.photos is not None]
+        return Given(
+            SemanticMap.cat([r.maps for r in rows]),
+            torch.cat(photos) if photos else None,
+            tuple(r.dropped[0] for r in rows),
+            tuple(r.notes[0] for r in rows),
+        )
+
+    def _item(self, item: int) -> Given:
+        request = self.request
+        if request.photos:
+            mask = request.masks[item] if request.masks else None
+            return self.pair(request.photos[item], mask, self.models.work_space(self.request), request.instances)
+        return fit_map(
+            read_map(request.masks[item], self.models.map_space(self.request), request.instances),
+            self.models.work_space(self.request),
+            self.models.resolution,
+        )
+
+    def pair(self, photo: Any, mask: Any | None, target: LabelSpace, instances: str | None = None) -> Given:
+        """A photo and its map in `target`: the map given (same size as the photo), else what the parser reads in it.
+
+        instances: path of the given map's instance numbers.
+        """
+        size = self.models.resolution
+        picture = (photo if isinstance(photo, Tensor) else read_photo(photo)).float().cpu()
+        picture = picture.reshape(1, *picture.shape[-3:])
+        if mask is None:
+            parsed = self.models.parser.parse(crop_to(picture, size).to(self.models.device))
+            found = fit_map(parsed.to("cpu"), target, size)
+            whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
+            gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
+            if gone > CUT_AWAY:
+                found.notes = ((_cut(whole_size, size, "photo", gone),),)
+        else:
+            whole = read_map(mask, self.models.map_space(self.request), instances)
+            check_sizes(name_of(photo), (picture.shape[-2], picture.shape[-1]), name_of(mask), whole.size)
+            found = fit_map(whole, target, size)
+        return Given(found.maps, fit_photo(picture, size), found.dropped, found.notes)
+
+
+def name_of(source: Any) -> str:
+    """A path as it was written, or what kind of object it is."""
+    return str(source) if isinstance(source, str | Path) else f"given as {type(source).__name__}"
+
+
+def keep_pixels(
+    images: Tensor, photos: Tensor, before: SemanticMap, after: SemanticMap, classes: Sequence[str]
+) -> Tensor:
+    """Paste the photos' pixels where the photo's map and the new map both show one of these classes."""
+    kept = torch.zeros(256, dtype=torch.bool)
+    kept[[after.space.index(c) for c in classes]] = True
+    mask = kept[before.labels] & kept[after.labels]
+    return torch.where(mask[:, None], photos, images)

@@ -1,0 +1,22 @@
+"""What a run gives, batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from zoo.maps import SemanticMap
+from zoo.style import Style
+
+
+@dataclass(eq=False)
+class Part:
+    """One finished batch: samples `start`, `start + 1`, …; maps in the output space; each of the three where there are any."""
+
+    start: int
+    maps: SemanticMap | None
+    images: Tensor | None
+    styles: Style | None
+    records: list[dict[str, Any]]

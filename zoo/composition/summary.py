@@ -1,0 +1,58 @@
+"""The samples' records of a run in short. No torch in here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The samples' records in short.
+
+    requested: how often each requested class was asked for and appeared. dropped: in how many samples a class without a
+    counterpart was. style_from_prior: in how many samples a class was shown that the style's source lacks. notes: each once.
+    changed_outside_edits: mean share of pixels. style_change: means of `style_change.measure`.
+    """
+    asked: dict[str, int] = {}
+    empty: dict[str, int] = {}
+    dropped: dict[str, int] = {}
+    drawn: dict[str, int] = {}
+    for record in records:
+        lists = ((asked, "requested"), (empty, "empty"), (dropped, "dropped"), (drawn, "style_from_prior"))
+        for counts, key in lists:
+            for name in record.get(key, ()):
+                counts[name] = counts.get(name, 0) + 1
+    summary: dict[str, Any] = {}
+    if asked:
+        summary["requested"] = {n: {"asked": c, "appeared": c - empty.get(n, 0)} for n, c in asked.items()}
+    if dropped:
+        summary["dropped"] = dropped
+    if drawn:
+        summary["style_from_prior"] = drawn
+    notes = dict.fromkeys(n for r in records for n in r.get("notes", ()))
+    if notes:
+        summary["notes"] = list(notes)
+    changed = [r["changed_outside_edits"] for r in records if "changed_outside_edits" in r]
+    if changed:
+        summary["changed_outside_edits"] = round(sum(changed) / len(changed), 6)
+    styled = summarize_change(records)
+    if styled is not None:
+        summary["style_change"] = styled
+    return summary
+
+
+def ratio(inside: float | None, outside: float | None) -> float | None:
+    """outside / inside, where both are known and something changed inside."""
+    return round(outside / inside, 4) if inside and outside is not None else None
+
+
+def summarize_change(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The mean of `measure`'s reports over the samples whose map shows the classes; None where nothing was measured."""
+    reports = [r["style_change"] for r in records if "style_change" in r]
+    if not reports:
+        return None
+    shown = [r for r in reports if r["inside"] is not None]
+    away = [r["outside"] for r in shown if r["outside"] is not None]
+    inside = round(sum(r["inside"] for r in shown) / len(shown), 5) if shown else None
+    outside = round(sum(away) / len(away), 5) if away else None
+    head = {"classes": reports[0]["classes"], "reach": reports[0]["reach"], "samples": len(shown)}
+    return {**head, "inside": inside, "outside": outside, "ratio": ratio(inside, outside)}

@@ -1,0 +1,59 @@
+"""SPADE for inference: with a batch norm's running statistics it is x * a + b, both straight from one convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from zoo.families.spade.blocks import SPADE, Affine, SPADEResnetBlock
+from zoo.inference.packed import pack
+
+
+class FoldedSPADE(nn.Module):
+    """Equal to the SPADE that it is made from in evaluation mode; `affine` gives (a, b) in place of (gamma, beta)."""
+
+    def __init__(self, layer: SPADE, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_mean is not None and norm.running_var is not None
+        inv_std = torch.rsqrt(norm.running_var + norm.eps)
+        shift = -norm.running_mean * inv_std
+        gamma, beta = layer.mlp_gamma, layer.mlp_beta
+        assert gamma.bias is not None and beta.bias is not None
+        # normalised(x) * (1 + gamma) + beta = x * inv_std (1 + gamma) + shift (1 + gamma) + beta
+        conv = nn.Conv2d(gamma.in_channels, 2 * len(inv_std), gamma.kernel_size, padding=gamma.padding)  # type: ignore[arg-type]
+        conv.to(gamma.weight)
+        scale, offset = inv_std[:, None, None, None], shift[:, None, None, None]
+        with torch.no_grad():
+            conv.weight.copy_(torch.cat([gamma.weight * scale, beta.weight + gamma.weight * offset]))
+            conv.bias.copy_(torch.cat([(1 + gamma.bias) * inv_std, beta.bias + (1 + gamma.bias) * shift]))  # type: ignore[union-attr]
+        self.layer, self.conv = layer, pack(conv)
+        del layer.mlp_gamma, layer.mlp_beta, layer.param_free_norm  # what remains of it makes `hidden`
+
+    def affine(self, planes: Tensor, classes: Tensor | None = None, table: Tensor | None = None) -> Affine:
+        """As `SPADE.affine`."""
+        a, b = self.conv(self.layer.hidden(planes, classes, table)).chunk(2, 1)
+        return a, b
+
+    def forward(self, x: Tensor, affine: Affine) -> Tensor:
+        return torch.addcmul(affine[1], x, affine[0])
+
+
+@torch.no_grad()
+def fold_spade(module: nn.Module) -> None:
+    """Replace the SPADEs with batch norms in every `SPADEResnetBlock` below `module`, in place; for evaluation only."""
+    for block in module.modules():
+        if isinstance(block, SPADEResnetBlock):
+            for name in ("norm_0", "norm_1", "norm_s"):
+                layer = getattr(block, name, None)
+                if isinstance(layer, SPADE) and isinstance(layer.param_free_norm, nn.BatchNorm2d):
+                    setattr(block, name, FoldedSPADE(layer, layer.param_free_norm))
+
+
+@torch.no_grad()
+def pack_blocks(module: nn.Module) -> None:
+    """Pack the convolutions of every `SPADEResnetBlock` below `module` for the CPU (after folding their spectral norms)."""
+    for block in module.modules():
+        if isinstance(block, SPADEResnetBlock):
+            for name in ("conv_0", "conv_1", "conv_s"):
+                if hasattr(block, name):
+                    setattr(block, name, pack(getattr(block, name)))

@@ -1,0 +1,313 @@
+"""Training of synthesizers with an encoder and a conditional discriminator: SPADE's two-step iteration.
+
+SPADE and SC-GAN train with it; what differs between them are the generator's outputs, its losses and the discriminator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from zoo.api import load
+from zoo.data import Batch, PairData
+from zoo.errors import DataError
+from zoo.families.spade.diffaugment import augment, draw
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, opinion
+from zoo.families.spade.options import GanOptions
+from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
+from zoo.families.spade.synthesizer import LatentSynthesizer, reparameterize
+from zoo.interfaces.models import Model
+from zoo.interfaces.trainers import Trainer, Update
+from zoo.maps import SemanticMap
+from zoo.nn.init import init_xavier
+from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
+from zoo.nn.perceptual import perceptual_loss, perceptual_network
+from zoo.nn.pretrained import FeatureNetwork, feature_network
+from zoo.nn.projected import ProjectedDiscriminator, feature_distance
+from zoo.rng import RngLike
+from zoo.style import Style
+
+VALIDATION_BATCH = 8
+
+
+@dataclass
+class Outputs:
+    """fake: [B, 3, H, W] in [-1, 1]; mu, logvar: [B, z_dim], None without VAE; weights: [B, 1, H, W] of the perceptual loss's
+    pixels, None for 1; own: how many of B, the first ones, have their photo's style (None: all). Subclasses add what their losses
+    need."""
+
+    fake: Tensor
+    mu: Tensor | None = None
+    logvar: Tensor | None = None
+    weights: Tensor | None = None
+    own: int | None = None
+
+
+def generator_losses(
+    outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion, options: GanOptions, network: nn.Module | None
+) -> dict[str, Tensor]:
+    """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
+    o, own = options, slice(outputs.own)
+    fake, real = outputs.fake[own], real[own]
+    losses = {"gan": gan_loss(on_fake.scores, True, for_discriminator=False, mode=o.gan_mode)}
+    if outputs.mu is not None and outputs.logvar is not None:
+        kld = kl_divergence(outputs.mu, outputs.logvar)
+        losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else kld)
+    if o.lambda_feat:
+        losses["gan_feat"] = o.lambda_feat * feature_l1(
+            *([[f[own] for f in g] for g in on.features] for on in (on_fake, on_real))
+        )
+    if network is not None and o.lambda_perceptual:
+        losses["perceptual"] = o.lambda_perceptual * perceptual_loss(
+            network, fake, real, None if outputs.weights is None else outputs.weights[own]
+        )
+    if o.lambda_l1:
+        losses["l1"] = o.lambda_l1 * F.l1_loss(fake, real)
+    return losses
+
+
+def discriminator_losses(on_fake: Opinion, on_real: Opinion, options: GanOptions) -> dict[str, Tensor]:
+    """Both terms of the discriminator step (their sum, no 1/2)."""
+    return {
+        "d_fake": gan_loss(on_fake.scores, False, for_discriminator=True, mode=options.gan_mode),
+        "d_real": gan_loss(on_real.scores, True, for_discriminator=True, mode=options.gan_mode),
+    }
+
+
+class GanTrainer(Trainer):
+    """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake.
+
+    Random: eps of the encoder, keys ("eps", step) and ("eps-d", step), with `diffaugment` ("augment", step), and with
+    `prior_half` the styles of both steps, ("prior", step, …) as in the model's `sample_style`.
+    """
+
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"l1"})
+
+    def __init__(self, model: Model, options: GanOptions) -> None:
+        super().__init__(model, options)
+        self.gan = cast(LatentSynthesizer, model)
+        self.options: GanOptions = options
+        self.features = feature_network(options.features) if options.uses_features else None
+        self.prior = PriorStyles(self.gan, options) if options.prior_half else None
+        if options.discriminator == "projected":
+            channels = cast(FeatureNetwork, self.features).channels
+            self.discriminator = ProjectedDiscriminator(channels, self.gan.label_input.channels, options.ndf)
+        else:
+            self.discriminator = self.build_discriminator()
+        init_xavier(self.discriminator)
+        self.perceptual = perceptual_network(options.perceptual, load)
+        self._frozen = [network for network in (self.perceptual, self.features) if network is not None]
+        if options.channels_last:
+            for network in self._frozen:
+                network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._optimizers: dict[str, Optimizer] = {}
+
+    # --- what a system may have otherwise -------------------------------------------------------------------------
+
+    def build_discriminator(self) -> nn.Module:
+        """The network that `opinion` asks (with `discriminator=projected` it is another)."""
+        o = self.options
+        return MultiscaleDiscriminator(self.gan.label_input.channels + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d)
+
+    def opinion(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
+        """What the discriminator says of images [B, 3, H, W] in [-1, 1] with their planes. outputs: the generator's for the
+        same maps (its batch may be half of B: fakes and reals of the same maps)."""
+        return opinion(self.discriminator(torch.cat([planes, images], 1)))
+
+    def outputs(self, planes: Tensor, z: Tensor | None) -> Outputs:
+        """A forward of the generator."""
+        generator = self.gan.planner
+        return Outputs(generator.render(generator.plan(planes), z))
+
+    def pixel_weights(self, batch: Batch) -> Tensor | None:
+        """Weights [B, 1, H, W] of the pixels in the perceptual loss, or None: all 1."""
+        del batch
+        return None
+
+    def losses(self, outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion) -> dict[str, Tensor]:
+        """The weighted terms of the generator step."""
+        return generator_losses(outputs, real, on_fake, on_real, self.options, self.perceptual)
+
+    # --- networks -------------------------------------------------------------------------------------------------
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        prior = {} if self.prior is None else {"prior": self.prior}
+        return {"model": self.gan, "discriminator": self.discriminator, **prior}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Names: generator (with the encoder) and discriminator, both Adam."""
+        if not self._optimizers:
+            rates = self.rates(0.0, 0)
+            for name, network in (("generator", self.gan), ("discriminator", self.discriminator)):
+                self._optimizers[name] = Adam(network.parameters(), lr=rates[name], betas=self.options.betas)
+        return self._optimizers
+
+    def rates(self, epoch: float, step: int) -> dict[str, float]:
+        """Full rate, then linear decay to 0: by epochs (official), or over the last `decay_last` of the steps."""
+        o = self.options
+        if o.decay_last > 0:
+            factor = min(1.0, max(0.0, (o.steps - step) / (o.decay_last * o.steps)))
+        else:
+            # quirk: epochs are counted from 1 and the first decay comes after epoch niter + 1
+            factor = max(0.0, 1 - max(0, math.floor(epoch) - o.niter) / max(1, o.niter_decay))
+        g, d = (o.lr / 2, o.lr * 2) if o.ttur else (o.lr, o.lr)
+        return {"generator": g * factor, "discriminator": (d if o.lr_d is None else o.lr_d) * factor}
+
+    def prepare(self, data: PairData) -> None:
+        """Raises DataError for maps without photos, before anything is written."""
+        if not data.has_images:
+            raise DataError(f"{self.gan.title} learns from photos with their maps, and this data set holds maps alone.")
+        if self.prior is not None:
+            self.prior.prepare(data)
+
+    # --- one batch ------------------------------------------------------------------------------------------------
+
+    def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
+        planes, real = self._inputs(batch)
+        draws = draw(rng, "augment", step) if self.options.diffaugment else None
+        shared: list[Outputs] = []
+        if self.prior is not None:
+            self.prior.keep_up(step)
+        drawn = self.drawn(batch, rng.within("prior", step))
+        yield self._generator_update(planes, real, rng, step, draws, shared, self.pixel_weights(batch), drawn)
+        yield self._discriminator_update(planes, real, rng, step, draws, shared, drawn)
+
+    def drawn(self, batch: Batch, rng: RngLike) -> Style | None:
+        """With `prior_half`: styles of the prior for the second half of the batch."""
+        return None if self.prior is None else self.prior.draw(batch.maps, rng)
+
+    def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """One-hot planes and photos in [-1, 1]."""
+        assert batch.images is not None  # `prepare` has seen to it
+        planes, real = self.gan.planes(batch.maps), self.gan.fit_image(batch.images) * 2 - 1
+        if self.options.channels_last:
+            planes, real = (t.contiguous(memory_format=torch.channels_last) for t in (planes, real))
+        return planes, real
+
+    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None, drawn: Style | None = None) -> Outputs:
+        """A forward with a style from the encoder's posterior: z = mu + eps * sigma (without VAE: no style); the last of the
+        batch in the styles `drawn`."""
+        if self.gan.encoder is None:
+            return self.outputs(planes, None)
+        assert eps is not None
+        own = len(real) - (0 if drawn is None else len(drawn))
+        mu, logvar = self.gan.encoder(real[:own])
+        z = reparameterize(mu, logvar, eps[:own].to(mu.device))
+        outputs = self.outputs(planes, z if drawn is None else torch.cat([z, drawn.tensors["z"].to(z)]))
+        outputs.mu, outputs.logvar, outputs.own = mu, logvar, own
+        return outputs
+
+    def _eps(self, rng: RngLike, *key: str | int) -> Tensor | None:
+        return None if self.gan.encoder is None else rng.normal(*key, shape=(self.gan.config.z_dim,))
+
+    def _generator_update(
+        self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],
+        weights: Tensor | None, drawn: Style | None,
+    ) -> Update:  # fmt: skip
+        for network in self._frozen:
+            network.to(real.device)
+        outputs = self.fake(planes, real, self._eps(rng, "eps", step), drawn)
+        outputs.weights = weights
+        on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=False)
+        losses = self.losses(outputs, real, on_fake, on_real)
+        if self.features is not None and self.options.lambda_features:
+            own = slice(outputs.own)
+            with torch.no_grad():
+                target = self.features(real[own])
+            distance = feature_distance(self.features(outputs.fake[own]), target)
+            losses["features"] = self.options.lambda_features * distance
+        if self.options.share_fake:
+            outputs.fake = outputs.fake.detach()
+            shared.append(outputs)
+        return Update(losses, ("generator",))
+
+    def _discriminator_update(
+        self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],
+        drawn: Style | None,
+    ) -> Update:  # fmt: skip
+        if shared:
+            outputs = shared.pop()
+        else:
+            with torch.no_grad():
+                outputs = self.fake(planes, real, self._eps(rng, "eps-d", step), drawn)
+        on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=True)
+        losses = discriminator_losses(on_fake, on_real, self.options)
+        seen = {"score_real": on_real, "score_fake": on_fake}
+        logs: dict[str, Tensor | float] = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}
+        return Update(losses, ("discriminator",), logs)
+
+    def judge(
+        self, planes: Tensor, outputs: Outputs, real: Tensor, draws: Tensor | None = None, *, real_grad: bool = True
+    ) -> tuple[Opinion, Opinion]:
+        """The discriminator's opinions of fakes and reals; officially both in one batch, so one power iteration."""
+        cutout = self.options.cutout
+        pairs = [_augmented(planes, x, draws, cutout) for x in (outputs.fake, real)]
+        if real_grad or not self.options.share_fake:
+            (fake_planes, fake), (real_planes, photo) = pairs
+            return self._ask(torch.cat([fake_planes, real_planes]), torch.cat([fake, photo]), outputs).split()
+        if not self.options.lambda_feat:  # without feature matching the generator's step needs no opinion of reals
+            return self._ask(*pairs[0], outputs), Opinion([], [])
+        with torch.no_grad():  # the generator's step needs no gradient through the real half
+            on_real = self._ask(*pairs[1], outputs)
+        return self._ask(*pairs[0], outputs), on_real
+
+    def _ask(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
+        """`opinion`, or that of the projected discriminator."""
+        if self.options.discriminator != "projected":
+            return self.opinion(planes, images, outputs)
+        assert self.features is not None
+        return Opinion(self.discriminator(self.features(images), planes), [])
+
+    def statistics(self, batch: Batch, rng: RngLike) -> None:
+        planes, real = self._inputs(batch)
+        self.fake(planes, real, self._eps(rng, "eps", 0), self.drawn(batch, rng))
+
+    def settle(self, data: PairData) -> None:
+        """With `statistics_maps`: batch-norm statistics anew."""
+        if self.options.statistics_maps:
+            estimate_statistics(self.gan, data, self.options.statistics_maps, seed=self.options.seed)
+
+    # --- looking at it --------------------------------------------------------------------------------------------
+
+    def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
+        """Map, photo, fake with the photo's style, fake with a random style (without VAE: the fake)."""
+        assert batch.images is not None
+        maps = batch.maps.resize(self.gan.resolution)
+        layout = self.gan.layout(maps)
+        rows = {"map": maps.colorize(), "photo": self.gan.fit_image(batch.images)}
+        if self.gan.encoder is None:
+            return rows | {"image": self.gan.synthesize(layout)}
+        encoded = self.gan.encode_style(batch.images, maps)
+        drawn = self.gan.sample_style(maps, rng, prior="normal")
+        return rows | {"encoded": self.gan.synthesize(layout, encoded), "random": self.gan.synthesize(layout, drawn)}
+
+    @torch.no_grad()
+    def validate(self, data: PairData) -> dict[str, float]:
+        """l1: mean |image - photo| on [-1, 1] over all pairs, with the mean encoded style (lower is better)."""
+        total, count = 0.0, 0
+        for batch in data.batches(VALIDATION_BATCH):
+            if batch.images is None:
+                raise DataError(f"Validation of {self.gan.title} needs photos, and this data set holds maps alone.")
+            photos = self.gan.fit_image(batch.images)
+            total += 2 * F.l1_loss(self._reconstruct(batch.maps, photos).float(), photos).item() * len(photos)
+            count += len(photos)
+        return {"l1": total / max(count, 1)}
+
+    def _reconstruct(self, maps: SemanticMap, photos: Tensor) -> Tensor:
+        style = None if self.gan.encoder is None else self.gan.encode_style(photos, maps)
+        return self.gan.synthesize(maps, style)
+
+
+def _augmented(planes: Tensor, images: Tensor, draws: Tensor | None, cutout: bool) -> tuple[Tensor, Tensor]:
+    if draws is None:
+        return planes, images
+    both = augment(planes, images, draws, cutout=cutout)
+    return both[:, :-3], both[:, -3:]

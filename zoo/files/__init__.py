@@ -1,0 +1,1 @@
+"""Pictures, label maps, tensors and folders on disk: read with clear errors, written whole or not at all."""

@@ -1,0 +1,93 @@
+"""Tensors in safetensors files: written atomically, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from zoo.errors import DataError, WeightsError, few
+from zoo.files.images import write_atomic
+
+if TYPE_CHECKING:
+    pass
+
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors atomically (contiguous copies on the CPU, sorted by name, no metadata: equal content, equal bytes).
+
+    Raises DataError if the file cannot be written.
+    """
+    plain = {k: tensors[k].detach().cpu().contiguous().clone() for k in sorted(tensors)}
+    try:
+        write_atomic(path, lambda part: save_file(plain, part))
+    except SafetensorError as error:  # its way of reporting a full disk
+        raise DataError(f"Cannot write {path}: {error}.") from error
+
+
+def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:
+    """The state dict as it is stored: parameters in `dtype`, buffers (running statistics, singular vectors) as they are."""
+    parameters = {n for n, _ in network.named_parameters()}
+    return {
+        k: v.to(DTYPES[dtype]) if k in parameters and v.is_floating_point() else v
+        for k, v in network.state_dict().items()
+    }
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file. Raises WeightsError for a missing, damaged or foreign file."""
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file {path}.")
+    if path.suffix != ".safetensors":
+        raise WeightsError(
+            f"{path}: only safetensors files are loaded; bring other checkpoints in with the authors' converter (official.py)."
+        )
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again."
+        ) from error
+
+
+def load_strict(network: nn.Module, path: Path) -> None:
+    """Load a file into a network; keys and shapes must agree exactly. Raises WeightsError that tells the differences."""
+    tensors = read_tensors(path)
+    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in tensors.items()}
+    missing = [k for k in expected if k not in found]
+    unknown = [k for k in found if k not in expected]
+    shapes = [f"{k} {found[k]} instead of {expected[k]}" for k in expected if k in found and found[k] != expected[k]]
+    if missing or unknown or shapes:
+        matched = len(expected) - len(missing) - len(shapes)
+        parts = [
+            f"missing: {few(missing)}" if missing else "",
+            f"unknown: {few(unknown)}" if unknown else "",
+            f"shapes: {few(shapes)}" if shapes else "",
+        ]
+        raise WeightsError(
+            f"{path} does not fit {type(network).__name__}: {matched} of {len(expected)} tensors match; "
+            + "; ".join(p for p in parts if p)
+            + ". These are weights of another architecture or config."
+        )
+    network.load_state_dict(tensors, strict=True)
+
+
+def count_parameters(path: Path) -> int:
+    """Elements of all tensors in a safetensors file, from its header alone."""
+    with safe_open(str(path), "pt") as file:
+        total = 0
+        for key in file.keys():  # noqa: SIM118 (not a dict)
+            size = 1
+            for n in file.get_slice(key).get_shape():
+                size *= n
+            total += size
+        return total

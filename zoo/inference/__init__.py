@@ -1,0 +1,1 @@
+"""The inference forms: exact and fast. Never trained, saved or converted."""

@@ -1,0 +1,204 @@
+"""The contracts of the zoo: what a model of each kind can be asked, and what a trainer gives the loop (docs/design.md, "Contracts").
+
+B batch, C classes, H W pixels. Semantic maps are integers; images are float32 in [0, 1]; label sets and maps speak a
+label space, and each model translates into its own channel order by names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import UsageError
+from zoo.files.tensors import load_strict, save_tensors, stored_state
+from zoo.interfaces.capabilities import Conditions, Latents, SamplesStyle
+from zoo.interfaces.label_sets import draw_label_sets
+from zoo.labels import LabelSet, LabelSpace
+from zoo.maps import SemanticMap
+from zoo.rng import RngLike
+from zoo.style import Style
+
+if TYPE_CHECKING:
+    from zoo.data import PairData
+    from zoo.interfaces.training_options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file `assets/<name>.*` that is computed from data. `kind`: "tensors" (safetensors) or "json"."""
+
+    kind: Literal["tensors", "json"]
+    about: str
+    required: bool = False
+
+
+class Model(nn.Module, ABC):
+    """Base of every published model: a plain network in PyTorch's sense whose state dict is the file's.
+
+    A model keeps no state per call; what is random comes from the `rng` it is given.
+    """
+
+    ASSETS: ClassVar[Mapping[str, Asset]] = {}
+    OPTIONS: ClassVar[type | None] = None
+    """Frozen dataclass of the model's own sampling options (flattening rule, steps, guidance). A model that has one takes
+    `options=` (None: the defaults) in `generate` or `synthesize` and, where it edits, in `edit`."""
+    REPORTS_STEPS: ClassVar[bool] = False
+    """True: one call takes many steps (diffusion), so `generate` or `synthesize` takes `progress=` and calls it as
+    `progress(steps done, steps)` at the start and after each; what it raises (`Cancelled`) leaves the call at once."""
+
+    def __init__(self, config: Any, space: LabelSpace) -> None:
+        super().__init__()
+        self.config = config
+        self.label_space = space
+        self.assets: dict[str, Any] = {}
+
+    @property
+    @abstractmethod
+    def channels(self) -> tuple[str, ...]:
+        """Class names in the order of the network's channels."""
+
+    @property
+    @abstractmethod
+    def resolution(self) -> tuple[int, int]:
+        """(height, width) at which the model works."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return next(self.parameters()).device
+
+    def load_weights(self, folder: Path) -> None:
+        """Load `model.safetensors` strictly. A wrapper of another library's model overrides this.
+
+        Raises WeightsError that names missing, unknown and ill-shaped tensors.
+        """
+        load_strict(self, folder / "model.safetensors")
+
+    def save_weights(self, folder: Path, dtype: str) -> None:
+        """Write what `load_weights` reads. dtype: of stored parameters. A wrapper of another library's model overrides both
+        and keeps that library's own layout in the sub-folder `wrapped/` (safetensors and JSON only), which digests cover.
+
+        Raises DataError if a file cannot be written.
+        """
+        save_tensors(stored_state(self, dtype), folder / "model.safetensors")
+
+    def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
+        """The asset `name` computed from data with the present weights; None if this model has none of that name to compute.
+
+        The one implementation behind training's end (`Trainer.finish`) and `zoo fit`. data: at the model's resolution, in
+        its label space; options: those of the training (whether mirror images count, how many components a prior has).
+        Not random; the model is in evaluation mode and is not changed. Raises DataError for data that do not do (no photos
+        where photos are needed, too few maps).
+        """
+        return None
+
+    def optimized(self) -> Model:
+        """The inference form (norms folded, tables), equal to this one within 1e-5; never trained, saved or converted."""
+        return self
+
+
+class MaskGenerator(Model):
+    """Label sets to semantic maps."""
+
+    @abstractmethod
+    def sample_latents(self, conditions: Conditions, rng: RngLike | int | None, *, prior: str | None = None) -> Latents:
+        """All random inputs of `generate`, one row per condition.
+
+        prior: "fitted" (needs the asset), "normal" (the paper's), or None: fitted if the asset exists.
+        """
+
+    @abstractmethod
+    def generate(
+        self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None
+    ) -> SemanticMap:
+        """One map [B, H, W] per label set. Without `latents` they are drawn from `rng` (None: a fresh seed)."""
+
+    def sample_label_sets(self, count: int, rng: RngLike | int | None) -> list[LabelSet]:
+        """Label sets drawn with the frequencies of the training data (the asset `label_sets`).
+
+        Raises UsageError if the model has no such asset.
+        """
+        return draw_label_sets(self.assets, self.label_space, count, rng)
+
+
+class Layout(ABC):
+    """All that a synthesizer computes from the map alone; a model's own class adds its tensors.
+
+    notes: what was made up because the map lacks it (instance numbers), in sentences for people."""
+
+    semantic_map: SemanticMap
+    notes: tuple[str, ...] = ()
+
+
+def as_map(value: SemanticMap | Layout) -> SemanticMap:
+    """The map that a synthesizer was given where it was no layout of its own. Raises UsageError for another's layout."""
+    if isinstance(value, SemanticMap):
+        return value
+    raise UsageError(f"This layout ({type(value).__name__}) was made by another architecture: give the map itself.")
+
+
+class ImageSynthesizer(Model):
+    """Semantic maps to images. `styles`: which sources of style it has, a subset of prior, mean, photo."""
+
+    styles: frozenset[str] = frozenset()
+    partial_styles: bool = False
+    """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior."""
+
+    @abstractmethod
+    def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> Layout:
+        """What depends on the map alone. `reuse`: a layout of another map whose equal parts may be kept; the result
+        equals a fresh one. A layout of one map serves any number of styles."""
+
+    @abstractmethod
+    def synthesize(
+        self, semantic_map: SemanticMap | Layout, style: Style | None = None, *, rng: RngLike | int | None = None
+    ) -> Tensor:
+        """Images float32 [B, 3, H, W] in [0, 1]. Without `style` one is drawn from `rng` where the model has any."""
+
+    def resample(
+        self,
+        style: Style,
+        semantic_map: SemanticMap,
+        *,
+        classes: Sequence[str] | None = None,
+        layers: Sequence[str] | None = None,
+        rng: RngLike | int | None = None,
+    ) -> Style:
+        """The style with a new prior draw for these classes and layers (None: all), one map per sample; the rest stays.
+
+        Raises UsageError for a model without a prior, and for classes or layers that its styles have not.
+        """
+        if not isinstance(self, SamplesStyle) or "prior" not in self.styles:
+            raise UsageError(f"{type(self).__name__} has no prior to draw a style from.")
+        drawn = self.sample_style(semantic_map, rng)
+        return style.fill(drawn).take(drawn, classes=classes, layers=layers)
+
+
+class MaskParser(Model):
+    """Photos to semantic maps."""
+
+    @abstractmethod
+    def parse(self, images: Tensor) -> SemanticMap:
+        """images: float32 [B, 3, H, W] in [0, 1], any size; the maps have the images' size."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Differentiable feature maps, for losses that compare images by what a parser sees in them."""
+
+
+class ImageGenerator(Model):
+    """Conditions straight to images, without a map between."""
+
+    @abstractmethod
+    def generate(self, conditions: Conditions, *, rng: RngLike | int | None = None) -> Tensor:
+        """Images float32 [B, 3, H, W] in [0, 1]."""
+
+    def sample_label_sets(self, count: int, rng: RngLike | int | None) -> list[LabelSet]:
+        """As of a `MaskGenerator`. Raises UsageError if the model has no asset `label_sets`."""
+        return draw_label_sets(self.assets, self.label_space, count, rng)

@@ -1,0 +1,150 @@
+"""What plugins declare: names and import strings only. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from zoo.errors import PluginError
+
+API = 1
+
+
+GROUP = "zoo.plugins"
+
+
+FIRST_PARTY = "maskzoo"
+
+
+KINDS = ("mask-generator", "image-synthesizer", "mask-parser", "image-generator")
+
+
+TABLES = ("networks", "losses", "label_spaces", "datasets", "metrics")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named config of an architecture and the training options that go with it."""
+
+    config: Any
+    training: Any = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What `official.detect` read off a checkpoint's keys and shapes; near misses have one too, and then say what differs.
+
+    role: the network, as `official.convert` names it. config: fields that differ from the config's defaults.
+    ambiguous: fields that no shape tells. missing: official keys that a network of this config has and the file has not;
+    unknown: keys of the file that it has not; misfit: keys that both have with different shapes; matched: how many fit.
+    """
+
+    role: str
+    config: dict[str, Any]
+    ambiguous: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    misfit: tuple[str, ...] = ()
+    matched: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """The file is a network of this config, key by key and shape by shape."""
+        return not (self.missing or self.unknown or self.misfit)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One system. All strings of the form `module:name` are imported only when somebody needs them.
+
+    options: `module:Class` of its sampling options, the `OPTIONS` of its model class, in a module without torch.
+    """
+
+    name: str
+    kind: str
+    model: str
+    config: str
+    variants: str
+    trainer: str | None = None
+    official: str | None = None
+    title: str = ""
+    paper: str = ""
+    can: tuple[str, ...] = ()
+    default: str | None = None
+    options: str | None = None
+
+
+class ApiMismatch(PluginError):
+    """A plugin was written for another plugin API; names both."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What a distribution adds. `cards`: an importable package with one folder per model id.
+
+    api: of the zoo that it was written for; raises ApiMismatch for another one (first, so that fields that only the other
+    one has are not what is complained about).
+
+    networks, losses, label_spaces (a `module:OBJECT` with a LabelSpace or its JSON form), datasets, metrics: name to import string.
+    """
+
+    api: int = API
+    architectures: tuple[Architecture, ...] | list[Architecture] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, str] = field(default_factory=dict)
+    label_spaces: Mapping[str, str] = field(default_factory=dict)
+    datasets: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    cards: str | None = None
+
+    def __new__(cls, api: int = API, *args: Any, **kwargs: Any) -> Plugin:
+        if api != API:
+            raise ApiMismatch(
+                f"was written for plugin API {api!r}, this zoo has API {API}: install a version of the plugin for API {API}"
+            )
+        return super().__new__(cls)
+
+
+@dataclass
+class PluginRecord:
+    """A discovered plugin and its state; `error` says why a broken one is out.
+
+    mismatch: it was written for another plugin API (`error` names both). left_out: ZOO_PLUGINS does not name it.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    plugin: Plugin | None = None
+    error: str = ""
+    notes: list[str] = field(default_factory=list)
+    mismatch: bool = False
+    left_out: bool = False
+    entry: EntryPoint | None = field(default=None, repr=False)
+
+    @property
+    def state(self) -> str:
+        """`ok`, `broken`, `API mismatch`, or `left out` (by ZOO_PLUGINS)."""
+        if self.left_out:
+            return "left out"
+        return ("API mismatch" if self.mismatch else "broken") if self.error else "ok"
+
+    @property
+    def license(self) -> str:
+        """Of its code, as the metadata of its distribution state it; "unknown" where they do not."""
+        if self.distribution == FIRST_PARTY:
+            return "Apache-2.0"
+        try:
+            found = self.entry.dist.metadata if self.entry and self.entry.dist else None
+            stated = [found[key] for key in ("License-Expression", "License") if found is not None and key in found]
+            return next((text for text in stated if text), "unknown")
+        except Exception:  # metadata of a half-removed installation
+            return "unknown"
+
+    @property
+    def label(self) -> str:
+        """For messages: `name (distribution version)`."""
+        return f"{self.name} ({self.distribution} {self.version})"
