@@ -62,7 +62,7 @@ def measure(classes: int, shown: int, ngf: int, local: int, side: int, runs: int
         "layout": lambda: model.layout(maps),
         "synthesize": lambda: model.synthesize(layout, style),
     }
-    found: dict[str, Any] = {"parameters": weights, "seconds": {}, "memory": {}}
+    figures: dict[str, Any] = {"parameters": weights, "seconds": {}, "memory": {}}
     for name, call in calls.items():
         forget_peak()
         before = status("VmRSS")
@@ -71,8 +71,8 @@ def measure(classes: int, shown: int, ngf: int, local: int, side: int, runs: int
             began = time.perf_counter()
             call()
             times.append(time.perf_counter() - began)
-        found["seconds"][name], found["memory"][name] = times, max(0.0, status("VmHWM") - before)
-    return found
+        figures["seconds"][name], figures["memory"][name] = times, max(0.0, status("VmHWM") - before)
+    return figures
 
 
 def in_a_process(classes: int, arguments: Sequence[str], **environment: str) -> dict[str, Any]:
@@ -83,17 +83,17 @@ def in_a_process(classes: int, arguments: Sequence[str], **environment: str) -> 
 
 def turn_of(classes: int, arguments: Sequence[str]) -> dict[str, Any]:
     """Times of one process, and the memory of another, whose allocator gives back at once what is freed (and is slower for it)."""
-    found = in_a_process(classes, arguments)
+    figures = in_a_process(classes, arguments)
     frugal = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
-    return found | {"memory": in_a_process(classes, [*arguments, "--runs=1"], **frugal)["memory"]}
+    return figures | {"memory": in_a_process(classes, [*arguments, "--runs=1"], **frugal)["memory"]}
 
 
-def table(found: dict[int, list[dict[str, Any]]]) -> str:
+def table(turns_by_size: dict[int, list[dict[str, Any]]]) -> str:
     """Markdown: a row per size, each figure with its ratio to the first size."""
     rows = ["| classes | parameters | " + " | ".join(f"{c}, ms | {c}, MiB" for c in CALLS) + " |"]
     rows.append("|" + "---|" * (2 + 2 * len(CALLS)))
     first: dict[str, tuple[float, float]] = {}
-    for classes, turns in found.items():
+    for classes, turns in turns_by_size.items():
         cells = [str(classes), f"{turns[0]['parameters'] / 1e6:.2f} M"]
         for call in CALLS:
             seconds = min(s for turn in turns for s in turn["seconds"][call])
@@ -124,11 +124,11 @@ def main(given: Sequence[str] | None = None) -> None:
         print(json.dumps(measure(a.classes[0], a.shown, a.ngf, a.local, a.side, a.runs, a.plain)))
         return
     passed = [f"--{n}={getattr(a, n)}" for n in ("shown", "ngf", "local", "side", "runs")] + ["--plain"] * a.plain
-    found: dict[int, list[dict[str, Any]]] = {c: [] for c in a.classes}
+    turns_by_size: dict[int, list[dict[str, Any]]] = {c: [] for c in a.classes}
     for turn in range(a.turns):
         for classes in a.classes if turn % 2 == 0 else reversed(a.classes):
-            found[classes].append(turn_of(classes, passed))
-    print(table(found))
+            turns_by_size[classes].append(turn_of(classes, passed))
+    print(table(turns_by_size))
 
 
 if __name__ == "__main__":

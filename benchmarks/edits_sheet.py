@@ -33,6 +33,7 @@ from zoo.interfaces.capabilities import EditsParts
 from zoo.interfaces.models import ImageSynthesizer, MaskGenerator
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import edits
 from zoo.rng import Rng
 from zoo.style import Style
 
@@ -58,7 +59,7 @@ class Faces:
     sets: list[LabelSet]
 
 
-def to_edit(spec: EditSpec) -> Edit:
+def edit_of(spec: EditSpec) -> Edit:
     """The written edit as the generator takes it. Raises UsageError for a kind that needs a second map."""
     if spec.kind not in KINDS:
         raise UsageError(f"{spec}: this sheet shows {', '.join(KINDS)}.")
@@ -78,7 +79,7 @@ def draw(generator: MaskGenerator, sets: Sequence[LabelSet], seed: int, numbers:
     return generator.generate(sets, rng=Rng(seed, numbers).within("map")).to("cpu")
 
 
-def choose(generator: MaskGenerator, specs: Sequence[EditSpec], count: int, seed: int) -> Faces:
+def faces_that_show(generator: MaskGenerator, specs: Sequence[EditSpec], count: int, seed: int) -> Faces:
     """The first `count` faces whose maps show the classes that the edits start from. Raises DataError if there are too few."""
     numbers = list(range(count * CANDIDATES))
     drawn = generator.sample_label_sets(len(numbers), Rng(seed, numbers))
@@ -105,8 +106,9 @@ def columns(
     """The sheet's columns, and for each edit the mean share of pixels that changed outside its classes."""
     generator, synthesizer = pipe.generator, pipe.synthesizer
     assert generator is not None and synthesizer is not None
-    if not isinstance(generator, EditsParts):
+    if not edits(generator.capabilities()):
         raise UsageError(f"{pipe.name}: the generator cannot edit maps.")
+    assert isinstance(generator, EditsParts)
     made: list[Column] = []
     changed: dict[str, float] = {}
     shown: tuple[LabelSet, ...] | None = None
@@ -119,15 +121,15 @@ def columns(
             made += _pair("before", before, pipe, style)
             shown = sets
         rng = Rng(seed, faces.numbers).within("edit")
-        after = generator.edit(before, [to_edit(spec)], rng=rng).to("cpu")
+        after = generator.edit(before, [edit_of(spec)], rng=rng).to("cpu")
         made += _pair(str(spec), after, pipe, style)
         changed[str(spec)] = outside(before, after, spec)
     return made, changed
 
 
 def _style(synthesizer: ImageSynthesizer, maps: SemanticMap, seed: int, numbers: Sequence[int]) -> Style | None:
-    """One look per face, None for a synthesizer without styles."""
-    if not synthesizer.styles:
+    """One look per face, None for a synthesizer without a prior."""
+    if "style:prior" not in synthesizer.capabilities():
         return None
     return synthesizer.sample_style(maps, Rng(seed, numbers).within("style"))  # type: ignore[attr-defined]
 
@@ -181,7 +183,7 @@ def main(argv: list[str] | None = None) -> None:
     with torch.inference_mode():
         pipe = zoo.compose(given.composition, device="cpu")
         assert pipe.generator is not None
-        faces = choose(pipe.generator, specs, given.faces, given.seed)
+        faces = faces_that_show(pipe.generator, specs, given.faces, given.seed)
         made, changed = columns(pipe, specs, faces, given.seed)
     save_image(sheet(made, given.cell), given.out, optimize=True)
     report = {

@@ -45,21 +45,21 @@ SUMMARY = {
 
 
 @dataclass
-class Named:
+class NamedGenerator:
     """A model and what it is called in the tables."""
 
     name: str
     model: MaskGenerator
 
 
-def load(reference: str) -> Named:
+def load_generator(reference: str) -> NamedGenerator:
     """A generator in its inference form. Raises UsageError for another kind of model."""
     model = zoo.load(reference)
     if not isinstance(model, MaskGenerator):
         raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
-    found = zoo.optimize(model)
-    assert isinstance(found, MaskGenerator)
-    return Named(resolve(reference).name, found)
+    inference_form = zoo.optimize(model)
+    assert isinstance(inference_form, MaskGenerator)
+    return NamedGenerator(resolve(reference).name, inference_form)
 
 
 def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
@@ -69,7 +69,7 @@ def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
     return {mapping[n] for n in names if n in mapping} - {space.background or ""}
 
 
-def draw(named: Named, sets: Sequence[LabelSet], space: LabelSpace, seed: int) -> SemanticMap:
+def draw(named: NamedGenerator, sets: Sequence[LabelSet], space: LabelSpace, seed: int) -> SemanticMap:
     """One map per label set, in the data's space; map i draws from sample i of the seed."""
     model, parts = named.model, []
     back = dict(space.mapping_to(model.label_space).pairs)
@@ -80,26 +80,26 @@ def draw(named: Named, sets: Sequence[LabelSet], space: LabelSpace, seed: int) -
     return SemanticMap.cat(parts)
 
 
-def measure(named: Named, sets: Sequence[LabelSet], real: PartStatistics, seeds: int) -> dict[str, Any]:
+def measure(named: NamedGenerator, sets: Sequence[LabelSet], real: PartStatistics, seeds: int) -> dict[str, Any]:
     """All figures of one model."""
     started = time.perf_counter()
     drawings = [draw(named, sets, real.space, seed) for seed in range(seeds)]
     seconds = time.perf_counter() - started
-    found = PartStatistics(real.space)
+    generated = PartStatistics(real.space)
     for maps in drawings:
-        found.add(maps, sets)
-    report = {**scores(found, real), "resolution": list(named.model.resolution)}
+        generated.add(maps, sets)
+    report = {**scores(generated, real), "resolution": list(named.model.resolution)}
     report["pixel_diversity"] = float(pixel_diversity(drawings).mean()) if seeds > 1 else math.nan
     return report | {"seconds_per_map": seconds / (len(sets) * seeds)}
 
 
-def scores(found: PartStatistics, real: PartStatistics) -> dict[str, Any]:
+def scores(generated: PartStatistics, real: PartStatistics) -> dict[str, Any]:
     """What holds for any set of maps."""
     asked = {n for n, row in real.met().items() if row["asked"]}
     return {
-        "share_of_requests_met": found.share_met(),
-        "requested": found.met(),
-        **compare_parts(real, found, names=[n for n in real.space.names if n in asked]),
+        "share_of_requests_met": generated.share_met(),
+        "requested": generated.met(),
+        **compare_parts(real, generated, names=[n for n in real.space.names if n in asked]),
     }
 
 
@@ -116,7 +116,7 @@ def masked(maps: SemanticMap, names: set[str]) -> SemanticMap:
     return SemanticMap(table[maps.labels], space)
 
 
-def report_on(models: list[Named], given: argparse.Namespace) -> dict[str, Any]:
+def report_on(models: list[NamedGenerator], given: argparse.Namespace) -> dict[str, Any]:
     """The JSON document: data, classes, and per model the figures. All is measured in the label space of the data."""
     size = min((n.model.resolution for n in models), key=lambda s: s[0] * s[1])
     own = models[0].model.label_space  # for data that have several label spaces, or do not say theirs
@@ -198,8 +198,8 @@ def _class_table(report: dict[str, Any], models: dict[str, Any]) -> list[str]:
 
 
 def _area(row: dict[str, Any], side: str) -> str:
-    found = row["area"][side]
-    return f"{_number(_percent(found['mean']), 2)} ± {_number(_percent(found['std']), 2)} %"
+    moments = row["area"][side]
+    return f"{_number(_percent(moments['mean']), 2)} ± {_number(_percent(moments['std']), 2)} %"
 
 
 def _centre(row: dict[str, Any], side: str) -> str:
@@ -232,9 +232,9 @@ def main() -> None:
     arguments.add_argument("--json", type=Path, help="write the figures here")
     given = arguments.parse_args()
     with torch.inference_mode():
-        models = [load(m) for m in given.models]
+        models = [load_generator(m) for m in given.models]
         if len({n.name for n in models}) < len(models):  # two folders of one name
-            models = [Named(m, n.model) for m, n in zip(given.models, models, strict=True)]
+            models = [NamedGenerator(m, n.model) for m, n in zip(given.models, models, strict=True)]
         report = plain(report_on(models, given))
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ from typing import Any
 import generators
 
 from zoo.cards import Card, read_card, write_card
-from zoo.cards.writing import Measured, finite, front_matter, listed_under, not_finite
+from zoo.cards.writing import Measured, finite_figures, front_matter, listed_under, not_finite
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
 from zoo.data.specs import parse_spec
 from zoo.store.models import vouched
@@ -32,13 +32,13 @@ SHIPPED = ("config.json", "model.safetensors", "assets")
 
 def flat(scores: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """Nested figures under joined names; per-class tables stay in the JSON."""
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for key, value in scores.items():
         if isinstance(value, dict) and key not in ("iou", "requested_classes_that_appear"):
-            found |= flat(value, f"{prefix}{key}.")
+            figures |= flat(value, f"{prefix}{key}.")
         elif isinstance(value, int | float) and key != "pairs":
-            found[prefix + key] = round(float(value), 4)
-    return found
+            figures[prefix + key] = round(float(value), 4)
+    return figures
 
 
 def shape_figures(shapes: Mapping[str, Any]) -> dict[str, float]:
@@ -110,7 +110,7 @@ def head(
         "data_license": about.terms,
         "weights_license": about.weights,
         "recipe": given.recipe,
-        "scores": finite(figures),
+        "scores": finite_figures(figures),
         "limits": limits + not_finite(figures),
         **vouched(folder),
     }

@@ -35,6 +35,7 @@ from zoo.metrics import ConfusionMatrix, fine_detail, image_l1, judge_features, 
 from zoo.metrics.agreement import add_agreement
 from zoo.metrics.realism import BAND
 from zoo.nn.pretrained import mobilenet_v2
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 from zoo.training.session import open_pairs
 
@@ -60,13 +61,14 @@ def judge(reference: str | None, model: ImageSynthesizer) -> MaskParser:
 def pictures(model: ImageSynthesizer, batch: Batch, first: int, seed: int = 0) -> dict[str, Tensor]:
     """The maps of a batch with the photos' own style and with drawn ones (of a model without style: as they come)."""
     layout = model.layout(batch.maps)
-    if not model.styles:
+    places = style_sources(model.capabilities())
+    if not places:
         return {"image": model.synthesize(layout)}
     made = {}
-    if "photo" in model.styles:
+    if "photo" in places:
         assert isinstance(model, EncodesStyle) and batch.images is not None
         made["encoded_style"] = model.synthesize(layout, model.encode_style(batch.images, batch.maps))
-    if "prior" in model.styles:
+    if "prior" in places:
         assert isinstance(model, SamplesStyle)
         rng = Rng(seed, range(first, first + len(batch)))
         made["random_style"] = model.synthesize(layout, model.sample_style(batch.maps, rng))
@@ -128,7 +130,8 @@ def synthesizer_scores(
 
 def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str, Any]:
     report: dict[str, Any] = {}
-    if isinstance(model, Reconstructs):
+    if "reconstruct" in model.capabilities():
+        assert isinstance(model, Reconstructs)
         mean, sampled = ConfusionMatrix(data.label_space), ConfusionMatrix(data.label_space)
         seen = 0
         for batch in data.batches(16):
@@ -137,8 +140,8 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
             # mask-vae: the plain network, not told which classes are there; SegVAE sees the map as its canvas
             for matrix, source in ((mean, None), (sampled, rng)):
                 codes = model.encode(batch.maps, rng=source)
-                found = model.decode(codes, label_sets=None, context=batch.maps)  # type: ignore[arg-type]
-                matrix.add(found, batch.maps)
+                decoded = model.decode(codes, label_sets=None, context=batch.maps)  # type: ignore[arg-type]
+                matrix.add(decoded, batch.maps)
         report["reconstruction_mean_code"] = mean.scores()
         report["reconstruction_sampled"] = sampled.scores()
     asked: dict[str, int] = {}
@@ -147,10 +150,10 @@ def generator_scores(model: MaskGenerator, data: Any, samples: int) -> dict[str,
         rng = Rng(0, range(first, min(first + 25, samples)))
         sets = model.sample_label_sets(len(rng.samples), rng)
         maps = model.generate(sets, latents=model.sample_latents(sets, rng))
-        for wanted, found in zip(sets, maps.label_sets(), strict=True):
+        for wanted, shown_set in zip(sets, maps.label_sets(), strict=True):
             for name in wanted:
                 asked[name] = asked.get(name, 0) + 1
-                shown[name] = shown.get(name, 0) + (name in found.names)
+                shown[name] = shown.get(name, 0) + (name in shown_set.names)
     report["requested_classes_that_appear"] = {
         n: {"asked": c, "appeared": shown[n], "share": round(shown[n] / c, 3)} for n, c in asked.items()
     }

@@ -60,7 +60,7 @@ def timed(model: SegVAE, sets: list[LabelSet], latents: Latents) -> tuple[float,
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def differences(plain: SegVAE, fast: SegVAE, sets: list[LabelSet], latents: Latents) -> str:
+def deviations(plain: SegVAE, fast: SegVAE, sets: list[LabelSet], latents: Latents) -> str:
     """How far the outputs of the two forms lie apart. A tie: a pixel where a shape, or their sum, is within 1e-5 of a threshold."""
     a, b = (m.generate_layers(sets, latents=latents).layers for m in (plain, fast))
     exact = copy.deepcopy(plain).double().generate_layers(sets, latents=latents).layers
@@ -86,7 +86,7 @@ def main() -> None:
     for batch in map(int, args.batches.split(",")):
         sets = label_sets(plain, batch)
         latents = plain.sample_latents(sets, 0)
-        difference = differences(plain, fast, sets, latents)  # both forms are warm after this
+        difference = deviations(plain, fast, sets, latents)  # both forms are warm after this
         pairs = [(timed(plain, sets, latents), timed(fast, sets, latents)) for _ in range(args.pairs)]
         classes = sum(len(s.names) for s in sets) / len(sets)
         print(f"batch {batch}, {classes:.1f} classes a map, {args.pairs} pairs:")

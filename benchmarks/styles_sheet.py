@@ -52,13 +52,15 @@ def candidates(pipe: zoo.Composition, data: str | None, count: int, seed: int) -
     return drawn.to_space(pipe.space).resize(pipe.resolution)
 
 
-def choose(pipe: zoo.Composition, data: str | None, classes: Sequence[str], count: int, seed: int) -> SemanticMap:
+def maps_that_show(
+    pipe: zoo.Composition, data: str | None, classes: Sequence[str], count: int, seed: int
+) -> SemanticMap:
     """The first maps that show all these classes. Raises DataError if there are too few."""
-    found = candidates(pipe, data, count * CANDIDATES, seed)
-    fitting = [i for i, shown in enumerate(found.label_sets()) if set(classes) <= set(shown.names)][:count]
+    maps = candidates(pipe, data, count * CANDIDATES, seed)
+    fitting = [i for i, shown in enumerate(maps.label_sets()) if set(classes) <= set(shown.names)][:count]
     if len(fitting) < count:
-        raise DataError(f"Only {len(fitting)} of {len(found)} maps show {', '.join(classes)}.")
-    return found[fitting]
+        raise DataError(f"Only {len(fitting)} of {len(maps)} maps show {', '.join(classes)}.")
+    return maps[fitting]
 
 
 def vary(pipe: zoo.Composition, maps: SemanticMap, head: str, base: str, n: int, seed: int) -> tuple[list[Tensor], Any]:
@@ -123,7 +125,7 @@ def main(argv: list[str] | None = None) -> None:
     pipe = zoo.compose(models, device=given.device)
     every = given.classes == "all"
     classes = () if every else tuple(given.classes.split(","))
-    maps = choose(pipe, given.data, classes, 1 if given.layers else given.maps, given.seed)
+    maps = maps_that_show(pipe, given.data, classes, 1 if given.layers else given.maps, given.seed)
     head = ",".join(maps[0].label_set().names if every else classes)
     if given.layers:
         made, report = by_layers(pipe, maps, head, given.layers, given.base, given.n, given.seed)

@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from gan_tiny import SPACE, block_maps
 from torch import Tensor
 
 from zoo.maps import SemanticMap
 from zoo.nn.spectral import recompute_spectral
-from zoo.registry import label_space
 from zoo_plugins.clvae.config import CLVAEConfig, CLVAEOptions
 from zoo_plugins.clvae.model import CLVAE
 from zoo_plugins.clvae.regions import find_regions
 
-SPACE = label_space("celebamask-hq")
 TINY = CLVAEConfig(
     label_space="celebamask-hq", resolution=32, ngf=2, max_width=8, spade_hidden=4, z_dim=6, z_dim_local=4, nef=2, encoder_size=128
 )  # fmt: skip
@@ -38,8 +37,7 @@ def model_of(**changes: Any) -> CLVAE:
 
 
 def maps_of(count: int, size: tuple[int, int] = (32, 32), seed: int = 0) -> SemanticMap:
-    coarse = torch.randint(0, 8, (count, 1, 4, 4), generator=torch.Generator().manual_seed(seed)).float()
-    return SemanticMap(torch.nn.functional.interpolate(coarse, size=size)[:, 0].long(), SPACE)
+    return block_maps(count, size, seed, classes=8)
 
 
 def photos_of(count: int, size: tuple[int, int] = (32, 32), seed: int = 1) -> Tensor:

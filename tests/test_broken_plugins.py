@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from thirdparty import OK, plugin, write_plugin
+from thirdparty import OK, plugin, write_cards, write_plugin
 
 
 def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -32,16 +32,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ", label_spaces={'bad': 'thirdparty_rest:BAD', 'gone': 'thirdparty_rest:GONE'}, cards='thirdparty_rest_cards'"
     )
     write_plugin(folder, "thirdparty-rest", spaces + plugin("thirdparty-rest", more=more))
-    heads = {
-        "odd": "zoo: {parameters: many, kind: [1]}",
-        "worse": ": [",
-        "null": "zoo: {files: null}",
-        "list": "zoo: {files: [a]}",
-    }
-    for name, head in heads.items():
-        (folder / "thirdparty_rest_cards" / name).mkdir(parents=True)
-        (folder / "thirdparty_rest_cards" / name / "README.md").write_text(f"---\n{head}\n---\n")
-    (folder / "thirdparty_rest_cards/__init__.py").write_text("")
+    bad = {"odd": "zoo: {parameters: many, kind: [1]}", "null": "zoo: {files: null}", "list": "zoo: {files: [a]}"}
+    write_cards(folder / "thirdparty_rest_cards", {**bad, "worse": ": ["})
     return folder
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from gan_tiny import SPACE, block_maps
 from test_training_cli import zoo as cli
 
 import zoo
@@ -24,7 +25,6 @@ from zoo_plugins.ca2sis.fitting import fit_mean_style
 from zoo_plugins.ca2sis.model import CA2SIS
 from zoo_plugins.ca2sis.trainer import CA2SISTrainer
 
-SPACE = label_space("celebamask-hq")
 TINY = CA2SISConfig(
     resolution=32, layout_side=16, latent=16, width=16, widths=(16, 8, 8, 8), groups=4, heads=(2, 2, 2, 1),
     head_sizes=(8, 8, 8, 8), self_attention=1, style_features=1, style_layers=3, style_dim=5,
@@ -44,9 +44,8 @@ def _model(seed: int = 0, **changes: Any) -> CA2SIS:
     return model.eval()
 
 
-def _maps(count: int, side: int = 32, seed: int = 0, classes: int = 8) -> SemanticMap:
-    coarse = torch.randint(0, classes, (count, 1, 4, 4), generator=torch.Generator().manual_seed(seed)).float()
-    return SemanticMap(torch.nn.functional.interpolate(coarse, size=side)[:, 0].long(), SPACE)
+def _maps(count: int, side: int = 32, seed: int = 0) -> SemanticMap:
+    return block_maps(count, side, seed, classes=8)
 
 
 def _photos(count: int, side: int = 32, seed: int = 0) -> torch.Tensor:
@@ -72,9 +71,6 @@ def test_the_style_is_that_of_the_classes_shown() -> None:
     with torch.no_grad():
         expected = model.encoder(model.fit_image(photos) * 2 - 1, planes).flatten(2)
     torch.testing.assert_close(model.tokens(style), expected, atol=1e-5, rtol=1e-4)
-    for row in range(2):
-        alone = model.encode_style(photos[[row]], maps[row])
-        torch.testing.assert_close(alone.tensors["tokens"], tokens[[row]], atol=1e-4, rtol=1e-4)
 
 
 def test_tokens_are_means_over_each_classs_pixels() -> None:
@@ -105,20 +101,10 @@ def test_changing_one_classs_style_is_a_change_of_its_token() -> None:
     assert torch.equal(coarse.tensors["tokens"][:, :, 1], one.tensors["tokens"][:, :, 1])
 
 
-def test_layouts_serve_styles_and_reuse_equals_fresh() -> None:
+def test_an_equal_map_keeps_its_layout() -> None:
     model, maps = _model(), _maps(3)
-    style = model.encode_style(_photos(3), maps)
-    images = model.synthesize(maps, style)
-    assert images.shape == (3, 3, 32, 32) and images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
     layout = model.layout(maps)
-    torch.testing.assert_close(model.synthesize(layout, style), images, atol=1e-4, rtol=0)
     assert model.layout(maps, reuse=layout) is layout
-    edited = SemanticMap(torch.cat([maps.labels[:2], _maps(1, seed=9).labels]), SPACE)
-    again, fresh = model.layout(edited, reuse=layout), model.layout(edited)
-    torch.testing.assert_close(model.synthesize(again, style), model.synthesize(fresh, style), atol=1e-4, rtol=0)
-    many = model.synthesize(model.layout(maps[0]), style)
-    torch.testing.assert_close(many, model.synthesize(maps[0].repeat_interleave(3), style), atol=1e-4, rtol=0)
-    assert model.synthesize(_maps(1, side=48), style[0]).shape == (1, 3, 32, 32)
 
 
 def test_the_background_takes_no_part_in_the_layout() -> None:
@@ -210,19 +196,6 @@ def test_configs() -> None:
         model = CA2SIS(VARIANTS["celeba-128"].config, SPACE)
     assert model.resolution == (128, 128) and 2 * sum(p.numel() for p in model.parameters()) <= 9e6
     assert CA2SIS(TINY, numbered_space(5)).generator.parts == [0, 1, 2, 3, 4]  # without a background all take part
-
-
-def test_folders_hold_everything(tmp_path: Path) -> None:
-    sizes = {"widths": "16,8,8,8", "heads": "2,2,2,1", "head_sizes": "8,8,8,8", "resolution": 32, "layout_side": 16}
-    small = {"latent": 16, "width": 16, "groups": 4, "style_features": 1, "style_layers": 3, "style_dim": 5}
-    model = cast(CA2SIS, zoo.create("ca2sis/celeba", **sizes, **small, self_attention=1))
-    model.load_state_dict(_model().state_dict())
-    model.eval()
-    maps = _maps(1)
-    model.assets["mean_style"] = fit_mean_style(model, PairData(ToyFaces("2", "train"), 32))
-    zoo.save(model, tmp_path / "model")
-    again = cast(CA2SIS, zoo.load(str(tmp_path / "model")))
-    assert torch.equal(again.synthesize(maps), model.synthesize(maps)) and again.styles == {"photo", "mean"}
 
 
 # --- training -----------------------------------------------------------------------------------------------------

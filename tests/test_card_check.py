@@ -1,4 +1,4 @@
-"""`check_folder`: a model folder whose card is incomplete or untrue is named with every fault, before anything is published."""
+"""`check_card`: a model folder whose card is incomplete or untrue is named with every fault, before anything is published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tiny_folder import complete_folder
 
 from zoo.cards import read_card, write_card
 from zoo.errors import WeightsError
-from zoo.hub.checking import check_folder
+from zoo.hub.checking import check_card
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,7 +38,7 @@ def restate(folder: Path, **facts: Any) -> None:
 
 
 def test_a_complete_folder_passes(folder: Path) -> None:
-    card = check_folder(folder)
+    card = check_card(folder)
     assert card.facts["architecture"] == "face-parser" and set(card.files) == {"config.json", "model.safetensors"}
 
 
@@ -66,13 +66,13 @@ def test_a_complete_folder_passes(folder: Path) -> None:
 def test_a_card_that_lacks_or_misstates_something(folder: Path, facts: dict[str, Any], told: str) -> None:
     restate(folder, **facts)
     with pytest.raises(WeightsError) as refused:
-        check_folder(folder)
+        check_card(folder)
     assert told in str(refused.value) and str(folder) in str(refused.value)
 
 
 def test_unknown_licences_are_allowed(folder: Path) -> None:
     restate(folder, weights_license="unknown", data_license="unknown")
-    assert check_folder(folder).licenses["data"] == "unknown"
+    assert check_card(folder).licenses["data"] == "unknown"
 
 
 def flip(folder: Path) -> None:
@@ -115,5 +115,5 @@ def other_config(folder: Path) -> None:
 def test_a_folder_that_is_not_what_it_says(folder: Path, spoil: Callable[[Path], object], told: str) -> None:
     spoil(folder)
     with pytest.raises(Exception, match=r".") as refused:
-        check_folder(folder)
+        check_card(folder)
     assert told in str(refused.value) and type(refused.value).__name__ in ("WeightsError", "ConfigError")

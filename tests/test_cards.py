@@ -17,7 +17,7 @@ from zoo.cards import Card, card_digests, missing_facts, parse_card, read_card, 
 from zoo.cards.writing import listed_under
 from zoo.errors import UsageError, WeightsError
 from zoo.hub import resolve
-from zoo.hub.checking import check_folder
+from zoo.hub.checking import check_card
 from zoo.registry import KINDS, registry
 from zoo.store import models
 
@@ -88,7 +88,7 @@ def test_a_published_model_loads_and_has_the_stated_parameters(folder: Path) -> 
 @published
 def test_a_published_folder_passes_the_check_of_push(folder: Path) -> None:
     if (folder / "model.safetensors").is_file():
-        assert check_folder(folder).model_id == folder.name
+        assert check_card(folder).model_id == folder.name
 
 
 def test_every_card_of_the_tree_is_among_the_published() -> None:

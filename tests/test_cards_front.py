@@ -17,12 +17,12 @@ import pytest
 import yaml
 from fixtures_models import Ran
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from thirdparty import plugin, write_plugin
+from thirdparty import plugin, write_cards, write_plugin
 
 from zoo import cards
 from zoo.cards import REQUIRED, parse_card, read_card, reading, write_card
 from zoo.cards.licenses import COMMERCIAL, hub_license, near_licence, permits_commercial_use
-from zoo.cards.writing import Measured, finite, front_matter, listed_under, not_finite
+from zoo.cards.writing import Measured, finite_figures, front_matter, listed_under, not_finite
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "zoo/card.schema.json").read_text("utf-8"))
@@ -90,7 +90,7 @@ def test_other_editors_line_ends_are_read(text: str, tmp_path: Path) -> None:
 
 def test_figures_that_are_no_numbers_are_told_and_never_written(tmp_path: Path) -> None:
     figures = {"a": 0.5, "b": math.nan, "c": math.inf}
-    assert finite(figures) == {"a": 0.5}
+    assert finite_figures(figures) == {"a": 0.5}
     assert not_finite(figures) == ["No figure for b: it came out as nan.", "No figure for c: it came out as inf."]
     with pytest.raises(ValueError, match="No figure for b"):
         front_matter({**FACTS, "scores": figures}, name="m")
@@ -301,10 +301,7 @@ def test_a_plugins_odd_cards_are_its_own_loss(tmp_path: Path) -> None:
         "damaged": ": [",
         "listed": "zoo: {files: [a]}",
     }
-    for name, head in heads.items():
-        (tmp_path / "thirdparty_cards_package" / name).mkdir(parents=True)
-        (tmp_path / "thirdparty_cards_package" / name / "README.md").write_text(f"---\n{head}\n---\n")
-    (tmp_path / "thirdparty_cards_package/__init__.py").write_text("")
+    write_cards(tmp_path / "thirdparty_cards_package", heads)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     listed = zoo("list", "--license-ok", "commercial", "--json", PYTHONPATH=path)
     assert (

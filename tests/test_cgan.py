@@ -89,24 +89,6 @@ def test_the_background_is_no_input() -> None:
         zoo.create("cgan/celeba", **SMALL, channels=("background", "skin"))
 
 
-def test_pictures() -> None:
-    model = small()
-    pictures = model.generate(conditions(model), rng=0)
-    assert pictures.shape == (4, 3, 32, 32) and pictures.dtype == torch.float32
-    assert float(pictures.min()) >= 0 and float(pictures.max()) <= 1 and float(pictures.std()) > 0.01
-    assert torch.equal(pictures, model.generate(conditions(model), rng=Rng(0, range(4))))
-    latents = model.sample_latents(conditions(model), 0)
-    assert torch.equal(pictures, model.generate(conditions(model), latents=latents))
-    assert (pictures - model.generate(conditions(model), rng=1)).abs().mean() > 1e-3
-
-
-def test_a_sample_does_not_depend_on_its_batch() -> None:
-    model = small()
-    whole = model.generate(conditions(model), rng=5)
-    for i, label_set in enumerate(conditions(model)):
-        assert (model.generate([label_set], rng=Rng(5, [i])) - whole[i]).abs().max() < 1e-4
-
-
 def test_the_label_set_alone_changes_the_picture() -> None:
     model = small()
     latents = {"z": torch.zeros(4, 8)}
@@ -144,12 +126,10 @@ def test_wrong_conditions_are_refused() -> None:
         model.sample_label_sets(2, 0)
 
 
-def test_saving_and_loading(tmp_path: Path) -> None:
+def test_label_sets_are_those_of_the_asset() -> None:
     model = small()
     model.assets["label_sets"] = count_label_sets(conditions(model))
-    again = cast(CGAN, zoo.load(zoo.save(model, tmp_path / "m")))
-    assert torch.equal(again.generate(conditions(model), rng=0), model.generate(conditions(model), rng=0))
-    drawn = again.sample_label_sets(40, 3)
+    drawn = model.sample_label_sets(40, 3)
     assert {s.names for s in drawn} == {model.label_space.label_set(s).names for s in SETS}
 
 
@@ -166,25 +146,9 @@ def trainer_of(**options: Any) -> CGANTrainer:
     return CGANTrainer(model.train(), CGANTraining(**{"ndf": 4, "attention_d": 16, "batch_size": 8, **options}))
 
 
-def test_gradients_reach_every_parameter() -> None:
-    """The label embeddings of both networks among them. In order: the discriminator, then the generator."""
-    trainer = trainer_of()
-    for network in trainer.networks.values():
-        for layer in network.modules():
-            if isinstance(layer, SelfAttention):
-                layer.gamma.data.fill_(0.5)
-    optimizers = trainer.optimizers()
-    batch = toy().batch(range(8))
-    seen = []
-    for update in trainer.updates(batch, Rng(0, range(8)), 0):
-        (name,) = update.optimizers
-        parameters = [p for group in optimizers[name].param_groups for p in group["params"]]
-        gradients = torch.autograd.grad(sum(update.losses.values(), torch.zeros(())), parameters, allow_unused=True)
-        names = [n for n, _ in trainer.networks["model" if name == "generator" else name].named_parameters()]
-        dead = [n for n, g in zip(names, gradients, strict=True) if g is None or not bool(g.abs().sum() > 0)]
-        assert dead == [], name
-        seen.append(name)
-    assert seen == ["discriminator", "generator"]
+def test_the_discriminator_learns_first() -> None:
+    updates = trainer_of().updates(toy().batch(range(8)), Rng(0, range(8)), 0)
+    assert [u.optimizers for u in updates] == [("discriminator",), ("generator",)]
 
 
 @pytest.mark.parametrize("learner", ["generator", "discriminator"])

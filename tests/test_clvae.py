@@ -39,9 +39,6 @@ def test_a_class_s_numbers_depend_on_its_name_alone() -> None:
     expected = Rng(5, [0]).normal(SPACE.names[index], 3, shape=(4,))
     assert torch.equal(together.tensors["codes"][:1, index, 2], expected)
     assert not together.tensors["codes"][~shown].any()
-    images = model.synthesize(maps, rng=Rng(5, range(3)))
-    for i in range(3):
-        torch.testing.assert_close(model.synthesize(maps[i], rng=Rng(5, [i])), images[[i]], atol=1e-4, rtol=0)
 
 
 def test_only_the_changed_class_and_layer_change_the_picture_s_latents() -> None:
@@ -65,9 +62,6 @@ def test_styles_of_photos() -> None:
     assert mean.present is not None and mean.visible is not None
     assert not torch.equal(drawn.tensors["codes"], mean.tensors["codes"])
     assert not drawn.tensors["codes"][~mean.visible].any() and not drawn.tensors["codes"][~mean.present].any()
-    for i in range(2):
-        alone = model.encode_style(photos[i : i + 1], maps[i], rng=Rng(1, [i]))
-        torch.testing.assert_close(alone.tensors["codes"], drawn.tensors["codes"][[i]], atol=1e-5, rtol=1e-5)
     with pytest.raises(UsageError, match="2 photos of 32 x 32 pixels and 2 maps of 48 x 48"):
         model.encode_style(photos, maps_of(2, (48, 48)))
     with pytest.raises(LabelError, match="face-parsing"):
@@ -111,16 +105,8 @@ def test_priors() -> None:
 
 def test_layouts() -> None:
     model, maps = model_of(), maps_of(2)
-    layout = model.layout(maps[0])
-    many = maps[0].repeat_interleave(3)
-    styles = model.sample_style(many, 1)
-    torch.testing.assert_close(model.synthesize(layout, styles), model.synthesize(many, styles), atol=1e-5, rtol=0)
-    edited = maps.labels.clone()
-    edited[1] = 3
-    changed, first = SemanticMap(edited, SPACE), model.layout(maps)
-    assert model.layout(maps, reuse=first) is first
-    again, fresh = model.layout(changed, reuse=first), model.layout(changed)
-    torch.testing.assert_close(model.synthesize(again, rng=2), model.synthesize(fresh, rng=2), atol=1e-5, rtol=0)
+    layout = model.layout(maps)
+    assert model.layout(maps, reuse=layout) is layout
     with pytest.raises(UsageError, match="3 maps"):
         model.synthesize(maps_of(3), model.sample_style(maps, 0))
 

@@ -159,7 +159,8 @@ def test_ablations() -> None:
     assert three.config.layer_names == ("1/4", "1/2") and len(three.encoder.layers) == 3
     assert three.encoder.fc_mu.in_features == three.encoder.widths[2] * 4  # pooled to the size of L = 6
     # blocks without latents of their own use the coarsest there is
-    assert [three.generator.layer_of(level) for _, _, level in three.generator.blocks() if level] == [0, 0, 0, 0, 0, 1]
+    levels = [three.generator.level(step) for step in three.generator.steps]
+    assert [three.generator.layer_of(level) for level in levels if level] == [0, 0, 0, 0, 0, 1]
     assert isinstance(three.encoder, ClassEncoder)
     map_alone = model_of(layers=1)
     assert map_alone.config.layer_names == () and not hasattr(map_alone.generator, "cse")

@@ -168,7 +168,7 @@ def test_nothing_is_called_fixed_that_may_be_drawn(pipe: zoo.Composition, inputs
         note("hair=seed:1") is None
         and len(torch.unique(codes(pipe(maps=inputs / "face.png", n=2, seed=0, style="hair=seed:1")), dim=0)) == 2
     )
-    assert "leave --same-style out" in (note("hair=prior", same_style=True) or "")
+    assert "leave <<same_style>> out" in (note("hair=prior", same_style=True) or "")
     assert note("seed:1") is not None and note(f"{inputs / 'photo.png'}::{inputs / 'face.png'}") is None
 
 

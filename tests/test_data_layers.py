@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from zoo.data import Augment, Batch, PairData, Source, layers_of
-from zoo.data.files import LabelArray, LayerArray, PhotoArray, merged, moved_layers, pack, resize_labels, resize_layers
+from zoo.data.files import (
+    LabelArray,
+    LayerArray,
+    PhotoArray,
+    merged,
+    moved_layers,
+    pack_layers,
+    resize_labels,
+    resize_layers,
+)
 from zoo.data.specs import open_data, open_source
 from zoo.errors import DataError, LabelError
 from zoo.labels import LabelClass, LabelSpace, numbered_space, parse_space
@@ -37,7 +46,8 @@ class Overlapping(Source):
         self.names = tuple(f"{i}" for i in range(count))
         rng = np.random.default_rng(0)
         self.packed = [
-            pack({v: rng.random((side, side)) < 0.2 for v in range(1, len(FACES))}, (side, side)) for _ in range(count)
+            pack_layers({v: rng.random((side, side)) < 0.2 for v in range(1, len(FACES))}, (side, side))
+            for _ in range(count)
         ]
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
@@ -112,7 +122,7 @@ def test_the_highest_value_lies_on_top() -> None:
     bits = np.array([[0, 1, 2, 3, 2**18 + 2**17 + 6, 2**54 - 1, 2**62 - 1]], dtype=np.int64)
     assert merged(bits).tolist() == [[0, 0, 1, 1, 18, 53, 61]]
     masks = {v: np.arange(19) >= v for v in range(1, 19)}
-    assert merged(pack({v: m[None] for v, m in masks.items()}, (1, 19))).tolist() == [list(range(19))]
+    assert merged(pack_layers({v: m[None] for v, m in masks.items()}, (1, 19))).tolist() == [list(range(19))]
 
 
 @pytest.mark.parametrize("target", [(7, 5), (16, 128), (33, 47), (300, 211)])

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from zoo.cli.data import data as data_group
 from zoo.data.cleaning import PAD_GREY, Cleaning, person_box, usual_proportions
-from zoo.data.specs import DataSpec, open_data, open_source, parse_spec, split_options
+from zoo.data.specs import DataSpec, open_data, open_source, parse_spec, path_and_options
 from zoo.data.splits import hashed_split
 from zoo.errors import DataError, UsageError
 from zoo.registry import label_space
@@ -270,10 +270,10 @@ def test_wrong_options_are_usage_errors(tmp_path: Path, options: str, message: s
 def test_how_options_are_written(tmp_path: Path) -> None:
     spec = parse_spec("humanparsing:a,b/c=d,aspect=1.5,pad=square#train")
     assert spec == DataSpec("humanparsing", "a,b/c=d,aspect=1.5,pad=square", "train")
-    assert split_options(spec, ("aspect", "crop", "pad")) == ("a,b/c=d", {"pad": "square", "aspect": "1.5"})
-    assert split_options(spec, ()) == (spec.path, {})
+    assert path_and_options(spec, ("aspect", "crop", "pad")) == ("a,b/c=d", {"pad": "square", "aspect": "1.5"})
+    assert path_and_options(spec, ()) == (spec.path, {})
     assert str(spec.with_split("val")) == "humanparsing:a,b/c=d,aspect=1.5,pad=square#val"
-    assert split_options(parse_spec("toy-faces:8,3"), ()) == ("8,3", {})
+    assert path_and_options(parse_spec("toy-faces:8,3"), ()) == ("8,3", {})
     odd = tmp_path / "x,n=1"  # a folder may be called so
     various(odd)
     assert len(open_source(f"humanparsing:{odd}").names) == 10

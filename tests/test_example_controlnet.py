@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import controlnet_tiny as tiny
 import pytest
@@ -33,6 +33,9 @@ import zoo  # noqa: E402
 from zoo import cards  # noqa: E402
 from zoo.composition.run.inputs import crop_to  # noqa: E402
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError  # noqa: E402
+from zoo.interfaces.models import Model  # noqa: E402
+from zoo.registry import registry  # noqa: E402
+from zoo.testing import ModelContract  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,6 +93,20 @@ def scene(maps: zoo.SemanticMap, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
+class TestContract(ModelContract):
+    """A wrapper of another library's networks keeps the same contract."""
+
+    architecture = "controlnet-seg"
+    folder: ClassVar[Path]
+
+    @pytest.fixture(autouse=True)
+    def _options(self, folder: Path) -> None:
+        type(self).folder, type(self).options = folder, options(guidance=2.0, eta=0.5)
+
+    def build(self) -> Model:
+        return zoo.load(self.folder)
+
+
 # --- colours and folders ------------------------------------------------------------------------------------------
 
 
@@ -100,6 +117,14 @@ def test_the_palette_is_ade20ks(shared: Path) -> None:
     colors = (palette() * 255).round().int().tolist()
     assert colors[0] == [0, 0, 0] and colors[1:] == [c["color"] for c in sorted(listed, key=lambda c: c["value"])]
     assert [list(c) for c in zoo.label_space("ade20k").palette] == colors
+
+
+def test_it_can_do_what_it_declares(model: Any) -> None:
+    assert (
+        model.capabilities()
+        == set(registry().architecture("controlnet-seg").can)
+        == {"style:prior", "steps", "options"}
+    )
 
 
 def test_the_layout_is_the_map_in_colours(model: Any, maps: zoo.SemanticMap) -> None:

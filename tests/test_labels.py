@@ -64,7 +64,7 @@ def test_an_unknown_class_is_refused_with_near_misses_and_the_next_command() -> 
 
 
 def test_an_unknown_space_is_refused_with_near_misses_and_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'face-parsng'; did you mean 'face-parsing'.*atr.*--space FILE.json"):
+    with pytest.raises(UsageError, match=r"'face-parsng'; did you mean 'face-parsing'.*atr.*FILE.json"):
         zoo.label_space("face-parsng")
 
 

@@ -141,7 +141,7 @@ def test_a_map_of_a_larger_space_is_told_to_name_its_space(tmp_path: Path) -> No
     values = VALUES.copy()
     values[0, 0] = 130
     text = refusal(written(tmp_path, values))
-    assert "130: 1" in text and "--mask-space NAME" in text and "zoo labels celebamask-hq" in text
+    assert "130: 1" in text and 'mask_space="NAME"' in text and "zoo labels celebamask-hq" in text
 
 
 def test_a_smoothed_or_jpeg_map_is_recognised(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_name_that_will_not_do_is_one_clear_error(tmp_path: Path, name: str, r
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "toy-x").mkdir()
     (tmp_path / "toy-x/mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="exists already: choose another name, or another place with --to"):
+    with pytest.raises(UsageError, match='exists already: choose another name, or another place with where="DIR"'):
         new_plugin("toy-x", "mask-generator", tmp_path)
     (tmp_path / "toy-y").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="exists already"):
@@ -139,7 +139,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
         new_plugin("toy-x", "mask-generator", tmp_path)
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"Cannot write .*file/toy-x: .*Choose another place with --to"):
+    with pytest.raises(DataError, match=r'Cannot write .*file/toy-x: .*Choose another place with where="DIR"'):
         new_plugin("toy-x", "mask-generator", tmp_path / "file")
 
 
@@ -161,16 +161,16 @@ def test_the_command_imports_nothing_heavy(tmp_path: Path) -> None:
     assert (tmp_path / "toy-x").is_dir()
 
 
-# --- CONTRIBUTING.md ----------------------------------------------------------------------------------------------
+# --- docs/plugins.md ----------------------------------------------------------------------------------------------
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of CONTRIBUTING.md in this language."""
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    """The code blocks of docs/plugins.md in this language."""
+    text = (ROOT / "docs/plugins.md").read_text("utf-8")
     return [part.partition("```")[0] for part in text.split(f"```{language}\n")[1:]]
 
 
-def test_contributing_shows_the_files_that_the_command_writes(tmp_path: Path) -> None:
+def test_the_page_of_plugins_shows_the_files_that_the_command_writes(tmp_path: Path) -> None:
     folder = new_plugin("toy-masks", "mask-generator", tmp_path)
     written = "\n".join(p.read_text() for p in sorted(folder.rglob("*")) if p.suffix in (".py", ".toml"))
     shown = [b for language in ("python", "toml") for b in blocks(language)]

@@ -99,7 +99,7 @@ def test_edges_of_a_map_without_instances_are_its_borders_and_that_is_said() -> 
     space, labels = _space(), torch.tensor([[[1, 1, 2], [1, 1, 2]]])
     layer = LabelInput(space, ("a", "b", "bg"), edges=True)
     drawn, told = SemanticMap(labels, space), SemanticMap(labels, space, torch.tensor([[[1, 2, 2], [1, 2, 2]]]))
-    assert layer(drawn)[0, 3].tolist() == [[0, 1, 1], [0, 1, 1]] and "--instances" in layer.notes(drawn)[0]
+    assert layer(drawn)[0, 3].tolist() == [[0, 1, 1], [0, 1, 1]] and "`instances`" in layer.notes(drawn)[0]
     assert layer(told)[0, 3].tolist() == [[1, 1, 0], [1, 1, 0]] and layer.notes(told) == ()
 
 
@@ -194,5 +194,5 @@ def test_perceptual_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(WeightsError, match="--set perceptual=none"):
+    with pytest.raises(WeightsError, match=r"changes={\"perceptual\": \"none\"}"):
         perceptual_network("vgg", zoo.load)

@@ -62,20 +62,8 @@ class Zoo:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[HubServer]:
-    with HubServer() as hub:
-        yield hub
-
-
-@pytest.fixture
-def hub(server: HubServer) -> HubServer:
-    server.reset()
-    return server
-
-
-@pytest.fixture(scope="module")
-def zoo(server: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
-    found = Zoo(server, tmp_path_factory.mktemp("home"))
+def zoo(hub_server: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
+    found = Zoo(hub_server, tmp_path_factory.mktemp("home"))
     yield found
     assert found.process.stdin and found.process.stdout
     found.process.stdin.close()

@@ -90,6 +90,11 @@ def test_nothing_of_a_plugin_is_imported_before_somebody_needs_it(install: Insta
             "kind 'painter', expected one of mask-generator",
         ),
         (OK + "plugin = Plugin(architectures=['x'])", "architectures hold str"),
+        (
+            plugin("thirdparty-broken", "a").replace("kind=", "can=('reconstruct', 'edit:ad'), kind="),
+            "'a' can 'edit:ad', which the zoo does not know; did you mean 'edit:add'",
+        ),
+        (plugin("thirdparty-broken", "a").replace("kind=", "can=('edit'), kind="), "can is str, expected a tuple"),
         (OK + "plugin = Plugin(networks=['a.b:C'])", "networks are list, expected a mapping"),
         (OK + "plugin = Plugin(losses={'a': 3})", "losses: 'a' is int, expected an import string"),
         (OK + "plugin = Plugin(datasets={'a:b': 'x:Y'})", "datasets have the name 'a:b', expected distinct names"),

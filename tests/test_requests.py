@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from zoo.composition.request.requests import (
@@ -44,32 +47,6 @@ def test_edits(text: str, expected: EditSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("", "expected add:C"),
-        ("redrw:hair", "did you mean 'redraw'"),
-        ("hair", "Unknown edit"),
-        ("redraw", "names no class"),
-        ("redraw:", "names no class"),
-        ("redraw: , ", "names no class"),
-        ("redraw:hair=2", "takes no value"),
-        ("perturb:nose=", "expected a number"),
-        ("perturb:nose=much", "got 'much'"),
-        ("perturb:nose=nan", "finite"),
-        ("perturb:nose=inf", "finite"),
-        ("interpolate:hair", "names no other map"),
-        ("interpolate:hair=", "names no other map"),
-        ("interpolate:hair=b.png@1.5", "between 0 (keep) and 1 (swap)"),
-        ("interpolate:hair=b.png@-1", "between 0 (keep) and 1 (swap)"),
-    ],
-)
-def test_wrong_edits(text: str, part: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_edit(text)
-    assert part in str(caught.value)
-
-
-@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("prior", Source("prior")),
@@ -87,24 +64,6 @@ def test_sources(text: str, expected: Source) -> None:
     assert parse_source(str(expected)) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("", "Not a style source"),
-        ("seed:", "whole number"),
-        ("seed:-1", "whole number"),
-        ("seed:1.5", "whole number"),
-        ("priro", "did you mean 'prior'"),
-        ("::map.png", "Not a style source"),
-        ("me.jpg::", "Not a style source"),
-    ],
-)
-def test_wrong_sources(text: str, part: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_source(text)
-    assert part in str(caught.value)
-
-
 def test_styles() -> None:
     assert parse_style("prior") == StyleSpec(Source("prior"))
     assert parse_style("hair=seed:3") == StyleSpec(Source("seed", seed=3), ("hair",))
@@ -115,18 +74,39 @@ def test_styles() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "part"),
+    ("parse", "text", "part"),
     [
-        ("=prior", "names no class"),
-        ("hair@=prior", "names no class or layer"),
-        ("hair@0=prior", "from 1"),
-        ("hair@depe=prior", "did you mean 'deep'"),
+        (parse_edit, "", "expected add:C"),
+        (parse_edit, "redrw:hair", "did you mean 'redraw'"),
+        (parse_edit, "hair", "Unknown edit"),
+        (parse_edit, "redraw", "names no class"),
+        (parse_edit, "redraw:", "names no class"),
+        (parse_edit, "redraw: , ", "names no class"),
+        (parse_edit, "redraw:hair=2", "takes no value"),
+        (parse_edit, "perturb:nose=", "expected a number"),
+        (parse_edit, "perturb:nose=much", "got 'much'"),
+        (parse_edit, "perturb:nose=nan", "finite"),
+        (parse_edit, "perturb:nose=inf", "finite"),
+        (parse_edit, "interpolate:hair", "names no other map"),
+        (parse_edit, "interpolate:hair=", "names no other map"),
+        (parse_edit, "interpolate:hair=b.png@1.5", "between 0 (keep) and 1 (swap)"),
+        (parse_edit, "interpolate:hair=b.png@-1", "between 0 (keep) and 1 (swap)"),
+        (parse_source, "", "Not a style source"),
+        (parse_source, "seed:", "whole number"),
+        (parse_source, "seed:-1", "whole number"),
+        (parse_source, "seed:1.5", "whole number"),
+        (parse_source, "priro", "did you mean 'prior'"),
+        (parse_source, "::map.png", "Not a style source"),
+        (parse_source, "me.jpg::", "Not a style source"),
+        (parse_style, "=prior", "names no class"),
+        (parse_style, "hair@=prior", "names no class or layer"),
+        (parse_style, "hair@0=prior", "from 1"),
+        (parse_style, "hair@depe=prior", "did you mean 'deep'"),
     ],
 )
-def test_wrong_styles(text: str, part: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_style(text)
-    assert part in str(caught.value)
+def test_wrong_texts(parse: Callable[[str], object], text: str, part: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(part)):
+        parse(text)
 
 
 def test_layers_divide_as_clvaes_five_do() -> None:
@@ -146,34 +126,33 @@ EDIT = (EditSpec("redraw", ("hair",)),)
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({"n": 0}, "-n must be at least 1, got 0"),
+        ({"n": 0}, "n must be at least 1, got 0"),
         ({"n": -3}, "got -3"),
-        ({"seed": -1}, "--seed must be 0 or more, got -1"),
-        ({"batch_size": 0}, "--batch-size must be at least 1"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"labels": ()}, "label set is empty"),
-        ({"labels": ("skin",), "masks": ("a.png",)}, "--labels with --mask"),
-        ({"labels": ("skin",), "photos": ("a.jpg",)}, "--labels with --mask or --photo"),
-        ({"edits": EDIT}, "--edit needs a map"),
-        ({"masks": ("a.png",), "keep_rest": True}, "--keep-rest needs --edit"),
-        ({"masks": ("a.png",), "keep": ("hair",)}, "--keep needs --photo"),
-        ({"instances": "i.png"}, "--instances needs exactly one --mask"),
-        ({"masks": ("a.png", "b.png"), "instances": "i.png"}, "--instances needs exactly one --mask"),
+        ({"labels": ("skin",), "masks": ("a.png",)}, "labels with maps"),
+        ({"labels": ("skin",), "photos": ("a.jpg",)}, "labels with maps or photos"),
+        ({"edits": EDIT}, "edits needs a map"),
+        ({"masks": ("a.png",), "keep_rest": True}, "keep_rest needs edits"),
+        ({"masks": ("a.png",), "keep": ("hair",)}, "keep needs photos"),
+        ({"instances": "i.png"}, "instances needs exactly one map (maps)"),
+        ({"masks": ("a.png", "b.png"), "instances": "i.png"}, "instances needs exactly one map (maps)"),
         ({"masks": ("a.png", "b.png"), "photos": ("a.jpg",)}, "got 1 and 2"),
-        ({"style_to": Source("mean")}, "give -n 2 or more"),
-        ({"n": 2, "style_to": Source("mean"), "same_style": True}, "leave --same-style out"),
-        ({"prior": "uniform"}, "--prior must be fitted or normal"),
+        ({"style_to": Source("mean")}, "give n=2 or more"),
+        ({"n": 2, "style_to": Source("mean"), "same_style": True}, "leave same_style out"),
+        ({"prior": "uniform"}, "prior must be fitted or normal"),
     ],
 )
 def test_requests_that_no_model_can_answer(fields: dict, part: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=re.escape(part)):
         Request(**fields)
-    assert part in str(caught.value)
 
 
 def test_all_faults_of_a_request_come_together() -> None:
     with pytest.raises(UsageError) as caught:
         Request(n=0, seed=-1)
-    assert "-n must" in str(caught.value) and "--seed must" in str(caught.value)
+    assert "n must" in str(caught.value) and "seed must" in str(caught.value)
 
 
 def test_compositions_and_names() -> None:

@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from zoo.edits import Add, Redraw, Remove
 from zoo.inference.optimize import optimize
-from zoo.inference.packed import Packed, available, pack
 from zoo.maps import LayeredMap
 from zoo.nn.spectral import fold_spectral, recompute_spectral, spectral_layers
 from zoo.nn.spectral_fresh import FreshSNConv2d, FreshSNLinear, FreshSpectralMixin
@@ -299,36 +298,3 @@ def test_recomputed_fresh_spectral_norm() -> None:
         assert isinstance(layer, FreshSpectralMixin)
         top = torch.linalg.svdvals(layer.weight.detach().flatten(1).double())[0].float()
         torch.testing.assert_close(layer.sigma().detach(), top, rtol=1e-4, atol=0)
-
-
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [
-        (nn.Linear(7, 5), (3, 7)),
-        (nn.Conv2d(4, 6, 3, 2, 1), (2, 4, 9, 8)),
-        (nn.Conv2d(4, 6, 3, padding=1, bias=False), (1, 4, 5, 5)),
-        (nn.ConvTranspose2d(6, 4, 3, 2, 1, 1), (2, 6, 5, 4)),
-    ],
-)
-def test_packed_layers(layer: Any, shape: tuple[int, ...]) -> None:
-    torch.manual_seed(0)
-    packed = pack(copy.deepcopy(layer))
-    assert isinstance(packed, Packed)
-    x = torch.randn(shape)
-    with torch.no_grad():
-        torch.testing.assert_close(packed(x), layer(x), rtol=0, atol=1e-5)
-        assert (packed._cache.value is not None) == available()
-        torch.testing.assert_close(packed(x[:1]), layer(x[:1]), rtol=0, atol=1e-5)
-        for weights in (packed.layer, layer):
-            weights.weight.mul_(2)  # a packed copy of the old weight would be stale
-        torch.testing.assert_close(packed(x), layer(x), rtol=0, atol=1e-5)
-        torch.testing.assert_close(copy.deepcopy(packed)(x), layer(x), rtol=0, atol=1e-5)
-        torch.testing.assert_close(packed.double()(x.double()), layer.double()(x.double()))
-    y = x.double().requires_grad_()
-    packed(y).sum().backward()
-    assert y.grad is not None
-
-
-def test_layers_that_cannot_be_packed_stay() -> None:
-    for layer in (nn.Conv2d(2, 2, 3, padding="same"), nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), nn.ReLU()):
-        assert pack(layer) is layer

@@ -11,7 +11,7 @@ from test_training_cli import TRAIN, zoo
 from tiny_folder import complete_folder, tiny_folder
 
 from zoo.cards import parse_card
-from zoo.hub.checking import check_folder
+from zoo.hub.checking import check_card
 from zoo.training.card import _with_origin
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -21,7 +21,7 @@ def test_the_card_of_a_run_can_be_published(tmp_path: Path, monkeypatch: pytest.
     command = [*TRAIN, "--set", "steps=1", "--out", str(tmp_path / "run")]
     monkeypatch.setattr(sys, "argv", ["zoo", *command])
     assert zoo(*command) == 0
-    card = check_folder(tmp_path / "run/model")
+    card = check_card(tmp_path / "run/model")
     text = (card.folder / "README.md").read_text("utf-8")
     assert ModelCard(text).data.to_dict() == card.front == parse_card(text, "here")[0]
     assert card.limits[0].startswith("Trained on 16 drawn faces of toy-faces") and all(

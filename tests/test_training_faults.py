@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -178,11 +179,39 @@ def test_training_outlives_its_log(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zoo.training.events.Events._write", full)
+    monkeypatch.setattr("zoo.training.events.SummaryWriter.flush", full)
     assert zoo(*TRAIN, "--out", tmp_path / "run") == 0
     errors = capfd.readouterr().err
     assert errors.count("goes on without the TensorBoard log") == 1 and "No space left" in errors
     assert load_model(tmp_path / "run" / "model")
+
+
+FULL = """
+import resource, sys, torch
+from pathlib import Path
+from zoo.training.events import Events
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # no file may grow beyond: the real writer on a full disk
+events, step = Events(Path(sys.argv[1])), 0
+events.scalars({"l1": 1.0}, 7)
+try:
+    for step in range(1, 100):
+        events.picture("noise", torch.rand(3, 32, 32), step)
+except OSError as error:
+    print(step, error.errno)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_the_record_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True)
+    assert ran.returncode == 0 and "Traceback" not in ran.stderr, ran.stderr
+    step, code = (int(n) for n in ran.stdout.split())
+    assert 1 < step < 99 and code == errno.EFBIG
+    log = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
+    log.Reload()
+    assert [e.step for e in log.Scalars("l1")] == [7]
+    assert [e.step for e in log.Images("noise")] == list(range(1, step))  # all that came before is on the disk
 
 
 # --- what it writes -----------------------------------------------------------------------------------------------

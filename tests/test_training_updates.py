@@ -128,7 +128,7 @@ def test_ranks_and_micro_batches_share_a_step() -> None:
 
 
 def test_too_few_pairs_for_a_batch() -> None:
-    with pytest.raises(DataError, match=r"7 training pairs .*--set batch_size=7"):
+    with pytest.raises(DataError, match=r'7 training pairs .*changes=\{"batch_size": 7\}'):
         Sampler(tiny_data(), batch_size=8, seed=0, augment=Augment())
 
 

@@ -15,7 +15,7 @@ import zoo
 from zoo import cards
 from zoo.errors import UsageError, WeightsError
 from zoo.hub.pull import pull
-from zoo.hub.verify import check
+from zoo.hub.verify import check_model
 from zoo.store.models import digests
 
 Run = Callable[..., Ran]
@@ -97,16 +97,16 @@ def test_folders(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     assert run("verify", folder).code == 1
     (folder / cards.README).unlink()
     with pytest.raises(WeightsError, match="has nothing to be verified against: no card"):
-        check(str(folder))
+        check_model(str(folder))
     with pytest.raises(WeightsError, match="There is no model folder"):
-        check(str(tmp_path / "nosuch"))
+        check_model(str(tmp_path / "nosuch"))
 
 
 def test_what_is_not_here(tiny_card: Path, hub: HubServer) -> None:
     with pytest.raises(WeightsError, match="tiny-celeba is not here"):
-        check("tiny-celeba")
+        check_model("tiny-celeba")
     with pytest.raises(WeightsError, match="hf:me/tiny-celeba is not here. Get it with: zoo pull"):  # noqa: RUF043
-        check("hf:me/tiny-celeba")
+        check_model("hf:me/tiny-celeba")
     with pytest.raises(UsageError, match="No model 'tiny-celba'; did you mean 'tiny-celeba'"):
-        check("tiny-celba")
+        check_model("tiny-celba")
     assert hub.requests == []

@@ -16,7 +16,7 @@ from tiny_folder import TINY, tiny, tiny_folder
 import zoo
 from zoo.errors import ConfigError, LabelError, UsageError, WeightsError
 from zoo.files.tensors import load_strict, read_tensors
-from zoo.store.models import load_model, verify
+from zoo.store.models import load_model, verify_files
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_files_that_differ_from_the_card_are_refused(folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"the card lists model.safetensors, which is missing"):
         zoo.load(folder)
     with pytest.raises(WeightsError, match=r"config\.json does not match"):
-        verify(folder, {"config.json": "0" * 64})
+        verify_files(folder, {"config.json": "0" * 64})
 
 
 def test_other_checkpoint_formats_are_refused(tmp_path: Path) -> None:

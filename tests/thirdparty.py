@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 OK = "from zoo.registry import Architecture, Plugin\n"
@@ -23,6 +24,14 @@ def write_metadata(folder: Path, dist: str, target: str, *, version: str = "1.2"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n{more}")
     (info / "entry_points.txt").write_text(f"[zoo.plugins]\n{module}_entry = {target}\n")
+
+
+def write_cards(package: Path, heads: Mapping[str, str]) -> None:
+    """A package of cards: model id to the front matter of its README."""
+    for name, head in heads.items():
+        (package / name).mkdir(parents=True)
+        (package / name / "README.md").write_text(f"---\n{head}\n---\n")
+    (package / "__init__.py").write_text("")
 
 
 def plugin(dist: str, *names: str, more: str = "") -> str:

@@ -77,5 +77,5 @@ def pick_device(device: torch.device | str) -> torch.device:
     if (found.type == "cuda" and not torch.cuda.is_available()) or (
         found.type == "mps" and not torch.backends.mps.is_available()
     ):
-        raise UsageError(f"The device {name!r} is not available here: use --device cpu.")
+        raise UsageError(f'The device {name!r} is not available here: use <<device="cpu">>.')
     return found

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
+
+ASKED = re.compile(r"<<([a-z_]+)(?:=(.*?))?>>")
+"""An argument of the call in an error's text: `<<labels>>`, `<<labels="skin,hair">>`, `<<n=2>>`, `<<options={"steps": "20"}>>`."""
 
 
 class ZooError(Exception):
-    """Base of all errors raised on purpose; the command line prints it in one block and exits with `exit_code`."""
+    """Base of all errors raised on purpose; the command line prints it in one block and exits with `exit_code`.
+
+    A text names what the caller wrote as `<<argument>>` or `<<argument=value>>`, the value as in Python. `str` leaves the
+    brackets out; the command line turns the whole into its flag (`zoo.cli.flags`). To raise it as another class, or to put
+    it into another error, take `args[0]`, which keeps the brackets.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return ASKED.sub(lambda asked: asked[0][2:-2], super().__str__())
 
 
 class UsageError(ZooError):

@@ -12,9 +12,9 @@ import PIL.Image
 import torch
 import torch.nn.functional as F
 
-from zoo.errors import DataError, LabelError
+from zoo.errors import LabelError
 from zoo.files.images import save_image
-from zoo.files.mapfiles import read_map_file, to_values
+from zoo.files.mapfiles import check_instances, read_map_file, to_values
 from zoo.labels import IGNORE, LabelSet, LabelSpace, Mapping
 
 MAX_PACKED = 62
@@ -93,16 +93,18 @@ class SemanticMap:
         instances: a second file of the same size whose values number the objects.
         Raises DataError for unreadable files, LabelError (histogram, valid range, likely fix) for unknown values.
         """
-        labels = torch.from_numpy(to_values(read_map_file(path), space).astype(np.int64))[None]
+        labels = to_values(read_map_file(path), space)
         if instances is None:
-            return cls(labels, space)
+            return cls.from_arrays(labels, space)
         file = read_map_file(instances)
-        if file.values is None or file.size != tuple(labels.shape[1:]):
-            raise DataError(
-                f"{instances}: an instance map holds numbers and has the label map's size"
-                f" {labels.shape[2]} x {labels.shape[1]}, got mode {file.mode}, {file.size[1]} x {file.size[0]}."
-            )
-        return cls(labels, space, torch.from_numpy(file.values.astype(np.int64))[None])
+        check_instances(file.path, file.mode, file.values is not None, file.size, (labels.shape[0], labels.shape[1]))
+        return cls.from_arrays(labels, space, file.values)
+
+    @classmethod
+    def from_arrays(cls, labels: np.ndarray, space: LabelSpace, instances: np.ndarray | None = None) -> SemanticMap:
+        """One map [1, H, W] from integer arrays [H, W], which it copies."""
+        numbers = None if instances is None else torch.from_numpy(instances.astype(np.int64))[None]
+        return cls(torch.from_numpy(labels.astype(np.int64))[None], space, numbers)
 
     def to_pil(self, index: int = 0) -> PIL.Image.Image:
         """One map as a palette picture: the pixel value is the class, the palette shows the space's colours."""

@@ -59,14 +59,23 @@ ONCE_MODULES: dict[str, tuple[str, ...]] = {
 }
 """Modules that became packages of the same name."""
 
+RENAMED: dict[tuple[str, str], str] = {
+    ("zoo.card_check", "check_folder"): "check_card",
+    ("zoo.card_data", "finite"): "finite_figures",
+    ("zoo.weights", "verify"): "verify_files",
+}
+"""Old module and name -> the name that it has now, where that changed, too."""
+
 
 def find(module: str, name: str) -> Any:
     """The object that version 0.1 had as `module.name`. Raises AttributeError."""
+    present = RENAMED.get((module, name), name)
     for place in MOVED.get(module, ()) + ONCE_MODULES.get(module, ()):
-        found = getattr(importlib.import_module(place), name, None)
-        if found is not None:
-            warnings.warn(f"{module}.{name} is in {place} now", DeprecationWarning, stacklevel=3)
-            return found
+        value = getattr(importlib.import_module(place), present, None)
+        if value is not None:
+            where = f"in {place} now" if present == name else f"{place}.{present} now"
+            warnings.warn(f"{module}.{name} is {where}", DeprecationWarning, stacklevel=3)
+            return value
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 

@@ -265,14 +265,26 @@ class Style:
     @classmethod
     def load(cls, path: Path | str) -> Style:
         """Read a file written by `save`. Raises WeightsError for anything else."""
-        from safetensors import SafetensorError, safe_open
-
         if Path(path).is_dir():
             raise WeightsError(f"{path} is a folder, expected a style file (written by Style.save).")
         try:
-            with safe_open(str(path), "pt") as file:
-                head = json.loads((file.metadata() or {})["zoo"])
-                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
+            content = Path(path).read_bytes()
+        except FileNotFoundError as error:
+            raise WeightsError(f"There is no style file {path}.") from error
+        except OSError as error:
+            raise _foreign(path, error) from error
+        return cls.from_bytes(content, path)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: Path | str) -> Style:
+        """The style in the bytes of the file `path` (named in messages). Raises WeightsError for anything else."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            tensors = load(content)
+            written = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            head = json.loads(written.get("__metadata__", {})["zoo"])
             return cls(
                 {k.removeprefix("style."): t for k, t in tensors.items() if k.startswith("style.")},
                 {k: tuple(v) for k, v in head["axes"].items()},
@@ -281,12 +293,14 @@ class Style:
                 tensors.get("present"),
                 tensors.get("visible"),
             )
-        except FileNotFoundError as error:
-            raise WeightsError(f"There is no style file {path}.") from error
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError, UsageError) as error:
-            raise WeightsError(
-                f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save."
-            ) from error
+        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, UsageError) as error:
+            raise _foreign(path, error) from error
+
+
+def _foreign(path: Path | str, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save."
+    )
 
 
 def _grid(mine: Style, other: Style, name: str, chosen: Mapping[str, Sequence[str] | None]) -> tuple[tuple, tuple]:

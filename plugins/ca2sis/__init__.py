@@ -14,7 +14,7 @@ plugin = Plugin(
             trainer="zoo_plugins.ca2sis.trainer:CA2SISTrainer",
             official="zoo_plugins.ca2sis.official",
             paper="The synthesizer in the demo of: Automatic Generation of Semantic Parts for Face Image Synthesis (ICIAP 2023)",
-            can=("sample-style", "encode-style"),
+            can=("style:photo", "style:mean", "style:partial"),
             title="Cross-attention from the picture to one style token per class, taken from a photo",
         )
     ],

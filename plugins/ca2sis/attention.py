@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,10 +26,10 @@ class Attention(nn.Module):
         """x [B, N, width], context [B, M, context] -> [B, N, width]."""
         q, k, v = (self._split(t) for t in (self.query(x), self.key(context), self.value(context)))
         found = F.scaled_dot_product_attention(q, k, v)
-        return self.out(found.transpose(1, 2).flatten(2))
+        return self.out(rearrange(found, "b heads n d -> b n (heads d)"))
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return rearrange(x, "b n (heads d) -> b heads n d", heads=self.heads)
 
 
 class FeedForward(nn.Module):
@@ -75,10 +76,10 @@ class StyleAttention(nn.Module):
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
         """x [B, channels, H, W], tokens [B, classes, context] -> the shape of x."""
-        h = self.inward(self.norm(x)).flatten(2).transpose(1, 2)
+        h = rearrange(self.inward(self.norm(x)), "b c h w -> b (h w) c")
         if self.attend_self is not None and self.norm_self is not None:
             seen = self.norm_self(h)
             h = h + self.attend_self(seen, seen)
         h = h + self.attend_cross(self.norm_cross(h), tokens)
         h = h + self.feed_forward(self.norm_forward(h))
-        return x + self.outward(h.transpose(1, 2).unflatten(2, x.shape[2:]))
+        return x + self.outward(rearrange(h, "b (h w) c -> b c h w", h=x.shape[2]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from zoo.errors import ConfigError
-from zoo.families.spade.options import GanOptions
+from zoo.families.spade.options import SMALL_TRAINING, GanOptions
 from zoo.registry import Variant
 
 
@@ -106,11 +106,7 @@ VARIANTS: dict[str, Variant] = {
             resolution=128, layout_side=64, latent=64, width=160, widths=(128, 96, 64, 48, 32), groups=16, heads=(4, 4, 4, 4, 2),
             head_sizes=(32, 32, 32, 32, 16), self_attention=2, style_features=2, style_layers=5, style_dim=64, tanh=True,
         ),
-        CA2SISOptions(
-            steps=8000, batch_size=8, precision="bf16", channels_last=True, ema=0.999, flip=True, zoom=0.15, dtype="float16",
-            lr=4e-4, ttur=False, beta1=0.0, beta2=0.99, decay_last=0.4, lambda_l1=10.0, lambda_perceptual=2.0, share_fake=True,
-            diffaugment=True, ndf=32,
-        ),
+        CA2SISOptions(**SMALL_TRAINING),
         title="ours: 128 px, small enough to embed",
     ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from zoo.families.spade.blocks import resize_planes
@@ -46,12 +47,12 @@ class Generator(nn.Module):
     def codes(self, planes: Tensor) -> Tensor:
         """One-hot planes [B, classes, H, W] -> layout codes [B, parts, latent]; one linear layer for all parts."""
         small = resize_planes(planes, (self.side, self.side))
-        return self.layout(small[:, self.parts].flatten(2))
+        return self.layout(rearrange(small[:, self.parts], "b k h w -> b k (h w)"))
 
     def plan(self, planes: Tensor) -> Plan:
         """All that depends on the map alone."""
         codes = self.codes(planes)
-        return Plan(codes, self.blocks[0](self.in_conv(codes.unflatten(2, (self.grid, self.grid)))))
+        return Plan(codes, self.blocks[0](self.in_conv(rearrange(codes, "b k (h w) -> b k h w", h=self.grid))))
 
     def render(self, plan: Plan, tokens: Tensor) -> Tensor:
         """tokens [B, classes, scales * style_dim] -> images [B, 3, H, W], about [-1, 1] (unbounded without `tanh`).

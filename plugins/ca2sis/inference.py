@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -55,16 +56,20 @@ class TokenAttention(nn.Module):
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """x [B, N, width], context [B, M, context] -> [B, N, width]."""
         k, v = F.linear(context, self.key_value).chunk(2, -1)
-        k, v = (t.unflatten(2, (self.heads, -1)) for t in (k, v))
+        k, v = (rearrange(t, "b m (h d) -> b m h d", h=self.heads) for t in (k, v))
         if context.shape[1] >= k.shape[3]:
-            q = self.query(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            q = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.heads)
             found = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2))
-            return self.out(found.transpose(1, 2).flatten(2))
-        asked = self.query.weight.unflatten(0, (self.heads, -1)) * k.shape[3] ** -0.5
-        keys = torch.einsum("bmhd,hdw->bwhm", k, asked.to(k.dtype)).flatten(2)
-        shares = (x.to(k.dtype) @ keys).unflatten(2, (self.heads, -1)).softmax(-1).flatten(2)
-        answers = torch.einsum("bmhd,whd->bhmw", v, self.out.weight.unflatten(1, (self.heads, -1)).to(v.dtype))
-        return shares.to(v.dtype) @ answers.flatten(1, 2) + self.out.bias
+            return self.out(rearrange(found, "b h n d -> b n (h d)"))
+        asked = rearrange(self.query.weight, "(h d) w -> h d w", h=self.heads) * k.shape[3] ** -0.5
+        keys = rearrange(torch.einsum("bmhd,hdw->bwhm", k, asked.to(k.dtype)), "b w h m -> b w (h m)")
+        shares = rearrange(x.to(k.dtype) @ keys, "b n (h m) -> b n h m", h=self.heads).softmax(-1)
+        outward = rearrange(self.out.weight, "w (h d) -> w h d", h=self.heads)
+        answers = torch.einsum("bmhd,whd->bhmw", v, outward.to(v.dtype))
+        return (
+            rearrange(shares.to(v.dtype), "b n h m -> b n (h m)") @ rearrange(answers, "b h m w -> b (h m) w")
+            + self.out.bias
+        )
 
 
 class ChunkedFeedForward(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -61,10 +62,10 @@ class StyleEncoder(nn.Module):
 
     def pool(self, x: Tensor, planes: Tensor) -> Tensor:
         """Mean of each class's channels over its own pixels: [B, channels, h, w] -> [B, channels]; 0 where it has none."""
-        masks = resize_planes(planes, (x.shape[2], x.shape[3])).flatten(2).float()
-        features = x.unflatten(1, (self.classes, -1)).flatten(3).float()
+        masks = rearrange(resize_planes(planes, (x.shape[2], x.shape[3])), "b k h w -> b k (h w)").float()
+        features = rearrange(x, "b (k c) h w -> b k c (h w)", k=self.classes).float()
         sums = torch.matmul(features, masks[..., None])[..., 0]
-        return (sums / (masks.sum(2, keepdim=True) + 1e-5)).flatten(1)
+        return rearrange(sums / (masks.sum(2, keepdim=True) + 1e-5), "b k c -> b (k c)")
 
     def absent(self) -> Tensor:
         """The tokens of classes without pixels, [classes, scales, style_dim]: not zero, but what the heads make of zeros."""
@@ -75,4 +76,4 @@ class StyleEncoder(nn.Module):
         return [h for h in self.heads if isinstance(h, nn.Conv1d)]
 
     def _token(self, head: nn.Module, pooled: Tensor) -> Tensor:
-        return torch.tanh(head(pooled[..., None])).reshape(len(pooled), self.classes, -1)
+        return rearrange(torch.tanh(head(pooled[..., None])), "b (k d) 1 -> b k d", k=self.classes)

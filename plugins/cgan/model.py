@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -64,13 +63,11 @@ class CGAN(ImageGenerator):
         """(side, side) of the pictures."""
         return self.config.side, self.config.side
 
-    def optimized(self) -> CGAN:
-        """A copy for inference: spectral norms folded into the weights, running statistics into the conditional norms."""
+    def _fold(self) -> None:
+        """Spectral norms folded into the weights, running statistics into the conditional norms."""
         from zoo_plugins.cgan.inference import fold_generator
 
-        clone = copy.deepcopy(self).eval().requires_grad_(False)
-        fold_generator(clone.generator)
-        return clone
+        fold_generator(self.generator)
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`label_sets` over the maps and, with `flip`, their mirror images."""

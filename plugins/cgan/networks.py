@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,11 +90,11 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        query = self.query(x).flatten(2).transpose(1, 2)
-        key, value = (F.max_pool2d(conv(x), 2).flatten(2).transpose(1, 2) for conv in (self.key, self.value))
+        query = rearrange(self.query(x), "b c h w -> b (h w) c")
+        key, value = (rearrange(F.max_pool2d(conv(x), 2), "b c h w -> b (h w) c") for conv in (self.key, self.value))
         # scale 1: SAGAN does not divide by the root of the width
         found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        found = found.transpose(1, 2).unflatten(2, x.shape[-2:])
+        found = rearrange(found, "b (h w) c -> b c h w", h=x.shape[-2])
         return torch.addcmul(x, self.gamma, self.out(found))
 
 

@@ -14,7 +14,7 @@ plugin = Plugin(
             trainer="zoo_plugins.clvae.trainer:CLVAETrainer",
             official="zoo_plugins.clvae.official",
             paper="Diversifying Semantic Image Synthesis and Editing via Class- and Layer-wise VAEs (CGF 39(7), 2020), arXiv:2106.13416",
-            can=("sample-style", "encode-style"),
+            can=("style:prior", "style:mean", "style:photo", "style:partial"),
             default="clvae-celeba",
             title="SPADE with a latent per class and per layer: the look of each part at five scales",
         )

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from zoo.errors import ConfigError
-from zoo.families.spade.options import PROJECTED, GanOptions
+from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
+from zoo.families.spade.sizes import GridSizes
 from zoo.registry import Variant
 
-DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 LEVELS = 5
 """Scales with class-wise latents: 1/2 … 1/32 of the picture."""
 
 
 @dataclass(frozen=True)
-class CLVAEConfig:
+class CLVAEConfig(GridSizes):
     """Sizes and switches of generator and encoder. Names of the official options are given where they differ."""
 
     label_space: str = "ade20k"
@@ -58,18 +58,6 @@ class CLVAEConfig:
     """False: one latent per layer for the whole image, pooled over all of it ("w/o class-wise VAE")."""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the images."""
-        height, width = self.grid
-        return height << DOUBLINGS[self.upsampling], width << DOUBLINGS[self.upsampling]
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(height, width) of the generator's first features."""
-        width = self.resolution >> DOUBLINGS[self.upsampling]
-        return round(width / self.aspect_ratio), width
-
-    @property
     def taps(self) -> tuple[int, ...]:
         """Encoder layers (1 the finest, half the size) that give latents, coarsest first as everywhere outside the encoder."""
         taps = tuple(range(min(self.layers - 1, LEVELS), 0, -1))
@@ -80,13 +68,13 @@ class CLVAEConfig:
         """Names of the style's layers, coarsest first: the share of the picture's side at which they act."""
         return tuple(f"1/{2**tap}" for tap in self.taps)
 
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.classwise else frozenset({"style:partial"})
+
     def __post_init__(self) -> None:
-        faults = []
-        step = 2 ** DOUBLINGS.get(self.upsampling, LEVELS)
-        if self.resolution < step or self.resolution % step:
-            faults.append(f"resolution must be a multiple of {step}, got {self.resolution}")
-        if self.aspect_ratio <= 0 or self.grid[0] < 1:
-            faults.append(f"aspect_ratio leaves no height, got {self.aspect_ratio:g}")
+        faults = self.grid_faults()
         counts = ("ngf", "z_dim", "spade_hidden")
         if small := [n for n in counts if getattr(self, n) < 1]:
             faults.append(f"must be at least 1: {', '.join(small)}")
@@ -126,11 +114,7 @@ _SMALL = CLVAEConfig(
     label_space="celebamask-hq", resolution=128, ngf=16, max_width=168, spade_hidden=32, z_dim=64, z_dim_local=12, nef=20,
     encoder_size=128,
 )  # fmt: skip
-_SMALL_TRAINING = CLVAEOptions(
-    steps=8000, batch_size=8, precision="bf16", channels_last=True, ema=0.999, flip=True, zoom=0.15, dtype="float16",
-    lr=4e-4, ttur=False, beta1=0.0, beta2=0.99, decay_last=0.4, lambda_kld=0.02, kld_mean=True, lambda_l1=10.0,
-    perceptual="vgg", lambda_perceptual=2.0, share_fake=True, diffaugment=True, ndf=32, n_layers_d=3,
-)  # fmt: skip
+_SMALL_TRAINING = CLVAEOptions(**SMALL_TRAINING, lambda_kld=0.02, kld_mean=True, n_layers_d=3)
 
 VARIANTS: dict[str, Variant] = {
     "ade20k": Variant(
@@ -159,7 +143,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-128-projected": Variant(
         _SMALL,
         replace(_SMALL_TRAINING, **PROJECTED),
-        title="ours: celeba-128 trained on against a projected discriminator, --init clvae-celeba",
+        title="ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
     ),
     "ccp-128": Variant(
         replace(_SMALL, label_space="atr"),

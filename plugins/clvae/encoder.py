@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,12 +39,12 @@ def roi_max_pool(feature: Tensor, labels: Tensor, count: int) -> tuple[Tensor, T
     """
     batch, channels = feature.shape[:2]
     rows = (labels + count * torch.arange(batch, device=labels.device)[:, None, None]).flatten()
-    values = feature.permute(0, 2, 3, 1).reshape(-1, channels)
+    values = rearrange(feature, "b c h w -> (b h w) c")
     start = values.new_zeros(batch * count, channels)
     found = start.scatter_reduce(0, rows[:, None].expand_as(values), values, "amax", include_self=False)
     visible = torch.zeros(batch * count, dtype=torch.bool, device=labels.device)
     visible[rows] = True
-    return found.view(batch, count, channels), visible.view(batch, count)
+    return rearrange(found, "(b k) c -> b k c", b=batch), rearrange(visible, "(b k) -> b k", b=batch)
 
 
 def linear_rows(layer: nn.Linear, rows: Tensor) -> Tensor:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from zoo.data import PairData
-from zoo.errors import UsageError
 from zoo.families.spade.blocks import BlockAffine
-from zoo.families.spade.plans import splice
+from zoo.families.spade.layouts import PlanLayout, check_photos, plan_with
 from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -31,15 +29,11 @@ from zoo_plugins.clvae.regions import Regions, find_regions
 
 
 @dataclass(eq=False)
-class CLVAELayout(Layout):
-    """The map (at the model's resolution), where its classes lie, and what the finest blocks make of it."""
+class CLVAELayout(PlanLayout):
+    """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie."""
 
-    semantic_map: SemanticMap
-    regions: Regions
-    plans: dict[str, BlockAffine]
-
-    def __len__(self) -> int:
-        return len(self.semantic_map)
+    plan: dict[str, BlockAffine]
+    regions: Regions = field(kw_only=True)
 
 
 class CLVAE(ImageSynthesizer):
@@ -98,16 +92,13 @@ class CLVAE(ImageSynthesizer):
         small = semantic_map.to(self.device).resize(self.resolution)
         channels = self.label_input.read(small)
         regions = find_regions(channels)
-        fresh = list(range(len(small)))
-        if isinstance(reuse, CLVAELayout) and len(reuse) == len(small):
-            same = (reuse.semantic_map.labels.to(small.labels.device) == small.labels).flatten(1).all(1)
-            fresh = [i for i, s in enumerate(same.tolist()) if not s]
-            if not fresh:
-                return reuse
-            if len(fresh) < len(small):
-                part = self.generator.map_plans(find_regions(channels[fresh]))
-                return CLVAELayout(small, regions, {n: splice(reuse.plans[n], p, fresh) for n, p in part.items()})
-        return CLVAELayout(small, regions, self.generator.map_plans(regions))
+        old = reuse if isinstance(reuse, CLVAELayout) else None
+
+        def make(rows: list[int]) -> dict[str, BlockAffine]:
+            return self.generator.map_plans(regions if len(rows) == len(small) else find_regions(channels[rows]))
+
+        plan = plan_with(old, small, make)
+        return old if old is not None and plan is old.plan else CLVAELayout(small, plan, regions=regions)
 
     @torch.no_grad()
     def synthesize(
@@ -127,7 +118,7 @@ class CLVAE(ImageSynthesizer):
             style = style if len(layout) == 1 else style.expand(len(layout))
             style = self.complete_style(style, maps, rng)
         codes, z = styles.latents(self, style)
-        return (self.generator.render(layout.regions, layout.plans, codes.to(self.device), z.to(self.device)) + 1) / 2
+        return (self.generator.render(layout.regions, layout.plan, codes.to(self.device), z.to(self.device)) + 1) / 2
 
     # --- styles ---------------------------------------------------------------------------------------------------
 
@@ -151,11 +142,7 @@ class CLVAE(ImageSynthesizer):
         mu + eps * sigma with eps = `rng.normal("eps", …)`, keyed as in `sample_style`. Raises UsageError for a map of another
         size than its photo, or of another count; LabelError for a map of another label space.
         """
-        if len(image) != len(semantic_map) or tuple(image.shape[-2:]) != semantic_map.size:
-            raise UsageError(
-                f"A style is read from photos and their maps: got {len(image)} photos of {image.shape[-1]} x {image.shape[-2]} pixels and"
-                f" {len(semantic_map)} maps of {semantic_map.size[1]} x {semantic_map.size[0]}."
-            )
+        check_photos(image, semantic_map)
         found = self.encoder(self.fit_image(image) * 2 - 1, self.channel_map(semantic_map))
         return styles.from_codes(self, found, None if rng is None else as_rng(rng, len(image)))
 
@@ -182,13 +169,11 @@ class CLVAE(ImageSynthesizer):
         shape = (len(values), len(self._channels), *values.shape[2:])
         return values.new_zeros(shape).index_copy(1, classes, values)
 
-    def optimized(self) -> CLVAE:
-        """A copy for inference: spectral norms folded, SPADE folded with its norm, its first convolution over class tables."""
+    def _fold(self) -> None:
+        """Spectral norms folded, SPADE folded with its norm, its first convolution over class tables."""
         from zoo_plugins.clvae.inference import fold_model
 
-        clone = copy.deepcopy(self).eval().requires_grad_(False)
-        fold_model(clone)
-        return clone
+        fold_model(self)
 
 
 def reparameterize(found: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,16 +10,15 @@ from torch import Tensor
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.families.spade import official_keys
-from zoo.families.spade.official_networks import BLOCKS, match_multiscale, read_encoder, read_generator, read_planes
+from zoo.families.spade.official_keys import BLOCKS
+from zoo.families.spade.official_networks import match_multiscale, read_encoder, read_generator, read_planes
 from zoo.registry import Match
 from zoo_plugins.clvae.config import CLVAEConfig
 
-_NORM = r"param_free_norm\.(?:running_mean|running_var|num_batches_tracked)|mlp_(?:shared|gamma|beta)\.(?:weight|bias)"
-_CONV = r"conv_[01s]\.(?:weight|bias|weight_u|weight_v)"
-_OURS: dict[str, str] = {
-    "generator": rf"cse\.embedding\.weight|(?:fc|conv_img)\.(?:weight|bias)|{BLOCKS}\.(?:{_CONV}|norm_[01s]\.(?:{_NORM}))",
-    "encoder": r"layers\.\d\.[01]\.\w+|(?:fc_mu|fc_var|local_mu\.\d|local_var\.\d)\.(?:weight|bias)",
-    "discriminator": r"discriminators\.\d+\.layers\.\d+\.(?:0\.)?[01]\.\w+",
+_OURS = {
+    "generator": rf"cse\.embedding\.weight|{official_keys.OURS['generator']}",
+    "encoder": rf"{official_keys.OURS['encoder']}|local_(?:mu|var)\.\d\.(?:weight|bias)",
+    "discriminator": official_keys.OURS["discriminator"],
 }
 _SPACES = {151: "ade20k", 16: "deepfashion", 20: "gta5"}
 _OPEN = ("label_space", "channels", "resolution", "aspect_ratio", "upsampling")

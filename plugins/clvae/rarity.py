@@ -57,7 +57,7 @@ class Rarity:
         if lacking:
             raise DataError(
                 f"The rebalancing of GTA-5 needs files that {folder} lacks: {', '.join(lacking)}. They are not published: compute them with"
-                f" `python -m zoo_plugins.clvae.rarity gta5:DIR#train --out {folder}`, or train without (--set trainer.rarity=)."
+                f' `python -m zoo_plugins.clvae.rarity gta5:DIR#train --out {folder}`, or train without (<<changes={{"trainer.rarity": ""}}>>).'
             )
         try:
             bins = [np.load(folder / n).astype(np.float64).ravel() for n in names[:-1]]

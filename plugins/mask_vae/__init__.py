@@ -14,7 +14,7 @@ plugin = Plugin(
             trainer="zoo_plugins.mask_vae.trainer:MaskVaeTrainer",
             official="zoo_plugins.mask_vae.official",
             paper="Automatic Generation of Semantic Parts for Face Image Synthesis (ICIAP 2023)",
-            can=("reconstruct", "edit"),
+            can=("reconstruct", "edit:add", "edit:remove", "edit:redraw", "edit:perturb", "edit:interpolate"),
             default="mask-vae-celeba",
             title="Semantic-VAE: a code per part, drawn, perturbed or mixed, then decoded together",
         )

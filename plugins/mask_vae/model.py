@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
@@ -68,12 +67,12 @@ class SemanticVAE(MaskGenerator):
         """(side, side) of the maps that come out; maps that go in may have any size."""
         return self.config.side, self.config.side
 
-    def optimized(self) -> SemanticVAE:
-        """The inference form: convolutions in channels_last, a quarter to a third faster on a CPU (equal within 1e-5).
+    def _fold(self) -> None:
+        """Convolutions in channels_last, a quarter to a third faster on a CPU (equal within 1e-5).
 
         Splitting the 3x3 convolutions into four 2x2 phases (4/9 of the products) was measured and gains nothing beyond that.
         """
-        return copy.deepcopy(self).eval().to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`prior` and `label_sets` over the maps and, with `flip`, their mirror images. Raises DataError for one map alone."""

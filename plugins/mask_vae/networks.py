@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -74,7 +75,7 @@ class PartDecoder(nn.Module):
         A state's index is `directions * layer + direction`. Not random.
         """
         tokens = self.tokens(self.recur(z, h0, c0))
-        return self.convs(tokens.unflatten(2, (self.grid, self.grid)))
+        return self.convs(rearrange(tokens, "b p (h w) -> b p h w", h=self.grid))
 
     def recur(self, z: Tensor, h0: Tensor | None, c0: Tensor | None) -> Tensor:
         """The LSTM: [B, P, E] -> [B, P, E * directions]."""

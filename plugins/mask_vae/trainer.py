@@ -37,7 +37,8 @@ class MaskVaeTrainer(Trainer):
         if options.weighting == "official" and classes != len(CLASS_WEIGHTS):
             raise ConfigError(
                 f"The official class weights are for {len(CLASS_WEIGHTS)} classes, this model has {classes}:"
-                " take the paper's eq. 1 (--set trainer.weighting=frequency), or none (--set trainer.weighting=none)."
+                ' take the paper\'s eq. 1 (<<changes={"trainer.weighting": "frequency"}>>), or none'
+                ' (<<changes={"trainer.weighting": "none"}>>).'
             )
         self._weights = torch.tensor(CLASS_WEIGHTS) if options.weighting == "official" else None
         self._networks: dict[str, nn.Module] = {"model": model}

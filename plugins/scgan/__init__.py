@@ -14,7 +14,7 @@ plugin = Plugin(
             trainer="zoo_plugins.scgan.trainer:SCGANTrainer",
             official="zoo_plugins.scgan.official",
             paper="Image Synthesis via Semantic Composition (ICCV 2021), arXiv:2109.07053",
-            can=("sample-style", "encode-style"),
+            can=("style:prior", "style:mean", "style:photo"),
             default="scgan-celeba",
             title="Spatially conditional convolution and normalisation by semantic vectors",
         )

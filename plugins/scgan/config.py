@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from zoo.errors import ConfigError
-from zoo.families.spade.options import PROJECTED, GanOptions
+from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
+from zoo.families.spade.sizes import GridSizes
 from zoo.registry import Variant
 
 
 @dataclass(frozen=True)
-class SCGANConfig:
+class SCGANConfig(GridSizes):
     """Sizes and switches of generator (SVG and SRG) and encoder. Names of the official options are given where they differ."""
 
     label_space: str = "celebamask-hq"
@@ -80,29 +81,12 @@ class SCGANConfig:
     crops under 256 px; that it resizes and keeps its six layers there is our reading."""
 
     @property
-    def upsamplings(self) -> int:
-        """Doublings between the start grid and the image."""
-        return 5 if self.upsampling == "normal" else 6
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """(height, width) of the first features."""
-        width = self.resolution // 2**self.upsamplings
-        return round(width / self.aspect_ratio), width
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the images."""
-        height, width = self.grid
-        return height * 2**self.upsamplings, width * 2**self.upsamplings
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.use_vae else frozenset({"style:prior", "style:mean", "style:photo"})
 
     def __post_init__(self) -> None:
-        faults = []
-        step = 2**self.upsamplings
-        if self.resolution < step or self.resolution % step:
-            faults.append(f"resolution must be a multiple of {step}, got {self.resolution}")
-        elif self.aspect_ratio <= 0 or self.grid[0] < 1:
-            faults.append(f"aspect_ratio leaves no height, got {self.aspect_ratio:g}")
+        faults = self.grid_faults()
         if self.pyr_pos and not self.position:
             faults.append("pyr_pos needs position=true")
         small = [n for n in ("ngf", "nff", "n_conv", "n_norm", "z_dim", "nef", "spade_hidden") if getattr(self, n) < 1]
@@ -187,9 +171,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-128": Variant(
         CELEBA_128,
         SCGANOptions(
-            steps=8000, batch_size=8, precision="bf16", channels_last=True, ema=0.999, flip=True, zoom=0.15, dtype="float16",
-            lr=4e-4, ttur=False, beta1=0.0, beta2=0.99, decay_last=0.4, lambda_kld=0.02, kld_mean=True, lambda_l1=10.0,
-            perceptual="vgg", lambda_perceptual=2.0, share_fake=True, diffaugment=True, ndf=32, n_layers_d=3,
+            **SMALL_TRAINING, lambda_kld=0.02, kld_mean=True, n_layers_d=3
         ),
         title="ours: 128 px, 8.5 M parameters, for a CPU",
     ),
@@ -197,5 +179,5 @@ VARIANTS: dict[str, Variant] = {
 VARIANTS["celeba-128-projected"] = Variant(
     CELEBA_128,
     replace(cast(SCGANOptions, VARIANTS["celeba-128"].training), **PROJECTED),
-    title="ours: celeba-128 trained on against a projected discriminator, --init scgan-celeba",
+    title="ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
 )

@@ -7,17 +7,18 @@ from typing import Any
 
 from torch import nn
 
-from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
+from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
 from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
+from zoo.families.spade.official_keys import BLOCKS
 from zoo.families.spade.official_networks import (
-    BLOCKS,
-    DOUBLINGS,
     match_encoder,
     match_multiscale,
     norm_kind,
     read_planes,
+    space_fields,
     start_grid,
 )
+from zoo.families.spade.sizes import DOUBLINGS
 from zoo.registry import Match
 from zoo_plugins.scgan.config import ADE20K, COCO, SCGANConfig
 from zoo_plugins.scgan.discriminators import RoutedFPSE
@@ -27,11 +28,6 @@ _SVG = r"pyramid_spaital_routing\.labelDec"
 _NO_SHAPE = ("temperature", "weight_type", "position", "pyr_pos", "pyr_rng", "blur_size", "blur_sigma", "blur_iterations",
     "blur_relative", "routing_detach")  # fmt: skip
 _SPACE = ("label_space", "channels", "background_last", "edges")
-# planes of the map -> label space and edge plane; 19 are CelebAMask-HQ, which has the defaults
-_SPACES = {
-    151: ("ade20k", False), 184: ("coco-stuff", True), 183: ("coco-stuff", False), 36: ("cityscapes", True),
-    35: ("cityscapes", False), 13: ("facades", False),
-}  # fmt: skip
 Names = Callable[[str, Collection[str]], Mapping[str, str]]
 
 
@@ -46,26 +42,20 @@ def detect(shapes: Shapes, names: Names) -> Match | None:
     if has(shapes, rf"{_SVG}\d+\..*|{BLOCKS}\.(?:conv_[01]\.conv_bases\..*|norm_[01]\.affine_params_groups)"):
         return _match_generator(shapes, names)
     if has(shapes, r"discriminator_\d+\..*"):
-        return match_multiscale(shapes, lambda channels: space_fields(channels - 3), SCGANConfig, ambiguous=_SPACE)
+        return match_multiscale(shapes, lambda channels: _space(channels - 3), SCGANConfig, ambiguous=_SPACE)
     if has(shapes, r"enc\d\.(?:0\.|conv_bases\.).*") and has(shapes, r"(?:lat|final)\d\.0\..*"):
         return _match_fpse(shapes, names)
     return match_encoder(shapes, SCGANConfig, {})
 
 
-def space_fields(planes: int) -> dict[str, Any]:
-    """Label space fields that the number of planes tells, or makes likely."""
-    if planes == 19:
-        return {}
-    fields: dict[str, Any] = {"background_last": False}
-    if planes not in _SPACES:
-        return fields | numbered(planes)
-    space, edges = _SPACES[planes]
-    return fields | {"label_space": space, "edges": edges}
+def _space(planes: int) -> dict[str, Any]:
+    """Label space fields that the number of planes tells, or makes likely; 19 are CelebAMask-HQ, which has the defaults."""
+    return {} if planes == 19 else {"background_last": False} | space_fields(planes)
 
 
 def _match_generator(shapes: Shapes, names: Names) -> Match | None:
     planes = vote(shapes, (rf"{_SVG}1\.0\.weight(?:_orig)?", 1, 1)) or read_planes(shapes) or 1
-    config = space_fields(planes)
+    config = _space(planes)
     if planes != 19:  # as in the official configs of the other data sets
         config |= {"position": False, "pyr_pos": False, "resolution": ADE20K.resolution}
     if config.get("label_space") == "coco-stuff":
@@ -145,7 +135,7 @@ def _match_fpse(shapes: Shapes, names: Names) -> Match | None:
         shapes,
         build,
         lambda keys: names("discriminator", keys),
-        space_fields(planes) | ({"n_conv": n} if n else {}),
+        _space(planes) | ({"n_conv": n} if n else {}),
         SCGANConfig,
         (*_SPACE, "temperature") if n else _SPACE,
         constants={"blur.weight": (1, 1, 3, 3)} if "blur.weight" in shapes else None,

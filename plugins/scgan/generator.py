@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.families.spade.blocks import resize_planes
-from zoo.families.spade.plans import climb, first_features
+from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
+from zoo.families.spade.sizes import widths
 from zoo_plugins.scgan.blocks import BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors
@@ -29,7 +30,7 @@ class Plan:
     start: Tensor | None
 
 
-class Generator(nn.Module):
+class Generator(SkeletonGenerator):
     """forward = render(plan(planes), z): one-hot planes [B, planes, H, W] and latents [B, z_dim] -> images in [-1, 1].
 
     Without VAE z is None and the result is a function of the map. Train mode: batch statistics and one power iteration per
@@ -37,37 +38,18 @@ class Generator(nn.Module):
     """
 
     def __init__(self, config: SCGANConfig, planes: int) -> None:
-        super().__init__()
+        super().__init__(config.grid, F.hardtanh)
         self.config, self.planes = config, planes
-        self.grid = config.grid
-        first = 16 * config.nff
         self.svg = SVG(config, planes)
-        if config.use_vae:
-            self.fc: nn.Module = nn.Linear(config.z_dim, first * self.grid[0] * self.grid[1])
-        else:
-            self.fc = nn.Conv2d(planes, first, 3, padding=1)
-        w = [min(m * config.ngf, config.max_width or m * config.ngf) for m in (16, 8, 4, 2, 1)]
-        self.head_0 = self._block(first, w[0])
-        self.G_middle_0 = self._block(w[0], w[0])
-        self.G_middle_1 = self._block(w[0], w[0])
-        self.up_0 = self._block(w[0], w[1])
-        self.up_1 = self._block(w[1], w[2])
-        self.up_2 = self._block(w[2], w[3])
-        self.up_3 = self._block(w[3], w[4])
-        self.conv_img = nn.Conv2d(w[4], 3, 3, padding=1)
+        channels = spade_channels(widths(config.ngf, config.max_width), first=16 * config.nff)
+        self.add_start(channels[0], planes, config.z_dim if config.use_vae else 0)
+        self.add_blocks(spade_steps(config.upsampling, channels), self._block)
 
-    def _block(self, c_in: int, c_out: int) -> SCResnetBlock:
+    def _block(self, step: Step) -> SCResnetBlock:
         c = self.config
         return SCResnetBlock(
-            c_in, c_out, planes=self.planes, n=c.n_conv, m=c.n_norm, norm=c.norm, hidden=c.spade_hidden
+            step.c_in, step.c_out, planes=self.planes, n=c.n_conv, m=c.n_norm, norm=c.norm, hidden=c.spade_hidden
         )
-
-    def blocks(self) -> list[tuple[SCResnetBlock, int]]:
-        """The residual blocks in order, each with the number of its scale (0: the start grid)."""
-        more = self.config.upsampling == "more"
-        scales = (0, 1, 1 + more, 2 + more, 3 + more, 4 + more, 5 + more)
-        blocks = (self.head_0, self.G_middle_0, self.G_middle_1, self.up_0, self.up_1, self.up_2, self.up_3)
-        return list(zip(blocks, scales, strict=True))
 
     def plan(self, planes: Tensor) -> Plan:
         """All that depends on the map alone."""
@@ -80,22 +62,15 @@ class Generator(nn.Module):
         v_conv = [semantic_vectors(x, c.temperature, c.weight_type) for x in conv_logits]
         same = norm_logits is logits and not c.routing_detach
         v_norm = v_conv if same else [semantic_vectors(x, c.temperature, c.weight_type) for x in norm_logits]
-        plans = tuple(
-            block.plan(Site(v_conv[i], v_norm[i], resize_planes(planes, (v_conv[i].shape[-2], v_conv[i].shape[-1]))))
-            for block, i in self.blocks()
-        )
-        start = None if c.use_vae else self.fc(resize_planes(planes, self.grid))
-        return Plan(svg_image, logits, norm_logits, plans, start)
+        plans = tuple(block.plan(self._site(planes, v_conv[s.scale], v_norm[s.scale])) for block, s in self.blocks())
+        return Plan(svg_image, logits, norm_logits, plans, None if c.use_vae else self.start_from_map(planes))
+
+    def _site(self, planes: Tensor, v_conv: Tensor, v_norm: Tensor) -> Site:
+        return Site(v_conv, v_norm, resize_planes(planes, (v_conv.shape[-2], v_conv.shape[-1])))
 
     def render(self, plan: Plan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
-        x = climb(self.start(z) if plan.start is None else plan.start, self.blocks(), plan.blocks)
-        # hardtanh, not tanh; float32 so that images are not rounded to bfloat16
-        return F.hardtanh(self.conv_img(F.leaky_relu(x, 0.2)).float())
-
-    def start(self, z: Tensor | None) -> Tensor:
-        """First features [B, 16 nff, *grid] from latents."""
-        return first_features(self.fc, z, self.grid, self.conv_img.weight)
+        return self.paint(plan.blocks, z, start=plan.start)
 
     def forward(self, planes: Tensor, z: Tensor | None = None) -> tuple[Tensor, Plan]:
         """(images in [-1, 1], the plan)."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
 from zoo.families.spade.encoders import ConvEncoder
-from zoo.families.spade.synthesizer import LatentSynthesizer, PlanLayout
+from zoo.families.spade.layouts import PlanLayout
+from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import background_last
@@ -45,10 +45,8 @@ class SCGAN(LatentSynthesizer):
     def resolution(self) -> tuple[int, int]:
         return self.config.size
 
-    def optimized(self) -> SCGAN:
-        """A copy for inference: spectral norms folded, one convolution per SCC, SCN and SPADE folded with their norms."""
+    def _fold(self) -> None:
+        """Spectral norms folded, one convolution per SCC, SCN and SPADE folded with their norms."""
         from zoo_plugins.scgan.inference import fold_generator
 
-        clone = copy.deepcopy(self).eval().requires_grad_(False)
-        fold_generator(clone)
-        return clone
+        fold_generator(self)

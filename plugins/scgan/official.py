@@ -9,11 +9,11 @@ from torch import Tensor
 
 from zoo.checkpoints.shapes import Shapes
 from zoo.families.spade import official_keys
-from zoo.families.spade.official_networks import BLOCKS
+from zoo.families.spade.official_keys import BLOCKS
 from zoo.registry import Match
 
 # after the rules of SPADE's modules
-_RULES: dict[str, tuple[tuple[str, str], ...]] = {
+_RULES: dict[str, official_keys.Rules] = {
     "generator": (
         (r"^pyramid_spaital_routing\.toRGB\.0\.", "svg.to_rgb_0."),  # their spelling
         (r"^pyramid_spaital_routing\.toRGB\.2\.", "svg.to_rgb_1."),
@@ -52,12 +52,7 @@ def _is_fpsem(keys: Iterable[str]) -> bool:
 
 def rename(role: str, key: str, keys: Iterable[str] = ()) -> str:
     """Our name (without the role's prefix) of an official key. keys: all of the file (they tell fpsem from fpse)."""
-    new = official_keys.rename(role, key, keys)
-    for pattern, replacement in _RULES[role]:
-        match = re.search(pattern, new)
-        if match and "{}" in replacement:  # layers counted from 1
-            replacement = replacement.format(int(match[1]) - 1)
-        new = re.sub(pattern, replacement, new)
+    new = official_keys.apply(_RULES[role], official_keys.rename(role, key, keys))
     if match := _PYRAMID.match(new):  # counted from the scale, which fpsem begins at 3 for `lat`
         first = 3 if match[1] == "lat" and _is_fpsem(keys) else 2
         new = f"{'laterals' if match[1] == 'lat' else 'finals'}.{int(match[2]) - first}." + new[match.end() :]

@@ -76,7 +76,7 @@ class SVG(nn.Module):
     def __init__(self, config: SCGANConfig, planes: int) -> None:
         super().__init__()
         self.config = config
-        self.scales = config.upsamplings + 1
+        self.scales = config.doublings + 1
         widths = [config.nrf * m for m in MULTIPLIERS[: self.scales]]
         inputs = [0, *widths[:-1]]
         self.blocks = nn.ModuleList(

@@ -18,7 +18,7 @@ def _architecture(
         trainer="zoo_plugins.segvae.trainer:SegVAETrainer",
         official=official,
         paper="Controllable Image Synthesis via SegVAE (ECCV 2020)",
-        can=("reconstruct", "layers", "edit"),
+        can=("reconstruct", "layers", "edit:add", "edit:remove", "edit:redraw", "options"),
         default=default,
         options="zoo_plugins.segvae.config:SegVAEOptions",
         title=title,

@@ -14,7 +14,7 @@ plugin = Plugin(
             trainer="zoo_plugins.spade.trainer:SpadeTrainer",
             official="zoo_plugins.spade.official",
             paper="Semantic Image Synthesis with Spatially-Adaptive Normalization (CVPR 2019), arXiv:1903.07291",
-            can=("sample-style", "encode-style"),
+            can=("style:prior", "style:mean", "style:photo"),
             default="spade-celeba",
             title="The map scales and shifts every norm (GauGAN; with an encoder GauGAN-VAE)",
         )

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zoo.errors import ConfigError
-from zoo.families.spade.options import PROJECTED, GanOptions
+from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
+from zoo.families.spade.sizes import GridSizes
 from zoo.registry import Variant
-
-DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 
 
 @dataclass(frozen=True)
-class SpadeConfig:
+class SpadeConfig(GridSizes):
     """Sizes and switches of generator and encoder. Names of the official options are given where they differ."""
 
     label_space: str = "ade20k"
@@ -51,24 +50,12 @@ class SpadeConfig:
     crops under 256 px; that it resizes and keeps its six layers there is our reading."""
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """(height, width) of the first features."""
-        width = self.resolution >> DOUBLINGS[self.upsampling]
-        return round(width / self.aspect_ratio), width
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the images."""
-        height, width = self.grid
-        return height << DOUBLINGS[self.upsampling], width << DOUBLINGS[self.upsampling]
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.use_vae else frozenset({"style:prior", "style:mean", "style:photo"})
 
     def __post_init__(self) -> None:
-        faults = []
-        step = 2 ** DOUBLINGS.get(self.upsampling, 5)
-        if self.resolution < step or self.resolution % step:
-            faults.append(f"resolution must be a multiple of {step}, got {self.resolution}")
-        elif self.aspect_ratio <= 0 or self.grid[0] < 1:
-            faults.append(f"aspect_ratio leaves no height, got {self.aspect_ratio:g}")
+        faults = self.grid_faults()
         if small := [n for n in ("ngf", "z_dim", "spade_hidden") if getattr(self, n) < 1]:
             faults.append(f"must be at least 1: {', '.join(small)}")
         if self.upsampling == "most" and self.ngf < 2:
@@ -118,9 +105,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-128": Variant(
         CELEBA_128,
         SpadeOptions(
-            steps=8000, batch_size=8, precision="bf16", channels_last=True, ema=0.999, flip=True, zoom=0.15, dtype="float16",
-            lr=4e-4, ttur=False, beta1=0.0, beta2=0.99, decay_last=0.4, lambda_kld=0.02, kld_mean=True, lambda_l1=10.0,
-            lambda_perceptual=2.0, share_fake=True, diffaugment=True, ndf=32, n_layers_d=3,
+            **SMALL_TRAINING, lambda_kld=0.02, kld_mean=True, n_layers_d=3
         ),
         "ours: 128 px with VAE, 4.2 M parameters, for a CPU",
     ),
@@ -128,7 +113,7 @@ VARIANTS: dict[str, Variant] = {
 VARIANTS["celeba-128-projected"] = Variant(
     CELEBA_128,
     replace(VARIANTS["celeba-128"].training, **PROJECTED),
-    "ours: celeba-128 trained on against a projected discriminator, --init spade-celeba",
+    "ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
 )
 VARIANTS |= {
     f"{name}-vae": Variant(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
 from zoo.families.spade.encoders import ConvEncoder
-from zoo.families.spade.folded import fold_spade, pack_blocks
-from zoo.families.spade.synthesizer import LatentSynthesizer, PlanLayout
+from zoo.families.spade.folded import fold_family
+from zoo.families.spade.layouts import PlanLayout
+from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
-from zoo.nn.spectral import fold_spectral
 from zoo_plugins.spade.config import SpadeConfig
 from zoo_plugins.spade.generator import Generator, Plan
 
@@ -46,10 +45,6 @@ class SPADE(LatentSynthesizer):
     def resolution(self) -> tuple[int, int]:
         return self.config.size
 
-    def optimized(self) -> SPADE:
-        """A copy for inference: spectral norms folded, each SPADE one convolution with its batch norm inside."""
-        clone = copy.deepcopy(self).eval().requires_grad_(False)
-        fold_spectral(clone)
-        fold_spade(clone.generator)
-        pack_blocks(clone.generator)
-        return clone
+    def _fold(self) -> None:
+        """Spectral norms folded, each SPADE one convolution with its batch norm inside."""
+        fold_family(self, self.generator)

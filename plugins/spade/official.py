@@ -8,30 +8,24 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.checkpoints.shapes import Shapes, compare, has, numbered
+from zoo.checkpoints.shapes import Shapes, compare, has
 from zoo.families.spade import official_keys
-from zoo.families.spade.official_networks import BLOCKS, match_encoder, match_multiscale, read_generator, read_planes
+from zoo.families.spade.official_keys import BLOCKS
+from zoo.families.spade.official_networks import (
+    match_encoder,
+    match_multiscale,
+    read_generator,
+    read_planes,
+    space_fields,
+)
 from zoo.registry import Match
 from zoo_plugins.spade.config import SpadeConfig
-
-_NORM = r"param_free_norm\.(?:running_mean|running_var|num_batches_tracked)|mlp_(?:shared|gamma|beta)\.(?:weight|bias)"
-_CONV = r"conv_[01s]\.(?:weight|bias|weight_u|weight_v)"
-_OURS: dict[str, str] = {
-    "generator": rf"(?:fc|conv_img)\.(?:weight|bias)|{BLOCKS}\.(?:{_CONV}|norm_[01s]\.(?:{_NORM}))",
-    "encoder": r"layers\.\d\.[01]\.\w+|fc_(?:mu|var)\.(?:weight|bias)",
-    "discriminator": r"discriminators\.\d+\.layers\.\d+\.(?:0\.)?[01]\.\w+",
-}
-# planes of the map -> label space and edge plane
-_SPACES = {
-    151: ("ade20k", False), 184: ("coco-stuff", True), 183: ("coco-stuff", False), 36: ("cityscapes", True),
-    35: ("cityscapes", False), 13: ("facades", False), 19: ("celebamask-hq", False),
-}  # fmt: skip
 
 
 def rename(role: str, key: str, keys: Collection[str] = ()) -> str | None:
     """Our name (without the role's prefix) of an official key (keys: all of the file), or None if SPADE has no such key."""
     new = official_keys.rename(role, key, keys)
-    return new if re.fullmatch(_OURS[role], new) else None
+    return new if re.fullmatch(official_keys.OURS[role], new) else None
 
 
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
@@ -55,23 +49,15 @@ def detect(shapes: Shapes) -> Match | None:
     if has(shapes, rf"{BLOCKS}\.(?:conv|norm)_[01s]\..*"):
         return _match_generator(shapes)
     if has(shapes, r"discriminator_\d+\..*"):
-        return match_multiscale(shapes, lambda channels: _space(channels - 3), SpadeConfig)
+        return match_multiscale(shapes, lambda channels: space_fields(channels - 3), SpadeConfig)
     return match_encoder(shapes, SpadeConfig, {"use_vae": True})
-
-
-def _space(planes: int) -> dict[str, Any]:
-    """Fields that the number of planes tells, or makes likely."""
-    if planes not in _SPACES:
-        return numbered(planes)
-    space, edges = _SPACES[planes]
-    return {"label_space": space, "edges": edges}
 
 
 def _match_generator(shapes: Shapes) -> Match | None:
     from zoo_plugins.spade.generator import Generator
 
     planes = read_planes(shapes) or 1
-    config: dict[str, Any] = _space(planes)
+    config: dict[str, Any] = space_fields(planes)
     if config["label_space"] == "cityscapes":
         config |= {"resolution": 512, "aspect_ratio": 2.0, "upsampling": "more"}
     read = read_generator(shapes)

@@ -286,7 +286,7 @@ def run_variant(case: Mapping[str, Any], io: Tensors, weights: Tensors, name: st
         seen = opinion(network(torch.cat([planes, images], 1)))
         features = {f"{d}_{i}": f for d, group in enumerate(seen.features) for i, f in enumerate(group)}
     else:
-        logits = [] if name.startswith("fpse") else [io[f"conv_logits_{i}"] for i in range(config.upsamplings + 1)]
+        logits = [] if name.startswith("fpse") else [io[f"conv_logits_{i}"] for i in range(config.doublings + 1)]
         seen = network(images, planes, logits)
         features = {str(i): group[0] for i, group in enumerate(seen.features)}
     out = {f"{name}_feat_{k}": f for k, f in features.items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from zoo.plugin import Match
+from zoo.plugin import Match, WeightsError
 
 
 def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
@@ -19,5 +19,7 @@ def detect(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
 
 
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
-    """One key."""
+    """One key. Raises WeightsError for others."""
+    if set(parts) != {"generator"} or set(parts["generator"]) != {"pet_map"}:
+        raise WeightsError("A checkpoint of pet-maps holds the one tensor 'pet_map'. Try: zoo identify FILE")
     return {"planes.scores": parts["generator"]["pet_map"]}

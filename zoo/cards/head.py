@@ -36,10 +36,10 @@ def read_text(path: Path) -> str:
 
 def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
     """Front matter and body of a card. Raises WeightsError if the front matter is no plain YAML mapping."""
-    found = _HEAD.match(text)
-    if not found:
+    match = _HEAD.match(text)
+    if not match:
         return {}, text
-    head = found["head"]
+    head = match["head"]
     try:
         if "&" in head and "*" in head and _repeats(head):  # a few lines of these stand for gigabytes
             raise WeightsError(f"{where}: the card's front matter uses YAML aliases (`*name`): write the values out.")
@@ -54,14 +54,14 @@ def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
         raise WeightsError(f"{where}: the card's front matter cannot be read: {error}") from error
     if not isinstance(front, dict):
         raise WeightsError(f"{where}: the card's front matter is not a mapping.")
-    return front, text[found.end() :].lstrip("\n")
+    return front, text[match.end() :].lstrip("\n")
 
 
 def _repeats(head: str) -> bool:
     return any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(head, Loader=_Loader))
 
 
-def check_files(files: Any, where: str) -> None:
+def check_file_names(files: Any, where: str) -> None:
     """Raise WeightsError unless `files` is a mapping of names within the model's folder."""
     if not isinstance(files, dict):
         raise WeightsError(f"{where}: `files` of the card is {files!r}, expected file names with their sha256.")

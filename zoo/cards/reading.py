@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoo.cards.head import check_files, parse_card, read_text
+from zoo.cards.capabilities import capabilities
+from zoo.cards.head import check_file_names, parse_card, read_text
 from zoo.cards.licenses import permits_commercial_use
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.files.images import write_text
@@ -99,14 +100,15 @@ class Card:
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for `--json`; a figure that is no number is null. The front matter cannot replace what the zoo found."""
-        found = {
+        own = {
             "id": self.model_id,
             "embedded": self.embedded,
             "bytes": self.size,
             "plugin": self.owner,
             "commercial": not self.not_commercial(),
+            "can": capabilities(self.facts, self.folder),
         }
-        return _plain({**found, **self.front, **found, "text": self.body})
+        return _plain({**own, **self.front, **own, "text": self.body})
 
 
 def _plain(value: Any) -> Any:
@@ -136,7 +138,7 @@ def read_card(folder: Path, *, owner: str = "") -> Card | None:
     front, body = parse_card(text, str(path))
     facts = front.get("zoo")
     if isinstance(facts, dict):
-        check_files(facts.get("files", {}), str(path))
+        check_file_names(facts.get("files", {}), str(path))
     return Card(folder.name, folder, facts if isinstance(facts, dict) else {}, front, body, owner)
 
 
@@ -173,8 +175,8 @@ def all_cards() -> dict[str, Card]:
             for card in read_cards(record.plugin.cards, record.label)[0]:
                 claims.setdefault(card.model_id, {}).setdefault(card.folder, (record.distribution, card))
     cards: dict[str, Card] = {}
-    for model_id, found in claims.items():
-        rivals = list(found.values())
+    for model_id, by_folder in claims.items():
+        rivals = list(by_folder.values())
         if len(rivals) == 1 or rivals[0][0] == FIRST_PARTY:
             cards[model_id] = rivals.pop(0)[1]
         for distribution, card in rivals:
@@ -224,12 +226,12 @@ def _card_folders(package: str) -> list[Path]:
 
 def search(pattern: str = "*", *, kind: str | None = None) -> list[Card]:
     """Cards whose id or architecture matches a glob, in order of their ids."""
-    found = [
+    cards = [
         c
         for c in all_cards().values()
         if fnmatch.fnmatch(c.model_id, pattern) or c.facts.get("architecture") == pattern
     ]
-    return sorted((c for c in found if kind is None or c.facts.get("kind") == kind), key=lambda c: c.model_id)
+    return sorted((c for c in cards if kind is None or c.facts.get("kind") == kind), key=lambda c: c.model_id)
 
 
 def find(model_id: str) -> Card:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.cards.licenses import UNKNOWN, hub_license
+from zoo.registry import KINDS
 
 LIBRARY = "maskzoo"
-PIPELINE_TAGS = {"mask-parser": "image-segmentation", "image-synthesizer": "image-to-image"}
-"""The Hub's tasks that fit a kind of model; label sets to maps and label sets to pictures have none."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,13 @@ class Measured:
     split: str | None = None
 
 
-def finite(figures: Mapping[str, float]) -> dict[str, float]:
+def finite_figures(figures: Mapping[str, float]) -> dict[str, float]:
     """The figures that are numbers: YAML would write `.nan`, which JSON and the Hub's model index do not know."""
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def not_finite(figures: Mapping[str, float]) -> list[str]:
-    """A limit for every figure that `finite` drops."""
+    """A limit for every figure that `finite_figures` drops."""
     return [f"No figure for {n}: it came out as {v}." for n, v in figures.items() if not math.isfinite(v)]
 
 
@@ -48,7 +47,7 @@ def front_matter(
     """The head of a card, ready for `write_card`. Figures (`facts["scores"]`) go into the model index where `measured` is given.
 
     name: the model's in the index; license_link: the terms behind a licence that the Hub has no id for; datasets: names for
-    the Hub's field (not a folder of one's own). Raises ValueError if a figure is not finite (`finite` first).
+    the Hub's field (not a folder of one's own). Raises ValueError if a figure is not finite (`finite_figures` first).
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -56,7 +55,7 @@ def front_matter(
     if unfit := not_finite(figures):
         raise ValueError(" ".join(unfit))
     license_id, license_name = hub_license(str(facts.get("weights_license", UNKNOWN)))
-    tag = PIPELINE_TAGS.get(kind)
+    tag = KINDS[kind].task if kind in KINDS else None
     results = [
         EvalResult(
             task_type=tag or kind,
@@ -87,6 +86,6 @@ def front_matter(
 
 def listed_under(text: str, heading: str) -> list[str]:
     """The items of the list under `## heading` in Markdown, one line each; [] without the heading or without a list."""
-    found = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    items = re.findall(r"^- (.+(?:\n  .+)*)", found[1], re.MULTILINE) if found else []
+    section = re.search(rf"^## {re.escape(heading)}\s*\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    items = re.findall(r"^- (.+(?:\n  .+)*)", section[1], re.MULTILINE) if section else []
     return [" ".join(item.split()) for item in items]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
-from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, of_data_set, open_fields, variants_of
+from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, as_variant, of_data_set, open_fields, variants_of
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
 from zoo.labels import LabelSpace, numbered_space
 from zoo.registry import Architecture, registry
@@ -21,7 +21,7 @@ DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A network of the model to be: its file, its entry there, its role."""
 
     report: Report
@@ -60,12 +60,12 @@ class Assembly:
     variant: str | None
     config: Any
     space: LabelSpace
-    parts: tuple[Part, ...]
+    components: tuple[Component, ...]
     state: dict[str, Tensor]
     assumed: dict[str, Any]
 
 
-def choose(reports: Sequence[Report], architecture: str | None) -> tuple[str, list[Part]]:
+def choose_architecture(reports: Sequence[Report], architecture: str | None) -> tuple[str, list[Component]]:
     """The one architecture that owns a network of every file, and the networks that make its model.
 
     Averaged weights go before the raw ones beside them. Raises UsageError for a tie, WeightsError for files of nobody, of
@@ -90,9 +90,9 @@ def choose(reports: Sequence[Report], architecture: str | None) -> tuple[str, li
     if len(names) > 1:
         raise UsageError(
             f"{', '.join(str(r.file) for r in reports)} may be of {' or '.join(names)}, which share these networks to the last"
-            " key: give the generator's file, too, or say --as ARCH."
+            ' key: give the generator\'s file, too, or say <<architecture="ARCH">>.'
         )
-    return names[0], _parts(reports, names[0])
+    return names[0], _components(reports, names[0])
 
 
 def _owners(report: Report) -> list[str]:
@@ -103,52 +103,52 @@ def _role(architecture: str, network: Network) -> str | None:
     return next((c.match.role for c in network.candidates if c.architecture == architecture), None)
 
 
-def _parts(reports: Sequence[Report], architecture: str) -> list[Part]:
-    found: dict[str, Part] = {}
+def _components(reports: Sequence[Report], architecture: str) -> list[Component]:
+    by_role: dict[str, Component] = {}
     for report in reports:
         for network in report.named:
             candidate = next((c for c in network.candidates if c.architecture == architecture), None)
             if candidate is None:
                 continue
-            part = Part(report, network, candidate)
-            other = found.get(part.role)
-            if other is None or (part.report is other.report and network.averaged and not other.network.averaged):
-                found[part.role] = part
-            elif part.report is not other.report or network.averaged == other.network.averaged:
+            component = Component(report, network, candidate)
+            other = by_role.get(component.role)
+            if other is None or (component.report is other.report and network.averaged and not other.network.averaged):
+                by_role[component.role] = component
+            elif component.report is not other.report or network.averaged == other.network.averaged:
                 raise WeightsError(
-                    f"{other.label} and {part.label} are both a {part.role} of {architecture}: give one of them"
-                    " (--entry NAME picks an entry of a file)."
+                    f"{other.label} and {component.label} are both a {component.role} of {architecture}: give one of them"
+                    ' (<<entry="NAME">> picks an entry of a file).'
                 )
-    return list(found.values())
+    return list(by_role.values())
 
 
-def assemble(name: str, parts: Sequence[Part], stated: Statement) -> Assembly:
-    """One config for all parts, and their tensors under our keys; every shape is compared with what this config builds.
+def assemble(name: str, components: Sequence[Component], stated: Statement) -> Assembly:
+    """One config for all components, and their tensors under our keys; every shape is compared with what this config builds.
 
-    Raises WeightsError for parts that do not belong together or lack one, ConfigError, UsageError for what must be stated.
+    Raises WeightsError for components that do not belong together or lack one, ConfigError, UsageError for what must be stated.
     """
     arch = registry().architecture(name)
     official = registry().load(arch, "official")
     reason = ""
-    for read in _readings(parts):
-        config, assumed = _with_open_fields(name, parts, read, stated)
+    for read in _readings(components):
+        config, assumed = _with_open_fields(name, components, read, stated)
         space = _space(config, stated)
-        tensors = {p.role: p.network.tensors for p in parts}
+        tensors = {c.role: c.network.tensors for c in components}
         state = official.convert(tensors, config)
-        found = _mismatch(arch, config, space, state)
-        if not found:
-            return Assembly(name, arch, _variant_name(name, config), config, space, tuple(parts), state, assumed)
-        reason = reason or found
-    raise WeightsError(_blame(name, parts, reason, stated))
+        fault = _mismatch(arch, config, space, state)
+        if not fault:
+            return Assembly(name, arch, _variant_name(name, config), config, space, tuple(components), state, assumed)
+        reason = reason or fault
+    raise WeightsError(_blame(name, components, reason, stated))
 
 
-def _readings(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
-    """Ways to join what the parts tell, the likeliest first: a field that both tell is the generator's.
+def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
+    """Ways to join what the components tell, the likeliest first: a field that both tell is the generator's.
 
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
-    main = next((p for p in parts if p.role not in PARTIAL), parts[0]).candidate.match
-    others = [p.candidate.match for p in parts if p.role in PARTIAL and p.role != DISCRIMINATOR]
+    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
+    others = [c.candidate.match for c in components if c.role in PARTIAL and c.role != DISCRIMINATOR]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
@@ -165,19 +165,23 @@ def _readings(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
 
 
 def _with_open_fields(
-    name: str, parts: Sequence[Part], read: dict[str, Any], stated: Statement
+    name: str, components: Sequence[Component], read: dict[str, Any], stated: Statement
 ) -> tuple[Any, dict[str, Any]]:
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
-    main = next((p for p in parts if p.role not in PARTIAL), parts[0]).candidate.match
+    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
     told = {
-        k for p in parts if p.role in PARTIAL for k in p.candidate.match.config if k not in p.candidate.match.ambiguous
+        k
+        for c in components
+        if c.role in PARTIAL
+        for k in c.candidate.match.config
+        if k not in c.candidate.match.ambiguous
     }
     cls = registry().load(registry().architecture(name), "config")
     try:
         base = configs.from_dict(cls, {**read, **_space_fields(stated), **stated.config}, where=name)
     except ConfigError as error:
         raise ConfigError(
-            f"{error} What no shape tells can be stated: {', '.join(f'--config {f}=…' for f in main.ambiguous)}."
+            f"{error.args[0]} What no shape tells can be stated: {', '.join(_stating(f, '…') for f in main.ambiguous)}."
         ) from error
     plain = configs.to_dict(base)
     variants = _variants(name, stated, plain)
@@ -188,17 +192,21 @@ def _with_open_fields(
     config = _fitting(name, base, values)
     explicit = stated.variant or stated.dataset
     if explicit and values.get("label_space", config.label_space) != config.label_space:
-        given = f"--as {name}/{stated.variant}" if stated.variant else f"--dataset {stated.dataset}"
+        given = as_variant(name, stated.variant) if stated.variant else f'<<dataset="{stated.dataset}">>'
         raise WeightsError(
             f"{given} means the classes of {values['label_space']}, and these weights have another number of them"
             f" (they would fit {config.label_space})."
         )
     assumed = {} if explicit else {f: getattr(config, f) for f in open_}
     if assumed.get("label_space") == "numbered":
-        edges = ", and --config edges=true if the last one shows the edges of instances" if "edges" in assumed else ""
+        edges = (
+            ', and <<config={"edges": "true"}>> if the last one shows the edges of instances'
+            if "edges" in assumed
+            else ""
+        )
         raise UsageError(
-            f"Nothing in the file tells what its {len(config.channels)} classes are: state them with --dataset NAME, --space SPACE"
-            f" (a name or FILE.json), or --as {name}/VARIANT{edges}; --config label_space=numbered leaves them without names."
+            f'Nothing in the file tells what its {len(config.channels)} classes are: state them with <<dataset="NAME">>, <<space="SPACE">>'
+            f" (a name or FILE.json), or {as_variant(name, 'VARIANT')}{edges}; {_stating('label_space', 'numbered')} leaves them without names."
         )
     return config, assumed
 
@@ -264,11 +272,11 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
     with torch.device("meta"):
         model = registry().load(arch, "model")(config, space)
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
-    missing = [k for k in expected if k not in found]
-    unknown = [k for k in found if k not in expected]
-    shapes = [k for k in expected if k in found and found[k] != expected[k]]
-    networks = {k.split(".")[0] for k in missing} - {k.split(".")[0] for k in found}
+    converted = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
+    missing = [k for k in expected if k not in converted]
+    unknown = [k for k in converted if k not in expected]
+    shapes = [k for k in expected if k in converted and converted[k] != expected[k]]
+    networks = {k.split(".")[0] for k in missing} - {k.split(".")[0] for k in converted}
     if networks:
         return f"missing network: {', '.join(sorted(networks))}"
     strange = {k.split(".")[0] for k in unknown} - {k.split(".")[0] for k in expected}
@@ -276,23 +284,28 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
         return f"unused network: {', '.join(sorted(strange))}"
     if missing or unknown or shapes:
         if shapes:
-            return f"{shapes[0]} is {found[shapes[0]]}, the config gives {expected[shapes[0]]}"
+            return f"{shapes[0]} is {converted[shapes[0]]}, the config gives {expected[shapes[0]]}"
         return f"{(missing or unknown)[0]} is {'missing' if missing else 'one too many'}"
     return ""
 
 
-def _blame(name: str, parts: Sequence[Part], reason: str, stated: Statement) -> str:
-    """The error for parts that make no model."""
-    files = " and ".join(p.label for p in parts)
+def _stating(field: str, value: str) -> str:
+    """A stated config field, for an error."""
+    return f'<<config={{"{field}": "{value}"}}>>'
+
+
+def _blame(name: str, components: Sequence[Component], reason: str, stated: Statement) -> str:
+    """The error for components that make no model."""
+    files = " and ".join(c.label for c in components)
     kind, _, networks = reason.partition(": ")
     if kind == "missing network":
         return f"{files}: a model of {name} with this config also has the network {networks}: give its file in the same call."
     if kind == "unused network":
-        return f"{files}: {name} with this config has no {networks}: leave that file out, or state the config (--config use_vae=true)."
-    given = [f"--config {k}={v}" for k, v in stated.config.items()]
-    given += [f"--space {stated.space.name}"] if stated.space else []
+        return f"{files}: {name} with this config has no {networks}: leave that file out, or state the config ({_stating('use_vae', 'true')})."
+    given = [_stating(k, v) for k, v in stated.config.items()]
+    given += [f'<<space="{stated.space.name}">>'] if stated.space else []
     if given:
         return f"{files}: these weights have other shapes than {' '.join(given)} gives ({reason})."
-    if len(parts) > 1:
+    if len(components) > 1:
         return f"{files} do not belong together: {reason}. Give files of one training."
     return f"{files} does not fit {name}: {reason}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cards import README, write_card
 from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
-from zoo.checkpoints.assemble import DISCRIMINATOR, Assembly, Statement, assemble, choose
+from zoo.checkpoints.assemble import DISCRIMINATOR, Assembly, Statement, assemble, choose_architecture
 from zoo.checkpoints.identify import Report, identify
 from zoo.checkpoints.networks import is_ema
 from zoo.checkpoints.smoke import smoke
@@ -46,40 +46,40 @@ def convert(
     paths = list(dict.fromkeys(files))
     only = None if stated.architecture is None else [stated.architecture]
     reports = [_pick(identify(path, data=True, only=only), entry) for path in paths]
-    name, parts = choose(reports, stated.architecture)
-    if all(p.role == DISCRIMINATOR for p in parts):
+    name, components = choose_architecture(reports, stated.architecture)
+    if all(c.role == DISCRIMINATOR for c in components):
         raise WeightsError(
             f"{', '.join(str(p) for p in paths)}: a discriminator alone is no model: give the generator, too."
         )
-    kept = [p for p in parts if p.role != DISCRIMINATOR or discriminator]
+    kept = [c for c in components if c.role != DISCRIMINATOR or discriminator]
     assembly = assemble(name, kept, stated)
     facts = _facts(assembly, stated, licenses, command)
     with whole_folder(out) as part:
         _write(assembly, part, facts)
-    return _summary(assembly, out, facts, [p.label for p in parts if p not in kept], reports)
+    return _summary(assembly, out, facts, [c.label for c in components if c not in kept], reports)
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: name a folder.")
+        raise UsageError(f'<<out="{out}">> is a file: name a folder.')
     if not out.exists() or not any(out.iterdir()):
         return
     if not overwrite:
-        raise UsageError(f"--out {out} exists and is not empty: name a new folder, or --overwrite.")
+        raise UsageError(f'<<out="{out}">> exists and is not empty: name a new folder, or <<overwrite>>.')
     if not (out / CONFIG).is_file():
-        raise UsageError(f"--out {out} is no model folder, and --overwrite replaces nothing else: name another.")
+        raise UsageError(f'<<out="{out}">> is no model folder, and <<overwrite>> replaces nothing else: name another.')
 
 
 def _pick(report: Report, entry: str | None) -> Report:
-    """The report without the networks that `--entry` does not name, where it names one of this file."""
+    """The report without the networks that `entry` does not name, where it names one of this file."""
     if entry is None:
         return report
-    found = [n for n in report.networks if n.path == entry or n.path.startswith(f"{entry}.")]
-    if found:
-        report.networks = found
+    networks = [n for n in report.networks if n.path == entry or n.path.startswith(f"{entry}.")]
+    if networks:
+        report.networks = networks
         return report
     known = ", ".join(n.path or "(the whole file)" for n in report.networks)
-    raise UsageError(f"--entry {entry}: {report.file} has no such network (it has: {known}).")
+    raise UsageError(f'<<entry="{entry}">>: {report.file} has no such network (it has: {known}).')
 
 
 def _build(assembly: Assembly) -> Model:
@@ -117,12 +117,12 @@ def _facts(assembly: Assembly, stated: Statement, licenses: tuple[str, str], com
     arch = assembly.architecture
     weights, data = licenses
     sources: dict[Path, dict[str, Any]] = {}
-    for part in assembly.parts:
-        path = part.report.file
+    for component in assembly.components:
+        path = component.report.file
         source = sources.setdefault(
             path, {"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size, "networks": {}}
         )
-        source["networks"][part.role] = part.network.path
+        source["networks"][component.role] = component.network.path
     return {
         "architecture": assembly.name,
         "variant": assembly.variant,
@@ -150,7 +150,7 @@ def _limits(assembly: Assembly, weights: str) -> list[str]:
         )
     if assembly.assumed:
         limits.append(f"No shape tells {', '.join(assembly.assumed)}; the values were assumed.")
-    if any(is_ema(p.network.path) for p in assembly.parts):
+    if any(is_ema(c.network.path) for c in assembly.components):
         limits.append("The averaged weights (EMA) of the file were taken.")
     return limits
 
@@ -192,7 +192,7 @@ def _summary(
         "parameters": facts["parameters"],
         "assumed": facts["assumed"],
         "sources": facts["sources"],
-        "discriminator": any(p.role == DISCRIMINATOR for p in assembly.parts),
+        "discriminator": any(c.role == DISCRIMINATOR for c in assembly.components),
         "unused": unused,
         "card": str(out / README),
     }

@@ -126,10 +126,10 @@ def identify(path: Path, *, data: bool = False, only: Iterable[str] | None = Non
     WeightsError for what is no checkpoint or would run code.
     """
     checkpoint = read_checkpoint(path, data=data)
-    found = contents(checkpoint.content)
-    report = Report(path, checkpoint.form, [], found.ignored)
+    entries = contents(checkpoint.content)
+    report = Report(path, checkpoint.form, [], entries.ignored)
     detectors = _detectors(report.faults, only)
-    report.networks = _visit("", found.tensors, detectors, report, 0)
+    report.networks = _visit("", entries.tensors, detectors, report, 0)
     report.networks += _averages(report, detectors)
     return report
 
@@ -147,16 +147,16 @@ def identify_shapes(shapes: Mapping[str, tuple[int, ...]]) -> Report:
 def _detectors(faults: list[str], only: Iterable[str] | None) -> dict[str, Any]:
     """`detect` of every architecture that has one; a plugin that cannot be imported is a fault, not the end."""
     reg = registry()
-    found: dict[str, Any] = {}
+    detectors: dict[str, Any] = {}
     for name, arch in reg.architectures.items():
         alias = reg.architectures.get(name.partition(":")[2]) is arch  # the plain name is nobody else's
         if arch.official is None or (alias if only is None else name not in only):
             continue
         try:
-            found[name] = reg.load(arch, "official").detect
+            detectors[name] = reg.load(arch, "official").detect
         except (ZooError, AttributeError) as error:
             faults.append(f"{name}: {error}")
-    return found
+    return detectors
 
 
 def _visit(path: str, tensors: Tensors, detectors: Mapping[str, Any], report: Report, level: int) -> list[Network]:
@@ -181,12 +181,12 @@ def _ask(
     plain = without_parallel(tensors)
     for used in (tensors,) if plain.keys() == tensors.keys() else (plain, tensors):
         shapes = {k: tuple(v.shape) for k, v in used.items()}
-        found = [
+        matches = [
             (name, match) for name, detect in detectors.items() if (match := _detect(name, detect, shapes, report))
         ]
-        if found:
-            whole = tuple(Candidate(n, m, nearest_variants(n, m)) for n, m in found if m.complete)
-            return whole, _best([Candidate(n, m) for n, m in found if not m.complete], len(used)), used
+        if matches:
+            whole = tuple(Candidate(n, m, nearest_variants(n, m)) for n, m in matches if m.complete)
+            return whole, _best([Candidate(n, m) for n, m in matches if not m.complete], len(used)), used
     return (), (), tensors
 
 
@@ -202,17 +202,17 @@ def _detect(name: str, detect: Any, shapes: dict[str, tuple[int, ...]], report: 
 
 def _averages(report: Report, detectors: Mapping[str, Any]) -> list[Network]:
     """Averaged weights without buffers, which the raw network beside them lends; they replace the unnamed entry."""
-    found: list[Network] = []
+    averages: list[Network] = []
     for entry in [n for n in report.networks if n.averaged and not n.candidates]:
         for raw in report.named:
             tensors = with_buffers_of(without_parallel(entry.tensors), raw.tensors)
             if tensors is not None:
                 whole, rejected, used = _ask(tensors, detectors, report)
-                found.append(Network(entry.path, used, whole, rejected))
+                averages.append(Network(entry.path, used, whole, rejected))
                 report.networks.remove(entry)
                 report.ignored.append((entry.path, f"lacks buffers, which are taken from {raw.path or 'the file'}"))
                 break
-    return found
+    return averages
 
 
 def _nearness(candidate: Candidate, size: int) -> float:

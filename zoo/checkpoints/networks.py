@@ -33,41 +33,41 @@ class Contents:
 
 def contents(value: Any) -> Contents:
     """All named tensors of a checkpoint's content, and what was left out. Raises WeightsError for one without end."""
-    found = Contents()
-    _collect(value, (), found, set())
-    return found
+    entries = Contents()
+    _collect(value, (), entries, set())
+    return entries
 
 
-def _collect(value: Any, path: tuple[str, ...], found: Contents, above: set[int]) -> None:
+def _collect(value: Any, path: tuple[str, ...], entries: Contents, above: set[int]) -> None:
     name = ".".join(path) or "the file"
-    found.seen += 1
-    if found.seen > _MOST:
+    entries.seen += 1
+    if entries.seen > _MOST:
         raise WeightsError(f"The file names more than {_MOST:,} entries: no checkpoint of a network.")
     if isinstance(value, Tensor):
-        found.tensors[name] = value
+        entries.tensors[name] = value
     elif isinstance(value, Mapping):
         if is_optimizer(value):
-            found.ignored.append((name, "optimizer state"))
+            entries.ignored.append((name, "optimizer state"))
         elif len(path) >= _DEPTH or id(value) in above:
-            found.ignored.append((name, "nested too deeply"))
+            entries.ignored.append((name, "nested too deeply"))
         else:
             for key, inner in value.items():
-                _collect(inner, (*path, str(key)), found, above | {id(value)})
+                _collect(inner, (*path, str(key)), entries, above | {id(value)})
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        _collect_list(value, name, path, found, above)
+        _collect_list(value, name, path, entries, above)
     else:
-        found.ignored.append((name, _kind(value)))
+        entries.ignored.append((name, _kind(value)))
 
 
-def _collect_list(value: Sequence[Any], name: str, path: tuple[str, ...], found: Contents, above: set[int]) -> None:
+def _collect_list(value: Sequence[Any], name: str, path: tuple[str, ...], entries: Contents, above: set[int]) -> None:
     """A list of state dicts counts as such; a list of bare tensors has no names to go by."""
     if any(isinstance(v, Tensor) for v in value):
-        found.ignored.append((name, f"a list of {len(value)} tensors without names"))
+        entries.ignored.append((name, f"a list of {len(value)} tensors without names"))
     elif value and all(isinstance(v, Mapping) for v in value) and len(path) < _DEPTH and id(value) not in above:
         for i, inner in enumerate(value):
-            _collect(inner, (*path, str(i)), found, above | {id(value)})
+            _collect(inner, (*path, str(i)), entries, above | {id(value)})
     else:
-        found.ignored.append((name, "a list"))
+        entries.ignored.append((name, "a list"))
 
 
 def is_optimizer(value: Mapping[Any, Any]) -> bool:
@@ -83,12 +83,12 @@ def _kind(value: Any) -> str:
 
 def groups(tensors: Mapping[str, Tensor]) -> dict[str, Tensors]:
     """Tensors by the first part of their names (up to a dot or slash), which is taken off; names of one part are left out."""
-    found: dict[str, Tensors] = {}
+    by_prefix: dict[str, Tensors] = {}
     for key, tensor in tensors.items():
         match = re.match(r"([^./]+)[./](.+)", key)
         if match:
-            found.setdefault(match[1], {})[match[2]] = tensor
-    return found
+            by_prefix.setdefault(match[1], {})[match[2]] = tensor
+    return by_prefix
 
 
 def without_parallel(tensors: Tensors, depth: int = 3) -> Tensors:

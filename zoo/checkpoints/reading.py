@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from zoo.checkpoints.refusals import HARMLESS, globals_of, pickle_bytes, refuse
+from zoo.checkpoints.refusals import HARMLESS, globals_of, pickle_bytes, refusal
 from zoo.errors import WeightsError
 
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
@@ -46,7 +46,7 @@ def read_checkpoint(path: Path, *, data: bool = True) -> Checkpoint:
             where = "cpu" if data or not archive else "meta"
             content = torch.load(path, map_location=where, weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
-        raise refuse(path, str(error)) from None
+        raise refusal(path, str(error)) from None
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # the loader meets damaged bytes in many ways
@@ -105,7 +105,7 @@ def _describe(path: Path, head: bytes) -> str:
     if text.startswith((b"<!doctype", b"<html")):
         return "a web page, so the download went wrong: get the file itself."
     if globals_of(pickle_bytes(path)):
-        return str(refuse(path, "")).removeprefix(f"{path} is ")
+        return str(refusal(path, "")).removeprefix(f"{path} is ")
     if head[:1] == b"\x80":
         return f"a pickle, but none of torch.save: {EXPECTED}."
     if tarfile.is_tarfile(path):
@@ -118,7 +118,7 @@ def _describe(path: Path, head: bytes) -> str:
 def _damaged(path: Path, error: Exception) -> WeightsError:
     """For whatever else went wrong inside the loader; what a hostile file would import is named."""
     if any(not HARMLESS.fullmatch(n) for n in globals_of(pickle_bytes(path))):
-        return refuse(path, str(error))
+        return refusal(path, str(error))
     reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
     return WeightsError(
         f"{path} is damaged, cut off, or no checkpoint ({reason}; {path.stat().st_size} bytes): get it again."

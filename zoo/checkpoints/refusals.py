@@ -31,16 +31,16 @@ def globals_of(data: bytes) -> list[str]:
 
     Opcodes are read, nothing is built. A stream that breaks off gives what stands before the break.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     stream = io.BytesIO(data)
     for _ in range(_STREAMS):
-        if not _scan(stream, found):
+        if not _scan(stream, names):
             break
-    return list(found)
+    return list(names)
 
 
-def _scan(stream: io.BytesIO, found: dict[str, None]) -> bool:
-    """Adds the globals of the pickle that begins here to `found`; False where it breaks off."""
+def _scan(stream: io.BytesIO, names: dict[str, None]) -> bool:
+    """Add the globals of the pickle that begins here to `names`; False where it breaks off."""
     texts: list[str] = []  # as pushed; STACK_GLOBAL takes the last two
     memo: dict[int, str] = {}
     last = ""
@@ -48,11 +48,11 @@ def _scan(stream: io.BytesIO, found: dict[str, None]) -> bool:
         for opcode, argument, _ in pickletools.genops(stream):
             name = opcode.name
             if name in ("GLOBAL", "INST"):
-                found[str(argument).replace(" ", ".", 1)] = None
+                names[str(argument).replace(" ", ".", 1)] = None
             elif name == "STACK_GLOBAL":
-                found[".".join(texts[-2:]) if len(texts) > 1 else "an unnamed global"] = None
+                names[".".join(texts[-2:]) if len(texts) > 1 else "an unnamed global"] = None
             elif name in ("EXT1", "EXT2", "EXT4"):
-                found[f"extension {argument}"] = None
+                names[f"extension {argument}"] = None
             elif name == "MEMOIZE":
                 memo[len(memo)] = last
             elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
@@ -65,7 +65,7 @@ def _scan(stream: io.BytesIO, found: dict[str, None]) -> bool:
             if (isinstance(argument, str) and "UNICODE" in name) or name.endswith("STRING"):
                 last = str(argument)
                 texts.append(last)
-    except Exception:  # damaged or hostile bytes: what was found until here still counts
+    except Exception:  # damaged or hostile bytes: what was read until here still counts
         return False
     return False
 
@@ -92,7 +92,7 @@ def pickle_bytes(path: Path) -> bytes:
         return b""
 
 
-def refuse(path: Path, reason: str) -> WeightsError:
+def refusal(path: Path, reason: str) -> WeightsError:
     """The error for a pickle that the loader refused; names what it would import."""
     names = [n for n in globals_of(pickle_bytes(path)) if not _harmless(n)]
     if not names:

@@ -48,8 +48,8 @@ def has(shapes: Shapes, pattern: str) -> bool:
 def numbers(shapes: Shapes, pattern: str) -> list[int]:
     """The different numbers that the pattern's first group finds in the keys, ascending, at most `MOST`."""
     compiled = re.compile(pattern, re.ASCII)
-    found = {int(m[1]) for key in shapes if (m := compiled.fullmatch(key)) and len(m[1]) <= 4}
-    return sorted(found)[:MOST]
+    values = {int(m[1]) for key in shapes if (m := compiled.fullmatch(key)) and len(m[1]) <= 4}
+    return sorted(values)[:MOST]
 
 
 def numbered(count: int) -> dict[str, Any]:

@@ -5,24 +5,52 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.errors import WeightsError
+from zoo.errors import PluginError, WeightsError
 from zoo.interfaces.capabilities import EncodesStyle
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.maps import SemanticMap
+from zoo.registry import import_string
+from zoo.registry.kinds import kind_of
 
 
 @torch.no_grad()
 def smoke(model: Model) -> None:
-    """Run a model once on stripes of all its classes. Raises WeightsError if the result is no picture or map of its size."""
-    height, width = model.resolution
-    if isinstance(model, ImageSynthesizer):
-        _check_images(model, _synthesize(model))
-    elif isinstance(model, MaskGenerator):
-        _check_map(model, model.generate([model.label_space.label_set(model.channels)], rng=0))
-    elif isinstance(model, ImageGenerator):
-        _check_images(model, model.generate([model.label_space.label_set(model.channels)], rng=0))
-    elif isinstance(model, MaskParser):
-        _check_map(model, model.parse(torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))))
+    """Run a model once on all its classes, as its kind is run. Raises WeightsError if the result is no picture or map of its
+    size, PluginError for a model of no kind."""
+    kind = kind_of(type(model))
+    if kind is None:
+        raise PluginError(f"{type(model).__name__} is derived from no kind of model (see the kinds: zoo list --help).")
+    import_string(kind.smoke, kind.name)(model)
+
+
+def draw_maps(model: MaskGenerator) -> None:
+    """A map of all classes."""
+    _check_map(model, model.generate([model.label_space.label_set(model.channels)], rng=0))
+
+
+def draw_pictures(model: ImageGenerator) -> None:
+    """A picture of all classes."""
+    _check_images(model, model.generate([model.label_space.label_set(model.channels)], rng=0))
+
+
+def parse_picture(model: MaskParser) -> None:
+    """The map of a picture of noise."""
+    _check_map(model, model.parse(_noise(model)))
+
+
+def paint_map(model: ImageSynthesizer) -> None:
+    """A picture of stripes, with the style of a photo where the model reads one, so that its encoder runs, too."""
+    given = stripes(model)
+    style = None
+    if "style:photo" in model.capabilities():
+        assert isinstance(model, EncodesStyle)
+        style = model.encode_style(_noise(model), given)
+    _check_images(model, model.synthesize(given, style, rng=0))
+
+
+def _noise(model: Model) -> Tensor:
+    """A picture [1, 3, H, W] at the model's resolution, always the same."""
+    return torch.rand(1, 3, *model.resolution, generator=torch.Generator().manual_seed(0))
 
 
 def stripes(model: Model) -> SemanticMap:
@@ -33,15 +61,6 @@ def stripes(model: Model) -> SemanticMap:
     return SemanticMap(columns.expand(1, height, width).contiguous(), model.label_space)
 
 
-def _synthesize(model: ImageSynthesizer) -> Tensor:
-    """With the style of a photo where the model reads one, so that its encoder runs, too."""
-    given = stripes(model)
-    if "photo" in model.styles and isinstance(model, EncodesStyle):
-        photo = torch.rand(1, 3, *model.resolution, generator=torch.Generator().manual_seed(0))
-        return model.synthesize(given, model.encode_style(photo, given), rng=0)
-    return model.synthesize(given, rng=0)
-
-
 def _check_images(model: Model, images: Tensor) -> None:
     if tuple(images.shape) != (1, 3, *model.resolution) or not bool(torch.isfinite(images).all()):
         raise WeightsError(
@@ -50,9 +69,9 @@ def _check_images(model: Model, images: Tensor) -> None:
         )
 
 
-def _check_map(model: Model, found: SemanticMap) -> None:
-    if found.size != tuple(model.resolution):
+def _check_map(model: Model, semantic_map: SemanticMap) -> None:
+    if semantic_map.size != tuple(model.resolution):
         raise WeightsError(
-            f"The converted {type(model).__name__} gives a map of {found.size[0]} x {found.size[1]}, expected"
+            f"The converted {type(model).__name__} gives a map of {semantic_map.size[0]} x {semantic_map.size[1]}, expected"
             f" {model.resolution[0]} x {model.resolution[1]}: a stated field of the config is wrong."
         )

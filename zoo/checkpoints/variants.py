@@ -33,7 +33,7 @@ def variants_of(architecture: str) -> dict[str, Variant]:
     return reg.load(reg.architecture(architecture), "variants")
 
 
-def read_config(architecture: str, match: Match) -> Any | None:
+def config_of(architecture: str, match: Match) -> Any | None:
     """The config that a network tells, other fields at their defaults; None where it is no valid config yet."""
     reg = registry()
     cls = reg.load(reg.architecture(architecture), "config")
@@ -43,9 +43,9 @@ def read_config(architecture: str, match: Match) -> Any | None:
         return None
 
 
-def differences(architecture: str, match: Match, config: Any) -> dict[str, tuple[Any, Any]]:
+def differing_fields(architecture: str, match: Match, config: Any) -> dict[str, tuple[Any, Any]]:
     """Fields in which `config` is not what the network's shapes tell, as (config's, the file's)."""
-    read = read_config(architecture, match)
+    read = config_of(architecture, match)
     theirs = configs.to_dict(config)
     ours = configs.to_dict(read) if read is not None else {k: _listed(v) for k, v in match.config.items()}
     told = [f for f in ours if f not in match.ambiguous and (match.role not in PARTIAL or f in match.config)]
@@ -60,19 +60,19 @@ def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
     """All variants that fit, else the two nearest of the label space that was read (or of any)."""
     if match.role == "discriminator":
         return ()
-    found = _ranked(architecture, match, variants_of(architecture))
-    fitting = [n for n in found if not n.differs]
-    return tuple(fitting or found[:2])
+    ranked = _ranked(architecture, match, variants_of(architecture))
+    fitting = [n for n in ranked if not n.differs]
+    return tuple(fitting or ranked[:2])
 
 
 def _ranked(architecture: str, match: Match, variants: Mapping[str, Variant]) -> list[Nearest]:
     space = match.config.get("label_space")
     if space is None and match.role not in PARTIAL:
-        read = read_config(architecture, match)
+        read = config_of(architecture, match)
         space = getattr(read, "label_space", None)
-    found = [Nearest(n, differences(architecture, match, v.config)) for n, v in variants.items()]
+    nearest = [Nearest(n, differing_fields(architecture, match, v.config)) for n, v in variants.items()]
     return sorted(
-        found, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
+        nearest, key=lambda n: (len(n.differs), space is not None and variants[n.name].config.label_space != space)
     )
 
 
@@ -82,18 +82,24 @@ def of_data_set(architecture: str, dataset: str) -> dict[str, Variant]:
     Raises UsageError that lists what there is.
     """
     variants = variants_of(architecture)
-    found = {
+    fitting = {
         name: v
         for name, v in variants.items()
         if name == dataset or name.startswith(f"{dataset}-") or getattr(v.config, "label_space", None) == dataset
     }
-    if not found:
+    if not fitting:
         names = sorted({n.split("-")[0] for n in variants} | {v.config.label_space for v in variants.values()})
         raise UsageError(
-            f"--dataset {dataset}: {architecture} has no variant for it (known: {', '.join(names)}); state the classes with"
-            " --space SPACE or --config label_space=SPACE, and --config channels=NAME,NAME,… where the order differs."
+            f'<<dataset="{dataset}">>: {architecture} has no variant for it (known: {", ".join(names)}); state the classes with'
+            ' <<space="SPACE">> or <<config={"label_space": "SPACE"}>>, and <<config={"channels": "NAME,NAME,…"}>> where the order'
+            " differs."
         )
-    return found
+    return fitting
+
+
+def as_variant(architecture: str, variant: str) -> str:
+    """The statement of an architecture with its variant, for an error."""
+    return f'<<architecture="{architecture}", variant="{variant}">>'
 
 
 def open_fields(architecture: str, match: Match, variants: Mapping[str, Variant]) -> tuple[str, dict[str, Any]]:
@@ -109,7 +115,7 @@ def open_fields(architecture: str, match: Match, variants: Mapping[str, Variant]
     if len(set(spaces.values())) > 1:
         raise UsageError(
             "No shape tells which data set these weights are of: state it with "
-            + " or ".join(f"--as {architecture}/{n}" for n in spaces)
-            + " (or --dataset)."
+            + " or ".join(as_variant(architecture, n) for n in spaces)
+            + " (or <<dataset>>)."
         )
     return nearest[0].name, values[0]

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from zoo.cli.flags import with_flags
 from zoo.errors import UsageError, ZooError, did_you_mean
 from zoo.files.names import printable
 from zoo.version import __version__
@@ -84,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
         if error.exit_code == 130 and argv is None:
             # the work is over: impatience while the interpreter ends would only add a traceback
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _fail(str(error), error.exit_code, debug)
+        _fail(with_flags(error), error.exit_code, debug)
     except click.ClickException as error:
         if debug:
             raise

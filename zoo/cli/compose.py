@@ -9,60 +9,55 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.labels import space_option
+from zoo.cli.flags import with_flags
 from zoo.cli.show import say
-from zoo.composition.request.requests import (
-    DEFAULT_BATCH,
-    Request,
-    parse_edit,
-    parse_options,
-    parse_source,
-    parse_style,
-    split_composition,
-    split_names,
-)
+from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
 from zoo.errors import UsageError
+from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
 if TYPE_CHECKING:
     from zoo.composition.chain import Composition
     from zoo.composition.folder.outputs import OutputFolder
+    from zoo.files.opened import OpenedFiles
 
 Options = tuple[Callable[[Any], Any], ...]
 
+
+def _option(argument: str, **more: Any) -> Callable[[Any], Any]:
+    """The option of a request's argument, under the flag that `Request` gives it."""
+    return click.option(FLAGS[argument], argument, **more)
+
+
 _LABELS: Options = (
-    click.option(
-        "--labels",
+    _option(
+        "labels",
         metavar="C,C",
         help="Classes that every map shall have; without it label sets are drawn as the training data had them.",
     ),
-    click.option(
-        "--prior",
+    _option(
+        "prior",
         type=click.Choice(["fitted", "normal"]),
         help="Where latents come from.  [default: fitted where the model has it]",
     ),
 )
 _MAPS: Options = (
-    click.option(
-        "--mask",
-        "masks",
+    _option(
+        "maps",
         metavar="PATH",
         multiple=True,
         type=click.Path(path_type=Path),
         help="A label map; repeatable; a folder means its PNGs.",
     ),
-    click.option(
-        "--mask-space",
+    _option(
+        "mask_space",
         metavar="SPACE",
         help="Label space of the maps, if it is not the synthesizer's (a name or FILE.json).",
     ),
-    click.option(
-        "--instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."
-    ),
+    _option("instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
 )
 _PHOTOS: Options = (
-    click.option(
-        "--photo",
+    _option(
         "photos",
         metavar="PHOTO",
         multiple=True,
@@ -70,51 +65,46 @@ _PHOTOS: Options = (
         help="Start from a photo: its map is parsed, its look is the style.",
     ),
     click.option("--parser", metavar="MODEL", help="The parser of photos.  [default: by label space]"),
-    click.option("--keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
+    _option("keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
 )
 _EDITS: Options = (
-    click.option(
-        "--edit",
+    _option(
         "edits",
         metavar="EDIT",
         multiple=True,
         help="add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]; repeatable.",
     ),
-    click.option("--keep-rest", is_flag=True, help="Put the old map back where no edited class was or is."),
+    _option("keep_rest", is_flag=True, help="Put the old map back where no edited class was or is."),
 )
 _STYLES: Options = (
-    click.option(
-        "--style",
-        "styles",
+    _option(
+        "style",
         metavar="STYLE",
         multiple=True,
         help="SOURCE or C[,C][@LAYERS]=SOURCE; SOURCE: PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean.",
     ),
-    click.option("--style-to", metavar="SOURCE", help="The n samples go from --style to this style in equal steps."),
-    click.option("--same-style", is_flag=True, help="All samples get the style of the first."),
+    _option("style_to", metavar="SOURCE", help="The n samples go from --style to this style in equal steps."),
+    _option("same_style", is_flag=True, help="All samples get the style of the first."),
 )
 _RUN: Options = (
-    click.option(
-        "-n", "n", metavar="N", type=int, default=1, show_default=True, help="Samples per label set, map or photo."
+    _option(
+        "n", metavar="N", type=int, default=Request.n, show_default=True, help="Samples per label set, map or photo."
     ),
-    click.option(
-        "--seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"
-    ),
+    _option("seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
     click.option(
         "--out",
         metavar="DIR",
         type=click.Path(path_type=Path),
         help="Output folder.  [default: ./<composition>-<seed>/]",
     ),
-    click.option(
-        "--opt",
+    _option(
         "options",
         metavar="KEY=VALUE",
         multiple=True,
         help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
-    click.option("--batch-size", metavar="B", type=int, default=DEFAULT_BATCH, show_default=True),
+    _option("batch_size", metavar="B", type=int, default=Request.batch_size, show_default=True),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
 )
 
@@ -147,10 +137,10 @@ def generate(model: str, **given: Any) -> None:
     """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
-    maps = [f"--{name.removesuffix('s')}" for name in ("masks", "instances", "edits") if given[name]]
+    maps = [name for name in ("maps", "instances", "edits") if given[name]]
     if maps:
         check_draws_maps(model, maps)
-    if given["masks"] and not given["edits"]:
+    if given["maps"] and not given["edits"]:
         raise UsageError("zoo generate with --mask edits that map: say how (--edit redraw:hair).")
     _run((model, None), given)
 
@@ -161,23 +151,28 @@ def generate(model: str, **given: Any) -> None:
 @_with(_LABELS[1:], _MAPS[1:], _STYLES, _RUN, _PHOTOS[1:2])
 def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
     """Pictures of given label maps. Prints the output folder."""
-    _run((None, model), {**given, "masks": paths})
+    _run((None, model), {**given, "maps": paths})
 
 
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
     from zoo.composition.checks.before_loading import check_reference, quick_check
     from zoo.composition.folder.records import check_target, existing_seed
+    from zoo.files.opened import OpenedFiles
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
         seed = existing_seed(out)
     request = _request(given, fresh_seed() if seed is None else seed)
-    names = [found.name for found in quick_check(models, request)]
-    folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
-    check_target(folder, overwrite=overwrite)
+    if out is not None:
+        check_target(out, overwrite=overwrite)  # before many maps are decoded
     if given.get("parser") is not None:
-        check_reference(given["parser"], "mask-parser")
+        check_reference(given["parser"], *of_role("parser"))
+    files = OpenedFiles()
+    names = [resolved.name for resolved in quick_check(models, request, files)]
+    folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
+    if out is None:
+        check_target(folder, overwrite=overwrite)
 
     from zoo.composition.chain import compose as load_pair
     from zoo.composition.folder.manifest import make_manifest
@@ -185,34 +180,20 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
-    manifest, inputs = make_manifest(composition, request)
+    manifest, inputs = make_manifest(composition, request, files)
     output = OutputFolder(folder, manifest, inputs, overwrite=overwrite)
     if not output.finished:
-        _produce(composition, request, output)
+        _produce(composition, request, output, files)
     _report(output)
     click.echo(str(folder))
 
 
 def _request(given: dict[str, Any], seed: int) -> Request:
-    labels = given.get("labels")
-    return Request(
-        n=given["n"],
-        seed=seed,
-        labels=None if labels is None else split_names(labels),
-        masks=_map_files(given.get("masks") or ()),
-        mask_space=space_option(given.get("mask_space")),
-        instances=None if given.get("instances") is None else str(given["instances"]),
-        photos=tuple(str(p) for p in given.get("photos") or ()),
-        edits=tuple(parse_edit(e) for e in given.get("edits") or ()),
-        styles=tuple(parse_style(s) for s in given.get("styles") or ()),
-        style_to=None if given.get("style_to") is None else parse_source(given["style_to"]),
-        keep=split_names(given.get("keep") or ""),
-        keep_rest=bool(given.get("keep_rest")),
-        same_style=bool(given.get("same_style")),
-        prior=given.get("prior"),
-        options=parse_options(given.get("options") or ()),
-        batch_size=given["batch_size"],
-    )
+    """The request of the options; an option that was not given leaves its field's default."""
+    asked = {name: value for name, value in given.items() if name in ARGUMENTS and value not in (None, ())}
+    if "maps" in asked:
+        asked["maps"] = _map_files(asked["maps"])
+    return read_request({**asked, "seed": seed})
 
 
 def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
@@ -229,7 +210,7 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _produce(composition: Composition, request: Request, output: OutputFolder) -> None:
+def _produce(composition: Composition, request: Request, output: OutputFolder, files: OpenedFiles) -> None:
     """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
     import torch
     from rich.console import Console
@@ -242,7 +223,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
         say(mapping.describe())
     note = describe_randomness(composition, request)
     if note:
-        say(note)
+        say(with_flags(note))
     if output.done:
         say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
         torch.set_num_threads(int(output.manifest["threads"]))
@@ -256,7 +237,10 @@ def _produce(composition: Composition, request: Request, output: OutputFolder) -
             task = bar.add_task(composition.name, total=total, completed=output.done)
             start = output.done // request.batch_size * request.batch_size
             for part in composition.run(
-                request, start=start, progress=lambda done, total: bar.update(task, completed=done, total=total)
+                request,
+                start=start,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                files=files,
             ):
                 output.write(part)
         output.finish()

@@ -29,33 +29,33 @@ def pull(models: tuple[str, ...], to: Path | None, refresh: bool, timeout: float
     already is hashed again and makes no request. HF_ENDPOINT, HF_HOME and HF_TOKEN work as everywhere; with ZOO_OFFLINE=1 or
     HF_HUB_OFFLINE=1 nothing is fetched.
     """
-    from zoo.hub.pull import check_target, copy_to
+    from zoo.hub.pull import check_copy_target, copy_to
     from zoo.hub.pull import pull as get
 
     if to is not None and not str(to).strip():
         raise UsageError("--to is empty: name a folder.")
     if to is not None and len(models) == 1:
-        check_target(to)
+        check_copy_target(to)
     done = []
     for model in models:
-        found = get(model, refresh=refresh, timeout=timeout, talk=say)
-        folder = found.folder if to is None else copy_to(found, to if len(models) == 1 else to / found.name)
-        say(f"{found.name}: {_what(found)}")
-        done.append(found.to_json() | {"folder": str(folder)})
+        pulled = get(model, refresh=refresh, timeout=timeout, talk=say)
+        folder = pulled.folder if to is None else copy_to(pulled, to if len(models) == 1 else to / pulled.name)
+        say(f"{pulled.name}: {_what(pulled)}")
+        done.append(pulled.to_json() | {"folder": str(folder)})
         if not as_json:
             click.echo(folder)
     if as_json:
         emit_json(done)
 
 
-def _what(found: Pulled) -> str:
+def _what(pulled: Pulled) -> str:
     from zoo.cards import read_card
 
-    size = megabytes(sum((found.folder / name).stat().st_size for name in found.files))
-    text = "verified" if found.fetched else f"{found.state}, verified"
-    card = read_card(found.folder)
+    size = megabytes(sum((pulled.folder / name).stat().st_size for name in pulled.files))
+    text = "verified" if pulled.fetched else f"{pulled.state}, verified"
+    card = read_card(pulled.folder)
     licence = card.licenses["weights"] if card else None
-    return f"{text} ({len(found.files)} files, {size})" + (f"; weights licence: {licence}" if licence else "")
+    return f"{text} ({len(pulled.files)} files, {size})" + (f"; weights licence: {licence}" if licence else "")
 
 
 @click.command(epilog="Example: zoo verify segvae-celeba")
@@ -66,19 +66,19 @@ def verify(models: tuple[str, ...], as_json: bool) -> None:
 
     Exit 1 if a file is missing or damaged; both digests and the repair are told.
     """
-    from zoo.hub.verify import check, check_all
+    from zoo.hub.verify import check_all, check_model
 
-    found = [check(model) for model in models] if models else list(check_all())
+    checked = [check_model(model) for model in models] if models else list(check_all())
     if as_json:
-        emit_json([c.to_json() for c in found])
+        emit_json([c.to_json() for c in checked])
     else:
         table(
             ("MODEL", "STATE", "FILES", "RESULT", "FOLDER"),
-            [(c.name, c.kind, str(len(c.pins)), "damaged" if c.damaged else "ok", str(c.folder)) for c in found],
+            [(c.name, c.kind, str(len(c.pins)), "damaged" if c.damaged else "ok", str(c.folder)) for c in checked],
         )
-    if not found:
+    if not checked:
         say("No model is here: nothing to verify (see: zoo list, zoo pull).")
-    if bad := [c for c in found if c.damaged]:
+    if bad := [c for c in checked if c.damaged]:
         raise WeightsError(
             "\n".join(line for c in bad for line in (*(f"{c.name}: {d}" for d in c.damaged), f"  repair: {c.repair}"))
         )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from zoo.cli.show import emit_json, json_option, say, table
-from zoo.labels import LabelSpace, load_space
-from zoo.registry import label_space, registry
+from zoo.labels import LabelSpace
+from zoo.registry import read_space, registry
 
 
 def space_option(text: str | None) -> LabelSpace | None:
-    """A `--space`/`--mask-space` value: a registered name, or a JSON file."""
-    if text is None:
-        return None
-    return load_space(Path(text)) if text.endswith(".json") else label_space(text)
+    """A `--space` value: a registered name, or a JSON file."""
+    return None if text is None else read_space(text)
 
 
 @click.command(epilog="Example: zoo labels celebamask-hq")
@@ -32,17 +28,17 @@ def labels(space: str | None, as_json: bool) -> None:
         else:
             table(("SPACE", "CLASSES", "TITLE"), [(s.name, str(len(s)), s.title) for s in spaces])
         return
-    found = space_option(space)
-    assert found is not None
+    label_space = space_option(space)
+    assert label_space is not None
     if as_json:
-        emit_json(found.to_json())
+        emit_json(label_space.to_json())
         return
     table(
         ("VALUE", "CLASS", "COLOUR", "ALSO", "MIRRORED"),
         [
             (str(v), c.name, "#{:02x}{:02x}{:02x}".format(*c.color), ", ".join(c.aliases), c.mirror or "")
-            for v, c in enumerate(found.classes)
+            for v, c in enumerate(label_space.classes)
         ],
     )
-    if found.ignore:
+    if label_space.ignore:
         click.echo("255    unlabeled")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
 from zoo.cli.show import emit_json, json_option
 from zoo.labels import LabelSpace
@@ -52,17 +53,17 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     from zoo.files.mapfiles import fitting_spaces, likely_fix, palette_matches, read_map_file, to_values
     from zoo.registry import registry
 
-    found = read_map_file(file)
+    map_file = read_map_file(file)
     spaces = registry().working_spaces()[0] + ([space] if space else [])
-    fits = list(dict.fromkeys(fitting_spaces(found, spaces)))
-    total = found.size[0] * found.size[1]
+    fits = list(dict.fromkeys(fitting_spaces(map_file, spaces)))
+    total = map_file.size[0] * map_file.size[1]
     fitting = [s for s in spaces if s.name in fits]
-    guess = _guess(found)
+    guess = _guess(map_file)
     guessed = [s for s in fitting if guess is not None and guess.offset == 0 and s.name == guess.space]
-    named = space or next((s for s in fitting if palette_matches(found, s)), (guessed or fitting or [None])[0])
+    named = space or next((s for s in fitting if palette_matches(map_file, s)), (guessed or fitting or [None])[0])
     if space is None and guess is not None and guess.offset:
         named = None  # no space's names are right as it stands
-    counts: dict[Any, int] = dict(found.value_counts() or found.color_counts())
+    counts: dict[Any, int] = dict(map_file.value_counts() or map_file.color_counts())
     histogram = []
     for value, count in list(counts.items())[:64]:
         entry = {"value": value, "pixels": count, "share": count / total}
@@ -72,28 +73,30 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     advice = []
     if len(counts) > 64:
         advice.append(f"{len(counts)} different values or colours in all; the first 64 are shown.")
-    if found.values is not None and found.colors is not None:
-        advice += _palette_advice(found, [s for s in spaces if s.name in fits])
+    if map_file.values is not None and map_file.colors is not None:
+        advice += _palette_advice(map_file, [s for s in spaces if s.name in fits])
     if space is not None:
         try:
-            to_values(found, space)
+            to_values(map_file, space)
         except LabelError as error:
-            advice.append(str(error))
-    elif not fits and found.values is not None:
-        advice.append(likely_fix(found, spaces[0]))
-    elif len(fits) > 1 and named is not None and palette_matches(found, named):
+            advice.append(with_flags(error))
+    elif not fits and map_file.values is not None:
+        advice.append(with_flags(likely_fix(map_file, spaces[0])))
+    elif len(fits) > 1 and named is not None and palette_matches(map_file, named):
         advice.append(f"Its palette shows the colours of {named.name} at their own numbers.")
     elif len(fits) > 1 and guess is None:
         advice.append("The numbers alone do not tell which of these it is: say it with --space (or --mask-space).")
     if guess is not None:
         advice += _guess_advice(guess, space)
     holds = (
-        "colours" if found.values is None else "class numbers" + (" with a palette" if found.colors is not None else "")
+        "colours"
+        if map_file.values is None
+        else "class numbers" + (" with a palette" if map_file.colors is not None else "")
     )
-    height, width = found.size
+    height, width = map_file.size
     return {
         "file": str(file),
-        "mode": found.mode,
+        "mode": map_file.mode,
         "width": width,
         "height": height,
         "holds": holds,
@@ -104,23 +107,23 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     }
 
 
-def _guess(found: Any) -> Guess | None:
+def _guess(map_file: Any) -> Guess | None:
     """The numbering of a face's map; None if it is none, or if its colours, not its numbers, say what its parts are."""
     from zoo.errors import LabelError
     from zoo.files.mapfiles import to_values
     from zoo.files.mapguess import SPACES, guess_face_space
     from zoo.registry import label_space
 
-    if found.values is None:
+    if map_file.values is None:
         return None
     spaces = [label_space(name) for name in SPACES]
-    for space in spaces if found.colors is not None else ():
+    for space in spaces if map_file.colors is not None else ():
         try:
-            if (to_values(found, space) != found.values).any():
+            if (to_values(map_file, space) != map_file.values).any():
                 return None
         except LabelError:
             continue
-    return guess_face_space(found.values, spaces)
+    return guess_face_space(map_file.values, spaces)
 
 
 def _guess_advice(guess: Guess, space: LabelSpace | None) -> list[str]:
@@ -144,11 +147,13 @@ def _guess_advice(guess: Guess, space: LabelSpace | None) -> list[str]:
     return [f"By where its parts lie, its numbers are in the order of {guess.space}{odd.format(f'in {other}')}."]
 
 
-def _palette_advice(found: Any, spaces: list[LabelSpace]) -> list[str]:
+def _palette_advice(map_file: Any, spaces: list[LabelSpace]) -> list[str]:
     """Say so where a palette file is read by its colours, not by its numbers."""
     from zoo.files.mapfiles import to_values
 
-    by_color = [s.name for s in spaces if found.values.max() >= len(s) or (to_values(found, s) != found.values).any()]
+    by_color = [
+        s.name for s in spaces if map_file.values.max() >= len(s) or (to_values(map_file, s) != map_file.values).any()
+    ]
     return (
         [f"Its palette shows the colours of {', '.join(by_color)} at other numbers: there it is read by its colours."]
         if by_color

@@ -41,7 +41,7 @@ def _use(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
 
 @click.command("list", epilog="Example: zoo list '*celeba*' --kind image-synthesizer")
 @click.argument("pattern", default="*")
-@click.option("--kind", type=click.Choice(KINDS), help="Only models of this kind.")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="Only models of this kind.")
 @click.option(
     "--license-ok",
     "use",
@@ -99,7 +99,7 @@ def _say_left_out(left: list[cards.Card]) -> None:
 def _row(card: cards.Card) -> dict[str, object]:
     """The facts, and what the zoo found, which no fact of that name replaces."""
     whole = card.to_json()
-    found = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial")}
+    found = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial", "can")}
     found |= {"state": SHOWN[hub.state(card)], "licenses": card.licenses}
     facts = whole["zoo"] if card.facts else {}
     return {**found, **facts, **found}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.cli.labels import space_option
 from zoo.cli.show import say
 from zoo.errors import DataError, UsageError
+from zoo.registry.kinds import of_role
+
+if TYPE_CHECKING:
+    from zoo.files.opened import OpenedFiles
 
 
 @click.command(epilog="Example: zoo parse me.jpg --out maps")
@@ -31,23 +36,25 @@ from zoo.errors import DataError, UsageError
 def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
     """A palette PNG per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
+    from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
-    found = check_reference(parser, "mask-parser")
-    names = _targets(_photo_files(photos), out, overwrite)
+    resolved = check_reference(parser, *of_role("parser"))
+    files = OpenedFiles()
+    names = _targets(_photo_files(photos, files), out, overwrite)
 
     from zoo.api import load, pick_device
-    from zoo.files.images import read_photo, save_image, to_pil
+    from zoo.files.images import photo_tensor, save_image, to_pil
     from zoo.interfaces.models import MaskParser
 
     where = pick_device(device)
-    model = load(found.folder, device=where)
+    model = load(resolved.folder, device=where)
     assert isinstance(model, MaskParser)
     mapping = model.label_space.mapping_to(target) if target else None
     if mapping and not mapping.identity:
         say(mapping.describe())
     for path, photo in names.items():
-        parsed = model.parse(read_photo(photo)[None].to(where)).to("cpu")
+        parsed = model.parse(photo_tensor(files.photo(photo).pixels)[None].to(where)).to("cpu")
         parsed = parsed.mapped(mapping) if mapping else parsed
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -80,20 +87,20 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
     return names
 
 
-def _photo_files(paths: tuple[Path, ...]) -> list[Path]:
+def _photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
     """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
     from zoo.composition.checks.before_loading import existing_file
-    from zoo.files.images import IMAGE_SUFFIXES, open_image
+    from zoo.files.images import IMAGE_SUFFIXES
 
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
+            pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not pictures:
                 raise UsageError(f"The folder {path} holds no pictures ({', '.join(IMAGE_SUFFIXES)}).")
-            files += found
+            files += pictures
         else:
             files.append(existing_file(path, "photo"))
     for path in files:
-        open_image(path)
+        opened.photo(path)
     return files

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from zoo.cards import read_cards
+from zoo.cli.flags import with_flags
 from zoo.cli.show import emit_json, json_option, say, show, table
 from zoo.errors import did_you_mean
 from zoo.registry import TABLES, Plugin, PluginRecord, Registry, registry
@@ -64,13 +65,13 @@ def _registers(record: PluginRecord) -> dict[str, list[str]]:
     if record.plugin is None:
         return {}
     archs = record.plugin.architectures
-    found = {
+    names = {
         "architectures": [a.name for a in archs],
         "trainers": [a.name for a in archs if a.trainer],
         "converters": [a.name for a in archs if a.official],
     }
-    found |= {t: list(getattr(record.plugin, t)) for t in TABLES}
-    return {k: v for k, v in found.items() if v}
+    names |= {t: list(getattr(record.plugin, t)) for t in TABLES}
+    return {k: v for k, v in names.items() if v}
 
 
 def _record(record: PluginRecord) -> dict[str, Any]:
@@ -120,6 +121,7 @@ def doctor(as_json: bool) -> None:
         "python": sys.version.split()[0],
         **_libraries(),
         "devices": _devices(),
+        "packed_layers": _packed_layers(),
         "models": _models(faults),
         "faults": faults,
     }
@@ -137,21 +139,33 @@ def doctor(as_json: bool) -> None:
 def _libraries() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
+    versions = {}
     for name in ("torch", "timm", "huggingface-hub", "safetensors", "accelerate", "numpy", "Pillow", "lpips"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions[name] = "missing"
+    return versions
 
 
 def _devices() -> list[str]:
     import torch
 
-    found = [f"cpu ({torch.get_num_threads()} threads)"]
-    found += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
-    return found + (["mps"] if torch.backends.mps.is_available() else [])
+    devices = [f"cpu ({torch.get_num_threads()} threads)"]
+    devices += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+    return devices + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def _packed_layers() -> str:
+    """Whether inference on a CPU lays out weights for oneDNN, or why not."""
+    import torch
+
+    from zoo.inference.packed import available, missing
+
+    if available():
+        return "yes"
+    lacking = "oneDNN" if not torch.backends.mkldnn.is_available() else ", ".join(missing())
+    return f"no, plain layers are used: torch {torch.__version__} lacks {lacking}"
 
 
 def _missing_classes(reg: Registry) -> list[str]:
@@ -165,13 +179,13 @@ def _missing_classes(reg: Registry) -> list[str]:
                 try:
                     reg.load(arch, part)
                 except ZooError as error:
-                    faults.append(f"{arch.name} {part}: {error}")
+                    faults.append(f"{arch.name} {part}: {with_flags(error)}")
     for name in TABLES:
         for key in reg.names(name) if name != "label_spaces" else ():  # these are read in full
             try:
                 reg.get(name, key)
             except ZooError as error:
-                faults.append(f"{name} {key}: {error}")
+                faults.append(f"{name} {key}: {with_flags(error)}")
     return sorted(set(faults))
 
 
@@ -179,14 +193,14 @@ def _models(faults: list[str]) -> list[str]:
     """Embedded models whose files match their cards."""
     from zoo.cards import all_cards, card_digests
     from zoo.errors import ZooError
-    from zoo.store.models import verify
+    from zoo.store.models import verify_files
 
     good = []
     for card in all_cards().values():
         if card.embedded:
             try:
-                verify(card.folder, card_digests(card.folder))
+                verify_files(card.folder, card_digests(card.folder))
                 good.append(card.model_id)
             except ZooError as error:
-                faults.append(f"model {card.model_id}: {error}")
+                faults.append(f"model {card.model_id}: {with_flags(error)}")
     return good

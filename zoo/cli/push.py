@@ -27,14 +27,14 @@ def push(folder: Path, repo: str, private: bool, revision: str | None, message: 
     from zoo.hub.push import push as send
 
     check_repo(repo)
-    found = parcel(folder)
-    if found.left_out:
-        say(f"Not sent, the card does not list them: {', '.join(found.left_out)}")
-    say(f"{len(found.files)} files, {megabytes(found.bytes)}, to {repo} …")
-    done = send(found, repo, private=private, branch=revision, message=message)
+    upload = parcel(folder)
+    if upload.left_out:
+        say(f"Not sent, the card does not list them: {', '.join(upload.left_out)}")
+    say(f"{len(upload.files)} files, {megabytes(upload.bytes)}, to {repo} …")
+    done = send(upload, repo, private=private, branch=revision, message=message)
     if as_json:
         emit_json(
-            {"url": done.url, "hub": done.repo, "revision": done.revision, "files": found.files, "bytes": found.bytes}
+            {"url": done.url, "hub": done.repo, "revision": done.revision, "files": upload.files, "bytes": upload.bytes}
         )
         return
     show(done.url)

@@ -11,6 +11,7 @@ import click
 
 from zoo.cli.show import emit_json, json_option, say
 from zoo.errors import DataError, UsageError
+from zoo.registry.kinds import of_role
 
 
 @click.command(epilog="Example: zoo replay faces/manifest.json")
@@ -67,8 +68,8 @@ def _check_models(recorded: dict[str, Any]) -> None:
     """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
     from zoo.composition.checks.before_loading import check_reference
 
-    drawing = ("mask-generator",) if "synthesizer" in recorded["models"] else ("mask-generator", "image-generator")
-    kinds = {"generator": drawing, "synthesizer": ("image-synthesizer",), "parser": ("mask-parser",)}
+    drawing = of_role("generator") if "synthesizer" in recorded["models"] else of_role("generator", "alone")
+    kinds = {"generator": drawing, "synthesizer": of_role("synthesizer"), "parser": of_role("parser")}
     for role, model in recorded["models"].items():
         if not isinstance(model, dict) or role not in kinds:
             raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")
@@ -86,6 +87,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     from zoo.composition.chain import compose
     from zoo.composition.folder.manifest import check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
+    from zoo.files.opened import OpenedFiles
 
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
@@ -96,9 +98,10 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     threads = torch.get_num_threads()
     torch.set_num_threads(int(recorded["threads"]))
     try:
-        manifest, inputs = make_manifest(composition, request)
+        files = OpenedFiles()
+        manifest, inputs = make_manifest(composition, request, files)
         output = OutputFolder(out, manifest, inputs)
-        for part in composition.run(request):
+        for part in composition.run(request, files=files):
             output.write(part)
         output.finish()
     finally:

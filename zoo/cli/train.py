@@ -11,7 +11,7 @@ import click
 
 from zoo.cli.show import command_line
 from zoo.errors import UsageError
-from zoo.training.plan import Plan, make_plan
+from zoo.training.plan import TrainingPlan, make_plan
 
 
 @click.command(epilog="Example: zoo train mask-vae/celeba-128 --data toy-faces --set steps=50 --out run")
@@ -103,7 +103,7 @@ def parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
 
 def _new(
     name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None, device: str
-) -> Plan:
+) -> TrainingPlan:
     if not name:
         raise UsageError(
             "Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)"
@@ -113,14 +113,14 @@ def _new(
     return make_plan(name, data, sets, space=space, init=init, command=command_line(), device=device)
 
 
-def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str | None) -> Plan:
+def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str | None) -> TrainingPlan:
     from zoo.training.runs import RunFolder
 
     if given:
         raise UsageError(
             f"--resume RUN takes its architecture, data and folder from the run: leave out {', '.join(given)}."
         )
-    plan = Plan.from_json(RunFolder.open(resume).options(), str(resume / "options.json"))
+    plan = TrainingPlan.from_json(RunFolder.open(resume).options(), str(resume / "options.json"))
     changed = plan.with_changes(sets)
     if changed.config != plan.config:
         raise UsageError("A resumed run keeps its network: --set can change training options only.")

@@ -19,6 +19,7 @@ from zoo.composition.roles import check_role
 from zoo.composition.run.batches import batches
 from zoo.composition.run.part import Part
 from zoo.edits import Edit
+from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import Model
 from zoo.maps import SemanticMap
@@ -56,7 +57,10 @@ class Composition(Models):
         request = make_request(
             self, labels=labels, maps=maps, photos=photos, n=n, seed=seed, edits=edits, style=style, batch_size=batch_size, **options
         )  # fmt: skip
-        return Result.collect(self, request, list(self.run(request, progress=progress)))
+        files = OpenedFiles()
+        parts = list(self.run(request, progress=progress, files=files))
+        files.release()
+        return Result.collect(self, request, parts, files)
 
     def stream(self, *, progress: Progress | None = None, **arguments: Any) -> Iterator[Part]:
         """The same batch by batch, in bounded memory. Takes what a call takes; wrong arguments raise at once."""
@@ -64,14 +68,20 @@ class Composition(Models):
 
     # --- the run --------------------------------------------------------------------------------------------------
 
-    def check(self, request: Request) -> None:
+    def check(self, request: Request, *, files: OpenedFiles | None = None) -> None:
         """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
-        check(self, request)
+        check(self, request, OpenedFiles() if files is None else files)
 
-    def run(self, request: Request, *, start: int = 0, progress: Progress | None = None) -> Iterator[Part]:
-        """The batches from sample `start` (a batch boundary) on. The request is checked at once."""
-        check(self, request)
-        return batches(self, request, start, progress)
+    def run(
+        self, request: Request, *, start: int = 0, progress: Progress | None = None, files: OpenedFiles | None = None
+    ) -> Iterator[Part]:
+        """The batches from sample `start` (a batch boundary) on. The request is checked at once.
+
+        files: those of the request, if some of them are opened already.
+        """
+        files = OpenedFiles() if files is None else files
+        check(self, request, files)
+        return batches(self, request, start, progress, files)
 
 
 def compose(

@@ -16,7 +16,7 @@ from zoo import cards
 from zoo.api import load
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request
-from zoo.composition.roles import check_kind
+from zoo.composition.roles import check_kind, stands_alone
 from zoo.errors import UsageError, ZooError
 from zoo.hub import Resolved, resolve
 from zoo.inference.optimize import optimize
@@ -24,6 +24,7 @@ from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerato
 from zoo.labels import LabelSpace
 from zoo.labels import Mapping as LabelMapping
 from zoo.registry import registry
+from zoo.registry.kinds import kind_of, of_role
 from zoo.store.models import read_config
 
 NOWHERE = Path("/nonexistent")
@@ -54,7 +55,8 @@ class Models:
         self.device = device
         self._parser = parser
         first = generator and generator.model
-        self.direct = first if isinstance(first, ImageGenerator) else None
+        alone = first is not None and stands_alone(kind_name(first))
+        self.direct = cast("ImageGenerator | None", first if alone else None)
         self.generator = cast("MaskGenerator | None", None if self.direct is not None else first)
         self.synthesizer = cast("ImageSynthesizer | None", synthesizer and synthesizer.model)
         if first is None and self.synthesizer is None:
@@ -84,7 +86,7 @@ class Models:
     @cached_property
     def parser(self) -> MaskParser:
         """The parser of photos: the one asked for, else the published one for this label space. Raises UsageError."""
-        check = partial(check_kind, "mask-parser")
+        check = partial(check_kind, of_role("parser"))
         named = load_named(self._parser or default_parser(self.space), self.device, check)
         self.named["parser"] = named
         return cast(MaskParser, named.model)
@@ -116,17 +118,17 @@ class Models:
         return {role: {"options": built[role]} if role in built else {} for role in models}
 
 
+def kind_name(model: Model) -> str:
+    """The kind of a model that is given as an object; "model" for one of no kind."""
+    kind = kind_of(type(model))
+    return "model" if kind is None else kind.name
+
+
 def load_named(reference: str | Model, device: str, check: Callable[[str, str], None]) -> Named:
     """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind."""
     if isinstance(reference, Model):
-        classes = {
-            "mask-generator": MaskGenerator,
-            "image-synthesizer": ImageSynthesizer,
-            "mask-parser": MaskParser,
-            "image-generator": ImageGenerator,
-        }
         name = type(reference).__name__
-        check(next((k for k, c in classes.items() if isinstance(reference, c)), "model"), name)
+        check(kind_name(reference), name)
         return Named(optimize(reference.to(device)), Resolved(name.lower(), NOWHERE, name))
     if reference in registry().architectures:  # whether or not it has a published model
         check(registry().architectures[reference].kind, reference)
@@ -137,7 +139,7 @@ def load_named(reference: str | Model, device: str, check: Callable[[str, str], 
 
 def default_parser(space: LabelSpace) -> str:
     """The published parser that tells most of the classes of `space` apart, preferring one of the same space. Raises UsageError."""
-    found = cards.search("*", kind="mask-parser")
+    found = [c for kind in of_role("parser") for c in cards.search("*", kind=kind)]
     for card in sorted(found, key=lambda c: c.facts.get("label_space") != space.name):
         try:
             mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
@@ -146,5 +148,5 @@ def default_parser(space: LabelSpace) -> str:
         if 2 * len({target for _, target in mapping.pairs}) > len(space):  # hair and hat alone make no parser of people
             return card.model_id
     raise UsageError(
-        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or --mask) or name one with --parser."
+        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or <<maps>>) or name one with <<parser>>."
     )

@@ -6,17 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.registry.kinds import KINDS, Role, of_role
 
-ROLES = ("mask-generator", "image-synthesizer")
-DIRECT = "image-generator"
+PAIR: tuple[Role, Role] = ("generator", "synthesizer")
+"""The roles of `GENERATOR+SYNTHESIZER` by place."""
 
 
-def check_kind(wanted: str, found: str, source: str) -> None:
-    """Raise UsageError for a model of the wrong kind."""
-    if found != wanted:
-        swapped = " (the generator comes first: GENERATOR+SYNTHESIZER)" if {found, wanted} <= set(ROLES) else ""
-        a, b = (f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in (found, wanted))
-        raise UsageError(f"{source} is {a}, and {b} is needed here{swapped}; see: zoo list --kind {wanted}")
+def stands_alone(kind: str) -> bool:
+    """True for a kind that makes pictures in the generator's place, without maps."""
+    return kind in of_role("alone")
+
+
+def check_kind(wanted: Sequence[str], found: str, source: str) -> None:
+    """Raise UsageError for a model of none of the kinds `wanted`; the message names the first of them."""
+    if found in wanted:
+        return
+    needed = KINDS[wanted[0]]
+    is_kind = KINDS[found].with_article if found in KINDS else f"a {found}"
+    swapped = found in KINDS and {KINDS[found].role, needed.role} == set(PAIR)
+    hint = " (the generator comes first: GENERATOR+SYNTHESIZER)" if swapped else ""
+    raise UsageError(
+        f"{source} is {is_kind}, and {needed.with_article} is needed here{hint}; see: zoo list --kind {needed.name}"
+    )
 
 
 def check_role(models: Sequence[Any], place: int, found: str, source: str) -> None:
@@ -24,8 +35,8 @@ def check_role(models: Sequence[Any], place: int, found: str, source: str) -> No
 
     Raises UsageError.
     """
-    if found != DIRECT:
-        check_kind(ROLES[place], found, source)
+    if not stands_alone(found):
+        check_kind(of_role(PAIR[place]), found, source)
     elif place == 1 or models[1] is not None:
         raise UsageError(
             f"{source} makes pictures straight from label sets: it makes and reads no maps, so it cannot be joined to another model."

@@ -149,8 +149,8 @@ def _find_layout(root: Path, named: str | None) -> tuple[str, Path, Path]:
         if maps is not None and (root / photos).is_dir():
             return name, root / photos, maps
     texts = [text.format(photos=photos, maps=folders[0]) for photos, folders, text in tried.values()]
-    found = sorted(p.name for p in root.iterdir())[:12]
-    raise DataError(f"{root}: 0 pairs found. Tried {'; '.join(texts)}. Found: {', '.join(found) or 'nothing'}.")
+    entries = sorted(p.name for p in root.iterdir())[:12]
+    raise DataError(f"{root}: 0 pairs found. Tried {'; '.join(texts)}. Found: {', '.join(entries) or 'nothing'}.")
 
 
 def _part_masks(layout: str, folder: Path, space: LabelSpace) -> PartMasks | None:

@@ -162,9 +162,9 @@ def _aspect_ratios(maps: Mapping[str, Path], space: LabelSpace) -> dict[str, flo
                 return stored
         except (OSError, ValueError):
             pass  # made again below
-    found: dict[str, float | None] = {}
+    ratios: dict[str, float | None] = {}
     for name in names:
         box = person_box(read_label_array(maps[name], space), space.background_index or 0)
-        found[name] = None if box is None else (box[2] - box[0]) / (box[3] - box[1])
-    store(path, lambda part: part.write_text(json.dumps(found), encoding="utf-8"))
-    return found
+        ratios[name] = None if box is None else (box[2] - box[0]) / (box[3] - box[1])
+    store(path, lambda part: part.write_text(json.dumps(ratios), encoding="utf-8"))
+    return ratios

@@ -91,5 +91,5 @@ def facts_of(data_set: str) -> DataFacts:
 
     if data_set in FACTS or data_set not in registry().names("datasets"):
         return FACTS.get(data_set, UNKNOWN)
-    found = getattr(registry().get("datasets", data_set), "facts", None)
-    return found if isinstance(found, DataFacts) else UNKNOWN
+    facts = getattr(registry().get("datasets", data_set), "facts", None)
+    return facts if isinstance(facts, DataFacts) else UNKNOWN

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.files.images import open_image
-from zoo.files.mapfiles import read_map_file, to_values
+from zoo.files.mapfiles import map_file, read_map_file, to_values
 from zoo.labels import IGNORE, LabelSpace
 
 PhotoArray: TypeAlias = NDArray[np.uint8]
@@ -43,7 +43,7 @@ def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None
     it stands; everything else goes the way of `SemanticMap.from_png`, with its errors.
     """
     image = open_image(path)
-    labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(read_map_file(path), space)
+    labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(map_file(path, image), space)
     return labels if size is None else resize_labels(labels, size)
 
 
@@ -121,7 +121,7 @@ def merged(layers: LayerArray) -> LabelArray:
     return np.maximum(np.frexp(highest.astype(np.float64))[1] - 1, 0).astype(np.uint8)
 
 
-def pack(masks: Mapping[int, NDArray[np.bool_]], size: tuple[int, int]) -> LayerArray:
+def pack_layers(masks: Mapping[int, NDArray[np.bool_]], size: tuple[int, int]) -> LayerArray:
     """Boolean masks [H, W] by class value as packed layers; what no mask covers is class 0."""
     layers = np.zeros(size, dtype=np.int64)
     for value, mask in masks.items():
@@ -132,8 +132,8 @@ def pack(masks: Mapping[int, NDArray[np.bool_]], size: tuple[int, int]) -> Layer
 
 def moved_layers(layers: LayerArray, table: Sequence[int]) -> LayerArray:
     """The layer of class c moved to class table[c], for another label space or a mirrored picture; dropped where < 0."""
-    found = np.zeros_like(layers)
+    moved = np.zeros_like(layers)
     for value, other in enumerate(table):
         if other >= 0:
-            found |= ((layers >> value) & 1) << other
-    return found
+            moved |= ((layers >> value) & 1) << other
+    return moved

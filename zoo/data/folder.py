@@ -127,10 +127,10 @@ def _find(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     if photos is not None or maps is not None:
         return (_by_stem(photos) if photos else {}), (_by_stem(maps) if maps else {})
     files = sorted(p for p in root.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    found = {p.stem[: -len(e)]: p for p in files for e in MAP_ENDINGS if p.stem.endswith(e)}
-    if found:
-        rest = [p for p in files if p not in found.values()]
-        return _photo_stems(rest, found), found
+    map_files = {p.stem[: -len(e)]: p for p in files for e in MAP_ENDINGS if p.stem.endswith(e)}
+    if map_files:
+        rest = [p for p in files if p not in map_files.values()]
+        return _photo_stems(rest, map_files), map_files
     lossy = {p.stem: p for p in files if p.suffix.lower() in (".jpg", ".jpeg", ".webp")}
     exact = {p.stem: p for p in files if p.suffix.lower() in (".png", ".bmp")}
     return (lossy, exact) if set(lossy) & set(exact) else ({}, {})
@@ -142,9 +142,9 @@ def _find_in_splits(root: Path, splits: tuple[str, ...]) -> tuple[dict[str, Path
     maps: dict[str, Path] = {}
     for split in splits:
         if (root / split).is_dir():
-            found = _find(root / split)
-            photos |= {f"{split}/{name}": path for name, path in found[0].items()}
-            maps |= {f"{split}/{name}": path for name, path in found[1].items()}
+            split_photos, split_maps = _find(root / split)
+            photos |= {f"{split}/{name}": path for name, path in split_photos.items()}
+            maps |= {f"{split}/{name}": path for name, path in split_maps.items()}
     return photos, maps
 
 
@@ -162,18 +162,18 @@ def _sub(root: Path, names: tuple[str, ...]) -> Path | None:
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     """Relative path without suffix -> file; of two files of one stem (a.jpg, a.png) the first in alphabetical order counts."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
-    return found
+            paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return paths
 
 
 def _space(root: Path, given: LabelSpace | None) -> LabelSpace:
     own = _own_space(root, given)
     if own is None and given is None:
         raise UsageError(
-            f"{root}: which label space are its maps in? Name it (--space celebamask-hq, or --space FILE.json),"
+            f'{root}: which label space are its maps in? Name it (<<space="celebamask-hq">>, or <<space="FILE.json">>),'
             f" or put it there as space.json (none of {', '.join(SPACE_FILES)} says it)."
         )
     return own or given  # pyright: ignore[reportReturnType]

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
-from zoo.data.files import LabelArray, LayerArray, merged, pack
+from zoo.data.files import LabelArray, LayerArray, merged, pack_layers
 from zoo.errors import DataError, LabelError, ZooError
 from zoo.files.images import open_image
 from zoo.labels import LabelSpace
@@ -144,7 +144,7 @@ def _read_parts(paths: dict[int, Path], side: int | None) -> LayerArray:
         if mask.shape != size:
             raise DataError(f"{path}: part masks are {size[1]} x {size[0]}, got {mask.shape[1]} x {mask.shape[0]}.")
     assert size is not None
-    return pack(masks, size)
+    return pack_layers(masks, size)
 
 
 def _part_mask(path: Path) -> np.ndarray:

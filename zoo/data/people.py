@@ -56,11 +56,11 @@ class People(Source):
         limit = self._cleaning.aspect
         if limit is None:
             return names
-        found = usual_proportions(self._maps, self.label_space, limit)
-        kept = names & found.kept
+        proportions = usual_proportions(self._maps, self.label_space, limit)
+        kept = names & proportions.kept
         self._notes.append(
             f"aspect={limit:g}: {len(names) - len(kept)} of {len(names)} maps left out, whose person box is more than"
-            f" {limit:g} standard deviations ({found.deviation:.3f}) from the mean width by height ({found.mean:.3f})"
+            f" {limit:g} standard deviations ({proportions.deviation:.3f}) from the mean width by height ({proportions.mean:.3f})"
             f" of all {len(self._maps)} maps"
         )
         if not kept:
@@ -116,11 +116,11 @@ class HumanParsing(People):
         root = _folder("humanparsing", path)
         del space  # the maps are in the data set's own
         self.label_space = label_space("atr")
-        found = next(((p, m) for p, m in self.FOLDERS if (root / m).is_dir()), None)
-        if found is None:
+        folders = next(((p, m) for p, m in self.FOLDERS if (root / m).is_dir()), None)
+        if folders is None:
             tried = "; ".join(f"{p}/NAME.jpg with {m}/NAME.png" for p, m in self.FOLDERS)
             raise DataError(f"{root}: 0 pairs found. Tried: {tried}.")
-        self._open(root, root / found[0], root / found[1], split, options)
+        self._open(root, root / folders[0], root / folders[1], split, options)
 
 
 class ClothingCoParsing(People):

@@ -59,11 +59,11 @@ class Scenes(Source):
         if not root.is_dir():
             raise DataError(f"There is no folder {root}.")
         self.location = str(root)
-        found = dict(self._find(root))
-        self.splits = ordered({f.split for f in found.values() if f.photo and f.map})
+        files = dict(self._find(root))
+        self.splits = ordered({f.split for f in files.values() if f.photo and f.map})
         if split is not None and self.splits and split not in self.splits:
             raise DataError(f"{root} has no split {split!r}{did_you_mean(split, self.splits)} ({_some(self.splits)}).")
-        chosen = {k: f for k, f in found.items() if split is None or f.split == split}
+        chosen = {k: f for k, f in files.items() if split is None or f.split == split}
         whole = {k: f for k, f in chosen.items() if f.photo and f.map}
         if not whole:
             raise DataError(f"{root}: 0 pairs found ({len(chosen)} single files). Tried: {self.layout}.")
@@ -93,8 +93,8 @@ class Scenes(Source):
         return super().read_instances(index, size) if path is None else read_instance_array(path, size)
 
     def files(self, index: int) -> dict[str, str]:
-        found = self._files[self.names[index]]
-        roles = {"photo": found.photo, "map": found.map, "instances": found.instances if self.has_instances else None}
+        files = self._files[self.names[index]]
+        roles = {"photo": files.photo, "map": files.map, "instances": files.instances if self.has_instances else None}
         return {role: str(path) for role, path in roles.items() if path is not None}
 
     def leftovers(self) -> list[str]:
@@ -220,8 +220,8 @@ def _joined(
     photos: dict[str, Path], maps: dict[str, Path], instances: dict[str, Path] | None = None
 ) -> Iterator[tuple[str, Files]]:
     for key in sorted({*photos, *maps}):
-        found = None if instances is None else instances.get(key)
-        yield key, Files(key.split("/", 1)[0], photos.get(key), maps.get(key), found)
+        instance_file = None if instances is None else instances.get(key)
+        yield key, Files(key.split("/", 1)[0], photos.get(key), maps.get(key), instance_file)
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:

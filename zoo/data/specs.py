@@ -21,7 +21,7 @@ _OPTION = re.compile(r"(?P<path>.+),(?P<key>[a-z][a-z_-]*)=(?P<value>[^,]*)")
 class DataSpec(NamedTuple):
     """A data set as it is written: NAME[:PATH[,KEY=VALUE]...][#SPLIT].
 
-    path: with the options behind it; which of them are options only the data set knows (`split_options`).
+    path: with the options behind it; which of them are options only the data set knows (`path_and_options`).
     """
 
     name: str
@@ -70,11 +70,11 @@ def open_source(spec: str | DataSpec, *, space: LabelSpace | None = None) -> Sou
     parsed = parse_spec(spec)
     make = _data_set(parsed.name)
     known = tuple(getattr(make, "options", ()))
-    path, options = split_options(parsed, known)
+    path, options = path_and_options(parsed, known)
     return make(path, parsed.split, space, options) if known else make(path, parsed.split, space)
 
 
-def split_options(spec: DataSpec, known: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+def path_and_options(spec: DataSpec, known: Sequence[str]) -> tuple[str | None, dict[str, str]]:
     """The path alone, and the options behind it: the last `,KEY=VALUE` groups whose key is one of `known`.
 
     Raises UsageError for a key that occurs twice, and for an unknown one unless it belongs to the name of a folder.

@@ -14,13 +14,13 @@ USUAL = ("train", "val", "test")
 
 def split_files(root: Path) -> dict[str, Path]:
     """The lists that lie there: splits/NAME.txt, else {train,val,test}{,_list,_id}.txt beside the data."""
-    found = {p.stem: p for p in (root / "splits").glob("*.txt") if p.is_file()}
-    if not found:
+    paths = {p.stem: p for p in (root / "splits").glob("*.txt") if p.is_file()}
+    if not paths:
         for name in USUAL:
             path = next((p for e in ("_list", "_id", "") if (p := root / f"{name}{e}.txt").is_file()), None)
             if path is not None:
-                found[name] = path
-    return {name: found[name] for name in ordered(found)}
+                paths[name] = path
+    return {name: paths[name] for name in ordered(paths)}
 
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
@@ -63,10 +63,10 @@ def splits_for(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
     files = split_files(root)
     if files:
         return {split: read_list(path) for split, path in files.items()}
-    found: dict[str, list[str]] = {}
+    by_split: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(hashed_split(name), []).append(name)
-    return {split: found[split] for split in ordered(found)}
+        by_split.setdefault(hashed_split(name), []).append(name)
+    return {split: by_split[split] for split in ordered(by_split)}
 
 
 def one_split(root: Path, splits: dict[str, list[str]], split: str) -> list[str]:

@@ -227,15 +227,15 @@ def _eyes(pen: Pen, dice: Dice, hair: RGB) -> list[tuple[float, float, float]]:
     wide, open_ = dice.between(0.17, 0.22), dice.between(0.06, 0.1)
     raise_, lean, thick = dice.between(0.17, 0.24), dice.between(-0.15, 0.2), dice.between(0.03, 0.05)
     brow = _mix(hair, (20, 15, 12), 0.5)
-    found = []
+    eyes = []
     for side, eye, brow_name in ((1, "l_eye", "l_brow"), (-1, "r_eye", "r_brow")):
         u = side * apart
         pen.oval(u, level, wide, open_, (250, 250, 250), eye, depth=0.7)
         pen.oval(u, level, 0.9 * open_ * pen.axes[1] / pen.axes[0], 0.9 * open_, iris, None, depth=0.7)
         pen.oval(u, level, 0.4 * open_ * pen.axes[1] / pen.axes[0], 0.4 * open_, (10, 10, 10), None, depth=0.7)
         pen.oval(u, level - raise_, 1.3 * wide, thick, brow, brow_name, depth=0.7, lean=side * lean)
-        found.append((u, level, wide))
-    return found
+        eyes.append((u, level, wide))
+    return eyes
 
 
 def _nose(pen: Pen, dice: Dice, skin: RGB) -> None:

@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from zoo.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from PIL.Image import Image
 
@@ -20,16 +21,26 @@ MAX_PIXELS = 200_000_000
 
 def open_image(path: Path | str) -> Image:
     """A fully decoded PIL picture. Raises DataError for a missing, foreign, truncated or absurdly large file."""
-    import PIL.Image
-
     path = Path(path)
+    check_file(path)
+    return decode_image(path, path)
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError for a folder, or where there is nothing."""
     if path.is_dir():
         raise DataError(f"{path} is a folder, expected a picture file.")
     if not path.exists():
         near = _near_files(path)
         raise DataError(f"There is no file {path}{near}.")
+
+
+def decode_image(path: Path, file: Path | IO[bytes]) -> Image:
+    """The PIL picture that `file` holds, the bytes of `path` or that path itself. Raises DataError as `open_image` does."""
+    import PIL.Image
+
     try:
-        image = PIL.Image.open(path)
+        image = PIL.Image.open(file)
         if image.width * image.height > MAX_PIXELS:
             raise DataError(
                 f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: scale it down first."
@@ -44,8 +55,13 @@ def open_image(path: Path | str) -> Image:
     except PIL.Image.DecompressionBombError as error:
         raise DataError(f"{path}: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is damaged or cut off ({error}): export or download it again.") from error
+        raise damaged(path, error) from error
     return image
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    """The error of a file that cannot be read to its end."""
+    return DataError(f"{path} is damaged or cut off ({error}): export or download it again.")
 
 
 def _size(path: Path) -> int:
@@ -62,17 +78,27 @@ def _near_files(path: Path) -> str:
 
 def read_photo(path: Path | str) -> torch.Tensor:
     """A photo as float32 RGB in [0, 1], [3, H, W], turned upright by its EXIF tag; alpha is laid on white."""
+    return photo_tensor(photo_pixels(open_image(path)))
+
+
+def photo_pixels(image: Image) -> np.ndarray:
+    """A decoded photo as uint8 RGB [H, W, 3], turned upright by its EXIF tag; alpha is laid on white."""
     import numpy as np
     import PIL.Image
     import PIL.ImageOps
-    import torch
 
-    image = PIL.ImageOps.exif_transpose(open_image(path))
+    image = PIL.ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
-    pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def photo_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """float32 [3, H, W] in [0, 1] of uint8 RGB [H, W, 3]; shares no memory with it."""
+    import torch
+
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
 def to_pil(image: torch.Tensor) -> Image:

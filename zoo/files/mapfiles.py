@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.errors import DataError, LabelError
 from zoo.files.images import open_image
 from zoo.labels import IGNORE, Color, LabelSpace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SHOWN = 24
 
@@ -54,8 +58,11 @@ def read_map_file(path: Path | str) -> MapFile:
     A grey map saved as RGB (all channels equal) gives numbers. Raises DataError for unreadable files and for
     transparency, which says nothing about classes.
     """
-    path = Path(path)
-    image = open_image(path)
+    return map_file(Path(path), open_image(path))
+
+
+def map_file(path: Path, image: Image) -> MapFile:
+    """`read_map_file` of a picture that is decoded already. path: for the messages."""
     mode = image.mode
     if mode in ("RGBA", "LA", "PA"):
         alpha = np.asarray(image.getchannel("A"))
@@ -73,6 +80,18 @@ def read_map_file(path: Path | str) -> MapFile:
     if (colors[..., 0] == colors[..., 1]).all() and (colors[..., 0] == colors[..., 2]).all():
         return MapFile(path, mode, colors[..., 0].astype(np.int32), None, grey_as_rgb=True)
     return MapFile(path, mode, None, colors)
+
+
+def check_instances(path: Path, mode: str, numbers: bool, size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    """Raise DataError for a file that is no instance map of a label map. size, wanted: its own and the map's (height, width).
+
+    numbers: whether it holds numbers (`MapFile.values`), not colours alone.
+    """
+    if not numbers or size != wanted:
+        raise DataError(
+            f"{path}: an instance map holds numbers and has the label map's size"
+            f" {wanted[1]} x {wanted[0]}, got mode {mode}, {size[1]} x {size[0]}."
+        )
 
 
 def _palette_colors(image, values: np.ndarray) -> np.ndarray | None:
@@ -142,10 +161,12 @@ def _by_color(colors: np.ndarray, space: LabelSpace) -> np.ndarray | None:
     codes = (
         colors[..., 0].astype(np.int32) << 16 | colors[..., 1].astype(np.int32) << 8 | colors[..., 2].astype(np.int32)
     )
-    found, inverse = np.unique(codes, return_inverse=True)
-    if any(int(c) not in table for c in found):
+    known = sorted(table)
+    keys = np.asarray(known, np.int32)
+    places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
+    if (keys[places] != codes).any():
         return None
-    return np.asarray([table[int(c)] for c in found], np.uint8)[inverse].reshape(codes.shape)
+    return np.asarray([table[code] for code in known], np.uint8)[places]
 
 
 def _code(color: Color) -> int:
@@ -180,7 +201,7 @@ def likely_fix(file: MapFile, space: LabelSpace) -> str:
             f"{len(values)} different values look like a photo, or like a map resized with interpolation or saved as JPEG:"
             " use the original map, resize with nearest neighbour, save as PNG."
         )
-    return f"If the map belongs to another label space, name it (--mask-space NAME; known: zoo labels); the classes are listed by: zoo labels {space.name}."
+    return f'If the map belongs to another label space, name it (<<mask_space="NAME">>; known: zoo labels); the classes are listed by: zoo labels {space.name}.'
 
 
 def color_fault(file: MapFile, space: LabelSpace) -> str:

@@ -100,8 +100,8 @@ def _read(path: Path, folder: Path) -> Record | None:
 def records(folder: Path) -> Iterator[Record]:
     """The records in the folder of a repository."""
     for path in sorted((folder / RECORDS).glob("*.json")):
-        if (found := _read(path, folder)) is not None:
-            yield found
+        if (record := _read(path, folder)) is not None:
+            yield record
 
 
 def all_records() -> list[Record]:
@@ -124,13 +124,13 @@ def find_card(card: Card) -> Record | None:
         return find_remote(remote) if remote else None
     places = [storage(remote.repo)] if remote else []
     places += sorted(hub_cache().glob(f"models--*--{card.model_id.rpartition(':')[2]}"))
-    found = [r for place in places for r in records(place) if r.has(pins)]
-    return next((r for r in found if r.present()), found[0] if found else None)
+    candidates = [r for place in places for r in records(place) if r.has(pins)]
+    return next((r for r in candidates if r.present()), candidates[0] if candidates else None)
 
 
 def pinned(folder: Path) -> dict[str, str]:
     """The verified digests of a snapshot folder of the cache; empty for any other folder."""
     if folder.parent.name != "snapshots":
         return {}
-    found = (r for r in records(folder.parent.parent) if r.commit == folder.name)
-    return {name: digest for record in found for name, digest in record.digests.items()}
+    commit_records = (r for r in records(folder.parent.parent) if r.commit == folder.name)
+    return {name: digest for record in commit_records for name, digest in record.digests.items()}

@@ -18,7 +18,7 @@ NO_CARD = (
 )
 
 
-def check_folder(folder: Path) -> Card:
+def check_card(folder: Path) -> Card:
     """The card of a model folder that is complete, loads strictly, and agrees with its card in every fact that can be checked.
 
     Raises WeightsError that lists all faults.
@@ -56,13 +56,13 @@ def _licence_faults(card: Card) -> list[str]:
 
 def _file_faults(card: Card) -> list[str]:
     """Files against the digests of the card, both ways."""
-    found, listed = digests(card.folder), card.files
-    faults = [f"the card does not list {name}" for name in found if name not in listed]
-    faults += [f"the card lists {name}, which is missing" for name in listed if name not in found]
+    actual, listed = digests(card.folder), card.files
+    faults = [f"the card does not list {name}" for name in actual if name not in listed]
+    faults += [f"the card lists {name}, which is missing" for name in listed if name not in actual]
     faults += [
-        f"{name} does not match the card: sha256 {found[name]}, expected {digest}"
+        f"{name} does not match the card: sha256 {actual[name]}, expected {digest}"
         for name, digest in listed.items()
-        if name in found and found[name] != digest
+        if name in actual and actual[name] != digest
     ]
     if not faults and card.facts.get("bytes") != card.size:
         faults.append(f"the card says {card.facts.get('bytes')} bytes, the files have {card.size}")

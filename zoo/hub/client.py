@@ -46,7 +46,7 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     out, sys.stdout = sys.stdout, sys.stderr  # whatever the client prints is talk
     try:
-        answer = fetch(job)
+        answer = download(job)
     except Stop as stop:
         answer = {"error": stop.args[0], "detail": stop.args[1]}
     except Exception as error:  # whatever it is, the parent tells it in one block
@@ -63,7 +63,7 @@ def _end_with_parent() -> None:
     os._exit(130)
 
 
-def fetch(job: dict[str, Any]) -> dict[str, Any]:
+def download(job: dict[str, Any]) -> dict[str, Any]:
     """List the repository, refuse what cannot be used, pull the rest into the cache.
 
     Job: repo, revision, cache; names (None: all safetensors, JSON and Markdown); pins {name: sha256} to be held against
@@ -72,8 +72,8 @@ def fetch(job: dict[str, Any]) -> dict[str, Any]:
     from huggingface_hub import snapshot_download
 
     commit, files = listing(job["repo"], job["revision"])
-    wanted = choose(files, job["names"])
-    compare(files, job["pins"])
+    wanted = wanted_files(files, job["names"])
+    check_pins(files, job["pins"])
     told = {"repo": job["repo"], "bytes": sum(files[n]["size"] or 0 for n in wanted)}
     folder = snapshot_download(job["repo"], revision=commit, cache_dir=job["cache"], allow_patterns=wanted)
     return {"commit": commit, "folder": folder, "files": {n: files[n] for n in wanted}, **told}
@@ -93,15 +93,15 @@ def listing(repo: str, revision: str) -> tuple[str, dict[str, dict[str, Any]]]:
                 raise
             time.sleep(wait)
     files = {}
-    for found in info.siblings or []:
-        digest = found.lfs.sha256 if found.lfs else None
-        files[found.rfilename] = {"size": found.size, "sha256": digest, "git": None if digest else found.blob_id}
+    for sibling in info.siblings or []:
+        digest = sibling.lfs.sha256 if sibling.lfs else None
+        files[sibling.rfilename] = {"size": sibling.size, "sha256": digest, "git": None if digest else sibling.blob_id}
     if not re.fullmatch(r"[0-9a-f]{40,64}", info.sha or ""):  # it becomes the name of a folder
         raise Stop("other", "the server names no commit")
     return str(info.sha), files
 
 
-def choose(files: dict[str, Any], names: list[str] | None) -> list[str]:
+def wanted_files(files: dict[str, Any], names: list[str] | None) -> list[str]:
     """The files to fetch. Refuses a repository without safetensors, and names that lead out of its folder."""
     usable = [n for n in files if n.endswith(SUFFIXES) and n.isprintable() and not set("*?[\\:") & set(n)]
     usable = [n for n in usable if not n.startswith("/") and ".." not in n.split("/")]
@@ -118,7 +118,7 @@ def choose(files: dict[str, Any], names: list[str] | None) -> list[str]:
     return names + [n for n in ("config.json", "README.md") if n in usable and n not in names]
 
 
-def compare(files: dict[str, Any], pins: dict[str, str]) -> None:
+def check_pins(files: dict[str, Any], pins: dict[str, str]) -> None:
     """Other weights than the card's need not be fetched to be refused."""
     other = [n for n, pin in pins.items() if n in files and files[n]["sha256"] not in (None, pin)]
     if other:
@@ -129,27 +129,27 @@ def classify(error: BaseException) -> tuple[str, str]:
     """What went wrong, for the parent: (kind, one line)."""
     chain = list(_chain(error))
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    for found in chain:
-        if isinstance(found, OSError) and found.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return "disk", os.strerror(found.errno)
-        if isinstance(found, PermissionError) or (isinstance(found, OSError) and found.errno == errno.EROFS):
-            return "disk", f"{found.strerror}: {found.filename}"
-        if "Consistency check failed" in str(found):
+    for cause in chain:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return "disk", os.strerror(cause.errno)
+        if isinstance(cause, PermissionError) or (isinstance(cause, OSError) and cause.errno == errno.EROFS):
+            return "disk", f"{cause.strerror}: {cause.filename}"
+        if "Consistency check failed" in str(cause):
             return "length", line
     for name, kind in KINDS:
-        for found in chain:
-            if any(c.__name__ == name for c in type(found).__mro__):
-                return (kind if kind != "status" else _status(found)), line
+        for cause in chain:
+            if any(c.__name__ == name for c in type(cause).__mro__):
+                return (kind if kind != "status" else _status(cause)), line
     return "other", f"{type(error).__name__}: {line}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    found: BaseException | None = error
-    while found is not None and id(found) not in seen:
-        seen.add(id(found))
-        yield found
-        found = found.__cause__ or found.__context__
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _status(error: BaseException) -> str:

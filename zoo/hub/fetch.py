@@ -64,11 +64,11 @@ def fetch(job: Job) -> Record:
             )
             record.write()
             return record
-        for found in damaged:
-            remove(found.path)
+        for damage in damaged:
+            remove(damage.path)
     raise WeightsError(
         f"{job.model}: what {job.where} sends does not match, twice: "
-        + "; ".join(f"{d.path.name}: {d.found}, expected {d.expected}" for d in damaged)
+        + "; ".join(f"{d.path.name}: {d.actual}, expected {d.expected}" for d in damaged)
         + ". It was removed. The server or something on the way alters the files: try later, or another HF_ENDPOINT."
     )
 
@@ -101,11 +101,11 @@ def _check_model(job: Job, folder: Path) -> None:
         )
     for name, digest in card_digests(folder).items():
         path = folder / name
-        found = sha256(path) if path.is_file() else "none, the file is missing"
-        if found != digest:
+        actual = sha256(path) if path.is_file() else "none, the file is missing"
+        if actual != digest:
             remove(path)
             raise WeightsError(
-                f"{job.where} is damaged or incomplete at its source: its card lists {name} with sha256 {digest}, found {found}."
+                f"{job.where} is damaged or incomplete at its source: its card lists {name} with sha256 {digest}, found {actual}."
             )
 
 
@@ -113,16 +113,16 @@ def remove(path: Path) -> None:
     """Take a file out of the cache, with the blob that it links to; nothing outside the cache is touched."""
     cache = hub_cache().resolve()
     blob, place = path.resolve(), path.parent.resolve() / path.name
-    for found in (place, blob):
-        if found.is_relative_to(cache):
-            found.unlink(missing_ok=True)
+    for file in (place, blob):
+        if file.is_relative_to(cache):
+            file.unlink(missing_ok=True)
 
 
 def drop(record: Record, damaged: tuple[Damage, ...]) -> None:
     """Forget a snapshot that is damaged, so that it is fetched again."""
     record.path.unlink(missing_ok=True)
-    for found in damaged:
-        remove(found.path)
+    for damage in damaged:
+        remove(damage.path)
 
 
 # --- the process --------------------------------------------------------------------------------------------------

@@ -95,12 +95,12 @@ def _pulled(record: Record, card: cards.Card | None, *, fetched: bool) -> Pulled
     return Pulled(name, record.folder, "cached", record.digests, record, fetched)
 
 
-def _sound(found: Checked) -> Pulled:
-    if found.damaged:
+def _sound(checked: Checked) -> Pulled:
+    if checked.damaged:
         raise WeightsError(
-            f"{found.name} is damaged: {'; '.join(map(str, found.damaged))}. To repair it: {found.repair}"
+            f"{checked.name} is damaged: {'; '.join(map(str, checked.damaged))}. To repair it: {checked.repair}"
         )
-    return Pulled(found.name, found.folder, found.kind, found.pins)
+    return Pulled(checked.name, checked.folder, checked.kind, checked.pins)
 
 
 def _check_online(model: str, remote: Remote) -> None:
@@ -115,7 +115,7 @@ def _check_online(model: str, remote: Remote) -> None:
 def seconds_allowed(timeout: float | None = None) -> float:
     """The given time, else `ZOO_PULL_TIMEOUT`, else TIMEOUT. Raises UsageError for what is no positive number of seconds."""
     stated = os.environ.get("ZOO_PULL_TIMEOUT") or str(TIMEOUT)
-    name, text = ("ZOO_PULL_TIMEOUT", stated) if timeout is None else ("--timeout", str(timeout))
+    name, text = ("ZOO_PULL_TIMEOUT", stated) if timeout is None else ("<<timeout>>", str(timeout))
     try:
         seconds = float(text)
     except ValueError:
@@ -128,31 +128,31 @@ def seconds_allowed(timeout: float | None = None) -> float:
 # --- a plain folder -----------------------------------------------------------------------------------------------
 
 
-def check_target(target: Path) -> None:
+def check_copy_target(target: Path) -> None:
     """Refuse a place that holds something else, before anything is fetched. Raises UsageError."""
     if target.is_dir() and any(target.iterdir()) and not cards.card_digests(target):
-        raise UsageError(f"{target} is not empty and holds no model with a card: choose another --to.")
+        raise UsageError(f"{target} is not empty and holds no model with a card: choose another <<target>>.")
     if target.exists() and not target.is_dir():
-        raise UsageError(f"{target} is a file: choose another --to.")
+        raise UsageError(f"{target} is a file: choose another <<target>>.")
 
 
-def copy_to(found: Pulled, target: Path) -> Path:
+def copy_to(pulled: Pulled, target: Path) -> Path:
     """A plain folder with the model's files (and its card), made whole or not at all; returns it.
 
     A folder that already holds exactly this model is left as it is. Raises UsageError for one that holds something else,
     DataError if it cannot be written.
     """
-    names = [*found.files, *(n for n in (cards.README,) if n not in found.files and (found.folder / n).is_file())]
+    names = [*pulled.files, *(n for n in (cards.README,) if n not in pulled.files and (pulled.folder / n).is_file())]
     if target.is_dir() and any(target.iterdir()):
-        if not damages(target, found.files):
+        if not damages(target, pulled.files):
             return target
         raise UsageError(
-            f"{target} is not empty and holds another (or a damaged) model: choose another --to, or remove it."
+            f"{target} is not empty and holds another (or a damaged) model: choose another <<target>>, or remove it."
         )
     with whole_folder(target) as part:
         for name in names:
             (part / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(found.folder / name, part / name)
-        if wrong := damages(part, found.files):
+            shutil.copyfile(pulled.folder / name, part / name)
+        if wrong := damages(part, pulled.files):
             raise DataError(f"Copying to {target} failed: {'; '.join(map(str, wrong))}.")
     return target

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cards import README, Card
 from zoo.errors import UsageError, WeightsError, ZooError
 from zoo.files.names import is_repository, is_revision
-from zoo.hub.checking import check_folder
+from zoo.hub.checking import check_card
 from zoo.hub.references import endpoint, offline
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def parcel(folder: Path) -> Parcel:
                 f"{folder} is a training run without a finished model: `zoo train --resume {folder}` ends it."
             )
         folder = folder / "model"
-    card = check_folder(folder)
+    card = check_card(folder)
     files = (README, *sorted(card.files))
     inside = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     return Parcel(card, files, tuple(name for name in inside if name not in files))
@@ -83,7 +83,7 @@ def check_repo(repo: str) -> str:
 
 
 def push(
-    found: Parcel, repo: str, *, private: bool = False, branch: str | None = None, message: str | None = None
+    upload: Parcel, repo: str, *, private: bool = False, branch: str | None = None, message: str | None = None
 ) -> Pushed:
     """Upload a checked folder in one commit; makes the repository (and the branch) where there is none.
 
@@ -91,7 +91,7 @@ def push(
     """
     check_repo(repo)
     if branch is not None and not is_revision(branch):
-        raise UsageError(f"--revision {branch!r} is no name of a branch.")
+        raise UsageError(f"<<branch>> {branch!r} is no name of a branch.")
     if forbidden := offline():
         raise HubError(f"{forbidden} forbids the network: unset it to push.")
     from huggingface_hub import HfApi, get_token
@@ -106,22 +106,22 @@ def push(
         page = api.create_repo(repo, private=private or None, exist_ok=True)
         if private and not api.repo_info(repo).private:
             raise HubError(
-                f"{page} exists and is public, and --private was asked for: nothing was sent. Make it private on its"
+                f"{page} exists and is public, and <<private>> was asked for: nothing was sent. Make it private on its"
                 " settings page, or choose another name."
             )
         if branch:
             api.create_branch(repo, branch=branch, exist_ok=True)
-        done = _upload(api, found, repo, branch, message)
+        done = _upload(api, upload, repo, branch, message)
     return Pushed(str(page), repo, done.oid)
 
 
-def _upload(api: HfApi, found: Parcel, repo: str, branch: str | None, message: str | None) -> Any:
+def _upload(api: HfApi, upload: Parcel, repo: str, branch: str | None, message: str | None) -> Any:
     return api.upload_folder(
         repo_id=repo,
-        folder_path=found.card.folder,
+        folder_path=upload.card.folder,
         revision=branch,
-        commit_message=message or f"{found.card.facts['architecture']}: model and card",
-        allow_patterns=[_literal(name) for name in found.files],
+        commit_message=message or f"{upload.card.facts['architecture']}: model and card",
+        allow_patterns=[_literal(name) for name in upload.files],
         delete_patterns=list(STALE),
     )
 

@@ -64,10 +64,10 @@ def offline() -> str | None:
 
 def _namespace() -> str:
     """`ZOO_HUB_NAMESPACE`, or nothing. Raises UsageError for what is no owner's name."""
-    found = os.environ.get("ZOO_HUB_NAMESPACE", "").strip("/ ")
-    if found and not is_repository(f"{found}/model"):
-        raise UsageError(f"ZOO_HUB_NAMESPACE={found!r} is no name of a user or an organisation on the Hub.")
-    return found
+    owner = os.environ.get("ZOO_HUB_NAMESPACE", "").strip("/ ")
+    if owner and not is_repository(f"{owner}/model"):
+        raise UsageError(f"ZOO_HUB_NAMESPACE={owner!r} is no name of a user or an organisation on the Hub.")
+    return owner
 
 
 def remote_of(card: Card) -> Remote | None:

@@ -17,7 +17,7 @@ def late(job: Job) -> NoReturn:
     """The deadline passed."""
     raise WeightsError(
         f"{job.model}: {job.where} did not deliver within {job.seconds:g} s, nothing was kept."
-        " Try again, or allow more time (--timeout SECONDS, ZOO_PULL_TIMEOUT)."
+        " Try again, or allow more time (<<timeout=SECONDS>>, ZOO_PULL_TIMEOUT)."
     )
 
 

@@ -18,16 +18,16 @@ from zoo.hub.resolving import absent, card_of, model_folder, not_pulled
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not what it should be; `found` is None for a missing file."""
+    """A file that is not what it should be; `actual` is None for a missing file."""
 
     path: Path
     expected: str
-    found: str | None
+    actual: str | None
 
     def __str__(self) -> str:
-        if self.found is None:
+        if self.actual is None:
             return f"{self.path} is missing: sha256 {self.expected} was expected"
-        return f"{self.path}: sha256 {self.found}, expected {self.expected}"
+        return f"{self.path}: sha256 {self.actual}, expected {self.expected}"
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Checked:
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        damaged = [{"file": str(d.path), "expected": d.expected, "found": d.found} for d in self.damaged]
+        damaged = [{"file": str(d.path), "expected": d.expected, "found": d.actual} for d in self.damaged]
         head = {"name": self.name, "state": self.kind, "folder": str(self.folder), "files": len(self.pins)}
         return {**head, "ok": not damaged, "damaged": damaged, "repair": self.repair if damaged else None}
 
 
 def damages(folder: Path, pins: Mapping[str, str]) -> tuple[Damage, ...]:
     """The files of a folder that are missing or have other digests. Raises WeightsError for an unreadable file."""
-    found = []
+    damaged = []
     for name, digest in pins.items():
         path = folder / name
         try:
@@ -59,8 +59,8 @@ def damages(folder: Path, pins: Mapping[str, str]) -> tuple[Damage, ...]:
         except OSError as error:
             raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
         if actual != digest:
-            found.append(Damage(path, digest, actual))
-    return tuple(found)
+            damaged.append(Damage(path, digest, actual))
+    return tuple(damaged)
 
 
 def check_embedded(card: cards.Card) -> Checked:
@@ -78,20 +78,20 @@ def check_record(record: Record, pins: Mapping[str, str] | None = None) -> Check
 
 def check_folder(reference: str) -> Checked:
     """A folder, against the digests of its card. Raises WeightsError without any."""
-    found = model_folder(reference)
-    if not found.folder.is_dir():
+    model = model_folder(reference)
+    if not model.folder.is_dir():
         on_hub = f" (a repository of the Hub is written hf:{reference})" if is_repository(reference) else ""
-        raise WeightsError(f"There is no model folder {found.folder}{on_hub}.")
-    expected = {**cards.card_digests(found.folder), **pinned(found.folder)}
+        raise WeightsError(f"There is no model folder {model.folder}{on_hub}.")
+    expected = {**cards.card_digests(model.folder), **pinned(model.folder)}
     if not expected:
         raise WeightsError(
-            f"{found.folder} has nothing to be verified against: no card (README.md) there lists sha256 digests."
+            f"{model.folder} has nothing to be verified against: no card (README.md) there lists sha256 digests."
         )
-    damaged = damages(found.folder, expected)
-    return Checked(found.name, "folder", found.folder, expected, damaged, "get the folder again")
+    damaged = damages(model.folder, expected)
+    return Checked(model.name, "folder", model.folder, expected, damaged, "get the folder again")
 
 
-def check(reference: str) -> Checked:
+def check_model(reference: str) -> Checked:
     """A model id, an architecture's default, a pulled `hf:owner/repo[@revision]`, or a folder. Raises as `resolve` does."""
     if is_path(reference):
         return check_folder(reference)

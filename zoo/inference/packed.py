@@ -20,7 +20,8 @@ OPERATORS = (
     "_reorder_convolution_transpose_weight",
     "_reorder_linear_weight",
 )
-"""What is used of `torch.ops.mkldnn`: the operators behind torch.compile's own weight packing."""
+"""What is used of `torch.ops.mkldnn`: the operators behind torch.compile's own weight packing. They are no public interface:
+`tests/test_packed.py` says for the torch that is installed which are there, and that without them the plain layers give the same."""
 
 
 def native(x: Tensor) -> bool:
@@ -35,8 +36,13 @@ def native(x: Tensor) -> bool:
 
 
 def available() -> bool:
-    """Whether this build of torch has what packing needs."""
-    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS)
+    """Whether this build of torch has what packing needs; without it the plain layers are used."""
+    return torch.backends.mkldnn.is_available() and not missing()
+
+
+def missing() -> list[str]:
+    """The operators that this build of torch lacks."""
+    return [name for name in OPERATORS if not hasattr(torch.ops.mkldnn, name)]
 
 
 class _Cache:

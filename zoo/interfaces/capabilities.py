@@ -1,4 +1,7 @@
-"""What a model may be able to do beyond what its kind owes."""
+"""The calls of what a model may be able to do beyond what its kind owes, for type checkers and for `model.capabilities()`.
+
+Whether a model can do something, ask `model.capabilities()` (the names: `zoo.registry.capabilities`).
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Layers(Protocol):
 
 @runtime_checkable
 class EditsParts(Protocol):
-    """Changes parts of a given map; `edits` names the supported kinds."""
+    """Changes parts of a given map; `edits` names the supported kinds: `model.capabilities()` has them as `edit:KIND`."""
 
     edits: frozenset[str]
 
@@ -74,12 +77,3 @@ class EncodesStyle(Protocol):
     def encode_style(self, image: Tensor, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Style:
         """image: float32 [B, 3, H, W] in [0, 1]; rng None gives the mean."""
         ...
-
-
-CAPABILITIES: dict[str, type] = {
-    "reconstruct": Reconstructs,
-    "layers": Layers,
-    "edit": EditsParts,
-    "sample-style": SamplesStyle,
-    "encode-style": EncodesStyle,
-}

@@ -54,7 +54,7 @@ def draw_label_sets(
     asset = assets.get(LABEL_SETS)
     if not asset:
         raise UsageError(
-            "This model does not know the label sets of its training data: say which classes (--labels a,b,c)."
+            'This model does not know the label sets of its training data: say which classes (<<labels="a,b,c">>).'
         )
     source = as_rng(rng, count)
     total = sum(entry["count"] for entry in asset)

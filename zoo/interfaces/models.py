@@ -6,18 +6,27 @@ label space, and each model translates into its own channel order by names.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from zoo.errors import UsageError
 from zoo.files.tensors import load_strict, save_tensors, stored_state
-from zoo.interfaces.capabilities import Conditions, Latents, SamplesStyle
+from zoo.interfaces.capabilities import (
+    Conditions,
+    EditsParts,
+    EncodesStyle,
+    Latents,
+    Layers,
+    Reconstructs,
+    SamplesStyle,
+)
 from zoo.interfaces.label_sets import draw_label_sets
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
@@ -73,6 +82,17 @@ class Model(nn.Module, ABC):
         """Where the parameters lie."""
         return next(self.parameters()).device
 
+    def capabilities(self) -> frozenset[str]:
+        """What this model can do beyond what its kind owes: names in `zoo.registry.capabilities`.
+
+        Read off the class (the calls it has, `edits`, `OPTIONS`, `REPORTS_STEPS`) and off what is the instance's own: config
+        and assets decide which styles a synthesizer has. Equal to `Architecture.can` or less.
+        """
+        found = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
+        found |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
+        edits = self.edits if isinstance(self, EditsParts) else ()
+        return frozenset(name for name, there in found.items() if there) | {f"edit:{kind}" for kind in edits}
+
     def load_weights(self, folder: Path) -> None:
         """Load `model.safetensors` strictly. A wrapper of another library's model overrides this.
 
@@ -98,9 +118,16 @@ class Model(nn.Module, ABC):
         """
         return None
 
-    def optimized(self) -> Model:
-        """The inference form (norms folded, tables), equal to this one within 1e-5; never trained, saved or converted."""
-        return self
+    def optimized(self) -> Self:
+        """The inference form (norms folded, tables): a copy in evaluation mode that takes no gradients, equal to this model within
+        1e-5; never trained, saved or converted. A plugin overrides `_fold`; one whose model is too large to copy, this."""
+        fast = copy.deepcopy(self).eval().requires_grad_(False)
+        fast._fold()
+        return fast
+
+    def _fold(self) -> None:
+        """Make this model, a fresh copy in evaluation mode, cheaper in place; by default nothing. What the copy must not share
+        or hold, it drops here (what must not even be copied has a `__deepcopy__` of its own)."""
 
 
 class MaskGenerator(Model):
@@ -144,11 +171,23 @@ def as_map(value: SemanticMap | Layout) -> SemanticMap:
 
 
 class ImageSynthesizer(Model):
-    """Semantic maps to images. `styles`: which sources of style it has, a subset of prior, mean, photo."""
+    """Semantic maps to images. `styles` and `partial_styles` are for `capabilities`, which says what the model can do."""
 
     styles: frozenset[str] = frozenset()
+    """Where a style may come from: a subset of prior, mean (both need `sample_style`) and photo (needs `encode_style`)."""
     partial_styles: bool = False
-    """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior."""
+    """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior, or the model
+    without one fills in its own."""
+
+    def capabilities(self) -> frozenset[str]:
+        """As of every model, and `style:prior`, `style:mean`, `style:photo`, `style:partial`; none of them without a style."""
+        places = set(self.styles)
+        if not isinstance(self, SamplesStyle):
+            places -= {"prior", "mean"}
+        if not isinstance(self, EncodesStyle):
+            places -= {"photo"}
+        partial = {"partial"} if places and self.partial_styles else set[str]()
+        return super().capabilities() | {f"style:{place}" for place in places | partial}
 
     @abstractmethod
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> Layout:
@@ -174,8 +213,9 @@ class ImageSynthesizer(Model):
 
         Raises UsageError for a model without a prior, and for classes or layers that its styles have not.
         """
-        if not isinstance(self, SamplesStyle) or "prior" not in self.styles:
+        if "style:prior" not in self.capabilities():
             raise UsageError(f"{type(self).__name__} has no prior to draw a style from.")
+        assert isinstance(self, SamplesStyle)
         drawn = self.sample_style(semantic_map, rng)
         return style.fill(drawn).take(drawn, classes=classes, layers=layers)
 

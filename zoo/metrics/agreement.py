@@ -39,5 +39,5 @@ def add_agreement(
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
-            found = parser.parse(images[part].to(parser.device))
-            matrix.add(found if same else found.to_space(maps.space), maps[part])
+            parsed = parser.parse(images[part].to(parser.device))
+            matrix.add(parsed if same else parsed.to_space(maps.space), maps[part])

@@ -14,7 +14,7 @@ PRESENT_IN = 10
 
 
 class ConfusionMatrix:
-    """Pixel counts pooled over all pictures added so far: `counts[truth, found]`, int64 [C, C] on the CPU.
+    """Pixel counts pooled over all pictures added so far: `counts[truth, predicted]`, int64 [C, C] on the CPU.
 
     images_with: in how many true maps each class occurs, int64 [C]. Pixels whose truth is 255 are left out.
     """
@@ -25,19 +25,19 @@ class ConfusionMatrix:
         self.images_with = torch.zeros(len(space), dtype=torch.long)
         self.images = 0
 
-    def add(self, found: SemanticMap, truth: SemanticMap) -> None:
+    def add(self, predicted: SemanticMap, truth: SemanticMap) -> None:
         """Count one batch. Raises LabelError for another label space, DataError for another size or number of maps."""
-        names = {found.space.names, truth.space.names, self.space.names}
+        names = {predicted.space.names, truth.space.names, self.space.names}
         if len(names) > 1:
             raise LabelError(
-                f"Scores compare maps of {self.space.name!r}, got {found.space.name!r} against {truth.space.name!r}: convert with to_space."
+                f"Scores compare maps of {self.space.name!r}, got {predicted.space.name!r} against {truth.space.name!r}: convert with to_space."
             )
-        if found.labels.shape != truth.labels.shape:
+        if predicted.labels.shape != truth.labels.shape:
             raise DataError(
-                f"Maps {tuple(found.labels.shape)} and {tuple(truth.labels.shape)} cannot be compared pixel by pixel: resize one."
+                f"Maps {tuple(predicted.labels.shape)} and {tuple(truth.labels.shape)} cannot be compared pixel by pixel: resize one."
             )
         classes = len(self.space)
-        a, b = truth.labels.cpu(), found.labels.cpu()
+        a, b = truth.labels.cpu(), predicted.labels.cpu()
         valid = a != IGNORE
         missed = valid & (b == IGNORE)
         if bool(missed.any()):
@@ -49,13 +49,13 @@ class ConfusionMatrix:
         self.images += len(truth)
 
     def iou(self) -> Tensor:
-        """Intersection over union per class, float64 [C]; NaN for a class that neither occurs nor was found."""
+        """Intersection over union per class, float64 [C]; NaN for a class that neither occurs nor was predicted."""
         counts = self.counts.double()
         hits = counts.diagonal()
         return hits / (counts.sum(0) + counts.sum(1) - hits)
 
     def miou(self, *, present_in: int = 0) -> float:
-        """Mean IoU over the classes that occur in at least `present_in` true maps; 0: all that occur or were found.
+        """Mean IoU over the classes that occur in at least `present_in` true maps; 0: all that occur or were predicted.
 
         NaN if there is no such class.
         """
@@ -68,7 +68,7 @@ class ConfusionMatrix:
         return float(self.counts.diagonal().sum() / self.counts.sum())
 
     def per_class(self) -> dict[str, float]:
-        """IoU by class name, without the classes that neither occur nor were found."""
+        """IoU by class name, without the classes that neither occur nor were predicted."""
         return {
             name: value for name, value in zip(self.space.names, self.iou().tolist(), strict=True) if value == value
         }
@@ -82,8 +82,8 @@ class ConfusionMatrix:
         }
 
 
-def segmentation_scores(found: SemanticMap, truth: SemanticMap) -> dict[str, float]:
+def segmentation_scores(predicted: SemanticMap, truth: SemanticMap) -> dict[str, float]:
     """Scores of one batch of maps: miou, miou_all, accuracy (see ConfusionMatrix.scores)."""
     matrix = ConfusionMatrix(truth.space)
-    matrix.add(found, truth)
+    matrix.add(predicted, truth)
     return matrix.scores()

@@ -79,13 +79,13 @@ class PartStatistics:
     def met(self) -> dict[str, dict[str, Any]]:
         """For each requested class but the background: `asked`, `appeared` (of those) and `share`."""
         asked, shown = self.asked, self.areas > 0
-        found = {}
+        counts = {}
         for value, name in enumerate(self.space.names):
             count = int(asked[:, value].sum())
             if count and name != self.space.background:
                 met = int((asked & shown)[:, value].sum())
-                found[name] = {"asked": count, "appeared": met, "share": met / count}
-        return found
+                counts[name] = {"asked": count, "appeared": met, "share": met / count}
+        return counts
 
     def share_met(self) -> float:
         """Share of all requests that appeared. NaN if nothing was asked for."""
@@ -95,23 +95,23 @@ class PartStatistics:
 
 
 def compare_parts(
-    real: PartStatistics, found: PartStatistics, *, names: Iterable[str] | None = None, present_in: int = PRESENT_IN
+    real: PartStatistics, generated: PartStatistics, *, names: Iterable[str] | None = None, present_in: int = PRESENT_IN
 ) -> dict[str, Any]:
-    """How like the real parts the found ones are; `classes` has a row each, the rest are summary figures.
+    """How like the real parts the generated ones are; `classes` has a row each, the rest are summary figures.
 
     Row: `real`, `found` (in how many maps the part is), `area` and `centre` with `real` and `found` mean (of the centre x
     and y) and standard deviation, and their `distance`: for areas the Wasserstein-1 distance of the two distributions
     divided by the real mean area; for centres the mean of the distances in x and y, a share of the map's side.
-    Summaries, over the classes that at least `present_in` real and 2 found maps show (`classes_compared`):
+    Summaries, over the classes that at least `present_in` real and 2 generated maps show (`classes_compared`):
     `area_distance` and `centre_distance`, means of the rows' (0: the same distributions; two sets of real maps do not
     reach it either, measure them against one another to see what is possible); `area_spread` and `centre_spread`, the
-    geometric mean of found standard deviation / real one (below 1: the shapes are too much alike); NaN without classes.
+    geometric mean of generated standard deviation / real one (below 1: the shapes are too much alike); NaN without classes.
     names: the classes to look at (default: all but the background). Raises LabelError for two label spaces.
     """
-    if real.space.names != found.space.names:
-        raise LabelError(f"Parts of {real.space.name!r} and {found.space.name!r} cannot be compared: use to_space.")
+    if real.space.names != generated.space.names:
+        raise LabelError(f"Parts of {real.space.name!r} and {generated.space.name!r} cannot be compared: use to_space.")
     chosen = [n for n in (real.space.names if names is None else names) if n != real.space.background]
-    rows = {name: row for name in chosen if (row := _row(real.of(name), found.of(name))) is not None}
+    rows = {name: row for name in chosen if (row := _row(real.of(name), generated.of(name))) is not None}
     counted = {n: r for n, r in rows.items() if r["real"] >= present_in and r["found"] >= 2}
     summary: dict[str, Any] = {"classes_compared": len(counted)}
     for key in ("area", "centre"):
@@ -137,8 +137,8 @@ def real_diversity(maps: SemanticMap, sets: Conditions) -> tuple[float, int]:
     for index, label_set in enumerate(sets):
         groups.setdefault(label_set.names, []).append(index)
     pairs = [pair for rows in groups.values() for pair in combinations(rows, 2)]
-    found = [float((maps.labels[a] != maps.labels[b]).double().mean()) for a, b in pairs]
-    return _mean(found), len(found)
+    shares = [float((maps.labels[a] != maps.labels[b]).double().mean()) for a, b in pairs]
+    return _mean(shares), len(shares)
 
 
 def wasserstein(a: Tensor, b: Tensor) -> float:
@@ -174,28 +174,28 @@ def _rows(sets: Conditions, space: LabelSpace) -> Tensor:
     return torch.tensor([row(s) for s in sets])
 
 
-def _row(real: tuple[Tensor, Tensor], found: tuple[Tensor, Tensor]) -> dict[str, Any] | None:
+def _row(real: tuple[Tensor, Tensor], generated: tuple[Tensor, Tensor]) -> dict[str, Any] | None:
     """One class, None where neither side has it. Numbers that cannot be had are NaN."""
-    (area, centre), (area_found, centre_found) = real, found
-    if not len(area) and not len(area_found):
+    (area, centre), (area_generated, centre_generated) = real, generated
+    if not len(area) and not len(area_generated):
         return None
-    both = len(area) > 0 and len(area_found) > 0
+    both = len(area) > 0 and len(area_generated) > 0
     nan = float("nan")
-    distances = [wasserstein(centre[:, axis], centre_found[:, axis]) for axis in (0, 1)] if both else [nan]
+    distances = [wasserstein(centre[:, axis], centre_generated[:, axis]) for axis in (0, 1)] if both else [nan]
     return {
         "real": len(area),
-        "found": len(area_found),
+        "found": len(area_generated),
         "area": {
             "real": _moments(area),
-            "found": _moments(area_found),
-            "distance": wasserstein(area, area_found) / float(area.mean()) if both else nan,
-            "spread": _ratio(area_found, area),
+            "found": _moments(area_generated),
+            "distance": wasserstein(area, area_generated) / float(area.mean()) if both else nan,
+            "spread": _ratio(area_generated, area),
         },
         "centre": {
             "real": {"x": _moments(centre[:, 1]), "y": _moments(centre[:, 0])},
-            "found": {"x": _moments(centre_found[:, 1]), "y": _moments(centre_found[:, 0])},
+            "found": {"x": _moments(centre_generated[:, 1]), "y": _moments(centre_generated[:, 0])},
             "distance": _mean(distances),
-            "spread": _geometric([_ratio(centre_found[:, axis], centre[:, axis]) for axis in (0, 1)]),
+            "spread": _geometric([_ratio(centre_generated[:, axis], centre[:, axis]) for axis in (0, 1)]),
         },
     }
 
@@ -207,11 +207,11 @@ def _moments(values: Tensor) -> dict[str, float]:
     }
 
 
-def _ratio(found: Tensor, real: Tensor) -> float:
-    """Standard deviation of the found values over that of the real ones; NaN where either cannot be had or is 0."""
-    if min(len(found), len(real)) < 2 or float(real.std()) == 0:
+def _ratio(generated: Tensor, real: Tensor) -> float:
+    """Standard deviation of the generated values over that of the real ones; NaN where either cannot be had or is 0."""
+    if min(len(generated), len(real)) < 2 or float(real.std()) == 0:
         return float("nan")
-    return float(found.std() / real.std())
+    return float(generated.std() / real.std())
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ from zoo.maps import SemanticMap
 
 EDGES_DRAWN = (
     "The map has no instance numbers: the edge channel shows the borders of its labels, so touching objects of one class"
-    " are not told apart (--instances PNG gives the numbers)."
+    " are not told apart (a PNG of numbers as `instances` tells them apart)."
 )
 
 

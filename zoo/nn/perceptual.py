@@ -53,7 +53,7 @@ class VGG19Features(nn.Module):
 
     @classmethod
     def pretrained(cls) -> VGG19Features:
-        """With timm's ImageNet weights (downloaded once). Raises WeightsError that names the flag to train without."""
+        """With timm's ImageNet weights (downloaded once). Raises WeightsError that names the option to train without."""
         try:
             import timm
 
@@ -61,7 +61,8 @@ class VGG19Features(nn.Module):
         except Exception as error:  # no network, no space, a changed hub: the way out is the same
             raise WeightsError(
                 f"The perceptual loss needs timm's pretrained vgg19, which could not be loaded ({type(error).__name__}: {error})."
-                " Train without it: --set perceptual=none; or name a trained parser: --set perceptual=face-parser-celeba."
+                ' Train without it: <<changes={"perceptual": "none"}>>; or name a trained parser:'
+                ' <<changes={"perceptual": "face-parser-celeba"}>>.'
             ) from error
         return cls.of(state)
 
@@ -95,7 +96,7 @@ class ParserFeatures(nn.Module):
         if not callable(getattr(parser, "features", None)):
             raise WeightsError(
                 f"{type(parser).__name__} offers no features(images) for a perceptual loss: name another parser,"
-                " or train with --set perceptual=vgg or perceptual=none."
+                ' or train with <<changes={"perceptual": "vgg"}>> or <<changes={"perceptual": "none"}>>.'
             )
         self.parser = parser.requires_grad_(False).eval()
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from zoo.errors import PluginError
 from zoo.files.names import is_name
-from zoo.registry.plugin import API, FIRST_PARTY, GROUP, KINDS, TABLES, ApiMismatch, Architecture, Plugin, PluginRecord
+from zoo.registry.capabilities import check_capabilities
+from zoo.registry.kinds import KINDS
+from zoo.registry.plugin import API, FIRST_PARTY, GROUP, TABLES, ApiMismatch, Architecture, Plugin, PluginRecord
 from zoo.version import __version__
 
 CORE = EntryPoint(name="core", value="zoo.builtin", group=GROUP)
@@ -74,6 +76,7 @@ def _checked(plugin: Any) -> Plugin:
             )
         if arch.kind not in KINDS:
             raise PluginError(f"architecture {arch.name!r} has kind {arch.kind!r}, expected one of {', '.join(KINDS)}")
+        check_capabilities(f"architecture {arch.name!r}", arch.can)
         parts = {p: getattr(arch, p) for p in ("model", "config", "variants", "trainer", "official", "options")}
         _check_table(f"architecture {arch.name!r}", {p: t for p, t in parts.items() if t is not None})
     _check_names("architectures", [a.name for a in plugin.architectures])

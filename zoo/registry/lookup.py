@@ -11,10 +11,11 @@ import importlib
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
-from zoo.labels import LabelSpace, parse_space
+from zoo.labels import LabelSpace, load_space, parse_space
 from zoo.registry.plugin import FIRST_PARTY, TABLES, Architecture, Plugin, PluginRecord, Variant
 
 
@@ -145,14 +146,18 @@ class Registry:
         self.refuse_clash("label_spaces", name)
         known = self.label_spaces()
         raise UsageError(
-            f"No label space {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; a file of your own: --space FILE.json){self.broken_hint()}"
+            f"No label space {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; or the path of a file of your own, FILE.json){self.broken_hint()}"
         )
 
     def label_spaces(self) -> tuple[str, ...]:
         """Names of all label spaces; `distribution:name` only where the plain name is another's."""
         known = self._tables["label_spaces"]
-        mine = [n for n in known if n.partition(":")[2] not in known]
-        return tuple(mine)
+
+        def anothers(name: str) -> bool:
+            plain = known.get(name.partition(":")[2])
+            return plain is None or plain[1] is not known[name][1]
+
+        return tuple(name for name in known if ":" not in name or anothers(name))
 
     def working_spaces(self) -> tuple[list[LabelSpace], list[str]]:
         """All label spaces that load, and what is wrong with the others: a broken plugin's space is its own loss."""
@@ -196,3 +201,8 @@ def reset() -> None:
 def label_space(name: str) -> LabelSpace:
     """A registered label space by name. Raises UsageError with near misses."""
     return registry().label_space(name)
+
+
+def read_space(text: str) -> LabelSpace:
+    """A label space as callers write it: a registered name, or the path of a JSON file. Raises UsageError, LabelError."""
+    return load_space(Path(text)) if text.endswith(".json") else label_space(text)

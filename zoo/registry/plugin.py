@@ -18,9 +18,6 @@ GROUP = "zoo.plugins"
 FIRST_PARTY = "maskzoo"
 
 
-KINDS = ("mask-generator", "image-synthesizer", "mask-parser", "image-generator")
-
-
 TABLES = ("networks", "losses", "label_spaces", "datasets", "metrics")
 
 
@@ -60,6 +57,8 @@ class Match:
 class Architecture:
     """One system. All strings of the form `module:name` are imported only when somebody needs them.
 
+    kind: a name in `zoo.registry.kinds`. can: names in `zoo.registry.capabilities`, all that a model of some variant and with
+    all assets can do; what a config takes away, the config's property `lacks` names.
     options: `module:Class` of its sampling options, the `OPTIONS` of its model class, in a module without torch.
     """
 

@@ -73,7 +73,7 @@ KINDS = {
     ),
     "image-synthesizer": Kind(
         title="a toy image synthesizer: one colour per class and a small shading network",
-        can=("sample-style", "encode-style"),
+        can=("style:prior", "style:mean", "style:photo", "style:partial"),
         loss="picture_and_edges",
         steps=300,
         asset="colors.safetensors",
@@ -93,8 +93,8 @@ def new_plugin(name: str, kind: str, where: Path) -> Path:
     check_name(name)
     target = where / name
     if target.exists() or target.is_symlink():
-        raise UsageError(f"{target} exists already: choose another name, or another place with --to DIR.")
-    with whole_folder(target, way_out=" Choose another place with --to DIR.") as part:
+        raise UsageError(f'{target} exists already: choose another name, or another place with <<where="DIR">>.')
+    with whole_folder(target, way_out=' Choose another place with <<where="DIR">>.') as part:
         _write(part, fields(name, kind), kind)
     return target
 

@@ -34,8 +34,8 @@ def model_files(folder: Path) -> list[Path]:
     """The files of a model folder that its card vouches for: config, weights, assets and the files of a wrapped library's
     model (at any depth of `wrapped/`), sorted."""
     inner = (*(folder / ASSETS).glob("*"), *(folder / WRAPPED).rglob("*"))
-    found = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
-    return sorted(p for p in found if p.suffix in (".json", ".safetensors"))
+    files = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
+    return sorted(p for p in files if p.suffix in (".json", ".safetensors"))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -43,16 +43,16 @@ def digests(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): sha256(p) for p in model_files(folder)}
 
 
-def verify(folder: Path, expected: Mapping[str, str], repair: str = "get it again") -> None:
+def verify_files(folder: Path, expected: Mapping[str, str], repair: str = "get it again") -> None:
     """Compare the files with the digests of the card. Raises WeightsError naming the first file that differs."""
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():
             raise WeightsError(f"{folder}: the card lists {name}, which is missing: get the whole folder again.")
-        found = sha256(path)
-        if found != digest:
+        actual = sha256(path)
+        if actual != digest:
             raise WeightsError(
-                f"{path} does not match its card: sha256 {found}, expected {digest}. The file is damaged or was changed: {repair}."
+                f"{path} does not match its card: sha256 {actual}, expected {digest}. The file is damaged or was changed: {repair}."
             )
 
 
@@ -188,12 +188,12 @@ def load_model(
         return {n: d for n, d in files.items() if without is None or not n.startswith(f"{ASSETS}/{without}.")}
 
     if check and pinned:  # before anything of it is read
-        verify(folder, expected(pinned), "zoo pull gets it again (see: zoo verify)")
+        verify_files(folder, expected(pinned), "zoo pull gets it again (see: zoo verify)")
     values = read_config(folder)
     reg = registry()
     arch = reg.architecture(values["architecture"])
     if check and not pinned:
-        verify(folder, expected(card_digests(folder)))
+        verify_files(folder, expected(card_digests(folder)))
     config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
     with _budget(folder):
         model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))

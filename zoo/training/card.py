@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cards import read_card, write_card
-from zoo.cards.writing import Measured, finite, front_matter, not_finite
+from zoo.cards.writing import Measured, finite_figures, front_matter, not_finite
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
 from zoo.data.specs import parse_spec
 from zoo.errors import ZooError
@@ -16,14 +16,14 @@ from zoo.store.models import vouched
 
 if TYPE_CHECKING:
     from zoo.training.loop import Loop, Published
-    from zoo.training.plan import Plan
+    from zoo.training.plan import TrainingPlan
 
 CURVE_FACTS = ("step", "samples", "minutes")
 CURVE_ROWS = 24
 
 
 def write_training_card(
-    plan: Plan, folder: Path, loop: Loop, published: Published, curve: list[dict[str, Any]]
+    plan: TrainingPlan, folder: Path, loop: Loop, published: Published, curve: list[dict[str, Any]]
 ) -> None:
     """Write `README.md` into a model folder. Data of unknown licence is written `unknown`.
 
@@ -56,7 +56,7 @@ def write_training_card(
             "precision": plan.training.precision,
             "device": loop.device.type,
         },
-        "scores": {k: round(v, 5) for k, v in finite(published.scores).items()},
+        "scores": {k: round(v, 5) for k, v in finite_figures(published.scores).items()},
         "limits": _limits(plan, about, len(loop.data), model.resolution, published),
         **vouched(folder),
     }
@@ -89,7 +89,9 @@ def _with_origin(own: str, fact: str, init: str | None) -> str:
     return own if origin == own else f"{own}; started from {_origin_name(init)}: {origin}"
 
 
-def _limits(plan: Plan, about: DataFacts, pairs: int, resolution: tuple[int, int], published: Published) -> list[str]:
+def _limits(
+    plan: TrainingPlan, about: DataFacts, pairs: int, resolution: tuple[int, int], published: Published
+) -> list[str]:
     """What a run knows of its model's limits: what it has seen, how far it was measured, and whether the terms are known."""
     side = " x ".join(str(s) for s in resolution)
     measured = "on held-out pairs of the same data only" if published.scores else "not at all"
@@ -99,7 +101,7 @@ def _limits(plan: Plan, about: DataFacts, pairs: int, resolution: tuple[int, int
     return limits + not_finite(published.scores)
 
 
-def _text(plan: Plan, title: str, facts: dict[str, Any], curve: list[dict[str, Any]]) -> str:
+def _text(plan: TrainingPlan, title: str, facts: dict[str, Any], curve: list[dict[str, Any]]) -> str:
     training = facts["training"]
     lines = [
         f"# {plan.architecture}" + (f" ({plan.variant})" if plan.variant else ""),

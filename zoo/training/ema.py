@@ -63,6 +63,6 @@ class Ema:
 
 
 @torch.no_grad()
-def finite(model: nn.Module) -> bool:
+def is_finite(model: nn.Module) -> bool:
     """True if no parameter or buffer is NaN or infinite."""
     return all(bool(torch.isfinite(t).all()) for t in model.state_dict().values() if t.is_floating_point())

@@ -1,51 +1,76 @@
-"""TensorBoard's event file, written in the caller's thread: the usual writer has its own, whose errors nobody can catch."""
+"""TensorBoard's event file through its own writer, with errors in the caller's hands: the writer works in a thread of its own."""
 
 from __future__ import annotations
 
-import os
-import socket
-import time
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
-from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
-from torch.utils.tensorboard.summary import image, scalar
+from torch.utils.tensorboard import SummaryWriter
 
 
 class Events:
-    """One event file in `folder`, made at the first record. All methods raise OSError (a full disk)."""
+    """One event file in `folder`, made at the first record. All methods raise OSError where it cannot be written (a full disk).
+
+    Each record is on the disk when its method returns.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._file: IO[bytes] | None = None
+        self._writer: SummaryWriter | None = None
 
     def scalars(self, values: dict[str, float], step: int) -> None:
         """Numbers by tag."""
-        self._add(Summary(value=[v for tag, number in values.items() for v in scalar(tag, number).value]), step)
+        with self._open() as writer:
+            for tag, number in values.items():
+                writer.add_scalar(tag, number, step)
 
     def picture(self, tag: str, picture: Tensor, step: int) -> None:
         """picture: float32 [3, H, W] in [0, 1]."""
-        self._add(image(tag, picture, dataformats="CHW"), step)
+        with self._open() as writer:
+            writer.add_image(tag, picture, step, dataformats="CHW")
 
     def close(self) -> None:
-        """Nothing is left to write: every record is flushed at once."""
-        if self._file is not None:
-            self._file.close()
+        """End the file, if there is one."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            with _told():
+                writer.close()
 
-    def _add(self, summary: Summary, step: int) -> None:
-        if self._file is None:
-            self._file = self._open()
-            self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        self._write(Event(wall_time=time.time(), step=step, summary=summary))
+    @contextmanager
+    def _open(self) -> Iterator[SummaryWriter]:
+        """The writer, for one record."""
+        with _told():
+            if self._writer is None:
+                if not isinstance(threading.excepthook, _Hook):
+                    threading.excepthook = _Hook(threading.excepthook)
+                # a later file of the same folder has a later name, which is the order in which TensorBoard reads them
+                self._writer = SummaryWriter(str(self.folder))
+            writer = self._writer
+            yield writer
+            writer.flush()
 
-    def _open(self) -> IO[bytes]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # TensorBoard reads the files of a folder in the order of their names
-        name = f"events.out.tfevents.{time.time_ns() // 1000:016d}.{socket.gethostname()}.{os.getpid()}"
-        return (self.folder / name).open("xb", buffering=0)
 
-    def _write(self, event: Event) -> None:
-        RecordWriter(self._file).write(event.SerializeToString())
+class _Hook:
+    """`threading.excepthook` without tracebacks of TensorBoard's writers: they keep their error and raise it in our thread."""
+
+    def __init__(self, usual: Callable[[Any], Any]) -> None:
+        self.usual = usual
+
+    def __call__(self, failure: Any) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard."):
+            self.usual(failure)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Every failure as an OSError: where TensorFlow is installed the writer has other kinds of its own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error

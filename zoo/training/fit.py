@@ -18,7 +18,7 @@ from zoo.hub import is_path, pinned, resolve
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Architecture, registry
-from zoo.training.plan import Plan, absolute_data, check_data_set, public_name, training_class
+from zoo.training.plan import TrainingPlan, absolute_data, check_data_set, public_name, training_class
 from zoo.training.runs import MODEL, OPTIONS, RunFolder
 
 if TYPE_CHECKING:
@@ -58,25 +58,25 @@ def plan_fit(
     else of its variant; `changes` overrides them. Raises UsageError (a published model without `out`, a place that is taken,
     unknown names), ConfigError, WeightsError.
     """
-    found, spec = resolve(model), parse_spec(data)
+    resolved, spec = resolve(model), parse_spec(data)
     check_data_set(spec)
     if out is None and not is_path(model):
         raise UsageError(
-            f"{found.name} is a published model, which stays as it is: say where the copy goes, --out DIR."
+            f'{resolved.name} is a published model, which stays as it is: say where the copy goes, <<out="DIR">>.'
         )
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"--out {out} exists and is not empty: name a new folder.")
-    arch, variant = _peek(found.folder)
-    options = _options(found.folder, arch, variant)
+        raise UsageError(f'<<out="{out}">> exists and is not empty: name a new folder.')
+    arch, variant = _peek(resolved.folder)
+    options = _options(resolved.folder, arch, variant)
     known = configs.to_dict(options)
     for field in changes or ():
         if field not in known:
             raise UsageError(
-                f"--set {field}: there is no training option {field!r}{did_you_mean(field, known)} (known: {', '.join(known)})"
+                f"<<changes>> {field}: there is no training option {field!r}{did_you_mean(field, known)} (known: {', '.join(known)})"
             )
     if changes:
         options = configs.override(options, dict(changes), where="training options")
-    return FitPlan(found.name, found.folder, asset, spec, options, out, space, command)
+    return FitPlan(resolved.name, resolved.folder, asset, spec, options, out, space, command)
 
 
 def _peek(folder: Path) -> tuple[Architecture, str | None]:
@@ -94,11 +94,11 @@ def _peek(folder: Path) -> tuple[Architecture, str | None]:
 def _options(folder: Path, arch: Architecture, variant: str | None) -> TrainingOptions:
     """The options of the run that the folder belongs to, else those of its variant, else the defaults."""
     if folder.name == MODEL and (folder.parent / OPTIONS).is_file():
-        plan = Plan.from_json(RunFolder.open(folder.parent).options(), str(folder.parent / OPTIONS))
+        plan = TrainingPlan.from_json(RunFolder.open(folder.parent).options(), str(folder.parent / OPTIONS))
         if plan.architecture == arch.name:
             return plan.training
-    found = registry().load(arch, "variants").get(variant)
-    return (found.training if found is not None else None) or training_class(arch.name)()
+    named_variant = registry().load(arch, "variants").get(variant)
+    return (named_variant.training if named_variant is not None else None) or training_class(arch.name)()
 
 
 def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:

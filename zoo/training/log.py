@@ -45,8 +45,7 @@ class Log:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
-        if self.events is not None:
-            self.events.close()
+        self._record(lambda events: events.close())
 
     def step(self, step: int, seconds: float, logs: dict[str, float] | None) -> None:
         """Advance; with `logs` also write the scalars."""

@@ -18,7 +18,7 @@ from zoo.errors import Cancelled, ConfigError, UsageError
 from zoo.interfaces.trainers import Trainer
 from zoo.nn.batch_norm import batch_norms
 from zoo.rng import Rng
-from zoo.training.ema import Ema, finite
+from zoo.training.ema import Ema, is_finite
 from zoo.training.log import Log
 from zoo.training.processes import Processes
 from zoo.training.runs import BEST, RunFolder
@@ -109,7 +109,7 @@ class Loop:
             try:
                 self._load(state)
             except (KeyError, ValueError, RuntimeError) as error:
-                hint = "resume without the --set that changes networks or optimizers"
+                hint = "resume without the <<changes>> of networks or optimizers"
                 raise UsageError(
                     f"{self.run_folder.path}: its checkpoint does not fit these options ({error}): {hint}."
                 ) from error
@@ -142,7 +142,7 @@ class Loop:
 
         Raises Diverged."""
         for name, network in self.trainer.networks.items():
-            if not finite(network):
+            if not is_finite(network):
                 raise Diverged(f"the state of {name!r}")
         if self.processes.main:
             self.run_folder.save_state(self.state())
@@ -168,9 +168,7 @@ class Loop:
 
     def _way_on(self) -> str:
         if not self.run_folder.has_state:
-            return (
-                "No state had been saved yet: start anew with other options, for example a lower learning rate (--set)."
-            )
+            return "No state had been saved yet: start anew with other options, for example a lower learning rate (<<changes>>)."
         return f"The last good state is kept: go on from it with other options, zoo train --resume {self.run_folder.path} --set …"
 
     def _steps(self, caught: list[int]) -> None:

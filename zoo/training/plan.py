@@ -11,12 +11,12 @@ from zoo import configs
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
 from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSpace, load_space
-from zoo.registry import Variant, registry
+from zoo.labels import LabelSpace
+from zoo.registry import Variant, read_space, registry
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run as resolved: architecture, variant, network config, training options, data, starting weights."""
 
     architecture: str
@@ -44,7 +44,7 @@ class Plan:
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], where: str) -> Plan:
+    def from_json(cls, values: dict[str, Any], where: str) -> TrainingPlan:
         """From `options.json`. Raises UsageError, ConfigError, DataError for a file that lacks a part."""
         missing = [f.name for f in dataclasses.fields(cls) if f.name not in values and f.default is dataclasses.MISSING]
         if missing:
@@ -58,8 +58,7 @@ class Plan:
 
     def label_space(self) -> LabelSpace:
         """The label space that the model will speak: `space` (a name or a file), else the config's."""
-        name = self.space or self.config.label_space
-        return load_space(Path(name)) if name.endswith(".json") else registry().label_space(name)
+        return read_space(self.space or self.config.label_space)
 
     def check(self) -> None:
         """Names that can be checked before torch is imported. Raises UsageError, WeightsError, LabelError."""
@@ -71,7 +70,7 @@ class Plan:
             folder = resolve(self.init).folder
             if not (folder / "model.safetensors").is_file():
                 raise WeightsError(
-                    f"--init {self.init}: there is no {folder / 'model.safetensors'}; give a model or a model folder (RUN/model)."
+                    f'<<init="{self.init}">>: there is no {folder / "model.safetensors"}; give a model or a model folder (RUN/model).'
                 )
 
     @property
@@ -79,7 +78,7 @@ class Plan:
         """The data set without the place where it lies here."""
         return public_name(parse_spec(self.data))
 
-    def with_changes(self, changes: dict[str, Any]) -> Plan:
+    def with_changes(self, changes: dict[str, Any]) -> TrainingPlan:
         """Fields of the network or the training overridden. Raises UsageError, ConfigError."""
         network, training = split_changes(self.config, self.training, changes)
         return dataclasses.replace(
@@ -129,10 +128,10 @@ def training_class(architecture: str) -> type:
     """The training-options class of an architecture: that of its variants."""
     arch = registry().architecture(architecture)
     variants: dict[str, Variant] = registry().load(arch, "variants")
-    found = next((type(v.training) for v in variants.values() if v.training is not None), None)
-    if arch.trainer is None or found is None:
+    options = next((type(v.training) for v in variants.values() if v.training is not None), None)
+    if arch.trainer is None or options is None:
         raise UsageError(f"{architecture!r} cannot be trained: its plugin brings no trainer.")
-    return found
+    return options
 
 
 def make_plan(
@@ -144,17 +143,17 @@ def make_plan(
     init: str | None = None,
     command: str = "",
     device: str = "auto",
-) -> Plan:
+) -> TrainingPlan:
     """`ARCH[/VARIANT]` with changes. Paths become absolute, so that the run can be resumed from anywhere.
 
     Raises UsageError with near misses, ConfigError listing all faults.
     """
-    arch_name, variant_name, found = registry().variant(name)
-    training = found.training or training_class(arch_name)()
+    arch_name, variant_name, variant = registry().variant(name)
+    training = variant.training or training_class(arch_name)()
     spec = parse_spec(data)
     data = str(absolute_data(spec))
     space, init = _absolute(space, name=True), _absolute(init, name=True)
-    plan = Plan(arch_name, variant_name, found.config, training, data, space, init, command, device)
+    plan = TrainingPlan(arch_name, variant_name, variant.config, training, data, space, init, command, device)
     return plan.with_changes(changes)
 
 
@@ -184,19 +183,19 @@ def split_changes(config: Any, training: Any, changes: dict[str, Any]) -> tuple[
         owner, dot, name = key.partition(".")
         if dot:
             if owner not in fields:
-                raise UsageError(f"--set {key}: fields are network.NAME, trainer.NAME or NAME.")
+                raise UsageError(f"<<changes>> {key}: fields are network.NAME, trainer.NAME or NAME.")
             owners = [owner]
         else:
             name = key
             owners = [o for o, names in fields.items() if name in names]
         if len(owners) > 1:
             raise UsageError(
-                f"--set {name} is a field of the network and of the trainer: say network.{name} or trainer.{name}."
+                f"<<changes>> {name} is a field of the network and of the trainer: say network.{name} or trainer.{name}."
             )
         if not owners or name not in fields[owners[0]]:
             known = sorted(fields[owners[0]] if owners else fields["network"] | fields["trainer"])
             raise UsageError(
-                f"--set {key}: there is no field {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})"
+                f"<<changes>> {key}: there is no field {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})"
             )
         chosen[owners[0]][name] = value
     return chosen["network"], chosen["trainer"]

@@ -34,7 +34,7 @@ class RunFolder:
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(
-                f"{path} exists and is not empty: choose another --out, or continue that run with --resume {path}."
+                f"{path} exists and is not empty: choose another <<out>>, or continue that run: zoo train --resume {path}"
             )
         parent = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK):

@@ -48,7 +48,7 @@ class Sampler:
         self.per_step = batch_size * micro * world
         if len(data) < self.per_step:
             raise DataError(
-                f"{len(data)} training pairs are fewer than one batch of {self.per_step}: lower batch_size (--set batch_size={max(1, len(data))})."
+                f'{len(data)} training pairs are fewer than one batch of {self.per_step}: lower it (<<changes={{"batch_size": {max(1, len(data))}}}>>).'
             )
         self._given = order
         own = None if order is None else order(0)

@@ -23,12 +23,12 @@ from zoo.store.models import save_model
 from zoo.training.card import write_training_card
 from zoo.training.log import Log
 from zoo.training.loop import Loop, Published
-from zoo.training.plan import Plan
+from zoo.training.plan import TrainingPlan
 from zoo.training.processes import Processes
 from zoo.training.runs import RunFolder
 
 
-def run_training(plan: Plan, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:
+def run_training(plan: TrainingPlan, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:
     """Train (or go on) and write `model/`; returns that folder. Raises ZooErrors; an interrupted run can be resumed.
 
     Nothing is written before the networks, the data and, of a resumed run, the checkpoint have been found to fit. torch's
@@ -38,7 +38,7 @@ def run_training(plan: Plan, run: RunFolder, *, device: str = "cpu", quiet: bool
         return _run(plan, run, device, quiet)
 
 
-def _run(plan: Plan, run: RunFolder, device: str, quiet: bool) -> Path:
+def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
     processes = Processes(device)
     try:
         return _train(plan, run, processes, device, quiet)
@@ -46,7 +46,7 @@ def _run(plan: Plan, run: RunFolder, device: str, quiet: bool) -> Path:
         processes.close()
 
 
-def _train(plan: Plan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
+def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
     trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
@@ -62,7 +62,7 @@ def _train(plan: Plan, run: RunFolder, processes: Processes, device: str, quiet:
     return run.model
 
 
-def _begin(plan: Plan, run: RunFolder, data: PairData) -> None:
+def _begin(plan: TrainingPlan, run: RunFolder, data: PairData) -> None:
     """Write `options.json`, or hold a resumed run's data against it. Raises DataError if they differ."""
     seen = {"pairs": len(data), "names_sha256": hashlib.sha256("\n".join(data.names).encode()).hexdigest()}
     before = run.options().get("trained_on", seen)
@@ -73,7 +73,7 @@ def _begin(plan: Plan, run: RunFolder, data: PairData) -> None:
     run.clean()
 
 
-def build_trainer(plan: Plan, *, init: bool = True) -> Trainer:
+def build_trainer(plan: TrainingPlan, *, init: bool = True) -> Trainer:
     """The untrained model in its trainer; starting weights follow the seed (torch's own generator is seeded).
 
     init: load the weights that the plan starts from, if it names any (a resumed run does not need them).
@@ -138,7 +138,7 @@ class Relabelled(Source):
         return self.source.leftovers()
 
 
-def open_splits(plan: Plan, model: Model) -> tuple[PairData, PairData | None]:
+def open_splits(plan: TrainingPlan, model: Model) -> tuple[PairData, PairData | None]:
     """Training data, and validation data where the set has a split "val" (or "validation"), in the model's label space.
 
     A split in `--data` (`#SPLIT`) is what is trained on. Raises DataError for no pairs, LabelError for maps that have no
@@ -178,7 +178,7 @@ def open_pairs(
 # --- the end ------------------------------------------------------------------------------------------------------
 
 
-def export(plan: Plan, folder: Path, run: RunFolder, loop: Loop, published: Published) -> None:
+def export(plan: TrainingPlan, folder: Path, run: RunFolder, loop: Loop, published: Published) -> None:
     """Write the finished model, its other networks and its card into `folder`."""
     trainer = loop.trainer
     others = {n: net for n, net in trainer.networks.items() if n != "model" and any(True for _ in net.parameters())}

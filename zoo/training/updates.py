@@ -62,13 +62,13 @@ class Stepper:
         for iterator in iterators:
             with self.autocast():
                 update = next(iterator, None)
-            found = () if update is None else self._known(update.optimizers)
+            names = () if update is None else self._known(update.optimizers)
             if named is None:
-                named = found
+                named = names
                 self._clear(named)
-            if found != named:
+            if names != named:
                 raise ZooError(
-                    f"{type(self.trainer).__name__} names the optimizers {named} for one batch and {found} for another:"
+                    f"{type(self.trainer).__name__} names the optimizers {named} for one batch and {names} for another:"
                     " a trainer must yield the same ones in the same order for every batch."
                 )
             if update is not None:

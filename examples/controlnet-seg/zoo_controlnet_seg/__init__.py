@@ -13,7 +13,7 @@ plugin = Plugin(
             variants="zoo_controlnet_seg.config:VARIANTS",
             options="zoo_controlnet_seg.config:ControlNetOptions",
             paper="Adding Conditional Control to Text-to-Image Diffusion Models (ICCV 2023), arXiv:2302.05543",
-            can=("sample-style",),
+            can=("style:prior", "steps", "options"),
             title="Stable Diffusion led by a coloured label map (diffusers)",
         )
     ],

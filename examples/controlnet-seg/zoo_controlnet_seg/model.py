@@ -77,6 +77,10 @@ class ControlNetSeg(ImageSynthesizer):
     def device(self) -> torch.device:
         return self.colors.device
 
+    def optimized(self) -> ControlNetSeg:
+        """This model itself: gigabytes are not copied, and nothing in them is folded."""
+        return self
+
     @property
     def parts(self) -> Parts:
         """The wrapped pipeline's parts. Raises UsageError for a model that has none yet."""
@@ -192,9 +196,9 @@ class ControlNetSeg(ImageSynthesizer):
         """The style's noise, mixtures brought back to the strength of noise. Raises UsageError for another model's style."""
         noise = style.tensors.get("noise")
         if noise is None or tuple(noise.shape[1:]) != self.noise_shape:
-            found = ", ".join(f"{n} {list(t.shape[1:])}" for n, t in style.tensors.items())
+            tensors = ", ".join(f"{n} {list(t.shape[1:])}" for n, t in style.tensors.items())
             raise UsageError(
-                f"A style of this controlnet-seg holds a tensor noise {list(self.noise_shape)}, got {found}."
+                f"A style of this controlnet-seg holds a tensor noise {list(self.noise_shape)}, got {tensors}."
             )
         # half-way between two draws noise has only 0.7 of its strength, and the picture would come out flat; a draw's own
         # strength deviates from 1 by about 1 / sqrt(2 n), far less than the limit, and is left as it is

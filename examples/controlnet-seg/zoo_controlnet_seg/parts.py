@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ CLASSES: dict[str, Any] = {
     "controlnet": ControlNetModel,
 }
 STORED = (".json", ".safetensors")
+PLACES = {"_name_or_path", "name_or_path"}
+"""Keys under which diffusers and transformers write where a part was read from."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,9 @@ def _read_network(home: Path, cls: Any, name: str, variant: str | None) -> nn.Mo
             f"There is no folder {home}: a pipeline has {', '.join((*CLASSES, 'tokenizer', 'scheduler'))}."
         )
     if not list(home.glob("*.safetensors")):
-        found = ", ".join(sorted(p.name for p in home.iterdir())) or "nothing"
+        files = ", ".join(sorted(p.name for p in home.iterdir())) or "nothing"
         raise WeightsError(
-            f"{home} has no safetensors file (found: {found}). Pickles (.bin, .ckpt) are not read: get the repository's"
+            f"{home} has no safetensors file (found: {files}). Pickles (.bin, .ckpt) are not read: get the repository's"
             " safetensors files, or save the pipeline again with safe_serialization=True."
         )
     dtype: dict[str, Any] = {"dtype" if cls is CLIPTextModel else "torch_dtype": torch.float32}
@@ -184,12 +187,26 @@ def write_parts(parts: Parts, folder: Path, dtype: torch.dtype) -> None:
     try:
         with _quiet():
             scheduler = DDIMScheduler.from_config(parts.schedule, **NOT_CLIPPED)
+            if (words := getattr(parts.tokenizer, "backend_tokenizer", None)) is not None:
+                words.no_truncation()  # what the latest prompt switched on would be written
+                words.no_padding()
             parts.pipeline(scheduler).save_pretrained(folder, safe_serialization=True)
         mode = (folder / "model_index.json").stat().st_mode  # safetensors are written as private files
         for path in (p for p in folder.rglob("*") if p.is_file()):
             if path.suffix in STORED:
                 path.chmod(mode)
+                _forget_place(path)
             else:  # a tokenizer may write its vocabulary a second time, as text
                 path.unlink()
     except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
         raise DataError(f"Cannot write the pipeline to {folder} ({type(error).__name__}: {error}).") from error
+
+
+def _forget_place(path: Path) -> None:
+    """Take out of a JSON file where its part was read from: a path of this machine, other in every copy of the folder."""
+    if path.suffix != ".json":
+        return
+    values = json.loads(path.read_text("utf-8"))
+    if isinstance(values, dict) and values.keys() & PLACES:
+        kept = {k: v for k, v in values.items() if k not in PLACES}
+        path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -10,11 +10,13 @@ from typing import Any
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, Source
-from zoo.composition.roles import DIRECT, check_kind, check_role
+from zoo.composition.roles import check_kind, check_role, stands_alone
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
+from zoo.files.opened import OpenedFiles
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Architecture, import_string, registry
+from zoo.registry.capabilities import edits, may
 
 
 def existing_file(path: Path | str, what: str = "file") -> Path:
@@ -35,24 +37,24 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
 
 def check_direct(request: Request, source: str) -> None:
     """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
-    maps = {"--mask": request.masks, "--photo": request.photos, "--edit": request.edits, "--keep": request.keep}
-    styles = {"--style": request.styles, "--style-to": request.style_to, "--same-style": request.same_style}
-    given = [n for n, v in {**maps, **styles, "--prior": request.prior}.items() if v]
+    maps = {"maps": request.masks, "photos": request.photos, "edits": request.edits, "keep": request.keep}
+    styles = {"style": request.styles, "style_to": request.style_to, "same_style": request.same_style}
+    given = [n for n, v in {**maps, **styles, "prior": request.prior}.items() if v]
     if given:
         raise UsageError(_no_maps(source, given))
 
 
 def check_draws_maps(reference: str, given: Sequence[str]) -> None:
-    """Refuse these options of maps for an image generator, before they are read. Raises UsageError."""
+    """Refuse these arguments (of maps) for an image generator, before they are read. Raises UsageError."""
     arch = registry().architectures.get(reference) or _peek(resolve(reference).folder)[0]
-    if arch is not None and arch.kind == DIRECT:
+    if arch is not None and stands_alone(arch.kind):
         raise UsageError(_no_maps(reference, given))
 
 
 def _no_maps(source: str, given: Sequence[str]) -> str:
     return (
         f"{source} makes pictures straight from label sets, with no map to start from or to edit, no style and no choice of prior:"
-        f" leave {', '.join(given)} out, or use a mask generator and a synthesizer (zoo compose mask-vae+scgan)."
+        f" leave {', '.join(f'<<{name}>>' for name in given)} out, or use a mask generator and a synthesizer (zoo compose mask-vae+scgan)."
     )
 
 
@@ -81,7 +83,7 @@ def _check_dropped(request: Request, generator: LabelSpace, output: LabelSpace) 
     if lost:
         raise LabelError(
             f"{generator.name!r} has {', '.join(lost)}, which {output.name!r} lacks, and it has no background to put there:"
-            " leave these classes out (--labels), or choose another model."
+            " leave these classes out (<<labels>>), or choose another model."
         )
 
 
@@ -114,11 +116,11 @@ def sources(request: Request) -> Iterator[Source]:
 # --- models by their config alone ---------------------------------------------------------------------------------
 
 
-def quick_check(models: tuple[str | None, str | None], request: Request) -> list[Resolved]:
-    """Resolve generator and synthesizer, and refuse what their configs alone rule out.
+def quick_check(models: tuple[str | None, str | None], request: Request, files: OpenedFiles) -> list[Resolved]:
+    """Resolve generator and synthesizer, and refuse what their configs and the files of the request rule out.
 
     Damaged or incomplete folders pass here and fail with the full report when they are loaded.
-    Raises UsageError, LabelError, WeightsError.
+    Raises UsageError, LabelError, DataError, WeightsError.
     """
     known = registry().architectures
     for place, name in enumerate(models):
@@ -134,9 +136,9 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
         if arch is not None:
             options[arch.name] = import_string(arch.options, arch.name) if arch.options else None
             check_role(models, i, arch.kind, found.source)
-            if arch.kind == DIRECT:
+            if stands_alone(arch.kind):
                 check_direct(request, found.source)
-            if i == 0 and request.edits and "edit" not in arch.can:
+            if i == 0 and request.edits and not edits(may(arch.can)):
                 raise UsageError(f"{found.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
     if len(options) == len([r for r in resolved if r is not None]):
         split_options(request.options, options)
@@ -147,7 +149,7 @@ def quick_check(models: tuple[str | None, str | None], request: Request) -> list
         if generator is not None:
             generator.mapping_to(output)
         check_names(request, generator, output)
-        check_pictures(request, output)
+        check_pictures(request, output, files)
     return [r for r in resolved if r is not None]
 
 
@@ -155,8 +157,8 @@ def check_reference(reference: str, *kinds: str) -> Resolved:
     """Resolve a model and refuse one whose config names none of these kinds. Raises UsageError, WeightsError."""
     found = resolve(reference)
     arch, _ = _peek(found.folder)
-    if arch is not None and arch.kind not in kinds:
-        check_kind(kinds[0], arch.kind, found.source)
+    if arch is not None:
+        check_kind(kinds, arch.kind, found.source)
     return found
 
 
@@ -165,7 +167,7 @@ def check_names(request: Request, generator: LabelSpace | None, output: LabelSpa
     try:
         check_classes(request, generator, output)
     except LabelError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(*error.args) from error
 
 
 def _peek(folder: Path) -> tuple[Architecture | None, LabelSpace | None]:

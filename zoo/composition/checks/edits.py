@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from zoo.composition.request.requests import EditSpec
 from zoo.errors import UsageError
-from zoo.interfaces.capabilities import EditsParts
 from zoo.interfaces.models import MaskGenerator
 from zoo.labels import LabelSpace
+from zoo.registry import capabilities
 
 RANDOM = ("add", "redraw", "perturb")
 DRAWN = ("add", "redraw")
@@ -19,12 +19,13 @@ def check_edits(generator: MaskGenerator | None, edits: Sequence[EditSpec]) -> N
     """Raise UsageError if there is no generator, it cannot edit, or it lacks a kind of edit."""
     if generator is None:
         raise UsageError("Editing a map takes a mask generator: use zoo compose GENERATOR+SYNTHESIZER.")
-    if not isinstance(generator, EditsParts):
+    known = capabilities.edits(generator.capabilities())
+    if not known:
         raise UsageError(f"{type(generator).__name__} cannot edit maps (see 'can' in: zoo list --json).")
     for spec in edits:
-        if spec.kind not in generator.edits:
+        if spec.kind not in known:
             raise UsageError(
-                f"{type(generator).__name__} has no edit {spec.kind!r} (it has: {', '.join(sorted(generator.edits))})."
+                f"{type(generator).__name__} has no edit {spec.kind!r} (it has: {', '.join(sorted(known))})."
             )
 
 
@@ -35,7 +36,7 @@ def check_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | 
         names = class_names(spec, space)
         if shown is not None and spec.kind in OF_SHOWN and not present & set(names):
             raise UsageError(
-                f"Nothing to {spec.kind}: no map shows {' or '.join(names)}. To put it there use --edit add:{','.join(names)}."
+                f'Nothing to {spec.kind}: no map shows {" or ".join(names)}. To put it there use <<edits="add:{",".join(names)}">>.'
             )
         present |= set(names) if spec.kind in ("add", "interpolate") else set()
 

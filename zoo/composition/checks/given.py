@@ -1,37 +1,43 @@
-"""The files that a run starts from, decoded once before anything is written."""
+"""The maps that a run starts from, as the files that were opened hold them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import numpy as np
 
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
-from zoo.files.images import open_image
+from zoo.files.opened import OpenedFiles
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 
 
-def read_map(source: Any, space: LabelSpace, instances: str | None = None) -> SemanticMap:
-    """One map [1, H, W] from a PNG (values of `space`), or the SemanticMap itself."""
-    return source if isinstance(source, SemanticMap) else SemanticMap.from_png(source, space, instances=instances)
+def read_map(source: Any, space: LabelSpace, files: OpenedFiles, instances: str | Path | None = None) -> SemanticMap:
+    """One map [1, H, W] from a map file (values of `space`), or the SemanticMap itself."""
+    if isinstance(source, SemanticMap):
+        return source
+    found = files.map(source)
+    numbers = None if instances is None else files.map(instances).instances(found.size)
+    return SemanticMap.from_arrays(found.labels(space), space, numbers)
 
 
-def verify(models: Models, request: Request) -> set[str] | None:
-    """Decode every file once, so that a damaged one is found before anything is written.
+def shown_classes(models: Models, request: Request, files: OpenedFiles) -> set[str] | None:
+    """The classes (names of the work space) that the given maps show; None where photos are parsed.
 
-    Returns the classes (names of the work space) that the given maps show; None where photos are parsed.
-    Raises DataError, LabelError, WeightsError.
+    Raises LabelError for a class that the work space lacks where it has no background, DataError.
     """
-    space = models.map_space(request)
-    maps = [read_map(m, space, request.instances) for m in request.masks]
-    for edit in request.edits:
-        if edit.other is not None:
-            read_map(edit.other, space)
-    for photo in request.photos:
-        if not isinstance(photo, Tensor):
-            open_image(photo)
-    if not maps:
+    if not request.masks:
         return None
-    return {n for m in maps for n in m.mapped(m.space.mapping_to(models.work_space(request))).label_set().names}
+    space, work_space = models.map_space(request), models.work_space(request)
+    names: set[str] = set()
+    for mask in request.masks:
+        # a map of one row with each of its classes: what is said of it holds for the whole
+        found = mask if isinstance(mask, SemanticMap) else _row(files.map(mask).shown(space), space)
+        names.update(found.mapped(found.space.mapping_to(work_space)).label_set().names)
+    return names
+
+
+def _row(values: frozenset[int], space: LabelSpace) -> SemanticMap:
+    return SemanticMap.from_arrays(np.asarray([sorted(values)]), space)

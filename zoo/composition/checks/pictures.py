@@ -1,16 +1,19 @@
-"""What the pictures of a request say without a model: do photo and map agree in size, is the map of that label space? No torch."""
+"""What the pictures of a request say without a model: are they whole, do photo and map agree in size, is the map of that label space?
+
+The one pass over them: a command makes it before torch is imported, and a run, handed the same `OpenedFiles`, finds it made. No torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.composition.request.requests import Request, Source, StyleSpec
 from zoo.errors import LabelError, UsageError, ZooError
-from zoo.files.images import open_image
-from zoo.files.mapfiles import MapFile, palette_matches, read_map_file, to_values
+from zoo.files.mapfiles import MapFile, palette_matches
 from zoo.files.mapguess import SPACES, guess_face_space
+from zoo.files.opened import OpenedFiles, OpenedMap
 from zoo.labels import LabelSpace
 from zoo.registry import label_space, registry
 
@@ -19,26 +22,35 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 8
 """Maps of a run whose numbering is judged; a run's maps come from one place."""
-TURNED = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
 
 
-def check_pictures(request: Request, output: LabelSpace) -> None:
-    """Look at the photos and maps that a request names as files. output: the label space of the maps that come out.
+def check_pictures(request: Request, output: LabelSpace, files: OpenedFiles) -> None:
+    """Look at every photo and map that a request names. output: the label space of the maps that come out.
 
     Raises UsageError for a map of another size than its photo, one that is legal in its label space but shows another,
     and a class asked of a style whose map lacks it; LabelError for values outside the space; DataError for damaged files.
     """
     space = request.mask_space or output
     for photo, mask in _pairs(request):
-        _check_sizes(photo, mask)
+        _check_sizes(photo, mask, files)
     others = [*(s.mask for s in _photo_sources(request)), *(e.other for e in request.edits)]
-    files = [m for m in (*request.masks[:LOOKED_AT], *others) if isinstance(m, str | Path)]
-    for path in dict.fromkeys(files):
-        _check_numbering(path, space, named=request.mask_space is not None)
+    for path in dict.fromkeys(_paths((*request.masks[:LOOKED_AT], *others))):
+        _check_numbering(path, files.map(path), space, named=request.mask_space is not None)
+    for path in _paths(request.masks):
+        shown = files.map(path)
+        shown.shown(space)
+        if request.instances is not None:
+            files.map(request.instances).check_instances(shown.size)
+    for path in _paths((*request.photos, *(s.path for s in _photo_sources(request)))):
+        files.photo(path)
     for spec in request.styles:
         if spec.classes is not None and spec.source.kind == "photo" and spec.source.mask is not None:
-            _check_class(spec, space, output)
+            _check_class(spec, space, output, files)
+
+
+def _paths(values: Iterable[Any]) -> Iterator[str | Path]:
+    """Those that are files; a Python caller's objects have been decoded."""
+    yield from (v for v in values if isinstance(v, str | Path))
 
 
 def _photo_sources(request: Request) -> Iterator[Source]:
@@ -53,47 +65,36 @@ def _pairs(request: Request) -> Iterator[tuple[Any, Any]]:
     yield from ((s.path, s.mask) for s in _photo_sources(request) if s.mask is not None)
 
 
-def check_sizes(photo: str, photo_size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
-    """Raise UsageError if a photo and its map differ in size. Sizes: (height, width)."""
-    if photo_size != mask_size:
+def _check_sizes(photo: Any, mask: Any, files: OpenedFiles) -> None:
+    """Raise UsageError if a photo and its map differ in size. They: paths, or the tensor and SemanticMap of a Python caller."""
+    one = files.photo(photo).size if isinstance(photo, str | Path) else (photo.shape[-2], photo.shape[-1])
+    other = files.map(mask).size if isinstance(mask, str | Path) else mask.size
+    if one != other:
         raise UsageError(
-            f"The photo {photo} has {photo_size[1]} x {photo_size[0]} pixels, its map {mask} has {mask_size[1]} x {mask_size[0]}:"
+            f"The photo {_name_of(photo)} has {one[1]} x {one[0]} pixels, its map {_name_of(mask)} has {other[1]} x {other[0]}:"
             " they must show the same picture at the same size."
         )
 
 
-def _check_sizes(photo: Any, mask: Any) -> None:
-    """`check_sizes` of two files, by their heads alone; objects of a Python caller are looked at when they are used."""
-    import PIL.Image
-
-    if not isinstance(photo, str | Path) or not isinstance(mask, str | Path):
-        return
-    sizes = []
-    for path in (photo, mask):
-        try:
-            with PIL.Image.open(path) as picture:
-                width, height = picture.size
-                turned = path is photo and picture.getexif().get(0x0112) in TURNED
-        except (OSError, SyntaxError, ValueError):
-            open_image(path)  # says what is wrong with it
-            raise
-        sizes.append((width, height) if turned else (height, width))
-    check_sizes(str(photo), sizes[0], str(mask), sizes[1])
+def _name_of(source: Any) -> str:
+    """A path as it was written, or what kind of object it is."""
+    return str(source) if isinstance(source, str | Path) else f"given as {type(source).__name__}"
 
 
-def _check_numbering(path: str | Path, space: LabelSpace, *, named: bool) -> None:
+def _check_numbering(path: str | Path, found: OpenedMap, space: LabelSpace, *, named: bool) -> None:
     """Refuse a map that does not fit `space`, or (unless its space was named) one that is legal in it and shows another."""
-    file = read_map_file(path)
-    values = to_values(file, space)
-    if named:
+    if (space, named) in found.passed:
         return
-    sign = _foreign_palette(file, space, values) or _foreign_numbers(file, space)
+    file = found.file
+    values = found.labels(space)
+    sign = None if named else _foreign_palette(file, space, values) or _foreign_numbers(file, space)
     if sign is not None:
-        found, why = sign
+        other, why = sign
         raise UsageError(
             f"{path} was taken for a map of {space.name}, the space that is used here, but {why}."
-            f" Say --mask-space {found}; if it is right as it stands, --mask-space {space.name}."
+            f' Say <<mask_space="{other}">>; if it is right as it stands, <<mask_space="{space.name}">>.'
         )
+    found.passed.add((space, named))
 
 
 def _foreign_palette(file: MapFile, space: LabelSpace, values: np.ndarray) -> tuple[str, str] | None:
@@ -118,14 +119,14 @@ def _foreign_numbers(file: MapFile, space: LabelSpace) -> tuple[str, str] | None
     return guess.space, f"by where its parts lie its numbers are in the order of {guess.space}{odd}"
 
 
-def _check_class(spec: StyleSpec, space: LabelSpace, output: LabelSpace) -> None:
+def _check_class(spec: StyleSpec, space: LabelSpace, output: LabelSpace, files: OpenedFiles) -> None:
     """Refuse a class asked for by name that the map of its photo does not show."""
-    found = to_values(read_map_file(str(spec.source.mask)), space)
+    found = files.map(str(spec.source.mask)).shown(space)
     try:
         table = space.mapping_to(output).table
     except LabelError as error:
         raise UsageError(f"The map {spec.source.mask}: {error}") from error
-    shown = {output.names[table[v]] for v in set(found.ravel().tolist()) if v < len(table) and table[v] >= 0}
+    shown = {output.names[table[v]] for v in found if v < len(table) and table[v] >= 0}
     check_shown(spec, shown, output)
 
 
@@ -134,7 +135,7 @@ def check_shown(spec: StyleSpec, shown: set[str], space: LabelSpace) -> None:
     try:
         wanted = [space.names[space.index(c)] for c in spec.classes or ()]
     except ZooError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(*error.args) from error
     missing = [name for name in wanted if name not in shown]
     if missing:
         raise UsageError(

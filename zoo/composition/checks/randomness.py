@@ -8,6 +8,7 @@ from zoo.composition.checks.styles import FIXED
 from zoo.composition.request.requests import Request, Source, StyleSpec
 from zoo.errors import UsageError
 from zoo.interfaces.models import ImageSynthesizer
+from zoo.registry.capabilities import style_sources
 
 
 def with_default(synthesizer: ImageSynthesizer, request: Request, specs: Sequence[StyleSpec]) -> Sequence[StyleSpec]:
@@ -18,20 +19,24 @@ def with_default(synthesizer: ImageSynthesizer, request: Request, specs: Sequenc
 
 
 def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
-    if request.photos and "photo" in synthesizer.styles:
+    places = style_sources(synthesizer.capabilities())
+    if request.photos and "photo" in places:
         return Source("given")
-    if not synthesizer.styles & {"prior", "mean"}:
-        raise UsageError(f"{type(synthesizer).__name__} takes its style from a photo: give --style PHOTO::MASK.png.")
-    return Source("prior" if "prior" in synthesizer.styles else "mean")
+    if not places & {"prior", "mean"}:
+        raise UsageError(
+            f'{type(synthesizer).__name__} takes its style from a photo: give <<style="PHOTO::MASK.png">>.'
+        )
+    return Source("prior" if "prior" in places else "mean")
 
 
 def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Sequence[str]) -> bool:
     """True if the samples of one map differ. edits: the kinds of edit that draw."""
     maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
-    if maps_vary or synthesizer is None or "prior" not in synthesizer.styles:
+    can = frozenset[str]() if synthesizer is None else synthesizer.capabilities()
+    if maps_vary or synthesizer is None or "style:prior" not in can:
         return maps_vary
     if request.same_style or request.style_to is not None:
         return False
     kinds = {s.source.kind for s in with_default(synthesizer, request, request.styles)}
     # which classes a fixed source lacks is known only when it is read
-    return "prior" in kinds or (synthesizer.partial_styles and not kinds.isdisjoint(FIXED))
+    return "prior" in kinds or ("style:partial" in can and not kinds.isdisjoint(FIXED))

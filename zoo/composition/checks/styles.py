@@ -8,10 +8,12 @@ from zoo.composition.checks import pictures
 from zoo.composition.checks.before_loading import sources
 from zoo.composition.request.requests import Request, Source, StyleSpec, layer_names
 from zoo.errors import UsageError
+from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 from zoo.style import Style
 
@@ -20,41 +22,43 @@ FIXED = ("photo", "given", "file", "style")
 NEEDS = {"photo": "photo", "mean": "mean", "prior": "prior", "seed": "prior"}
 
 
-def check_styles(synthesizer: ImageSynthesizer, request: Request, total: int) -> None:
+def check_styles(synthesizer: ImageSynthesizer, request: Request, files: OpenedFiles) -> None:
     """Raise UsageError if the synthesizer lacks what a style asks for, or a Style has rows for another number of samples."""
     name = type(synthesizer).__name__
-    if not synthesizer.styles and (request.styles or request.style_to or request.same_style):
+    places = style_sources(synthesizer.capabilities())
+    if not places and (request.styles or request.style_to or request.same_style):
         raise UsageError(
-            f"{name} has no style: its picture depends on the map alone. Leave --style, --style-to and --same-style out."
+            f"{name} has no style: its picture depends on the map alone. Leave <<style>>, <<style_to>> and <<same_style>> out."
         )
     for source in sources(request):
         need = NEEDS.get(source.kind)
-        if need and need not in synthesizer.styles:
-            raise UsageError(
-                f"{name} takes no style from {source} (it takes: {', '.join(sorted(synthesizer.styles))})."
-            )
+        if need and need not in places:
+            raise UsageError(f"{name} takes no style from {source} (it takes: {', '.join(sorted(places))}).")
     form = style_form(synthesizer)
     for spec in request.styles:
         _check_axes(synthesizer, spec, form)
     for source in sources(request):
         if source.kind in ("style", "file"):
-            found = load_style(source)
-            if len(found) not in (1, total):
+            found = load_style(source, files)
+            if len(found) not in (1, request.samples):
                 raise UsageError(
-                    f"The style {source} holds {len(found)} samples, the run makes {total}: give a style of one sample or of {total}."
+                    f"The style {source} holds {len(found)} samples, the run makes {request.samples}:"
+                    f" give a style of one sample or of {request.samples}."
                 )
             _check_form(source, found, form)
     for spec in request.styles:
         if spec.source.kind in ("style", "file"):
-            check_shown(spec, load_style(spec.source), class_names(synthesizer, spec), synthesizer.label_space)
+            check_shown(spec, load_style(spec.source, files), class_names(synthesizer, spec), synthesizer.label_space)
 
 
 def style_form(synthesizer: ImageSynthesizer) -> Style | None:
     """A style of this synthesizer, for its axes and names; None where it takes photos' styles only."""
-    if not isinstance(synthesizer, SamplesStyle) or not synthesizer.styles & {"prior", "mean"}:
+    places = style_sources(synthesizer.capabilities())
+    if not places & {"prior", "mean"}:
         return None
+    assert isinstance(synthesizer, SamplesStyle)
     plain = SemanticMap(torch.zeros(1, *synthesizer.resolution, dtype=torch.long), synthesizer.label_space)
-    return synthesizer.sample_style(plain, Rng(0), prior=None if "prior" in synthesizer.styles else "mean")
+    return synthesizer.sample_style(plain, Rng(0), prior=None if "prior" in places else "mean")
 
 
 def _check_axes(synthesizer: ImageSynthesizer, spec: StyleSpec, form: Style | None) -> None:
@@ -67,7 +71,7 @@ def _check_axes(synthesizer: ImageSynthesizer, spec: StyleSpec, form: Style | No
         layers = " and no layers" if spec.layers and not form.layers else ""
         raise UsageError(
             f"{name} has one style for the whole picture, with no class axis{layers}: leave {str(spec).split('=')[0]}= out"
-            f" (--style {spec.source})."
+            f' (<<style="{spec.source}">>).'
         )
     if spec.layers and not form.layers:
         raise UsageError(f"{name} has a style per class, but no layers: leave @{','.join(spec.layers)} out.")
@@ -113,7 +117,7 @@ def check_styled(request: Request, space: LabelSpace, shown: set[str] | None) ->
         names = [space.names[space.index(c)] for c in spec.classes or ()]
         if names and not shown & set(names):
             raise UsageError(
-                f"Nothing to style: no map shows {' or '.join(names)} (--style {spec}); shown: {', '.join(n for n in space.names if n in shown)}."
+                f'Nothing to style: no map shows {" or ".join(names)} (<<style="{spec}">>); shown: {", ".join(n for n in space.names if n in shown)}.'
             )
 
 
@@ -134,6 +138,6 @@ def class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ..
     return tuple(space.names[space.index(c)] for c in spec.classes)
 
 
-def load_style(source: Source) -> Style:
+def load_style(source: Source, files: OpenedFiles) -> Style:
     """The Style of a file or of the Python caller."""
-    return source.style if source.kind == "style" else Style.load(str(source.path))
+    return source.style if source.kind == "style" else files.parsed(str(source.path), Style.from_bytes)

@@ -8,11 +8,15 @@ from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
 from zoo.errors import UsageError
+from zoo.files.opened import OpenedFiles
 from zoo.labels import LabelSpace
 
 
-def check(models: Models, request: Request) -> None:
-    """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written."""
+def check(models: Models, request: Request, files: OpenedFiles) -> None:
+    """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written.
+
+    files: those of the run; what `before_loading.quick_check` found in them is not looked at again.
+    """
     given = bool(request.masks or request.photos)
     if models.direct is not None:
         before_loading.check_direct(request, models.name)
@@ -20,21 +24,23 @@ def check(models: Models, request: Request) -> None:
         models.options(request)
         return
     if models.generator is None and not given:
-        raise UsageError(f"{models.name} makes images from maps: give --mask MAP.png (or --photo PHOTO).")
+        raise UsageError(f'{models.name} makes images from maps: give <<maps="MAP.png">> (or <<photos="PHOTO">>).')
     before_loading.check_classes(
         request, models.generator.label_space if models.generator is not None else None, models.space
     )
     before_loading.check_files(request)
-    check_pictures(request, models.space)
+    check_pictures(request, models.space, files)
     if models.synthesizer is not None:
-        styles.check_styles(models.synthesizer, request, request.samples)
+        styles.check_styles(models.synthesizer, request, files)
     elif request.styles or request.style_to or request.same_style or request.keep:
-        raise UsageError(f"{models.name} makes maps only: leave --style, --style-to, --same-style and --keep out.")
+        raise UsageError(
+            f"{models.name} makes maps only: leave <<style>>, <<style_to>>, <<same_style>> and <<keep>> out."
+        )
     models.options(request)
     work_space = models.work_space(request)
     if request.edits:
         edits.check_edits(models.generator, request.edits)
-    shown = given_files.verify(models, request)
+    shown = given_files.shown_classes(models, request, files)
     if request.edits:
         edits.check_shown(request.edits, work_space, shown)
     styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))
@@ -54,7 +60,7 @@ def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown
 
 
 def describe_randomness(models: Models, request: Request) -> str | None:
-    """A sentence for `-n` above 1 when nothing in the run is random, else None."""
+    """A sentence (marked as an error's) for `n` above 1 when nothing in the run is random, else None."""
     if (
         request.n == 1
         or request.style_to is not None
@@ -66,10 +72,11 @@ def describe_randomness(models: Models, request: Request) -> str | None:
 
 def _ways_out(models: Models, request: Request) -> str:
     """What would make samples differ, as far as these models have it."""
-    drawn = [kind for kind in edits.RANDOM if kind in getattr(models.generator, "edits", ())]
-    ways = ["leave --same-style out"] if request.same_style else []
-    if not ways and models.synthesizer is not None and "prior" in models.synthesizer.styles:
-        ways = ["--style prior"]
+    can = frozenset[str]().union(*(m.capabilities() for m in (models.generator, models.synthesizer) if m is not None))
+    drawn = [kind for kind in edits.RANDOM if f"edit:{kind}" in can]
+    ways = ["leave <<same_style>> out"] if request.same_style else []
+    if not ways and "style:prior" in can:
+        ways = ['<<style="prior">>']
     if drawn:
-        ways.append(f"--edit {drawn[-1]}:C")
+        ways.append(f'<<edits="{drawn[-1]}:C">>')
     return f" (try {' or '.join(ways)})" if ways else ""

@@ -20,17 +20,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zoo.composition.checks.before_loading import existing_file, sources
 from zoo.composition.folder.records import INPUTS
-from zoo.composition.request.requests import EditSpec, Request, Source, StyleSpec
-from zoo.errors import DataError, WeightsError
-from zoo.files.digests import sha256
+from zoo.composition.request.requests import FIELDS, Request
+from zoo.errors import DataError, UsageError, WeightsError, ZooError
 from zoo.files.images import to_pil, write_atomic
-from zoo.labels import LabelSpace, parse_space
+from zoo.files.opened import OpenedFiles
 from zoo.maps import SemanticMap
 from zoo.store.models import digests
 from zoo.style import Style
@@ -40,6 +39,11 @@ if TYPE_CHECKING:
 
     from zoo.composition.models import Models
 
+MASK_NAMES = "mask_names"
+"""The file names of the maps as they were given, beside the copies' names; for people."""
+OPTIONAL = {"options", MASK_NAMES}
+"""What a request in a manifest may lack."""
+
 
 class Inputs:
     """The files a request reads, each once, named by its digest so that equal inputs have equal names.
@@ -47,18 +51,20 @@ class Inputs:
     `add` only collects; `copy_to` writes them into `inputs/` of a run folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, files: OpenedFiles | None = None) -> None:
+        """files: those that the run has opened, whose bytes are the ones that are copied."""
+        self._files = OpenedFiles() if files is None else files
         self._pending: dict[str, Path | bytes] = {}
 
     def add(self, value: Any) -> str:
         """A path, SemanticMap, Style, photo tensor or PNG's bytes as a file name relative to the run folder.
 
-        Raises UsageError for no file.
+        Raises UsageError for no file, DataError for one that was changed since the run read it.
         """
         if isinstance(value, str | Path):
             path = Path(value)
             existing_file(path)
-            name = f"{INPUTS}/{sha256(path)[:16]}{path.suffix.lower()}"
+            name = f"{INPUTS}/{self._files.verified(path)[:16]}{path.suffix.lower()}"
             self._pending[name] = path
             return name
         if isinstance(value, Style):
@@ -82,7 +88,7 @@ class Inputs:
             if isinstance(content, bytes):
                 write_atomic(target, lambda part, content=content: part.write_bytes(content))
             else:
-                write_atomic(target, lambda part, content=content: shutil.copyfile(content, part))
+                write_atomic(target, lambda part, content=content: self._files.copy(content, part))
 
 
 def _png(value: Any) -> bytes:
@@ -96,117 +102,72 @@ def _png_of(image: PIL.Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _instances(request: Request, inputs: Inputs) -> str | None:
-    """The instance numbers of the one map: the file that was named, else what a map of the Python caller brings along."""
-    if request.instances is not None:
-        return inputs.add(request.instances)
+def _with_instances(request: Request) -> Request:
+    """The request with the instance numbers that a map of the Python caller brings along, as a PNG's bytes."""
     only = request.masks[0] if len(request.masks) == 1 else None
-    if not isinstance(only, SemanticMap) or only.instances is None:
-        return None
+    if request.instances is not None or not isinstance(only, SemanticMap) or only.instances is None:
+        return request
     import PIL.Image
 
     # numbered anew, so that sixteen bits hold any numbers: they only tell one object from another
     numbers = only.instances[0].cpu().unique(return_inverse=True)[1].numpy().astype("uint16")
-    return inputs.add(_png_of(PIL.Image.fromarray(numbers)))
+    return replace(request, instances=cast(Any, _png_of(PIL.Image.fromarray(numbers))))
 
 
 def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
     """All fields; files become names in `inputs/`."""
-    space = request.mask_space
-    return {
-        "n": request.n,
-        "seed": request.seed,
-        "labels": None if request.labels is None else list(request.labels),
-        "masks": [inputs.add(m) for m in request.masks],
-        "mask_names": [Path(m).name if isinstance(m, str | Path) else None for m in request.masks],
-        "mask_space": space.to_json() if isinstance(space, LabelSpace) else None,
-        "instances": _instances(request, inputs),
-        "photos": [inputs.add(p) for p in request.photos],
-        "edits": [_edit_json(e, inputs) for e in request.edits],
-        "styles": [_style_json(s, inputs) for s in request.styles],
-        "style_to": None if request.style_to is None else _source_json(request.style_to, inputs),
-        "keep": list(request.keep),
-        "keep_rest": request.keep_rest,
-        "same_style": request.same_style,
-        "prior": request.prior,
-        "options": dict(request.options),
-        "batch_size": request.batch_size,
-    }
+    request = _with_instances(request)
+    values: dict[str, Any] = {}
+    for field in FIELDS:
+        values[field.name] = field.to_json(getattr(request, field.name), inputs.add)
+        if field.name == "masks":
+            values[MASK_NAMES] = [Path(m).name if isinstance(m, str | Path) else None for m in request.masks]
+    return values
 
 
-def _edit_json(edit: EditSpec, inputs: Inputs) -> dict[str, Any]:
-    other = None if edit.other is None else inputs.add(edit.other)
-    return {"kind": edit.kind, "classes": list(edit.classes), "value": edit.value, "other": other}
+def request_from_json(values: Any, folder: Path, *, device: str = "cpu") -> Request:
+    """The request of a manifest in `folder`. Raises DataError for fields that are missing, unknown or ill-typed."""
 
+    def path(name: Any) -> str:
+        if not isinstance(name, str):
+            raise TypeError(f"{name!r} is no file name")
+        return str(folder / name)
 
-def _source_json(source: Source, inputs: Inputs) -> dict[str, Any]:
-    if source.kind == "style":
-        return {"kind": "file", "path": inputs.add(source.style), "mask": None, "seed": None}
-    path = None if source.path is None else inputs.add(source.path)
-    mask = None if source.mask is None else inputs.add(source.mask)
-    return {"kind": source.kind, "path": path, "mask": mask, "seed": source.seed}
-
-
-def _style_json(style: StyleSpec, inputs: Inputs) -> dict[str, Any]:
-    source = _source_json(style.source, inputs)
-    return {
-        "source": source,
-        "classes": style.classes and list(style.classes),
-        "layers": style.layers and list(style.layers),
-    }
-
-
-def request_from_json(values: dict[str, Any], folder: Path, *, device: str = "cpu") -> Request:
-    """The request of a manifest in `folder`. Raises DataError for a manifest that lacks a field."""
-
-    def file(name: str | None) -> str | None:
-        return None if name is None else str(folder / name)
-
-    def source(v: dict[str, Any]) -> Source:
-        return Source(v["kind"], file(v["path"]), file(v["mask"]), v["seed"])
-
-    def names(v: list[str] | None) -> tuple[str, ...] | None:
-        return None if v is None else tuple(v)
-
+    if not isinstance(values, dict):
+        raise _damaged(folder, ["the request is no JSON object"])
+    names = {f.name for f in FIELDS}
+    faults = [f"{n} is missing" for n in names - OPTIONAL if n not in values]
+    faults += [f"{n!r} is no field of a request" for n in values if n not in names | OPTIONAL]
+    read: dict[str, Any] = {}
+    for field in FIELDS:
+        if field.name in values:
+            try:
+                read[field.name] = field.from_json(values[field.name], path)
+            except KeyError as error:
+                faults.append(f"{field.name}: {error} is missing")
+            except (TypeError, ZooError) as error:
+                faults.append(f"{field.name}: {error}")
+    if faults:
+        raise _damaged(folder, sorted(faults))
     try:
-        return Request(
-            n=values["n"],
-            seed=values["seed"],
-            labels=names(values["labels"]),
-            masks=tuple(str(folder / m) for m in values["masks"]),
-            mask_space=None if values["mask_space"] is None else parse_space(values["mask_space"], "manifest"),
-            instances=file(values["instances"]),
-            photos=tuple(str(folder / p) for p in values["photos"]),
-            edits=tuple(
-                EditSpec(e["kind"], tuple(e["classes"]), e["value"], file(e["other"])) for e in values["edits"]
-            ),
-            styles=tuple(
-                StyleSpec(source(s["source"]), names(s["classes"]), names(s["layers"])) for s in values["styles"]
-            ),
-            style_to=None if values["style_to"] is None else source(values["style_to"]),
-            keep=tuple(values["keep"]),
-            keep_rest=values["keep_rest"],
-            same_style=values["same_style"],
-            prior=values["prior"],
-            options=tuple(values.get("options", {}).items()),
-            batch_size=values["batch_size"],
-            device=device,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"The manifest in {folder} is incomplete or damaged ({type(error).__name__}: {error})."
-        ) from error
+        return Request(**read, device=device)
+    except UsageError as error:
+        raise _damaged(folder, [str(error).rstrip(".")]) from error
 
 
-def make_manifest(models: Models, request: Request) -> tuple[dict[str, Any], Inputs]:
-    """The manifest of a run, and the inputs that belong into its folder."""
+def _damaged(folder: Path, faults: list[str]) -> DataError:
+    return DataError(f"The manifest in {folder} is incomplete or damaged ({'; '.join(faults)}).")
+
+
+def make_manifest(models: Models, request: Request, files: OpenedFiles | None = None) -> tuple[dict[str, Any], Inputs]:
+    """The manifest of a run, and the inputs that belong into its folder. files: those of the request that are opened already."""
     import torch
 
     from zoo.environment import versions
 
     if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
         _ = models.parser  # so that it is among the models
-    inputs = Inputs()
+    inputs = Inputs(files)
     manifest = {
         "format": 1,
         "composition": models.name,

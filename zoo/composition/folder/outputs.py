@@ -77,7 +77,7 @@ class OutputFolder:
         differing = differences(old, self.manifest)
         if differing:
             raise UsageError(
-                f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another --out, or --overwrite it."
+                f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another <<folder>>, or <<overwrite>> it."
             )
         now, self.manifest = self.manifest, {**self.manifest, **{k: old[k] for k in VOLATILE if k in old}}
         self.notes = [
@@ -108,7 +108,7 @@ class OutputFolder:
             self._tidy()
         except OSError as error:
             raise DataError(
-                f"Cannot make the folder {self.path}: {error.strerror or error}. Choose another --out."
+                f"Cannot make the folder {self.path}: {error.strerror or error}. Choose another <<folder>>."
             ) from error
         self._write_manifest()
         if self._inputs is not None:

@@ -65,24 +65,24 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
     """Raise UsageError for a folder that no run can be written to: a file, or full of things that are not a run's;
     DataError where no folder can be made. Writes nothing."""
     if path.exists() and not path.is_dir():
-        raise UsageError(f"--out {path} is a file: name a folder.")
+        raise UsageError(f'<<folder="{path}">> is a file: name a folder.')
     if path.is_dir():
         if any(path.iterdir()):
             try:
                 read_manifest(path)
             except (UsageError, DataError) as error:
                 hint = (
-                    "--overwrite replaces runs of the zoo only; choose another --out"
+                    "<<overwrite>> replaces runs of the zoo only; choose another <<folder>>"
                     if overwrite
-                    else "choose another --out"
+                    else "choose another <<folder>>"
                 )
                 raise UsageError(f"{path} is not empty and holds no run of the zoo: {hint}.") from error
         return
     above = next(p for p in path.absolute().parents if p.exists())
     if not above.is_dir():
-        raise DataError(f"Cannot make the folder {path}: {above} is a file. Choose another --out.")
+        raise DataError(f"Cannot make the folder {path}: {above} is a file. Choose another <<folder>>.")
     if not os.access(above, os.W_OK):
-        raise DataError(f"Cannot make the folder {path}: {above} is not writable. Choose another --out.")
+        raise DataError(f"Cannot make the folder {path}: {above} is not writable. Choose another <<folder>>.")
 
 
 def remove_run(folder: Path, manifest: dict[str, Any]) -> None:

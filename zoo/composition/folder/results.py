@@ -15,6 +15,7 @@ from zoo.composition.request.requests import Request
 from zoo.composition.run.part import Part
 from zoo.composition.summary import summarize
 from zoo.files.images import to_pil
+from zoo.files.opened import OpenedFiles
 from zoo.maps import SemanticMap
 from zoo.style import Style
 
@@ -36,10 +37,11 @@ class Result:
     report: dict[str, Any]
     _models: Models
     _request: Request
+    _files: OpenedFiles
 
     @classmethod
-    def collect(cls, models: Models, request: Request, parts: list[Part]) -> Result:
-        """All batches of a run as one."""
+    def collect(cls, models: Models, request: Request, parts: list[Part], files: OpenedFiles) -> Result:
+        """All batches of a run as one. files: those that it read."""
         records = [r for p in parts for r in p.records]
         maps = [p.maps for p in parts if p.maps is not None]
         images = [p.images for p in parts if p.images is not None]
@@ -58,6 +60,7 @@ class Result:
             report,
             models,
             request,
+            files,
         )
 
     def __len__(self) -> int:
@@ -71,9 +74,12 @@ class Result:
         return [to_pil(p) for p in self.maps.colorize()]
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
-        """Write the folder that `zoo compose --out` writes; returns it. Raises UsageError for a folder of something else."""
+        """Write the folder that `zoo compose --out` writes; returns it.
+
+        Raises UsageError for a folder of something else, DataError if an input was changed since the run read it.
+        """
         path = Path(folder)
-        manifest, inputs = make_manifest(self._models, self._request)
+        manifest, inputs = make_manifest(self._models, self._request, self._files)
         output = OutputFolder(path, manifest, inputs, overwrite=overwrite)
         if not output.finished:
             output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))

@@ -1,29 +1,19 @@
-"""What a Python caller hands to a composition, as a Request: texts, paths, maps, photos, edits and styles."""
+"""What a Python caller hands to a composition, as a Request: objects (maps, photos, edits, styles) in their written form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from zoo.composition.request.requests import (
-    EditSpec,
-    Request,
-    Source,
-    StyleSpec,
-    parse_edit,
-    parse_source,
-    parse_style,
-    split_names,
-)
+from zoo.composition.request.fields import several
+from zoo.composition.request.requests import ARGUMENTS, EditSpec, Request, Source, StyleSpec, parse_edit, read_request
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import DataError, UsageError
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
-from zoo.registry import label_space
 from zoo.rng import fresh_seed
 from zoo.style import Style
 
@@ -34,78 +24,65 @@ if TYPE_CHECKING:
 def make_request(
     models: Models,
     *,
-    labels: Sequence[str] | str | None = None,
+    seed: int | None = None,
     maps: Any = None,
     photos: Any = None,
-    seed: int | None = None,
-    edits: Any = (),
+    edits: Any = None,
     style: Any = None,
     style_to: Any = None,
-    keep: Sequence[str] | str = (),
-    options: Mapping[str, Any] | None = None,
-    mask_space: LabelSpace | str | None = None,
-    **fields: Any,
+    mask_space: LabelSpace | str | Path | None = None,
+    **others: Any,
 ) -> Request:
     """The Request of a call. Texts are read as on the command line; objects are brought to the form that a manifest keeps.
 
-    Raises UsageError, LabelError, DataError.
+    others: the arguments that `Request` defines beside these. Raises UsageError, LabelError, DataError.
     """
-    known = ("n", "instances", "keep_rest", "same_style", "prior", "batch_size")
-    unknown = [f for f in fields if f not in known]
-    if unknown:
-        raise UsageError(
-            f"No option {', '.join(map(repr, unknown))} (further options: mask_space, style_to, keep, options, {', '.join(known)})."
-        )
-    space = label_space(mask_space) if isinstance(mask_space, str) else mask_space
-    masks = _maps(maps)
-    objects = [m for m in masks if isinstance(m, SemanticMap)]
+    space = None if mask_space is None else ARGUMENTS["mask_space"].read(mask_space)
+    masks = None if maps is None else _maps(maps)
+    objects = [m for m in masks or () if isinstance(m, SemanticMap)]
     if objects and space is None:
         space = objects[0].space
     on_disk = space or models.space
-    return Request(
-        seed=fresh_seed() if seed is None else seed,
-        labels=_names(labels),
-        masks=tuple(m.to_space(on_disk) if isinstance(m, SemanticMap) else m for m in masks),
-        mask_space=space,
-        photos=_photos(photos),
-        edits=tuple(_edit(e, on_disk) for e in _sequence(edits, Edit | EditSpec)),
-        styles=tuple(_style(s) for s in _sequence(style, Style | Source | StyleSpec)),
-        style_to=None if style_to is None else _source(style_to),
-        keep=_names(keep) or (),
-        options=tuple(dict(options or {}).items()),
+    return read_request(
+        {
+            **others,
+            "seed": fresh_seed() if seed is None else seed,
+            "maps": masks and [m.to_space(on_disk) if isinstance(m, SemanticMap) else m for m in masks],
+            "mask_space": space,
+            "photos": None if photos is None else _photos(photos),
+            "edits": None if edits is None else [_edit(e, on_disk) for e in _all("edits", edits, Edit, EditSpec)],
+            "style": None if style is None else [_style(s) for s in _all("style", style, Style, Source, StyleSpec)],
+            "style_to": Source("style", style=style_to) if isinstance(style_to, Style) else style_to,
+        },
         device=models.device,
-        **fields,
     )
 
 
-def _sequence(value: Any, single: Any) -> Iterable[Any]:
-    """Nothing, one thing or several as a sequence."""
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, (str, Path, single)) else value
+def _all(argument: str, value: Any, *single: Any) -> tuple[Any, ...]:
+    """One thing or several. Raises UsageError for what is neither."""
+    try:
+        return several(value, *single)
+    except TypeError as error:
+        raise UsageError(f"<<{argument}>> takes {ARGUMENTS[argument].kind.what}, got {value!r}.") from error
 
 
-def _names(value: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    return split_names(value) if isinstance(value, str) else None if value is None else tuple(value)
-
-
-def _maps(value: Any) -> tuple[Any, ...]:
+def _maps(value: Any) -> list[Any]:
     """Paths, and SemanticMaps of one map each."""
     items: list[Any] = []
-    for item in _sequence(value, SemanticMap):
+    for item in _all("maps", value, SemanticMap):
         items += [item[i] for i in range(len(item))] if isinstance(item, SemanticMap) else [item]
-    if value is not None and not items:
-        raise UsageError("maps holds no map: leave it out to draw label sets, or give at least one.")
+    if not items:
+        raise UsageError("<<maps>> holds no map: leave it out to draw label sets, or give at least one.")
     wrong = next((i for i in items if not isinstance(i, SemanticMap | str | Path)), None)
     if wrong is not None:
-        raise UsageError(f"maps takes SemanticMaps and PNG paths, got {type(wrong).__name__}.")
-    return tuple(items)
+        raise UsageError(f"<<maps>> takes SemanticMaps and PNG paths, got {type(wrong).__name__}.")
+    return items
 
 
-def _photos(value: Any) -> tuple[Any, ...]:
+def _photos(value: Any) -> list[Any]:
     """Paths, and tensors [3, H, W] rounded to the 256 levels in which a manifest stores them."""
     items: list[Any] = []
-    for item in _sequence(value, Tensor):
+    for item in _all("photos", value, Tensor):
         if not isinstance(item, Tensor):
             items.append(item)
             continue
@@ -120,9 +97,9 @@ def _photos(value: Any) -> tuple[Any, ...]:
                 f"A photo is a float tensor [3, H, W] (or [B, 3, H, W]) in [0, 1], got {item.dtype} {tuple(item.shape)}."
             )
         items += [(p.float().cpu() * 255).round() / 255 for p in item.reshape(-1, *item.shape[-3:])]
-    if value is not None and not items:
-        raise UsageError("photos holds no photo: leave it out, or give at least one.")
-    return tuple(items)
+    if not items:
+        raise UsageError("<<photos>> holds no photo: leave it out, or give at least one.")
+    return items
 
 
 def _edit(value: Any, on_disk: LabelSpace) -> EditSpec:
@@ -134,16 +111,10 @@ def _edit(value: Any, on_disk: LabelSpace) -> EditSpec:
     return replace(spec, other=spec.other.to_space(on_disk))
 
 
-def _source(value: Any) -> Source:
-    if isinstance(value, Source):
-        return value
-    return Source("style", style=value) if isinstance(value, Style) else parse_source(str(value))
-
-
-def _style(value: Any) -> StyleSpec:
-    if isinstance(value, StyleSpec):
-        return value
-    return parse_style(value) if isinstance(value, str) else StyleSpec(_source(value))
+def _style(value: Any) -> Any:
+    """Objects as a StyleSpec; texts are read later."""
+    source = Source("style", style=value) if isinstance(value, Style) else value
+    return StyleSpec(source) if isinstance(source, Source) else source
 
 
 def edit_spec(edit: Edit | EditSpec) -> EditSpec:

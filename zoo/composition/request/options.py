@@ -1,4 +1,4 @@
-"""`--opt key=value`: which of a request's options go to which model, read by the fields of the models' option classes. No torch."""
+"""Sampling options: which of a request's options go to which model, read by the fields of the models' option classes. No torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def split_options(pairs: Sequence[tuple[str, Any]], classes: Mapping[str, type |
         cls = classes[model]
         assert cls is not None
         try:
-            built[model] = from_dict(cls, {k: v for k, v in pairs if k in fields}, where="--opt")
+            built[model] = from_dict(cls, {k: v for k, v in pairs if k in fields}, where="<<options>>")
         except ConfigError as error:
-            raise UsageError(str(error)) from error
+            raise UsageError(*error.args) from error
     return built

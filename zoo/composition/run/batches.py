@@ -13,16 +13,20 @@ from zoo.composition.run import editing, style_change, styling
 from zoo.composition.run.inputs import Loader, keep_pixels
 from zoo.composition.run.part import Part
 from zoo.composition.run.progress import Work
+from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 
 
-def batches(models: Models, request: Request, start: int, progress: Progress | None) -> Iterator[Part]:
-    """The batches of a checked request from sample `start` (a batch boundary) on."""
-    loader, total = Loader(models, request), request.samples
+def batches(
+    models: Models, request: Request, start: int, progress: Progress | None, files: OpenedFiles
+) -> Iterator[Part]:
+    """The batches of a checked request from sample `start` (a batch boundary) on. files: those of the request, as they were checked."""
+    loader, total = Loader(models, request, files), request.samples
     work = Work(progress, total)
     for first in range(start, total, request.batch_size):
         done = min(first + request.batch_size, total)
@@ -71,7 +75,7 @@ def _layout(synthesizer: ImageSynthesizer, loader: Loader, maps: SemanticMap, it
     """The layout of a batch. Where all its samples show one given map, that map's alone serves them and the next batch."""
     request, first = loader.request, items[0]
     fixed = (request.masks or request.photos) and not request.edits
-    if not fixed or not synthesizer.styles or any(i != first for i in items):
+    if not fixed or not style_sources(synthesizer.capabilities()) or any(i != first for i in items):
         return synthesizer.layout(maps.to(loader.models.device))
     if loader.layout is None or loader.layout[0] != first:
         loader.layout = first, synthesizer.layout(maps[0].to(loader.models.device))

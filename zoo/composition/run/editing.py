@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zoo.composition.checks.edits import DRAWN, OF_SHOWN, class_names
-from zoo.composition.checks.given import read_map
 from zoo.composition.request.requests import EditSpec
 from zoo.composition.run.inputs import Given, Loader
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
@@ -30,7 +29,7 @@ def to_edit(spec: EditSpec, loader: Loader) -> Edit:
     if spec.kind == "interpolate":
         return Interpolate(
             classes,
-            read_map(spec.other, loader.models.map_space(loader.request)).to_space(space),
+            loader.read_map(spec.other).to_space(space),
             1.0 if spec.value is None else spec.value,
         )
     return {"add": Add, "remove": Remove, "redraw": Redraw}[spec.kind](classes)

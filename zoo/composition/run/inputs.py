@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.composition.checks.given import read_map
-from zoo.composition.checks.pictures import check_sizes
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request, Source
 from zoo.composition.run.style_change import BaseImages
-from zoo.files.images import read_photo
+from zoo.files.images import photo_tensor
+from zoo.files.opened import OpenedFiles
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.style import Style
@@ -82,14 +81,15 @@ def fit_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
 
 @dataclass(eq=False)
 class Loader:
-    """Reads what one request names: the items of the present batch and each source of style are kept.
+    """Takes what one request names from its files: the items of the present batch and each source of style are kept.
 
-    styles: those sources; layout: the latest item whose map served a whole batch, with its layout; base_images: what a
+    files: those that the checks have looked at; styles: those sources; layout: the latest item whose map served a whole batch, with its layout; base_images: what a
     style of single classes is measured against.
     """
 
     models: Models
     request: Request
+    files: OpenedFiles = field(default_factory=OpenedFiles)
     styles: dict[Source, Style] = field(default_factory=dict)
     layout: tuple[int, Layout] | None = None
     base_images: BaseImages = field(default_factory=BaseImages)
@@ -115,18 +115,23 @@ class Loader:
             mask = request.masks[item] if request.masks else None
             return self.pair(request.photos[item], mask, self.models.work_space(self.request), request.instances)
         return fit_map(
-            read_map(request.masks[item], self.models.map_space(self.request), request.instances),
+            self.read_map(request.masks[item], request.instances),
             self.models.work_space(self.request),
             self.models.resolution,
         )
 
+    def read_map(self, source: Any, instances: str | None = None) -> SemanticMap:
+        """A map that the request names, or brings along."""
+        return read_map(source, self.models.map_space(self.request), self.files, instances)
+
     def pair(self, photo: Any, mask: Any | None, target: LabelSpace, instances: str | None = None) -> Given:
-        """A photo and its map in `target`: the map given (same size as the photo), else what the parser reads in it.
+        """A photo and its map in `target`: the map given (checked to have its size), else what the parser reads in it.
 
         instances: path of the given map's instance numbers.
         """
         size = self.models.resolution
-        picture = (photo if isinstance(photo, Tensor) else read_photo(photo)).float().cpu()
+        picture = photo if isinstance(photo, Tensor) else photo_tensor(self.files.photo(photo).pixels)
+        picture = picture.float().cpu()
         picture = picture.reshape(1, *picture.shape[-3:])
         if mask is None:
             parsed = self.models.parser.parse(crop_to(picture, size).to(self.models.device))
@@ -136,15 +141,8 @@ class Loader:
             if gone > CUT_AWAY:
                 found.notes = ((_cut(whole_size, size, "photo", gone),),)
         else:
-            whole = read_map(mask, self.models.map_space(self.request), instances)
-            check_sizes(name_of(photo), (picture.shape[-2], picture.shape[-1]), name_of(mask), whole.size)
-            found = fit_map(whole, target, size)
+            found = fit_map(self.read_map(mask, instances), target, size)
         return Given(found.maps, fit_photo(picture, size), found.dropped, found.notes)
-
-
-def name_of(source: Any) -> str:
-    """A path as it was written, or what kind of object it is."""
-    return str(source) if isinstance(source, str | Path) else f"given as {type(source).__name__}"
 
 
 def keep_pixels(

@@ -28,7 +28,7 @@ class Work:
         count as nothing done.
         """
         report = self._progress
-        if report is None or not model.REPORTS_STEPS:
+        if report is None or "steps" not in model.capabilities():
             return {}
 
         def step(done: int, steps: int) -> None:

@@ -13,6 +13,7 @@ from zoo.composition.run.inputs import Given, Loader
 from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.maps import SemanticMap
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
 from zoo.style import Style
 
@@ -59,7 +60,7 @@ def build(loader: Loader, maps: SemanticMap, given: Given | None, samples: Seque
     """The style of these samples (maps: theirs, in the output space), or None for a synthesizer that has none."""
     request, synthesizer = loader.request, loader.models.synthesizer
     assert synthesizer is not None
-    if not synthesizer.styles:
+    if not style_sources(synthesizer.capabilities()):
         return None
     batch = _Batch(loader, synthesizer, samples, maps, given)
     general = [s for s in request.styles if s.classes is None]
@@ -125,8 +126,9 @@ def _complete(batch: _Batch, style: Style, rng: Rng) -> tuple[Style, list[tuple[
     """The style with the classes that it lacks and a map shows from the prior, with the numbers that `prior` would give them;
     and which these are, by sample. Without a prior it stays as it is."""
     lacking, synthesizer = _lacking(style, batch.maps), batch.synthesizer
-    if not any(lacking) or not isinstance(synthesizer, SamplesStyle) or "prior" not in synthesizer.styles:
+    if not any(lacking) or "style:prior" not in synthesizer.capabilities():
         return style, [() for _ in lacking]
+    assert isinstance(synthesizer, SamplesStyle)
     return style.fill(synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior)), lacking
 
 
@@ -153,7 +155,7 @@ def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
 def _fixed(batch: _Batch, source: Source) -> Style:
     """A source that is the same for all samples, read or encoded once per run."""
     if source.kind in ("style", "file"):
-        return load_style(source)
+        return load_style(source, batch.loader.files)
     loader, synthesizer = batch.loader, batch.synthesizer
     assert isinstance(synthesizer, EncodesStyle)
     if source.kind == "given":  # --same-style: the first photo's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,11 +38,12 @@ class SPADE(nn.Module):
         """
         conv = self.mlp_shared
         if table is not None:
-            kernel = torch.einsum("hnij,bkn->bhkij", conv.weight, table.to(conv.weight.dtype)).flatten(0, 1)
             batch = len(table)
-            grouped = planes.expand(batch, -1, -1, -1).reshape(1, -1, *planes.shape[-2:])
+            kernel = torch.einsum("hnij,bkn->bhkij", conv.weight, table.to(conv.weight.dtype))
+            kernel = rearrange(kernel, "b h k i j -> (b h) k i j")
+            grouped = rearrange(planes.expand(batch, -1, -1, -1), "b k h w -> 1 (b k) h w")
             found = F.conv2d(grouped, kernel, padding=conv.padding, groups=batch)  # type: ignore[arg-type]
-            return F.relu(found.view(batch, -1, *found.shape[-2:]) + conv.bias[:, None, None])  # type: ignore[index]
+            return F.relu(rearrange(found, "1 (b c) h w -> b c h w", b=batch) + conv.bias[:, None, None])  # type: ignore[index]
         if classes is None:
             return F.relu(conv(planes))
         return F.relu(F.conv2d(planes, conv.weight.index_select(1, classes), conv.bias, padding=conv.padding))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from zoo.families.spade.blocks import SPADE, Affine, SPADEResnetBlock
 from zoo.inference.packed import pack
+from zoo.nn.spectral import fold_spectral
 
 
 class FoldedSPADE(nn.Module):
@@ -57,3 +58,10 @@ def pack_blocks(module: nn.Module) -> None:
             for name in ("conv_0", "conv_1", "conv_s"):
                 if hasattr(block, name):
                     setattr(block, name, pack(getattr(block, name)))
+
+
+def fold_family(model: nn.Module, generator: nn.Module) -> None:
+    """Fold a model whose generator consists of `SPADEResnetBlock`s, in place; for evaluation only."""
+    fold_spectral(model)
+    fold_spade(generator)
+    pack_blocks(generator)

@@ -11,7 +11,20 @@ from zoo.errors import WeightsError
 
 ROLES = ("generator", "encoder", "discriminator")
 
-_RULES: dict[str, tuple[tuple[str, str], ...]] = {
+BLOCKS = r"(?:head_0|G_middle_[01]|up_[0-4])"
+"""The residual blocks of a generator."""
+_NORM = r"param_free_norm\.(?:running_mean|running_var|num_batches_tracked)|mlp_(?:shared|gamma|beta)\.(?:weight|bias)"
+_CONV = r"conv_[01s]\.(?:weight|bias|weight_u|weight_v)"
+OURS = {
+    "generator": rf"(?:fc|conv_img)\.(?:weight|bias)|{BLOCKS}\.(?:{_CONV}|norm_[01s]\.(?:{_NORM}))",
+    "encoder": r"layers\.\d\.[01]\.\w+|fc_(?:mu|var)\.(?:weight|bias)",
+    "discriminator": r"discriminators\.\d+\.layers\.\d+\.(?:0\.)?[01]\.\w+",
+}
+"""By role, a pattern of all keys of ours that SPADE's networks have."""
+Rules = tuple[tuple[str, str], ...]
+"""Pattern and replacement, one after the other; "{}" in a replacement takes the first group, a number, less 1."""
+
+_RULES: dict[str, Rules] = {
     "generator": ((r"\.mlp_shared\.0\.", ".mlp_shared."),),
     "encoder": ((r"^layer(\d+)\.(?=weight|bias)", r"layer\1.0."), (r"^layer(\d+)\.", "layers.{}.")),
     "discriminator": ((r"^discriminator_(\d+)\.model(\d+)\.", r"discriminators.\1.layers.\2."),),
@@ -28,12 +41,17 @@ def rename(role: str, key: str, keys: Iterable[str] = ()) -> str:
     new = re.sub(r"\.weight_orig$", ".weight", key)
     if role == "discriminator" and (match := _MIDDLE.match(new)) and int(match[2]) < _last(keys):
         new = f"{match[1]}.0.{new[match.start(3) :]}"
-    for pattern, replacement in _RULES[role]:
-        match = re.search(pattern, new)
+    return apply(_RULES[role], new)
+
+
+def apply(rules: Rules, key: str) -> str:
+    """The key after all rules."""
+    for pattern, replacement in rules:
+        match = re.search(pattern, key)
         if match and "{}" in replacement:  # layers counted from 1
             replacement = replacement.format(int(match[1]) - 1)
-        new = re.sub(pattern, replacement, new)
-    return new
+        key = re.sub(pattern, replacement, key)
+    return key
 
 
 def _last(keys: Iterable[str]) -> int:

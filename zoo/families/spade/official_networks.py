@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
+from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.families.spade import official_keys
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.encoders import ConvEncoder
+from zoo.families.spade.official_keys import BLOCKS
+from zoo.families.spade.sizes import DOUBLINGS
 from zoo.registry import Match
 
-BLOCKS = r"(?:head_0|G_middle_[01]|up_[0-4])"
-"""The residual blocks of a generator."""
+SPACES = {
+    151: ("ade20k", False), 184: ("coco-stuff", True), 183: ("coco-stuff", False), 36: ("cityscapes", True),
+    35: ("cityscapes", False), 13: ("facades", False), 19: ("celebamask-hq", False),
+}  # fmt: skip
+"""Planes of the map -> the label space that has so many in the authors' data sets, and whether the last one shows edges."""
 _SHARED = rf"{BLOCKS}\.norm_[01s]\.mlp_shared\.0"
-DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
-"""`num_upsampling_layers`, from the start grid to the picture."""
 
 
 def read_generator(shapes: Shapes) -> dict[str, Any]:
@@ -48,6 +51,14 @@ def read_generator(shapes: Shapes) -> dict[str, Any]:
 def read_planes(shapes: Shapes, blocks: str = BLOCKS) -> int:
     """Planes of the map, as the norms of these blocks read it; 0 if nothing tells."""
     return vote(shapes, (rf"{blocks}\.norm_[01s]\.mlp_shared\.0\.weight", 1, 1))
+
+
+def space_fields(planes: int) -> dict[str, Any]:
+    """Label space fields that the number of planes tells, or makes likely."""
+    if planes not in SPACES:
+        return numbered(planes)
+    space, edges = SPACES[planes]
+    return {"label_space": space, "edges": edges}
 
 
 def _width(shapes: Shapes) -> int:

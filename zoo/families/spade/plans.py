@@ -1,4 +1,4 @@
-"""Plans: what a generator derives from the map alone, as nested tuples and dataclasses of tensors [B, ...]."""
+"""Plans: what a generator derives from the map alone, as nested tuples, dicts and dataclasses of tensors [B, ...]."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +21,8 @@ def map_plan(function: Callable[..., Tensor], first: T, *others: T) -> T:
     if isinstance(first, tuple):
         parts = [map_plan(function, *p) for p in zip(first, *cast("tuple[tuple, ...]", others), strict=True)]
         return cast(T, type(first)(*parts) if hasattr(first, "_fields") else tuple(parts))
+    if isinstance(first, dict):
+        return cast(T, {k: map_plan(function, v, *(cast(dict, o)[k] for o in others)) for k, v in first.items()})
     if dataclasses.is_dataclass(first) and not isinstance(first, type):
         values: dict[str, Any] = {
             f.name: map_plan(function, getattr(first, f.name), *(getattr(o, f.name) for o in others))
@@ -58,7 +61,7 @@ def first_features(fc: nn.Module, z: Tensor | None, grid: tuple[int, int], like:
     """Latents [B, z] through the linear layer `fc` as features [B, C, *grid], in dtype and memory format of the weight `like`."""
     if z is None:
         raise ValueError("This generator needs a latent z [B, z_dim].")
-    x = fc(z.to(like.dtype)).view(len(z), -1, *grid)
+    x = rearrange(fc(z.to(like.dtype)), "b (c h w) -> b c h w", h=grid[0], w=grid[1])
     return (
         x.contiguous(memory_format=torch.channels_last) if like.is_contiguous(memory_format=torch.channels_last) else x
     )

@@ -10,11 +10,12 @@ from torch import nn
 
 from zoo.data import Batch, PairData
 from zoo.errors import ConfigError, DataError
+from zoo.families.spade.options import GanOptions
 from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer, Model
-from zoo.interfaces.training_options import TrainingOptions
 from zoo.maps import SemanticMap
 from zoo.nn.batch_norm import batch_norms, recompute_batch_norm
+from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng, RngLike
 from zoo.style import Style
 
@@ -28,16 +29,16 @@ class PriorStyles(nn.Module):
     Without parameters it is no network that trains, and it is not stored beside the model.
     """
 
-    def __init__(self, model: Model, options: TrainingOptions) -> None:
-        """options: with `prior_every`. Raises ConfigError for a model that has no prior of styles."""
+    def __init__(self, model: Model, options: GanOptions) -> None:
+        """Raises ConfigError for a model that has no prior of styles."""
         super().__init__()
-        if ASSET not in model.ASSETS or "prior" not in getattr(model, "styles", ()):
+        if ASSET not in model.ASSETS or "style:prior" not in model.capabilities():
             raise ConfigError(
                 f"prior_half: {type(model).__name__} of this config draws no styles: set prior_half=false."
             )
         self._model = (model,)  # a tuple: no submodule
         self.options = options
-        self.every: int = options.prior_every  # pyright: ignore[reportAttributeAccessIssue]
+        self.every = options.prior_every
         self._data: PairData | None = None
 
     def prepare(self, data: PairData) -> None:
@@ -101,10 +102,11 @@ def estimate_statistics(model: Model, data: PairData, maps: int, *, seed: int = 
 
 def _mixed(model: ImageSynthesizer, batch: Batch, rng: RngLike) -> None:
     """A forward with half of the batch in styles of its photos, half in styles of the prior."""
-    if not model.styles:
+    places = style_sources(model.capabilities())
+    if not places:
         model.synthesize(batch.maps)
         return
-    own = len(batch) if "prior" not in model.styles else 0 if "photo" not in model.styles else math.ceil(len(batch) / 2)
+    own = len(batch) if "prior" not in places else 0 if "photo" not in places else math.ceil(len(batch) / 2)
     parts: list[Style] = []
     if own:
         assert isinstance(model, EncodesStyle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from zoo.data import PairData
 from zoo.errors import DataError, UsageError
 from zoo.families.spade.encoders import ConvEncoder
-from zoo.families.spade.plans import splice
+from zoo.families.spade.layouts import PlanLayout, plan_with
 from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -35,18 +34,6 @@ class PlanningGenerator(Protocol):
     def render(self, plan: Any, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]; a plan of one map serves any number of latents."""
         ...
-
-
-@dataclass(eq=False)
-class PlanLayout(Layout):
-    """The map (at the model's resolution) and what the generator derives from it alone; `notes`: what was made up for it."""
-
-    semantic_map: SemanticMap
-    plan: Any
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.semantic_map)
 
 
 def choose_prior(prior: str | None, fitted: object | None) -> str:
@@ -118,17 +105,12 @@ class LatentSynthesizer(ImageSynthesizer):
         Meant for evaluation mode. Raises LabelError for a map of another label space.
         """
         small = semantic_map.to(self.device).resize(self.resolution)
-        old = reuse if isinstance(reuse, self.layout_type) and _comparable(reuse.semantic_map, small) else None
-        fresh = list(range(len(small)))
-        if old is not None:
-            same = (old.semantic_map.labels.to(small.labels.device) == small.labels).flatten(1).all(1)
-            fresh = [i for i, s in enumerate(same.tolist()) if not s]
-            if not fresh:
-                return old
-        plan = self.planner.plan(self.label_input(small[fresh]))
-        if old is not None and len(fresh) < len(small):
-            plan = splice(old.plan, plan, fresh)
-        return self.layout_type(small, plan, self.label_input.notes(small))
+        old = reuse if isinstance(reuse, self.layout_type) else None
+        planner, inputs = self.planner, self.label_input
+        plan = plan_with(old, small, lambda rows: planner.plan(inputs(small[rows])), edges=inputs.edges)
+        if old is not None and plan is old.plan:
+            return old
+        return self.layout_type(small, plan, inputs.notes(small))
 
     @torch.no_grad()
     def synthesize(
@@ -238,11 +220,6 @@ def fit_latent_prior(model: LatentSynthesizer, data: PairData) -> dict[str, Tens
     covariance = torch.cov(mu.T, correction=0) + torch.diag(variance + 1e-6)
     factor = torch.linalg.cholesky(covariance)
     return {"mean": mu.mean(0).float(), "factor": factor.float()}
-
-
-def _comparable(old: SemanticMap, new: SemanticMap) -> bool:
-    """Whether equal labels in two batches mean equal inputs."""
-    return len(old) == len(new) and old.instances is None and new.instances is None
 
 
 def _describe(style: Style) -> str:

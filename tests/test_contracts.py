@@ -1,0 +1,176 @@
+"""The contract of the zoo, held by every first-party architecture and by the test plugin `pets`, each as small as it can be."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+from thirdparty import write_metadata
+from torch import Tensor
+
+from zoo import cards, registry
+from zoo.families.spade import official_keys
+from zoo.interfaces.models import Model
+from zoo.testing import ModelContract
+from zoo_plugins.ca2sis import official as ca2sis
+from zoo_plugins.clvae import official as clvae
+from zoo_plugins.mask_vae import official as mask_vae
+from zoo_plugins.scgan import official as scgan
+from zoo_plugins.segvae import official as segvae
+
+GAN = {"perceptual": "none", "ndf": 4, "n_layers_d": 3}
+
+
+def renamed(prefix: str, names: Any, model: Model) -> dict[str, Tensor]:
+    """The tensors under `prefix.` by their official names; names: (role, keys) -> {ours: theirs}."""
+    state = {k.removeprefix(f"{prefix}."): v for k, v in model.state_dict().items() if k.startswith(f"{prefix}.")}
+    theirs = names(prefix, state)
+    return {theirs[key]: value for key, value in state.items()}
+
+
+class Gan(ModelContract):
+    """What SPADE's descendants share: networks that are named by their official files."""
+
+    training: ClassVar[Mapping[str, Any]] = GAN
+    official_names: ClassVar[Any] = staticmethod(official_keys.official_names)
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        roles = [role for role in ("generator", "encoder") if getattr(model, role) is not None]
+        return {role: renamed(role, self.official_names, model) for role in roles}
+
+
+# --- pictures of maps -------------------------------------------------------------------------------------------------
+
+
+class TestScgan(Gan):
+    architecture = "scgan"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "ngf": 2, "nff": 2, "nrf": 2, "spade_hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 32,
+    }  # fmt: skip
+    official_names = staticmethod(scgan.official_names)
+
+
+class TestSpade(Gan):
+    architecture = "spade"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "ngf": 2, "spade_hidden": 4, "use_vae": True, "z_dim": 6, "nef": 2,
+        "encoder_size": 32,
+    }  # fmt: skip
+
+
+class TestSpadeWithoutStyle(TestSpade):
+    """Without the encoder, with edges between instances."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestSpade.config, "use_vae": False, "edges": True}
+
+
+class TestClvae(Gan):
+    architecture = "clvae"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "ngf": 2, "spade_hidden": 4, "z_dim": 6, "z_dim_local": 4, "nef": 2,
+        "encoder_size": 128,
+    }  # fmt: skip
+    official_names = staticmethod(clvae.official_names)
+    inference_tolerance = 5e-5  # rounding alone (none is left in float64): random weights are steeper than trained ones
+
+
+class TestCa2sis(ModelContract):
+    architecture = "ca2sis"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "layout_side": 16, "latent": 16, "width": 16, "widths": (16, 8, 8, 8), "groups": 4, "heads": (2, 2, 2, 1),
+        "head_sizes": (8, 8, 8, 8), "self_attention": 1, "style_features": 1, "style_layers": 3, "style_dim": 5,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = GAN
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"generator": {ca2sis.official_name(k): v for k, v in model.state_dict().items()}}
+
+
+# --- maps of label sets -----------------------------------------------------------------------------------------------
+
+
+class TestMaskVae(ModelContract):
+    architecture = "mask-vae"
+    config: ClassVar[Mapping[str, Any]] = {
+        "latent": 16, "encoder_side": 16, "encoder_widths": (32, 24), "decoder_width": 16, "decoder_widths": (16, 8), "groups": 4,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"prior_components": 4, "adversarial": True, "ndf": 8}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"generator": {mask_vae.official_name(k): v for k, v in model.state_dict().items()}}
+
+
+class TestSegvae(ModelContract):
+    architecture = "segvae"
+    config: ClassVar[Mapping[str, Any]] = {"size": 16, "ngf": 4, "shape_dim": 12, "hidden_dim": 8, "z_dim": 6}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        stages = len(model.config.stages)
+        return {"checkpoint": {segvae.official_name(k, stages): v for k, v in model.state_dict().items()}}
+
+
+class TestCvaeSep(ModelContract):
+    architecture = "cvae-sep"
+    config = TestSegvae.config
+
+
+class TestCvaeGlobal(ModelContract):
+    architecture = "cvae-global"
+    config = TestSegvae.config
+
+
+# --- label sets to pictures, pictures to maps -------------------------------------------------------------------------
+
+
+class TestCgan(ModelContract):
+    architecture = "cgan"
+    config: ClassVar[Mapping[str, Any]] = {"side": 32, "width": 4, "z_dim": 8, "embed_dim": 8, "attention": 16}
+    training: ClassVar[Mapping[str, Any]] = {"ndf": 4, "attention_d": 16}
+
+
+class TestFaceParser(ModelContract):
+    architecture = "face-parser"
+    config: ClassVar[Mapping[str, Any]] = {"side": 32, "feature_scale": 32}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"parser": {k.removeprefix("unet."): v for k, v in model.state_dict().items()}}
+
+
+# --- a third party's --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="class")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """`tests/pets` as an installed plugin."""
+    site = tmp_path_factory.mktemp("site")
+    write_metadata(site, "pets-dist", "pets:plugin")
+    sys.path.insert(0, str(site))
+    importlib.invalidate_caches()
+    _forget()
+    yield
+    sys.path.remove(str(site))
+    _forget()
+
+
+def _forget() -> None:
+    registry.reset()
+    cards.all_cards.cache_clear()
+
+
+@pytest.mark.usefixtures("pets")
+class TestPetMaps(ModelContract):
+    architecture = "pet-maps"
+    config: ClassVar[Mapping[str, Any]] = {"side": 16}
+    data = "drawn-pets:8"
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"generator": {"pet_map": model.state_dict()["planes.scores"]}}
+
+
+@pytest.mark.usefixtures("pets")
+class TestPetPaint(ModelContract):
+    architecture = "pet-paint"
+    config: ClassVar[Mapping[str, Any]] = {"side": 16}

@@ -1,0 +1,174 @@
+"""The kinds of a request's fields: how a value is read from what a caller wrote, and how it stands in a manifest. No torch in here."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.composition.request.written import (
+    Add,
+    EditSpec,
+    File,
+    Source,
+    StyleSpec,
+    names_from_json,
+    parse_edit,
+    parse_options,
+    parse_source,
+    parse_style,
+    split_names,
+)
+from zoo.errors import UsageError
+from zoo.labels import LabelSpace, parse_space
+from zoo.registry import read_space
+
+
+@dataclass(frozen=True)
+class Kind:
+    """what: for messages. read: a text, several, or what is in its written form already, as the field's value; raises TypeError.
+    to_json, from_json: to and from a manifest; from_json raises TypeError, KeyError."""
+
+    what: str
+    read: Callable[[Any], Any]
+    to_json: Callable[[Any, Add], Any]
+    from_json: Callable[[Any, File], Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A field of the request. argument: its name in a Python call; flag: on the command line."""
+
+    name: str
+    argument: str
+    flag: str
+    kind: Kind
+    default: Any
+
+    def read(self, value: Any) -> Any:
+        """The field's value of what a caller wrote. Raises UsageError, LabelError."""
+        try:
+            return self.kind.read(value)
+        except TypeError as error:
+            raise UsageError(f"<<{self.argument}>> takes {self.kind.what}, got {value!r}.") from error
+
+    def to_json(self, value: Any, add: Add) -> Any:
+        """The value in a manifest."""
+        return None if value is None else self.kind.to_json(value, add)
+
+    def from_json(self, value: Any, file: File) -> Any:
+        """The value of a manifest. Raises TypeError, KeyError, LabelError."""
+        if value is None and self.default is None:
+            return None
+        return self.kind.from_json(value, file)
+
+
+def asked(kind: Kind, *, argument: str = "", flag: str = "") -> dict[str, Any]:
+    """What a field of the request says of itself (its metadata); argument and flag where they are not the field's own name."""
+    return {"kind": kind, "argument": argument, "flag": flag}
+
+
+def asked_fields(request: type) -> tuple[Asked, ...]:
+    """The fields of a dataclass that say what `asked` gives them, in their order."""
+    found = []
+    for f in dataclasses.fields(request):
+        if f.metadata:
+            argument = f.metadata["argument"] or f.name
+            flag = f.metadata["flag"] or f"--{argument.replace('_', '-')}"
+            found.append(Asked(f.name, argument, flag, f.metadata["kind"], f.default))
+    return tuple(found)
+
+
+def several(value: Any, *single: type) -> tuple[Any, ...]:
+    """One thing (a text, a path, one of these classes) or several, as a tuple. Raises TypeError."""
+    return (value,) if isinstance(value, (str, Path, *single)) else tuple(value)
+
+
+def _parsed(parse: Callable[[str], Any], written: type) -> Callable[[Any], Any]:
+    """Reads a text, and leaves a written form as it is."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, written):
+            return value
+        if not isinstance(value, str | Path):
+            raise TypeError
+        return parse(str(value))
+
+    return read
+
+
+def _listed(one: Callable[[Any, File], Any]) -> Callable[[Any, File], Any]:
+    def from_json(values: Any, file: File) -> tuple[Any, ...]:
+        if not isinstance(values, list):
+            raise TypeError(f"{values!r} is no list")
+        return tuple(one(v, file) for v in values)
+
+    return from_json
+
+
+def _exactly(kind: type) -> Callable[[Any, File], Any]:
+    def from_json(value: Any, _: File) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"{value!r} is no {kind.__name__}")
+        return value
+
+    return from_json
+
+
+def _same(value: Any, _: Any = None) -> Any:
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return split_names(value) if isinstance(value, str) else tuple(_text(v) for v in value)
+
+
+def _path(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _options(value: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(value.items()) if isinstance(value, Mapping) else parse_options(several(value))
+
+
+def _space(value: Any) -> LabelSpace:
+    return value if isinstance(value, LabelSpace) else read_space(_text(_path(value)))
+
+
+WHOLE = Kind("a whole number", operator.index, _same, _exactly(int))
+FLAG = Kind("True or False", bool, _same, _exactly(bool))
+TEXT = Kind("a text", _text, _same, _exactly(str))
+NAMES = Kind("class names", _names, lambda v, _: list(v), lambda v, _: names_from_json(v))
+FILE = Kind("a path", lambda v: _text(_path(v)), lambda v, add: add(v), lambda v, file: file(v))
+FILES = Kind(
+    "paths",
+    lambda v: tuple(_path(item) for item in several(v)),
+    lambda v, add: [add(item) for item in v],
+    _listed(lambda v, file: file(v)),
+)
+EDITS = Kind(
+    "edits",
+    lambda v: tuple(_parsed(parse_edit, EditSpec)(item) for item in several(v, EditSpec)),
+    lambda v, add: [item.to_json(add) for item in v],
+    _listed(EditSpec.from_json),
+)
+STYLES = Kind(
+    "styles",
+    lambda v: tuple(_parsed(parse_style, StyleSpec)(item) for item in several(v, StyleSpec)),
+    lambda v, add: [item.to_json(add) for item in v],
+    _listed(StyleSpec.from_json),
+)
+SOURCE = Kind("a source of a style", _parsed(parse_source, Source), lambda v, add: v.to_json(add), Source.from_json)
+OPTIONS = Kind(
+    "sampling options by name", _options, lambda v, _: dict(v), lambda v, _: tuple(_exactly(dict)(v, _).items())
+)
+SPACE = Kind("a label space", _space, lambda v, _: v.to_json(), lambda v, _: parse_space(v, "manifest"))

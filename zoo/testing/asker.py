@@ -1,0 +1,182 @@
+"""Asks a model, through its public calls, for everything that it can do: one question per ability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+
+from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
+from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.registry.capabilities import CAPABILITIES
+from zoo.rng import RngLike
+from zoo.style import Style
+from zoo.testing.comparing import Answer, as_mapping
+from zoo.testing.samples import Samples
+
+OWED = {
+    MaskGenerator: ("generate",),
+    ImageSynthesizer: ("synthesize",),
+    MaskParser: ("parse",),
+    ImageGenerator: ("generate",),
+}
+"""What a model of each kind does whatever else it can."""
+FURTHER = {
+    MaskGenerator: tuple(n for n in CAPABILITIES if n in ("reconstruct", "layers") or n.startswith("edit:")),
+    ImageSynthesizer: tuple(n for n in CAPABILITIES if n.startswith("style:")),
+}
+"""What models of a kind may be able to do beyond that."""
+
+
+def can(model: Model) -> frozenset[str]:
+    """What a model says of itself: names among `FURTHER`, and "steps"."""
+    return model.capabilities() - {"options"}
+
+
+def kind_of(model: Model) -> type[Model]:
+    """The interface that a model implements."""
+    return next(kind for kind in OWED if isinstance(model, kind))
+
+
+def further(model: Model) -> tuple[str, ...]:
+    """All that a model of this kind may be able to do."""
+    return FURTHER.get(kind_of(model), ())
+
+
+class Asker:
+    """Questions to one model, about the same samples each time. options: sampling options for every call that takes them."""
+
+    def __init__(self, model: Model, samples: Samples, options: Any = None) -> None:
+        self.model = model
+        self.any: Any = model
+        self.samples = samples
+        self.options = {} if options is None or model.OPTIONS is None else {"options": options}
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What there is to ask: what the kind owes, and what the model says that it can."""
+        able = can(self.model)
+        return (*OWED[kind_of(self.model)], *(name for name in further(self.model) if name in able))
+
+    @torch.no_grad()
+    def ask(self, ability: str, chosen: Sequence[int], rng: RngLike) -> Answer:
+        """The answer for the samples `chosen`, whose streams `rng` has."""
+        name, _, kind = ability.partition(":")
+        rows = list(chosen)
+        if name in ("edit", "style"):
+            return getattr(self, f"_{name}")(kind, rows, rng)
+        return getattr(self, f"_{name}")(rows, rng)
+
+    # --- maps and pictures of label sets --------------------------------------------------------------------------
+
+    def _generate(self, rows: list[int], rng: RngLike) -> Answer:
+        sets = [self.samples.sets[r] for r in rows]
+        made = self.any.generate(sets, rng=rng, **self.options)
+        answer: Answer = {"made": made.labels if isinstance(self.model, MaskGenerator) else made}
+        if isinstance(self.model, MaskGenerator):
+            latents = self.model.sample_latents(sets, rng)
+            answer |= as_mapping(latents, "drawn")
+            answer["from latents"] = self.any.generate(sets, latents=latents, **self.options).labels
+        return answer
+
+    def _reconstruct(self, rows: list[int], rng: RngLike) -> Answer:
+        maps, sets = self.samples.maps[rows], [self.samples.sets[r] for r in rows]
+        mean, drawn = self.any.encode(maps), self.any.encode(maps, rng=rng)
+        return {
+            **as_mapping(mean, "mean"),
+            **as_mapping(drawn, "code"),
+            "decoded": self.any.decode(mean, label_sets=sets).labels,
+            "in context": self.any.decode(mean, label_sets=sets, context=maps).labels,
+        }
+
+    def _layers(self, rows: list[int], rng: RngLike) -> Answer:
+        layered = self.any.generate_layers([self.samples.sets[r] for r in rows], rng=rng)
+        return {"layers": layered.layers}
+
+    def _edit(self, kind: str, rows: list[int], rng: RngLike) -> Answer:
+        maps = self.samples.maps[rows]
+        return {"edited": self.any.edit(maps, [self.edit_of(kind)], rng=rng, **self.options).labels}
+
+    def edit_of(self, kind: str) -> Edit:
+        """An edit of this kind that has something to do in every sample."""
+        shown, spare = (self.samples.shown,), (self.samples.spare or self.samples.shown,)
+        made: dict[str, Edit] = {
+            "add": Add(spare),
+            "remove": Remove(shown),
+            "redraw": Redraw(shown),
+            "perturb": Perturb(shown),
+            "interpolate": Interpolate(shown, self.samples.maps[len(self.samples.maps) - 1], 0.5),
+        }
+        return made[kind]
+
+    # --- pictures of maps -----------------------------------------------------------------------------------------
+
+    def _synthesize(self, rows: list[int], rng: RngLike) -> Answer:
+        maps = self.samples.maps[rows]
+        layout = self.any.layout(maps)
+        reused = self.any.layout(
+            maps, reuse=self.any.layout(self.samples.maps[[rows[0], *(self._next(r) for r in rows[1:])]])
+        )
+        return {
+            "image": self.any.synthesize(maps, rng=rng, **self.options),
+            "of a layout": self.any.synthesize(layout, rng=rng, **self.options),
+            "of a reused layout": self.any.synthesize(reused, rng=rng, **self.options),
+        }
+
+    def _next(self, row: int) -> int:
+        return (row + 1) % len(self.samples.maps)
+
+    def _style(self, kind: str, rows: list[int], rng: RngLike) -> Answer:
+        maps, photos = self.samples.maps[rows], self.samples.photos[rows]
+        if kind == "prior":
+            style = self.any.sample_style(maps, rng)
+            again = cast(ImageSynthesizer, self.model).resample(style, maps, rng=rng)
+            return {
+                **_parts(style, "drawn"),
+                **_parts(again, "resampled"),
+                "image": self.any.synthesize(maps, style, **self.options),
+            }
+        if kind == "mean":
+            style = self.any.sample_style(maps, rng, prior="mean")
+            return {**_parts(style, "mean"), "image": self.any.synthesize(maps, style, rng=rng, **self.options)}
+        style = self.any.encode_style(photos, maps)
+        if kind == "partial":
+            style = _without(style, self.samples.shown)
+            return {"image": self.any.synthesize(maps, style, rng=rng, **self.options)}
+        return {
+            **_parts(style, "code"),
+            **_parts(self.any.encode_style(photos, maps, rng=rng), "one draw"),
+            "image": self.any.synthesize(maps, style, rng=rng, **self.options),
+        }
+
+    # --- maps of photos -------------------------------------------------------------------------------------------
+
+    def _parse(self, rows: list[int], rng: RngLike) -> Answer:
+        photos = self.samples.photos[rows]
+        features = {f"features {i}": f for i, f in enumerate(self.any.features(photos))}
+        return {"parsed": self.any.parse(photos).labels, **features}
+
+
+def _parts(style: Style, prefix: str) -> Answer:
+    found = as_mapping(style.tensors, prefix)
+    return found if style.present is None else {**found, f"{prefix}.present": style.present}
+
+
+def _without(style: Style, name: str) -> Style:
+    """The style without this class, as a photo that does not show it gives one."""
+    index = style.classes.index(name)
+    present = (
+        style.present.clone()
+        if style.present is not None
+        else torch.ones(len(style), len(style.classes), dtype=torch.bool)
+    )
+    present[:, index] = False
+    tensors = dict(style.tensors)
+    for key, axes in style.axes.items():
+        if "class" in axes:
+            tensors[key] = tensors[key].clone()
+            tensors[key].select(axes.index("class"), index).zero_()
+    visible = None if style.visible is None else style.visible & present[..., None]
+    return replace(style, tensors=tensors, present=present, visible=visible)
