@@ -11,7 +11,7 @@ from clvae_tiny import TINY, maps_of, model_of, photos_of
 from torch import Tensor
 
 from zoo.errors import ConfigError, WeightsError
-from zoo.families.spade.blocks import SPADE
+from zoo.families.spade.blocks import SPADENorm
 from zoo.labels import numbered_space
 from zoo.registry import label_space
 from zoo_plugins.clvae import official
@@ -96,7 +96,7 @@ def test_work_does_not_grow_with_the_label_space() -> None:
 
 
 def test_spade_over_the_classes_present_equals_spade_over_all() -> None:
-    layer = SPADE(3, 12, norm="instance", hidden=5)
+    layer = SPADENorm(3, 12, norm="instance", hidden=5)
     labels = torch.tensor([2, 5, 11])[torch.randint(0, 3, (2, 6, 7))]
     regions = find_regions(labels)
     full = torch.nn.functional.one_hot(labels, 12).permute(0, 3, 1, 2).float()

@@ -16,7 +16,7 @@ from zoo.registry import label_space
 from zoo.rng import Rng
 from zoo_plugins.face_parser import official
 from zoo_plugins.face_parser.config import VARIANTS, FaceParserConfig, FaceParserTraining
-from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
+from zoo_plugins.face_parser.losses import cross_entropy, inverse_frequency_weights
 from zoo_plugins.face_parser.model import FaceParser
 from zoo_plugins.face_parser.trainer import FaceParserTrainer
 
@@ -137,10 +137,10 @@ def test_cross_entropy_options() -> None:
 
 def test_frequency_weights() -> None:
     counts = torch.tensor([900, 100, 0])
-    weights = frequency_weights(counts, 0.5)
+    weights = inverse_frequency_weights(counts, 0.5)
     assert float(weights[1] / weights[0]) == pytest.approx(3) and weights[2] == weights[1]
     assert float((weights * counts / 1000).sum()) == pytest.approx(1)
-    assert torch.equal(frequency_weights(counts, 0.0), torch.ones(3))
+    assert torch.equal(inverse_frequency_weights(counts, 0.0), torch.ones(3))
 
 
 def steps(trainer: FaceParserTrainer, data: PairData, count: int) -> list[float]:

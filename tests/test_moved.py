@@ -43,10 +43,10 @@ def test_what_never_was_is_still_missing() -> None:
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("zoo.nothing")
     with pytest.raises(AttributeError, match="no attribute 'nothing_at_all'"):
-        moved.find("zoo.images", "nothing_at_all")
+        moved.old_name("zoo.images", "nothing_at_all")
 
 
 @pytest.mark.parametrize(("module", "name"), sorted(moved.RENAMED))
 def test_renamed_things_go_by_their_old_names(module: str, name: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"{module}.{name} is zoo"):
-        assert moved.find(module, name).__name__ == moved.RENAMED[module, name]
+        assert moved.old_name(module, name).__name__ == moved.RENAMED[module, name]

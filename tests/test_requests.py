@@ -10,7 +10,7 @@ import pytest
 from zoo.composition.request.requests import (
     EditSpec,
     Request,
-    Source,
+    StyleSource,
     StyleSpec,
     layer_names,
     parse_edit,
@@ -49,26 +49,26 @@ def test_edits(text: str, expected: EditSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("prior", Source("prior")),
-        ("mean", Source("mean")),
-        ("seed:0", Source("seed", seed=0)),
-        ("seed:12", Source("seed", seed=12)),
-        ("look.safetensors", Source("file", "look.safetensors")),
-        ("me.jpg", Source("photo", "me.jpg")),
-        ("photos/me", Source("photo", "photos/me")),
-        ("me.jpg::map.png", Source("photo", "me.jpg", "map.png")),
+        ("prior", StyleSource("prior")),
+        ("mean", StyleSource("mean")),
+        ("seed:0", StyleSource("seed", seed=0)),
+        ("seed:12", StyleSource("seed", seed=12)),
+        ("look.safetensors", StyleSource("file", "look.safetensors")),
+        ("me.jpg", StyleSource("photo", "me.jpg")),
+        ("photos/me", StyleSource("photo", "photos/me")),
+        ("me.jpg::map.png", StyleSource("photo", "me.jpg", "map.png")),
     ],
 )
-def test_sources(text: str, expected: Source) -> None:
+def test_sources(text: str, expected: StyleSource) -> None:
     assert parse_source(text) == expected
     assert parse_source(str(expected)) == expected
 
 
 def test_styles() -> None:
-    assert parse_style("prior") == StyleSpec(Source("prior"))
-    assert parse_style("hair=seed:3") == StyleSpec(Source("seed", seed=3), ("hair",))
-    assert parse_style("hair, hat@deep=me.jpg") == StyleSpec(Source("photo", "me.jpg"), ("hair", "hat"), ("deep",))
-    assert parse_style("hair@1,middle=mean") == StyleSpec(Source("mean"), ("hair",), ("1", "middle"))
+    assert parse_style("prior") == StyleSpec(StyleSource("prior"))
+    assert parse_style("hair=seed:3") == StyleSpec(StyleSource("seed", seed=3), ("hair",))
+    assert parse_style("hair, hat@deep=me.jpg") == StyleSpec(StyleSource("photo", "me.jpg"), ("hair", "hat"), ("deep",))
+    assert parse_style("hair@1,middle=mean") == StyleSpec(StyleSource("mean"), ("hair",), ("1", "middle"))
     for text in ("prior", "hair=seed:3", "hair,hat@deep=me.jpg", "hair@1,middle=mean"):
         assert str(parse_style(text)) == text
 
@@ -139,8 +139,8 @@ EDIT = (EditSpec("redraw", ("hair",)),)
         ({"instances": "i.png"}, "instances needs exactly one map (maps)"),
         ({"masks": ("a.png", "b.png"), "instances": "i.png"}, "instances needs exactly one map (maps)"),
         ({"masks": ("a.png", "b.png"), "photos": ("a.jpg",)}, "got 1 and 2"),
-        ({"style_to": Source("mean")}, "give n=2 or more"),
-        ({"n": 2, "style_to": Source("mean"), "same_style": True}, "leave same_style out"),
+        ({"style_to": StyleSource("mean")}, "give n=2 or more"),
+        ({"n": 2, "style_to": StyleSource("mean"), "same_style": True}, "leave same_style out"),
         ({"prior": "uniform"}, "prior must be fitted or normal"),
     ],
 )

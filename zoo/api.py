@@ -28,8 +28,8 @@ def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
 
     The card's digests are checked first. Raises UsageError, WeightsError, ConfigError, PluginError.
     """
-    found = model_folder(str(model)) if isinstance(model, Path) else resolve(model)
-    return load_model(found.folder, device=pick_device(device), pinned=pinned(found.folder))
+    resolved = model_folder(str(model)) if isinstance(model, Path) else resolve(model)
+    return load_model(resolved.folder, device=pick_device(device), pinned=pinned(resolved.folder))
 
 
 def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:
@@ -60,8 +60,8 @@ def architecture_of(model: Model) -> str:
 def create(name: str, *, space: LabelSpace | None = None, **fields: Any) -> Model:
     """An untrained model: a variant (`scgan/celeba`) with config fields overridden. Raises UsageError, ConfigError."""
     reg = registry()
-    arch_name, _, found = reg.variant(name)
-    config = configs.override(found.config, fields, where=name) if fields else found.config
+    arch_name, _, variant = reg.variant(name)
+    config = configs.override(variant.config, fields, where=name) if fields else variant.config
     return reg.load(reg.architecture(arch_name), "model")(config, space or reg.label_space(config.label_space))
 
 
@@ -71,11 +71,11 @@ def pick_device(device: torch.device | str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        found = torch.device(name)
+        picked = torch.device(name)
     except RuntimeError as error:
         raise UsageError(f"No device {name!r}: expected auto, cpu, cuda or mps.") from error
-    if (found.type == "cuda" and not torch.cuda.is_available()) or (
-        found.type == "mps" and not torch.backends.mps.is_available()
+    if (picked.type == "cuda" and not torch.cuda.is_available()) or (
+        picked.type == "mps" and not torch.backends.mps.is_available()
     ):
         raise UsageError(f'The device {name!r} is not available here: use <<device="cpu">>.')
-    return found
+    return picked

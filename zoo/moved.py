@@ -62,12 +62,13 @@ ONCE_MODULES: dict[str, tuple[str, ...]] = {
 RENAMED: dict[tuple[str, str], str] = {
     ("zoo.card_check", "check_folder"): "check_card",
     ("zoo.card_data", "finite"): "finite_figures",
+    ("zoo.nn.spade", "SPADE"): "SPADENorm",
     ("zoo.weights", "verify"): "verify_files",
 }
 """Old module and name -> the name that it has now, where that changed, too."""
 
 
-def find(module: str, name: str) -> Any:
+def old_name(module: str, name: str) -> Any:
     """The object that version 0.1 had as `module.name`. Raises AttributeError."""
     present = RENAMED.get((module, name), name)
     for place in MOVED.get(module, ()) + ONCE_MODULES.get(module, ()):
@@ -89,7 +90,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        module.__dict__["__getattr__"] = lambda attribute: find(name, attribute)
+        module.__dict__["__getattr__"] = lambda attribute: old_name(name, attribute)
 
 
 def install() -> None:

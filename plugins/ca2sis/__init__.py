@@ -1,6 +1,6 @@
 """CA2SIS: the synthesizer bundled with Semantic-VAE; cross-attention from the picture to a style token per class."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

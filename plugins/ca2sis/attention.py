@@ -25,8 +25,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """x [B, N, width], context [B, M, context] -> [B, N, width]."""
         q, k, v = (self._split(t) for t in (self.query(x), self.key(context), self.value(context)))
-        found = F.scaled_dot_product_attention(q, k, v)
-        return self.out(rearrange(found, "b heads n d -> b n (heads d)"))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.out(rearrange(attended, "b heads n d -> b n (heads d)"))
 
     def _split(self, x: Tensor) -> Tensor:
         return rearrange(x, "b n (heads d) -> b heads n d", heads=self.heads)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isqrt
 
-from zoo.errors import ConfigError
 from zoo.families.spade.options import SMALL_TRAINING, GanOptions
-from zoo.registry import Variant
+from zoo.plugin import ConfigError, Variant
 
 
 @dataclass(frozen=True)

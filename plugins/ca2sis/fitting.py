@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.data import PairData
-from zoo.errors import DataError
+from zoo.plugin import DataError, PairData
 
 if TYPE_CHECKING:
     from zoo_plugins.ca2sis.model import CA2SIS

@@ -15,7 +15,7 @@ from zoo_plugins.ca2sis.attention import StyleAttention
 from zoo_plugins.ca2sis.config import CA2SISConfig
 
 
-class Plan(NamedTuple):
+class CA2SISPlan(NamedTuple):
     """What the map alone gives. codes [B, parts, latent]; features [B, widths[0], grid, grid], after the first block."""
 
     codes: Tensor
@@ -49,12 +49,12 @@ class Generator(nn.Module):
         small = resize_planes(planes, (self.side, self.side))
         return self.layout(rearrange(small[:, self.parts], "b k h w -> b k (h w)"))
 
-    def plan(self, planes: Tensor) -> Plan:
+    def plan(self, planes: Tensor) -> CA2SISPlan:
         """All that depends on the map alone."""
         codes = self.codes(planes)
-        return Plan(codes, self.blocks[0](self.in_conv(rearrange(codes, "b k (h w) -> b k h w", h=self.grid))))
+        return CA2SISPlan(codes, self.blocks[0](self.in_conv(rearrange(codes, "b k (h w) -> b k h w", h=self.grid))))
 
-    def render(self, plan: Plan, tokens: Tensor) -> Tensor:
+    def render(self, plan: CA2SISPlan, tokens: Tensor) -> Tensor:
         """tokens [B, classes, scales * style_dim] -> images [B, 3, H, W], about [-1, 1] (unbounded without `tanh`).
 
         A plan of one map serves any number of styles.

@@ -59,8 +59,8 @@ class TokenAttention(nn.Module):
         k, v = (rearrange(t, "b m (h d) -> b m h d", h=self.heads) for t in (k, v))
         if context.shape[1] >= k.shape[3]:
             q = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.heads)
-            found = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2))
-            return self.out(rearrange(found, "b h n d -> b n (h d)"))
+            attended = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2))
+            return self.out(rearrange(attended, "b h n d -> b n (h d)"))
         asked = rearrange(self.query.weight, "(h d) w -> h d w", h=self.heads) * k.shape[3] ** -0.5
         keys = rearrange(torch.einsum("bmhd,hdw->bwhm", k, asked.to(k.dtype)), "b w h m -> b w (h m)")
         shares = rearrange(x.to(k.dtype) @ keys, "b n (h m) -> b n h m", h=self.heads).softmax(-1)
@@ -84,7 +84,7 @@ class ChunkedFeedForward(nn.Module):
 
 
 @torch.no_grad()
-def fold(model: CA2SIS) -> None:
+def fold_generator(model: CA2SIS) -> None:
     """Fold a model in place; it is used for inference only from then on."""
     generator = model.generator
     generator.layout = LayoutTable(generator.layout)  # pyright: ignore[reportAttributeAccessIssue]

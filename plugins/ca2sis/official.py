@@ -10,8 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
-from zoo.errors import WeightsError
-from zoo.registry import Match
+from zoo.plugin import Match, WeightsError
 from zoo_plugins.ca2sis.config import CA2SISConfig
 
 # (theirs, ours, what is taken off their number); their first block is res2, cross2
@@ -50,8 +49,8 @@ _LAYERS = {
 def rename(key: str) -> str | None:
     """Our name of an official key, or None if CA2SIS has no such key."""
     for theirs, ours, first in _HEADS:
-        if found := _head(key, theirs, ours, -first):
-            head, rest = found
+        if parts := _head(key, theirs, ours, -first):
+            head, rest = parts
             layers = _layers(head)
             if layers is None:
                 return head + rest if rest in ("weight", "bias") else None
@@ -62,8 +61,8 @@ def rename(key: str) -> str | None:
 def official_name(key: str) -> str:
     """The official name of one of our keys; the inverse of `rename`. Raises WeightsError for a key that the code has not."""
     for theirs, ours, first in _HEADS:
-        if found := _head(key, ours, theirs, first):
-            head, rest = found
+        if parts := _head(key, ours, theirs, first):
+            head, rest = parts
             layers = _layers(key[: len(key) - len(rest)]) or (("", ""),)
             for a, b in layers:
                 if rest.startswith(b):

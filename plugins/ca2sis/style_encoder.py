@@ -50,11 +50,11 @@ class StyleEncoder(nn.Module):
         The coarsest scale comes first. A class without a pixel at a scale has `absent`'s token there.
         """
         x = self.first(images)
-        found = []
+        features = []
         for layer in self.down:
-            found.append(x := layer(x))
+            features.append(x := layer(x))
         tokens = []
-        for layer, head, skip in zip(self.up, self.heads, reversed(found[:-1]), strict=True):
+        for layer, head, skip in zip(self.up, self.heads, reversed(features[:-1]), strict=True):
             x = layer(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False))
             tokens.append(self._token(head, self.pool(x, planes)))
             x = torch.cat([x, skip], 1)

@@ -6,13 +6,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from zoo.data import Batch
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.interfaces.models import Model
-from zoo.maps import SemanticMap
-from zoo.rng import RngLike
-from zoo.style import Style
+from zoo.plugin import Batch, Model, RngLike, SemanticMap, Style
 from zoo_plugins.ca2sis.config import CA2SISOptions
 from zoo_plugins.ca2sis.model import CA2SIS
 

@@ -1,6 +1,6 @@
 """cgan: a conditional GAN from label sets straight to pictures, the C-GAN baseline of SegVAE's Table 1 (ECCV 2020)."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

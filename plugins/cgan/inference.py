@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.nn.spectral import fold_spectral
-from zoo_plugins.cgan.networks import ConditionalNorm, Generator, UpBlock
+from zoo_plugins.cgan.networks import ConditionalNorm, ConditionalUpBlock, Generator
 
 
 class FoldedNorm(nn.Module):
@@ -34,5 +34,5 @@ def fold_generator(generator: Generator) -> None:
     """Fold a generator in place; it must be in evaluation mode and be used for inference only."""
     fold_spectral(generator)
     for block in generator.modules():
-        if isinstance(block, UpBlock):
+        if isinstance(block, ConditionalUpBlock):
             block.norm1, block.norm2 = FoldedNorm(block.norm1), FoldedNorm(block.norm2)  # type: ignore[assignment]

@@ -8,16 +8,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zoo.data import PairData
-from zoo.errors import ConfigError, UsageError
-from zoo.interfaces.capabilities import Conditions, Latents
 from zoo.interfaces.label_sets import LABEL_SETS, fit_label_sets
-from zoo.interfaces.models import Asset, ImageGenerator
 from zoo.interfaces.presence import presence
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
-from zoo.rng import RngLike, as_rng
+from zoo.plugin import (
+    Asset,
+    Conditions,
+    ConfigError,
+    ImageGenerator,
+    LabelSpace,
+    Latents,
+    PairData,
+    RngLike,
+    TrainingOptions,
+    UsageError,
+    as_rng,
+)
 from zoo_plugins.cgan.config import CGANConfig
 from zoo_plugins.cgan.networks import Generator
 

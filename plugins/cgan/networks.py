@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.norms import param_free_norm
-from zoo.nn.spectral import SNConv2d, SNLinear, conv2d
+from zoo.nn.spectral import SNConv2d, SNLinear, conv2d, linear
 
 START = 4
 MAX_MULTIPLE = 16
 
 
-def linear(spectral: bool, *args: Any, **kwargs: Any) -> nn.Linear:
-    """`SNLinear` or `nn.Linear` by a switch."""
-    return (SNLinear if spectral else nn.Linear)(*args, **kwargs)
-
-
-def widths(width: int, blocks: int) -> list[int]:
+def block_widths(width: int, blocks: int) -> list[int]:
     """Channels after each of `blocks` blocks from the picture's side inwards: width, 2 width, …, at most 16 width."""
     return [width * min(2**i, MAX_MULTIPLE) for i in range(blocks)]
 
@@ -40,7 +33,7 @@ class ConditionalNorm(nn.Module):
         return torch.addcmul(beta, self.norm(x), 1 + gamma)
 
 
-class UpBlock(nn.Module):
+class ConditionalUpBlock(nn.Module):
     """Residual block that doubles the side: [B, inputs, H, W] -> [B, outputs, 2H, 2W]."""
 
     def __init__(self, inputs: int, outputs: int, condition: int, *, spectral: bool) -> None:
@@ -93,9 +86,9 @@ class SelfAttention(nn.Module):
         query = rearrange(self.query(x), "b c h w -> b (h w) c")
         key, value = (rearrange(F.max_pool2d(conv(x), 2), "b c h w -> b (h w) c") for conv in (self.key, self.value))
         # scale 1: SAGAN does not divide by the root of the width
-        found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        found = rearrange(found, "b (h w) c -> b c h w", h=x.shape[-2])
-        return torch.addcmul(x, self.gamma, self.out(found))
+        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        attended = rearrange(attended, "b (h w) c -> b c h w", h=x.shape[-2])
+        return torch.addcmul(x, self.gamma, self.out(attended))
 
 
 class Generator(nn.Module):
@@ -109,13 +102,13 @@ class Generator(nn.Module):
         self, classes: int, *, side: int, width: int, z_dim: int, embed_dim: int, attention: int, spectral: bool
     ) -> None:
         super().__init__()
-        outputs = widths(width, (side // START).bit_length() - 1)[::-1]
+        outputs = block_widths(width, (side // START).bit_length() - 1)[::-1]
         inputs = [outputs[0], *outputs[:-1]]
         condition = z_dim + embed_dim
         self.embed = nn.Linear(classes, embed_dim, bias=False)
         self.start = linear(spectral, condition, START * START * outputs[0])
         self.blocks = nn.ModuleList(
-            UpBlock(a, b, condition, spectral=spectral) for a, b in zip(inputs, outputs, strict=True)
+            ConditionalUpBlock(a, b, condition, spectral=spectral) for a, b in zip(inputs, outputs, strict=True)
         )
         sides = [START << (i + 1) for i in range(len(outputs))]
         self.attention_after = sides.index(attention) if attention in sides else -1
@@ -143,7 +136,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, classes: int, *, side: int = 128, width: int = 64, attention: int = 32) -> None:
         super().__init__()
-        outputs = widths(width, (side // START).bit_length() - 1)
+        outputs = block_widths(width, (side // START).bit_length() - 1)
         inputs = [3, *outputs[:-1]]
         self.blocks = nn.ModuleList(
             DownBlock(a, b, first=i == 0) for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))

@@ -10,15 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from zoo.data import Batch, PairData
-from zoo.errors import DataError
 from zoo.interfaces.label_sets import only
-from zoo.interfaces.trainers import Trainer, Update
-from zoo.labels import LabelSet
 from zoo.metrics.images import image_l1
 from zoo.nn.init import init_xavier
 from zoo.nn.losses import gan_loss
-from zoo.rng import Rng, RngLike
+from zoo.plugin import Batch, DataError, LabelSet, PairData, Rng, RngLike, Trainer, Update
 from zoo_plugins.cgan.config import CGANTraining
 from zoo_plugins.cgan.model import CGAN
 from zoo_plugins.cgan.networks import Discriminator

@@ -1,6 +1,6 @@
 """CLVAE: class- and layer-wise VAEs for semantic image synthesis and editing (Endo and Kanamori, Computer Graphics Forum 2020)."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

@@ -41,10 +41,10 @@ def roi_max_pool(feature: Tensor, labels: Tensor, count: int) -> tuple[Tensor, T
     rows = (labels + count * torch.arange(batch, device=labels.device)[:, None, None]).flatten()
     values = rearrange(feature, "b c h w -> (b h w) c")
     start = values.new_zeros(batch * count, channels)
-    found = start.scatter_reduce(0, rows[:, None].expand_as(values), values, "amax", include_self=False)
+    maxima = start.scatter_reduce(0, rows[:, None].expand_as(values), values, "amax", include_self=False)
     visible = torch.zeros(batch * count, dtype=torch.bool, device=labels.device)
     visible[rows] = True
-    return rearrange(found, "(b k) c -> b k c", b=batch), rearrange(visible, "(b k) -> b k", b=batch)
+    return rearrange(maxima, "(b k) c -> b k c", b=batch), rearrange(visible, "(b k) -> b k", b=batch)
 
 
 def linear_rows(layer: nn.Linear, rows: Tensor) -> Tensor:
@@ -57,8 +57,8 @@ def linear_rows(layer: nn.Linear, rows: Tensor) -> Tensor:
     if not plain or torch.is_autocast_enabled("cpu"):
         return layer(rows)
     pixels, kernel = rows.flatten(0, 1)[..., None, None], layer.weight[..., None, None]
-    found = torch.ops.aten.thnn_conv2d(pixels, kernel, [1, 1], layer.bias, [1, 1], [0, 0])
-    return found[..., 0, 0].unflatten(0, rows.shape[:2])
+    outputs = torch.ops.aten.thnn_conv2d(pixels, kernel, [1, 1], layer.bias, [1, 1], [0, 0])
+    return outputs[..., 0, 0].unflatten(0, rows.shape[:2])
 
 
 class ClassEncoder(ConvEncoder):
@@ -102,7 +102,7 @@ class ClassEncoder(ConvEncoder):
         """One call per layer for all classes of all images: [B, K, L, N], zeros where a class is not visible."""
         rows = [
             # the maximum commutes with the activation, which is monotone
-            linear_rows(cast(nn.Linear, heads[str(tap)]), F.leaky_relu(found, 0.2)) * seen[:, :, None]
-            for tap, (found, seen) in zip(self.taps, pooled, strict=True)
+            linear_rows(cast(nn.Linear, heads[str(tap)]), F.leaky_relu(maxima, 0.2)) * seen[:, :, None]
+            for tap, (maxima, seen) in zip(self.taps, pooled, strict=True)
         ]
         return torch.stack(rows, 2) if rows else self.fc_mu.weight.new_zeros(*shape, 0, self.n_local)

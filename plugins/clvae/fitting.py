@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.data import PairData
-from zoo.errors import DataError
+from zoo.plugin import DataError, PairData
 
 if TYPE_CHECKING:
     from zoo_plugins.clvae.model import CLVAE
@@ -69,7 +68,7 @@ def _factor(covariance: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_latent_prior(model: CLVAE, data: PairData) -> dict[str, Tensor]:
+def fit_code_prior(model: CLVAE, data: PairData) -> dict[str, Tensor]:
     """Gaussians with the moments of the encoder's posteriors over the photos. Not random. Ours, not the paper's.
 
     mean [z_dim], factor [z_dim, z_dim] (lower triangular): the picture's code. class_mean [C, L * N], and class_factor
@@ -82,10 +81,17 @@ def fit_latent_prior(model: CLVAE, data: PairData) -> dict[str, Tensor]:
     for batch in data.batches(BATCH):
         if batch.images is None:
             raise DataError("The prior of CLVAE is fitted to codes of photos, and this data set holds maps alone.")
-        found = model.encoder(model.fit_image(batch.images) * 2 - 1, model.channel_map(batch.maps))
-        whole.add(found.mu[:, None], found.logvar[:, None], torch.ones_like(found.mu)[:, None], torch.zeros(1).long())
-        seen = found.visible[..., None].expand_as(found.class_mu)
-        classes.add(found.class_mu.flatten(2), found.class_logvar.flatten(2), seen.flatten(2), found.classes)
+        posterior = model.encoder(model.fit_image(batch.images) * 2 - 1, model.channel_map(batch.maps))
+        whole.add(
+            posterior.mu[:, None],
+            posterior.logvar[:, None],
+            torch.ones_like(posterior.mu)[:, None],
+            torch.zeros(1).long(),
+        )
+        seen = posterior.visible[..., None].expand_as(posterior.class_mu)
+        classes.add(
+            posterior.class_mu.flatten(2), posterior.class_logvar.flatten(2), seen.flatten(2), posterior.classes
+        )
     (mean,), (factor,) = whole.gaussians()
     class_mean, class_factor = classes.gaussians()
     return {"mean": mean, "factor": factor, "class_mean": class_mean, "class_factor": class_factor}

@@ -16,10 +16,10 @@ def class_divergence(codes: Codes, divisor: str) -> Tensor:
     """
     mu, logvar = codes.class_mu.float(), codes.class_logvar.float()
     # entries that are not visible hold mu = logvar = 0, whose divergence is 0
-    found = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(3)
+    divergence = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(3)
     if divisor == "mask":
-        return found.sum((1, 2)) / codes.present.sum(1)
-    return (found.sum(1) / codes.visible.sum(1).clamp_min(1)).sum(1)
+        return divergence.sum((1, 2)) / codes.present.sum(1)
+    return (divergence.sum(1) / codes.visible.sum(1).clamp_min(1)).sum(1)
 
 
 def divergence(codes: Codes, options: CLVAEOptions) -> Tensor:

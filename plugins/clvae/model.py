@@ -9,18 +9,25 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zoo.data import PairData
 from zoo.families.spade.blocks import BlockAffine
 from zoo.families.spade.layouts import PlanLayout, check_photos, plan_with
-from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSpace
-from zoo.maps import SemanticMap
+from zoo.interfaces.models import as_map
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import LabelInput, one_hot
+from zoo.nn.latents import reparameterize
 from zoo.nn.resample import fit_photos
-from zoo.rng import RngLike, as_rng
-from zoo.style import Style
+from zoo.plugin import (
+    Asset,
+    ImageSynthesizer,
+    LabelSpace,
+    Layout,
+    PairData,
+    RngLike,
+    SemanticMap,
+    Style,
+    TrainingOptions,
+    as_rng,
+)
 from zoo_plugins.clvae import fitting, styles
 from zoo_plugins.clvae.config import CLVAEConfig
 from zoo_plugins.clvae.encoder import ClassEncoder, Codes
@@ -72,7 +79,7 @@ class CLVAE(ImageSynthesizer):
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`latent_prior` over the photos. Raises DataError for data without photos."""
-        return fitting.fit_latent_prior(self, data) if name == "latent_prior" else None
+        return fitting.fit_code_prior(self, data) if name == "latent_prior" else None
 
     # --- maps -----------------------------------------------------------------------------------------------------
 
@@ -114,7 +121,7 @@ class CLVAE(ImageSynthesizer):
         if style is None:
             style = self.sample_style(maps, rng)
         else:
-            styles.check(self, style)
+            styles.check_style(self, style)
             style = style if len(layout) == 1 else style.expand(len(layout))
             style = self.complete_style(style, maps, rng)
         codes, z = styles.latents(self, style)
@@ -132,7 +139,7 @@ class CLVAE(ImageSynthesizer):
         Random: `rng.normal("z")`, and `rng.normal(class, layer)` for each class by its name, layers from 1, the coarsest: a class's
         numbers depend on nothing but its name. Raises UsageError for an unknown prior or a missing asset.
         """
-        return styles.sample(self, semantic_map, rng, prior)
+        return styles.sample_prior(self, semantic_map, rng, prior)
 
     @torch.no_grad()
     def encode_style(self, image: Tensor, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Style:
@@ -143,15 +150,15 @@ class CLVAE(ImageSynthesizer):
         size than its photo, or of another count; LabelError for a map of another label space.
         """
         check_photos(image, semantic_map)
-        found = self.encoder(self.fit_image(image) * 2 - 1, self.channel_map(semantic_map))
-        return styles.from_codes(self, found, None if rng is None else as_rng(rng, len(image)))
+        posterior = self.encoder(self.fit_image(image) * 2 - 1, self.channel_map(semantic_map))
+        return styles.from_codes(self, posterior, None if rng is None else as_rng(rng, len(image)))
 
     def complete_style(self, style: Style, semantic_map: SemanticMap, rng: RngLike | int | None = None) -> Style:
         """The style with classes that it lacks and the maps show taken from the prior; one map serves several samples.
 
         Random: as `sample_style`, and only where something is lacking (rng None: a fresh seed).
         """
-        shown = styles.shown_classes(self, semantic_map).to(next(iter(style.tensors.values())).device)
+        shown = styles.shown_channels(self, semantic_map).to(next(iter(style.tensors.values())).device)
         if not self.config.classwise or style.present is None or bool((style.present | ~shown).all()):
             return style
         maps = semantic_map.repeat_interleave(len(style)) if len(semantic_map) == 1 else semantic_map
@@ -176,7 +183,7 @@ class CLVAE(ImageSynthesizer):
         fold_model(self)
 
 
-def reparameterize(found: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+def draw_codes(posterior: Codes, class_eps: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
     """(class latents [B, K, L, N], z [B, z_dim]) = mu + eps * exp(logvar / 2); where a class is not visible that is eps alone."""
-    codes = found.class_mu.float() + class_eps * torch.exp(0.5 * found.class_logvar.float())
-    return codes, found.mu.float() + eps * torch.exp(0.5 * found.logvar.float())
+    codes = reparameterize(posterior.class_mu, posterior.class_logvar, class_eps)
+    return codes, reparameterize(posterior.mu, posterior.logvar, eps)

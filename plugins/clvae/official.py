@@ -12,7 +12,7 @@ from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
 from zoo.families.spade import official_keys
 from zoo.families.spade.official_keys import BLOCKS
 from zoo.families.spade.official_networks import match_multiscale, read_encoder, read_generator, read_planes
-from zoo.registry import Match
+from zoo.plugin import Match
 from zoo_plugins.clvae.config import CLVAEConfig
 
 _OURS = {

@@ -18,10 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import PairData
 from zoo.data.specs import open_data
-from zoo.errors import DataError, UsageError, ZooError
-from zoo.rng import Rng
+from zoo.plugin import DataError, PairData, Rng, UsageError, ZooError
 
 BINS = (0, 2, 10, 19, 1)
 """Classes by whose colours images are drawn, in turn: road, building, sky, other, sidewalk."""
@@ -91,8 +89,8 @@ class Rarity:
 
     def masks(self, names: Sequence[str]) -> NDArray[np.float32]:
         """The pairs' pixel weights: float32 [B, 1, H, W]."""
-        found = np.stack([np.asarray(self.mask[self._rows[name]]) for name in names])
-        return np.ascontiguousarray(found.transpose(0, 3, 1, 2), dtype=np.float32)
+        weights = np.stack([np.asarray(self.mask[self._rows[name]]) for name in names])
+        return np.ascontiguousarray(weights.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 # --- computing the files ------------------------------------------------------------------------------------------
@@ -137,12 +135,12 @@ def density(points: Floats) -> Floats:
 
 def rarities(colors: Floats, shown: NDArray[np.bool_], *, rarest: int = RAREST) -> Floats:
     """One over the density of an image's colour of a class [images, classes]; 0 where it has none, or the class is too rare."""
-    found = np.zeros(shown.shape)
+    rarity = np.zeros(shown.shape)
     for label in range(shown.shape[1]):
         rows = shown[:, label]
         if rows.sum() > rarest:
-            found[rows, label] = 1 / density(colors[rows, label])
-    return found
+            rarity[rows, label] = 1 / density(colors[rows, label])
+    return rarity
 
 
 def compute(data: PairData, folder: Path, *, skip: Sequence[int] = (), rarest: int = RAREST) -> None:

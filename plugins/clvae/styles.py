@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
 from zoo.families.spade.synthesizer import choose_prior
-from zoo.maps import SemanticMap
-from zoo.rng import RngLike, as_rng
-from zoo.style import Style
+from zoo.nn.latents import reparameterize
+from zoo.plugin import RngLike, SemanticMap, Style, UsageError, as_rng
 
 if TYPE_CHECKING:
     from zoo_plugins.clvae.encoder import Codes
@@ -21,7 +19,7 @@ WHOLE = ""
 """In keys of random numbers: the one region of a model without class-wise latents."""
 
 
-def shown_classes(model: CLVAE, semantic_map: SemanticMap) -> Tensor:
+def shown_channels(model: CLVAE, semantic_map: SemanticMap) -> Tensor:
     """Which channels each map shows: bool [B, C]. Raises LabelError for a map of another label space."""
     channels = model.label_input.read(semantic_map.resize(model.resolution)).flatten(1)
     shown = torch.zeros(len(channels), len(model.channels), dtype=torch.bool, device=channels.device)
@@ -48,7 +46,7 @@ def latents(model: CLVAE, style: Style) -> tuple[Tensor, Tensor]:
     return codes, style.tensors["z"]
 
 
-def check(model: CLVAE, style: Style) -> None:
+def check_style(model: CLVAE, style: Style) -> None:
     """Raise UsageError for the style of another model."""
     config = model.config
     sizes = (len(config.layer_names), model.n_local)
@@ -64,7 +62,7 @@ def check(model: CLVAE, style: Style) -> None:
         )
 
 
-def draw(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor:
+def class_noise(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor:
     """Standard normals [B, C or 1, L, N], zeros for channels other than `classes`: keys (*prefix, class name, layer from 1)."""
     names = model.channels if model.config.classwise else (WHOLE,)
     count, size = len(model.config.layer_names), (model.n_local,)
@@ -75,11 +73,11 @@ def draw(model: CLVAE, rng: RngLike, *prefix: str, classes: list[int]) -> Tensor
     return noise
 
 
-def sample(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, prior: str | None) -> Style:
+def sample_prior(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, prior: str | None) -> Style:
     """See `CLVAE.sample_style`."""
     fitted = model.assets.get("latent_prior")
     prior = choose_prior(prior, fitted)
-    shown = shown_classes(model, semantic_map).cpu()
+    shown = shown_channels(model, semantic_map).cpu()
     if not model.config.classwise:
         shown = torch.ones(len(shown), 1, dtype=torch.bool)
     if prior == "mean":
@@ -88,7 +86,7 @@ def sample(model: CLVAE, semantic_map: SemanticMap, rng: RngLike | int | None, p
     else:
         source = as_rng(rng, len(shown))
         z = source.normal("z", shape=(model.config.z_dim,))
-        codes = draw(model, source, classes=shown.any(0).nonzero().flatten().tolist())
+        codes = class_noise(model, source, classes=shown.any(0).nonzero().flatten().tolist())
     if prior != "normal" and fitted is not None:
         z, codes = apply_prior(fitted, z, codes, shown)
     codes = codes * shown[:, :, None, None]
@@ -108,22 +106,24 @@ def apply_prior(fitted: dict[str, Tensor], z: Tensor, codes: Tensor, shown: Tens
     return z, out
 
 
-def from_codes(model: CLVAE, found: Codes, rng: RngLike | None) -> Style:
+def from_codes(model: CLVAE, posterior: Codes, rng: RngLike | None) -> Style:
     """The style of encoded photos: the means, or with `rng` draws from the posteriors."""
-    z, codes = found.mu.float(), found.class_mu.float()
-    visible, present = found.visible, found.present
+    z, codes = posterior.mu.float(), posterior.class_mu.float()
+    visible, present = posterior.visible, posterior.present
     if model.config.classwise:
-        codes = model.dense(codes, found.classes)
+        codes = model.dense(codes, posterior.classes)
         shape = (len(codes), len(model.channels))
-        present = present.new_zeros(shape).index_copy(1, found.classes, present)
-        visible = visible.new_zeros(*shape, visible.shape[2]).index_copy(1, found.classes, visible)
+        present = present.new_zeros(shape).index_copy(1, posterior.classes, present)
+        visible = visible.new_zeros(*shape, visible.shape[2]).index_copy(1, posterior.classes, visible)
     if rng is not None:
         eps = rng.normal("eps", "z", shape=(model.config.z_dim,)).to(z.device)
-        z = z + eps * torch.exp(0.5 * found.logvar.float())
-        indices = found.classes.tolist() if model.config.classwise else [0]
-        noise = draw(model, rng, "eps", classes=indices).to(codes.device)
+        z = reparameterize(posterior.mu, posterior.logvar, eps)
+        indices = posterior.classes.tolist() if model.config.classwise else [0]
+        noise = class_noise(model, rng, "eps", classes=indices).to(codes.device)
         logvar = (
-            model.dense(found.class_logvar.float(), found.classes) if model.config.classwise else found.class_logvar
+            model.dense(posterior.class_logvar.float(), posterior.classes)
+            if model.config.classwise
+            else posterior.class_logvar
         )
         codes = codes + noise * torch.exp(0.5 * logvar.float()) * visible[:, :, :, None]
     return make(model, codes, z, present, visible)

@@ -9,16 +9,13 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from zoo.data import Batch, PairData
 from zoo.families.spade.discriminators import Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.interfaces.models import Model
-from zoo.rng import RngLike
-from zoo.style import Style
+from zoo.plugin import Batch, Model, PairData, RngLike, Style
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence
-from zoo_plugins.clvae.model import CLVAE, reparameterize
+from zoo_plugins.clvae.model import CLVAE, draw_codes
 from zoo_plugins.clvae.rarity import Rarity
 from zoo_plugins.clvae.regions import find_regions
 from zoo_plugins.clvae.styles import latents
@@ -63,19 +60,19 @@ class CLVAETrainer(GanTrainer):
         assert eps is not None
         channels = planes.argmax(1)
         own = len(real) - (0 if drawn is None else len(drawn))
-        found = self.gan.encoder(real[:own], channels[:own])
-        eps = eps[:own].to(found.mu)
+        posterior = self.gan.encoder(real[:own], channels[:own])
+        eps = eps[:own].to(posterior.mu)
         local, eps_z = eps[:, : -self.gan.config.z_dim], eps[:, -self.gan.config.z_dim :]
         local = local.view(-1, *self._local_shape)
-        codes, z = reparameterize(found, local.index_select(1, found.classes), eps_z)
+        codes, z = draw_codes(posterior, local.index_select(1, posterior.classes), eps_z)
         if self.gan.config.classwise:
-            codes = local.index_copy(1, found.classes, codes)
+            codes = local.index_copy(1, posterior.classes, codes)
         else:
-            codes = self.gan.dense(codes, found.classes)
+            codes = self.gan.dense(codes, posterior.classes)
         if drawn is not None:
             other, other_z = latents(self.gan, drawn)
             codes, z = torch.cat([codes, other.to(codes)]), torch.cat([z, other_z.to(z)])
-        return ClassOutputs(self.gan.generator(find_regions(channels), codes, z), own=own, codes=found)
+        return ClassOutputs(self.gan.generator(find_regions(channels), codes, z), own=own, codes=posterior)
 
     def losses(self, outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion) -> dict[str, Tensor]:
         codes = cast(ClassOutputs, outputs).codes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.errors import ConfigError
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.registry import Variant
+from zoo.plugin import ConfigError, TrainingOptions, Variant
 
 
 @dataclass(frozen=True)

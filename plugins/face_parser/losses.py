@@ -25,7 +25,7 @@ def cross_entropy(
     return torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights)
 
 
-def frequency_weights(counts: Tensor, power: float) -> Tensor:
+def inverse_frequency_weights(counts: Tensor, power: float) -> Tensor:
     """Class weights frequency ** -power, scaled so that the mean weight of a pixel is 1; float32 [C].
 
     counts: pixels per class, [C]. power 0 gives the official equal weights, 0.5 was measured best here (docs/papers/face_parser.md, "Our own training"):

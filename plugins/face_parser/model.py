@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.interfaces.models import MaskParser
-from zoo.labels import LabelSpace
-from zoo.maps import SemanticMap
+from zoo.errors import did_you_mean
+from zoo.plugin import DataError, LabelSpace, MaskParser, SemanticMap, UsageError
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
 
@@ -68,13 +66,13 @@ class FaceParser(MaskParser):
             raise UsageError(
                 f"No stage {unknown}{did_you_mean(unknown[0], STAGES) if unknown else ''} (stages: {', '.join(STAGES)})."
             )
-        wanted, found = set(stages), {}
+        wanted, outputs = set(stages), {}
         for name, value in zip(STAGES, self.unet.stages(normalize(self.prepare(images))), strict=False):
             if name in wanted:
-                found[name] = value
-            if len(found) == len(wanted):
+                outputs[name] = value
+            if len(outputs) == len(wanted):
                 break
-        return [found[s] for s in stages]
+        return [outputs[s] for s in stages]
 
     def targets(self, maps: SemanticMap) -> Tensor:
         """The network's channel number of each pixel, int64 [B, H, W]; -100 (left out of losses) where no channel has the class."""

@@ -8,11 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, vote
-from zoo.errors import WeightsError
-from zoo.labels import Color, LabelSpace
-from zoo.registry import Match
+from zoo.labels import Color
+from zoo.plugin import LabelSpace, Match, WeightsError
 from zoo_plugins.face_parser.config import FaceParserConfig
-from zoo_plugins.face_parser.unet import UNet, widths
+from zoo_plugins.face_parser.unet import UNet, level_widths
 
 ROLE = "parser"
 _BLOCKS = ("conv1", "conv2", "conv3", "conv4", "center", *(f"up_concat{i}.conv" for i in (4, 3, 2, 1)))
@@ -53,7 +52,7 @@ def detect(shapes: Shapes) -> Match | None:
         vote(shapes, (rf"(?:{block}|up_concat{i}\.conv)\.conv[12]\.[01]\.(?:weight|bias)", 0, 1))
         for i, block in enumerate(_BLOCKS[:5], 1)
     ]
-    agreeing = {s: sum(a == b for a, b in zip(widths(s), levels, strict=True)) for s in range(1, 65)}
+    agreeing = {s: sum(a == b for a, b in zip(level_widths(s), levels, strict=True)) for s in range(1, 65)}
     scales = [scale for scale, count in agreeing.items() if count == max(agreeing.values())]
     batch_norm = has(shapes, r".*\.conv[12]\.1\.running_mean")
     classes = vote(shapes, (r"final\.(?:weight|bias)", 0, 1)) or 19

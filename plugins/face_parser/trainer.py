@@ -8,13 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.data import Batch, PairData
-from zoo.errors import DataError
-from zoo.interfaces.trainers import Trainer, Update
 from zoo.metrics.segmentation import ConfusionMatrix
-from zoo.rng import RngLike
+from zoo.plugin import Batch, DataError, PairData, RngLike, Trainer, Update
 from zoo_plugins.face_parser.config import FaceParserTraining
-from zoo_plugins.face_parser.losses import cross_entropy, frequency_weights
+from zoo_plugins.face_parser.losses import cross_entropy, inverse_frequency_weights
 from zoo_plugins.face_parser.model import FaceParser
 
 
@@ -43,7 +40,7 @@ class FaceParserTrainer(Trainer):
             known = torch.tensor([0 if v is None else int(counts[v]) for v in values])
             if not int(known.sum()):
                 raise DataError(f"The data shows no class of {space.name!r}: it is in {data.label_space.name!r}.")
-            self._weights = frequency_weights(known, self.options.weight_power)
+            self._weights = inverse_frequency_weights(known, self.options.weight_power)
 
     def optimizers(self) -> dict[str, Optimizer]:
         if not self._optimizers:
@@ -104,11 +101,11 @@ class FaceParserTrainer(Trainer):
             for batch in data.batches(self.options.batch_size):
                 if batch.images is None:
                     return {}
-                found = self.model.parse(batch.images.to(self.model.device))
+                parsed = self.model.parse(batch.images.to(self.model.device))
                 truth = (
                     batch.maps if batch.maps.space.names == matrix.space.names else batch.maps.to_space(matrix.space)
                 )
-                matrix.add(found, truth)
+                matrix.add(parsed, truth)
         finally:
             self.model.train(was_training)
         return matrix.scores()

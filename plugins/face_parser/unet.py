@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import DataError
+from zoo.plugin import DataError
 
 ENCODER = ("conv1", "conv2", "conv3", "conv4", "center")
 DECODER = ("up_concat4", "up_concat3", "up_concat2", "up_concat1")
@@ -16,7 +16,7 @@ MULTIPLE = 16
 """Four poolings by two: the sides of the input must be multiples of this."""
 
 
-def widths(feature_scale: float) -> tuple[int, ...]:
+def level_widths(feature_scale: float) -> tuple[int, ...]:
     """Channels of the five levels: 64, 128, 256, 512, 1024 divided by the scale and cut to integers."""
     return tuple(int(full / feature_scale) for full in (64, 128, 256, 512, 1024))
 
@@ -61,7 +61,7 @@ class UNet(nn.Module):
 
     def __init__(self, classes: int, feature_scale: float = 4, in_channels: int = 3, batch_norm: bool = True) -> None:
         super().__init__()
-        f1, f2, f3, f4, f5 = widths(feature_scale)
+        f1, f2, f3, f4, f5 = level_widths(feature_scale)
         self.conv1 = Block(in_channels, f1, batch_norm)
         self.conv2 = Block(f1, f2, batch_norm)
         self.conv3 = Block(f2, f3, batch_norm)

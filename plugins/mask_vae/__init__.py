@@ -1,6 +1,6 @@
 """mask-vae (Semantic-VAE): one VAE code per face part, an LSTM over the parts, a convolutional decoder. ICIAP 2023."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
 
-from zoo.errors import ConfigError
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.registry import Variant
+from zoo.plugin import ConfigError, TrainingOptions, Variant
 
 PARTS = (
     "skin",

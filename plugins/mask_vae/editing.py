@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
-from zoo.errors import UsageError
-from zoo.rng import RngLike
+from zoo.plugin import Add, Edit, Interpolate, Perturb, Redraw, Remove, RngLike, UsageError
 
 if TYPE_CHECKING:
     from zoo_plugins.mask_vae.model import SemanticVAE

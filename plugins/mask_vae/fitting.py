@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from zoo.data import PairData
-from zoo.maps import SemanticMap
+from zoo.plugin import PairData, SemanticMap
 from zoo_plugins.mask_vae.prior import LatentPrior
 
 if TYPE_CHECKING:

@@ -1,17 +1,14 @@
-"""Losses of mask-vae: KL, weighted cross entropy (paper eq. 1-3), and the code's optional adversarial terms."""
+"""Losses of mask-vae: KL, weighted cross entropy and its class weights (paper eq. 1-3)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import UsageError
+from zoo.plugin import UsageError
 
 
-def kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:
+def mean_kl_divergence(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL to N(0, I): summed over parts and dimensions, mean over the batch. mu, log_var [B, P, E] -> scalar, float32."""
     mu, log_var = mu.float(), log_var.float()
     return -0.5 * (1 + log_var - mu.square() - log_var.exp()).flatten(1).sum(1).mean()
@@ -49,24 +46,3 @@ def _shares(counts: Tensor) -> Tensor:
     if not bool(counts.sum() > 0):
         raise UsageError("Class weights from frequencies need at least one labeled pixel.")
     return counts.double() / counts.sum()
-
-
-def hinge_fake_real(fake: Sequence[Tensor], real: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Discriminator hinge losses of the last outputs, averaged over scales: (on fakes, on real maps)."""
-    on_fake = torch.stack([F.relu(1 + f).mean() for f in fake]).mean()
-    on_real = torch.stack([F.relu(1 - r).mean() for r in real]).mean()
-    return on_fake, on_real
-
-
-def hinge_generator(fake: Sequence[Tensor]) -> Tensor:
-    """Generator hinge loss, averaged over scales."""
-    return -torch.stack([f.mean() for f in fake]).mean()
-
-
-def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
-    """L1 between the non-final features of each scale, summed over features, averaged over scales; real ones are detached."""
-    per_scale = [
-        sum((F.l1_loss(a, b.detach()) for a, b in zip(f, r, strict=True)), f[0].new_zeros(()))
-        for f, r in zip(fake, real, strict=True)
-    ]
-    return torch.stack(per_scale).mean()

@@ -9,21 +9,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.data import PairData
-from zoo.edits import Edit
-from zoo.errors import UsageError
-from zoo.interfaces.capabilities import Conditions, Latents
 from zoo.interfaces.label_sets import fit_label_sets
-from zoo.interfaces.models import Asset, MaskGenerator
 from zoo.interfaces.presence import check_space, drawn_values, label_sets, presence
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import IGNORE, LabelSpace
-from zoo.maps import LayeredMap, SemanticMap
-from zoo.rng import RngLike, as_rng
+from zoo.labels import IGNORE
+from zoo.nn.latents import reparameterize
+from zoo.plugin import (
+    Asset,
+    Conditions,
+    Edit,
+    LabelSpace,
+    Latents,
+    LayeredMap,
+    MaskGenerator,
+    PairData,
+    RngLike,
+    SemanticMap,
+    TrainingOptions,
+    UsageError,
+    as_rng,
+)
 from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 from zoo_plugins.mask_vae.editing import apply_edits
 from zoo_plugins.mask_vae.fitting import fit_prior
-from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, reparametrize, with_background
+from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, with_background
 from zoo_plugins.mask_vae.prior import LatentPrior
 
 
@@ -104,7 +112,7 @@ class SemanticVAE(MaskGenerator):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """planes [B, P, S, S], standard normal eps [B, P, E], LSTM states [B, L, E] -> logits [B, P + 1, H, W], mu, log_var."""
         mu, log_var = self.encoder(planes)
-        scores = self.generator(reparametrize(mu.float(), log_var.float(), eps), h0, c0)
+        scores = self.generator(reparameterize(mu, log_var, eps), h0, c0)
         return with_background(scores, self.config.background), mu, log_var
 
     # --- latents -------------------------------------------------------------------------------------------------
@@ -197,7 +205,7 @@ class SemanticVAE(MaskGenerator):
         mu = torch.cat([m for m, _ in pairs]).float().cpu()
         if rng is not None:
             log_var = torch.cat([v for _, v in pairs]).float().cpu()
-            mu = reparametrize(mu, log_var, rng.normal("eps", shape=tuple(mu.shape[1:])))
+            mu = reparameterize(mu, log_var, rng.normal("eps", shape=tuple(mu.shape[1:])))
         return {"z": mu, **self.start_states(len(mu), rng)}
 
     @torch.no_grad()

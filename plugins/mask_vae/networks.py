@@ -109,11 +109,6 @@ def with_background(scores: Tensor, rule: str = "sum") -> Tensor:
     return torch.cat([flag.contiguous(), scores.contiguous()], dim=1)
 
 
-def reparametrize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
-    """z = mu + eps * exp(log_var / 2) for given standard normal eps; all [B, P, E]."""
-    return eps * torch.exp(0.5 * log_var) + mu
-
-
 def own_weights(alphas: tuple[float, ...], *, cumulative: bool = False) -> tuple[float, ...]:
     """Weights of a part's own code while it is interpolated towards another (paper eq. 4: 1 - alpha).
 

@@ -9,10 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
-from zoo.errors import WeightsError
 from zoo.families.spade import official_keys
 from zoo.families.spade.official_networks import match_multiscale
-from zoo.registry import Match
+from zoo.plugin import Match, WeightsError
 from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 
 ROLES = ("generator", "discriminator")
@@ -76,8 +75,8 @@ def convert(roles: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
             f"No mask-vae checkpoint: {len(unknown)} unknown keys, the first {unknown[:3]}. Try: zoo identify FILE"
         )
     ours = {name: roles["generator"][key] for key, name in renamed.items() if name is not None}
-    found = convert_discriminator(roles.get("discriminator", {}))
-    return ours | {f"discriminator.{key}": value for key, value in found.items()}
+    discriminator = convert_discriminator(roles.get("discriminator", {}))
+    return ours | {f"discriminator.{key}": value for key, value in discriminator.items()}
 
 
 def convert_discriminator(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from zoo.errors import DataError, WeightsError
+from zoo.plugin import DataError, WeightsError
 
 VARIANCE_KEPT = 0.99
 MIN_EIGENVALUE = 1e-3
@@ -69,9 +69,9 @@ class LatentPrior:
         """The prior of an asset. Raises WeightsError if it does not fit `parts` codes of `latent` numbers."""
         names = [f.name for f in fields(cls)]
         if sorted(tensors) != sorted(names) or tuple(tensors["mean"].shape) != (parts, latent):
-            found = {k: tuple(v.shape) for k, v in tensors.items()}
+            shapes = {k: tuple(v.shape) for k, v in tensors.items()}
             raise WeightsError(
-                f"The prior does not fit this model ({parts} parts of {latent}): expected {names}, got {found}. Fit it again."
+                f"The prior does not fit this model ({parts} parts of {latent}): expected {names}, got {shapes}. Fit it again."
             )
         return cls(*(tensors[n].cpu().float() if tensors[n].is_floating_point() else tensors[n].cpu() for n in names))
 

@@ -10,15 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from zoo.data import Batch, PairData
-from zoo.errors import ConfigError
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.interfaces.label_sets import only
-from zoo.interfaces.trainers import Trainer, Update
-from zoo.maps import SemanticMap
 from zoo.metrics.segmentation import ConfusionMatrix
 from zoo.nn.init import init_xavier
-from zoo.rng import Rng, RngLike
+from zoo.nn.losses import feature_matching, gan_loss
+from zoo.plugin import Batch, ConfigError, PairData, Rng, RngLike, SemanticMap, Trainer, Update
 from zoo_plugins.mask_vae import losses
 from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeTraining
 from zoo_plugins.mask_vae.model import SemanticVAE
@@ -100,16 +97,15 @@ class MaskVaeTrainer(Trainer):
         logits, mu, log_var = self._forward(batch, rng)
         targets = self.model.targets(batch.maps.labels)
         weights = None if self._weights is None else self._weights.to(logits.device)
-        kl = losses.kl_divergence(mu, log_var)
+        kl = losses.mean_kl_divergence(mu, log_var)
         terms = {
             "kl": self.options.kl * kl,
             "ce": losses.weighted_cross_entropy(logits, targets, weights, reduction=self.options.reduction),
         }
         if self.options.adversarial:
             fake, real = self._judge(logits, targets)
-            terms["gan"] = losses.hinge_generator([scale[-1] for scale in fake])
-            features = losses.feature_matching([scale[:-1] for scale in fake], [scale[:-1] for scale in real])
-            terms["features"] = self.options.feature_matching * features
+            terms["gan"] = gan_loss(fake, True, for_discriminator=False)
+            terms["features"] = self.options.feature_matching * feature_matching(fake, real)
         best = logits.detach().amax(1)  # several times faster than argmax; unlabeled pixels count as wrong
         right = (
             (logits.detach().gather(1, targets.clamp(max=logits.shape[1] - 1)[:, None])[:, 0] == best).float().mean()
@@ -120,8 +116,8 @@ class MaskVaeTrainer(Trainer):
         with torch.no_grad():
             logits = self._forward(batch, rng)[0]
         fake, real = self._judge(logits, self.model.targets(batch.maps.labels))
-        on_fake, on_real = losses.hinge_fake_real([scale[-1] for scale in fake], [scale[-1] for scale in real])
-        return Update({"d_fake": on_fake, "d_real": on_real}, ("discriminator",))
+        on_fake = gan_loss(fake, False, for_discriminator=True)
+        return Update({"d_fake": on_fake, "d_real": gan_loss(real, True, for_discriminator=True)}, ("discriminator",))
 
     def _judge(self, logits: Tensor, targets: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """The discriminator on raw scores (no softmax, as in the code) and on one-hot maps, in one batch, fakes first."""

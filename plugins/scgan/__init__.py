@@ -1,6 +1,6 @@
 """SC-GAN: image synthesis from semantic maps via semantic vectors (Wang et al., ICCV 2021)."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.families.spade.blocks import SPADE, Affine
+from zoo.families.spade.blocks import Affine, SPADENorm
 from zoo.nn.norms import NormSpec, param_free_norm, parse_norm
 from zoo.nn.spectral import SNConv2d, SpectralMixin, conv2d
 
@@ -82,7 +82,7 @@ class SCN(nn.Module):
         return torch.addcmul(beta, normalized, 1 + gamma)
 
 
-class MapNorm(SPADE):
+class MapNorm(SPADENorm):
     """SPADE over the one-hot planes of a Site."""
 
     def plan(self, site: Site) -> Affine:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from zoo.errors import ConfigError
 from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
-from zoo.registry import Variant
+from zoo.plugin import ConfigError, Variant
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from zoo.families.spade.official_networks import (
     start_grid,
 )
 from zoo.families.spade.sizes import DOUBLINGS
-from zoo.registry import Match
+from zoo.plugin import Match
 from zoo_plugins.scgan.config import ADE20K, COCO, SCGANConfig
 from zoo_plugins.scgan.discriminators import RoutedFPSE
 from zoo_plugins.scgan.generator import Generator

@@ -16,7 +16,7 @@ from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors
 
 
 @dataclass(frozen=True)
-class Plan:
+class SCGANPlan:
     """Everything that depends on the map alone.
 
     svg_image: [B, 3, H, W] in [-1, 1], the SVG's own rough picture (Eq. 10). logits, norm_logits: pooled SVG features per scale,
@@ -51,7 +51,7 @@ class Generator(SkeletonGenerator):
             step.c_in, step.c_out, planes=self.planes, n=c.n_conv, m=c.n_norm, norm=c.norm, hidden=c.spade_hidden
         )
 
-    def plan(self, planes: Tensor) -> Plan:
+    def plan(self, planes: Tensor) -> SCGANPlan:
         """All that depends on the map alone."""
         c = self.config
         planes = planes.to(self.conv_img.weight.dtype)
@@ -63,16 +63,16 @@ class Generator(SkeletonGenerator):
         same = norm_logits is logits and not c.routing_detach
         v_norm = v_conv if same else [semantic_vectors(x, c.temperature, c.weight_type) for x in norm_logits]
         plans = tuple(block.plan(self._site(planes, v_conv[s.scale], v_norm[s.scale])) for block, s in self.blocks())
-        return Plan(svg_image, logits, norm_logits, plans, None if c.use_vae else self.start_from_map(planes))
+        return SCGANPlan(svg_image, logits, norm_logits, plans, None if c.use_vae else self.start_from_map(planes))
 
     def _site(self, planes: Tensor, v_conv: Tensor, v_norm: Tensor) -> Site:
         return Site(v_conv, v_norm, resize_planes(planes, (v_conv.shape[-2], v_conv.shape[-1])))
 
-    def render(self, plan: Plan, z: Tensor | None) -> Tensor:
+    def render(self, plan: SCGANPlan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
         return self.paint(plan.blocks, z, start=plan.start)
 
-    def forward(self, planes: Tensor, z: Tensor | None = None) -> tuple[Tensor, Plan]:
+    def forward(self, planes: Tensor, z: Tensor | None = None) -> tuple[Tensor, SCGANPlan]:
         """(images in [-1, 1], the plan)."""
         plan = self.plan(planes)
         return self.render(plan, z), plan

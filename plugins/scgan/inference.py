@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.families.spade.blocks import SPADE, Affine
+from zoo.families.spade.blocks import Affine, SPADENorm
 from zoo.families.spade.folded import FoldedSPADE
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
@@ -61,12 +61,12 @@ class FoldedMapNorm(FoldedSPADE):
 
 
 def _fold_norm(norm: nn.Module) -> nn.Module:
-    if not isinstance(norm, SCN | SPADE):
+    if not isinstance(norm, SCN | SPADENorm):
         return norm
     batch_norm = norm.param_free_norm
     if not isinstance(batch_norm, nn.BatchNorm2d) or batch_norm.running_mean is None or batch_norm.running_var is None:
         return norm  # statistics that depend on the image
-    if isinstance(norm, SPADE):
+    if isinstance(norm, SPADENorm):
         return FoldedMapNorm(norm, batch_norm)
     return FoldedSCN(norm, batch_norm.running_mean, torch.rsqrt(batch_norm.running_var + batch_norm.eps))
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.errors import ConfigError
 from zoo.families.spade import trainer
 from zoo.families.spade.discriminators import Opinion
 from zoo.nn.perceptual import perceptual_loss
+from zoo.plugin import ConfigError
 from zoo_plugins.scgan.config import SCGANOptions
 
 
@@ -36,7 +36,7 @@ def svg_reconstruction(svg_image: Tensor, real: Tensor, kind: str, network: nn.M
     return perceptual_loss(network, svg_image, real)
 
 
-def generator_losses(
+def scgan_generator_losses(
     outputs: GeneratorOutputs,
     real: Tensor,
     on_fake: Opinion,

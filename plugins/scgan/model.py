@@ -8,18 +8,18 @@ from typing import ClassVar
 from zoo.families.spade.encoders import ConvEncoder
 from zoo.families.spade.layouts import PlanLayout
 from zoo.families.spade.synthesizer import LatentSynthesizer
-from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import background_last
+from zoo.plugin import LabelSpace
 from zoo_plugins.scgan.config import SCGANConfig
-from zoo_plugins.scgan.generator import Generator, Plan
+from zoo_plugins.scgan.generator import Generator, SCGANPlan
 
 
 @dataclass(eq=False)
 class SCGANLayout(PlanLayout):
     """The map (at the model's resolution) and what the generator derives from it: semantic vectors, SVG image, SPADE scales."""
 
-    plan: Plan
+    plan: SCGANPlan
 
 
 class SCGAN(LatentSynthesizer):

@@ -10,7 +10,7 @@ from torch import Tensor
 from zoo.checkpoints.shapes import Shapes
 from zoo.families.spade import official_keys
 from zoo.families.spade.official_keys import BLOCKS
-from zoo.registry import Match
+from zoo.plugin import Match
 
 # after the rules of SPADE's modules
 _RULES: dict[str, official_keys.Rules] = {

@@ -6,14 +6,12 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from zoo.data import Batch
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.interfaces.models import Model
-from zoo.rng import RngLike
+from zoo.plugin import Batch, Model, RngLike
 from zoo_plugins.scgan.config import SCGANOptions
 from zoo_plugins.scgan.discriminators import build_discriminator
-from zoo_plugins.scgan.losses import GeneratorOutputs, generator_losses
+from zoo_plugins.scgan.losses import GeneratorOutputs, scgan_generator_losses
 from zoo_plugins.scgan.model import SCGAN
 
 
@@ -43,7 +41,7 @@ class SCGANTrainer(GanTrainer):
 
     def losses(self, outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion) -> dict[str, Tensor]:
         made = cast(GeneratorOutputs, outputs)
-        return generator_losses(made, real, on_fake, on_real, self.options, self.perceptual)
+        return scgan_generator_losses(made, real, on_fake, on_real, self.options, self.perceptual)
 
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
         """Map, photo, fake with the photo's style, fake with a random style, and the SVG's own picture."""

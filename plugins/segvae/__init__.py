@@ -3,7 +3,7 @@
 With its ablations (config fields) and the baselines C-VAE_sep and C-VAE_global of its Table 1.
 """
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 
 def _architecture(

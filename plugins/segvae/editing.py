@@ -11,12 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.edits import Add, Edit, Redraw, Remove
-from zoo.errors import UsageError
-from zoo.interfaces.capabilities import Latents
-from zoo.labels import IGNORE, LabelSpace
-from zoo.maps import LayeredMap, SemanticMap
-from zoo.rng import RngLike
+from zoo.labels import IGNORE
+from zoo.plugin import Add, Edit, LabelSpace, Latents, LayeredMap, Redraw, Remove, RngLike, SemanticMap, UsageError
 from zoo_plugins.segvae.config import SegVAEOptions
 from zoo_plugins.segvae.steps import unroll
 
@@ -27,7 +23,7 @@ CHUNK = 1024
 
 
 @dataclass
-class Plan:
+class EditPlan:
     """What a list of edits comes to, per sample and channel: bool [B, C] and, for the drawn ones, noise eps [B, C, Z].
 
     present: the classes afterwards; drawn: those that get a new shape; removed: those that lose theirs.
@@ -73,7 +69,7 @@ def edit_map(
     return SemanticMap(after, model.label_space)
 
 
-def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Edit], rng: RngLike) -> Plan:
+def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Edit], rng: RngLike) -> EditPlan:
     """The plan of edits in their order, for maps with the classes `present` (bool [B, C]) at the model's resolution.
 
     shown: the classes at the maps' own size; a part too small for the model's pixels can still be redrawn.
@@ -107,7 +103,7 @@ def plan_edits(model: SegVAE, present: Tensor, shown: Tensor, edits: Sequence[Ed
         wanted = named & (present if isinstance(edit, Redraw) else ~present)
         eps = torch.where(wanted[..., None], model.normals(source), eps)
         present, drawn = present | wanted, drawn | wanted
-    return Plan(present, drawn, start & ~present, eps)
+    return EditPlan(present, drawn, start & ~present, eps)
 
 
 def _class(model: SegVAE, name: str) -> int:
@@ -118,7 +114,7 @@ def _class(model: SegVAE, name: str) -> int:
     return values.index(value)
 
 
-def edit_layers(model: SegVAE, given: LayeredMap, plan: Plan, latents: Latents) -> LayeredMap:
+def edit_layers(model: SegVAE, given: LayeredMap, plan: EditPlan, latents: Latents) -> LayeredMap:
     """The given layers [B, K, R, R] with the plan's classes emptied or written anew (0 or 1), every other layer untouched.
 
     One teacher-forced pass: the canvas shows the given layers, and the new ones as they come.
@@ -163,8 +159,8 @@ def fill_nearest(before: Tensor, after: Tensor, edited: Tensor, space: LabelSpac
         open_ = classes[before[sample]] & (after[sample] == space.background_index)
         source = ~open_ & ~classes[after[sample]]
         if bool(open_.any()) and bool(source.any()):
-            found = _nearest(after[sample], open_, source)
-            filled[sample][open_] = torch.where(classes[ground[found]], found, ground[found])
+            nearest = _nearest(after[sample], open_, source)
+            filled[sample][open_] = torch.where(classes[ground[nearest]], nearest, ground[nearest])
     return filled
 
 
@@ -174,8 +170,8 @@ def _nearest(labels: Tensor, open_: Tensor, source: Tensor) -> Tensor:
     rim = source & (F.max_pool2d((~source)[None, None].float(), 3, 1, 1)[0, 0] > 0)
     wanted, sources = open_.nonzero(), rim.nonzero()
     number = torch.arange(len(sources), device=labels.device)
-    found = []
+    numbers = []
     for part in wanted.split(CHUNK):
         distance = (part[:, None] - sources).square().sum(2)  # integers: the same on every machine
-        found.append((distance * len(sources) + number).argmin(1))
-    return labels[tuple(sources[torch.cat(found)].T)]
+        numbers.append((distance * len(sources) + number).argmin(1))
+    return labels[tuple(sources[torch.cat(numbers)].T)]

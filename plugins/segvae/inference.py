@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from zoo.inference.packed import native, pack
 from zoo.nn.spectral import fold_spectral
-from zoo_plugins.segvae.networks import ContextEncoder, ConvEncoder, Posterior, Reads, ShapeDecoder, VectorMap
+from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Reads, ShapeDecoder, StridedEncoder, VectorMap
 
 if TYPE_CHECKING:
     from zoo_plugins.segvae.model import SegVAE
@@ -72,7 +72,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Module:
 
 
 class PlaneEncoder(nn.Module):
-    """`ConvEncoder` in two halves: what each input plane adds to the first convolution's output, and all that follows.
+    """`StridedEncoder` in two halves: what each input plane adds to the first convolution's output, and all that follows.
 
     The sum before the first norm is kept as [B, (R/2)**2, f], pixels row-major.
     """
@@ -80,7 +80,7 @@ class PlaneEncoder(nn.Module):
     planes: Tensor
     bias: Tensor
 
-    def __init__(self, encoder: ConvEncoder, size: int) -> None:
+    def __init__(self, encoder: StridedEncoder, size: int) -> None:
         super().__init__()
         first, *others = (_block(block) for block in encoder.blocks)  # type: ignore[arg-type]
         conv, self.first = first
@@ -201,15 +201,15 @@ class FastCanvas:
         if not rows:
             return self.idle
         device = self.idle.device
-        found = context.encoder(self._sum([(b, channel * present[b]) for b in rows]))
+        encoded = context.encoder(self._sum([(b, channel * present[b]) for b in rows]))
         everyone = len(rows) == len(present)
-        codes = found
+        codes = encoded
         if not everyone:
-            codes = self.idle.to(found.dtype).index_copy(0, torch.tensor(rows, device=device), found)
+            codes = self.idle.to(encoded.dtype).index_copy(0, torch.tensor(rows, device=device), encoded)
         waiting = [b for b in rows if not present[b]]
         if waiting:
             index = torch.tensor(waiting, device=device)
-            self.idle = self.idle.to(found.dtype).index_copy(0, index, codes[index])
+            self.idle = self.idle.to(encoded.dtype).index_copy(0, index, codes[index])
             for b in waiting:
                 self.idle_known[b] = True
         return codes
@@ -231,12 +231,12 @@ def _read(present: dict[int, list[bool]], order: tuple[int, ...], reads: Reads) 
     decoded = {c: [p and (reads.decode is None or c in reads.decode) for p in row] for c, row in present.items()}
     if not reads.state:
         return decoded
-    found: dict[int, list[bool]] = {}
+    read: dict[int, list[bool]] = {}
     later = [False] * len(present[order[0]])
     for channel in reversed(order):
         later = [a or b for a, b in zip(later, decoded[channel], strict=True)]
-        found[channel] = later
-    return found
+        read[channel] = later
+    return read
 
 
 class FastPosterior(Posterior):
@@ -291,7 +291,7 @@ class FastDecoder(nn.Module):
 
 
 @torch.no_grad()
-def fold(model: SegVAE) -> None:
+def fold_networks(model: SegVAE) -> None:
     """Put the inference form in place of a model's networks; it must be in evaluation mode and be used for inference only."""
     fold_spectral(model).requires_grad_(False)
     size, classes = model.config.size, len(model.channels) + 1

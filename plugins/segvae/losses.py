@@ -9,7 +9,7 @@ from torch.nn import functional as F
 EPS = 1e-8
 
 
-def kl_divergence(mu1: Tensor, log_var1: Tensor, mu2: Tensor, log_var2: Tensor) -> Tensor:
+def gaussian_kl(mu1: Tensor, log_var1: Tensor, mu2: Tensor, log_var2: Tensor) -> Tensor:
     """KL(N1 || N2) per sample [B], summed over Z; all arguments [B, Z]. The two epsilons of 1e-8 are the code's."""
     s1, s2 = torch.exp(0.5 * log_var1), torch.exp(0.5 * log_var2)
     spread = (torch.exp(log_var1) + (mu1 - mu2) ** 2) / (2 * torch.exp(log_var2) + EPS)

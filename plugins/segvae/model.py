@@ -8,18 +8,25 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zoo.data import PairData
-from zoo.edits import Edit
-from zoo.errors import UsageError
-from zoo.interfaces.capabilities import Conditions, Latents
 from zoo.interfaces.label_sets import LABEL_SETS, fit_label_sets
-from zoo.interfaces.models import Asset, MaskGenerator
 from zoo.interfaces.presence import check_space, drawn_values, label_sets, presence
-from zoo.interfaces.training_options import TrainingOptions
-from zoo.labels import LabelSet, LabelSpace
-from zoo.maps import LayeredMap, SemanticMap
 from zoo.nn.init import init_xavier
-from zoo.rng import RngLike, as_rng
+from zoo.plugin import (
+    Asset,
+    Conditions,
+    Edit,
+    LabelSet,
+    LabelSpace,
+    Latents,
+    LayeredMap,
+    MaskGenerator,
+    PairData,
+    RngLike,
+    SemanticMap,
+    TrainingOptions,
+    UsageError,
+    as_rng,
+)
 from zoo_plugins.segvae.config import SegVAEConfig, SegVAEOptions
 from zoo_plugins.segvae.editing import edit_map
 from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Prior, ShapeDecoder
@@ -82,9 +89,9 @@ class SegVAE(MaskGenerator):
 
     def _fold(self) -> None:
         """See `inference`: on one CPU core 0.23 of the time for one map, 0.43 for eight (equal within 1e-5)."""
-        from zoo_plugins.segvae.inference import fold
+        from zoo_plugins.segvae.inference import fold_networks
 
-        fold(self)
+        fold_networks(self)
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`label_sets`, over the maps and, with `flip`, their mirror images."""
@@ -173,12 +180,12 @@ class SegVAE(MaskGenerator):
         truth: layers [B, N, R, R] that the canvas shows instead of the generated shapes. Not random.
         """
         noise = self.noise(latents, len(label_set))
-        found = label_set.new_zeros(*label_set.shape, *self.resolution, dtype=torch.float32)
+        planes = label_set.new_zeros(*label_set.shape, *self.resolution, dtype=torch.float32)
         for step in unroll(self, label_set, truth=truth, forced=truth is not None, **noise):
             shape = step.shape(step.drawn)
             if shape is not None:
-                found[:, step.channel] = shape[:, 0].float()
-        return found
+                planes[:, step.channel] = shape[:, 0].float()
+        return planes
 
     def noise(self, latents: Latents, count: int) -> dict[str, Any]:
         """Latents as arguments of `unroll`. Raises UsageError for others than `eps` or `z` [count, C, Z]."""

@@ -19,12 +19,12 @@ State = tuple[Tensor, Tensor]
 """LSTM state (h, c), each [B, h]."""
 
 
-def linear(config: SegVAEConfig, c_in: int, c_out: int) -> nn.Linear:
+def linear_layer(config: SegVAEConfig, c_in: int, c_out: int) -> nn.Linear:
     """A linear layer, spectrally normalised where the config says so."""
     return FreshSNLinear(c_in, c_out, eps=config.sn_eps) if config.spectral else nn.Linear(c_in, c_out)
 
 
-def conv(config: SegVAEConfig, c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> nn.Conv2d:
+def conv_layer(config: SegVAEConfig, c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> nn.Conv2d:
     """A convolution, spectrally normalised where the config says so."""
     if config.spectral:
         return FreshSNConv2d(c_in, c_out, kernel, stride, padding, eps=config.sn_eps)
@@ -50,7 +50,7 @@ class VectorMap(nn.Module):
         classes, width = len(config.channels) + 1, config.embed_dim or config.hidden_dim
 
         def layer(c_in: int, c_out: int) -> nn.Linear:
-            return linear(config, c_in, c_out) if spectral else nn.Linear(c_in, c_out)
+            return linear_layer(config, c_in, c_out) if spectral else nn.Linear(c_in, c_out)
 
         self.layers = nn.Sequential(
             layer(classes, width), nn.ReLU(), layer(width, config.size * config.size), nn.ReLU()
@@ -60,16 +60,16 @@ class VectorMap(nn.Module):
         return self.layers(vector).view(len(vector), 1, self.size, self.size)
 
 
-class ConvEncoder(nn.Module):
+class StridedEncoder(nn.Module):
     """Strided 3x3 blocks down to 4x4, then a 4x4 convolution to [B, out], without activation."""
 
     def __init__(self, config: SegVAEConfig, c_in: int, c_out: int) -> None:
         super().__init__()
         widths = (c_in, *config.stages)
         self.blocks = nn.ModuleList(
-            nn.Sequential(conv(config, a, b, 3, 2, 1), *norm_act(config, b)) for a, b in pairwise(widths)
+            nn.Sequential(conv_layer(config, a, b, 3, 2, 1), *norm_act(config, b)) for a, b in pairwise(widths)
         )
-        self.out = conv(config, widths[-1], c_out, 4, 1, 0)
+        self.out = conv_layer(config, widths[-1], c_out, 4, 1, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.blocks:
@@ -89,7 +89,7 @@ class ContextEncoder(nn.Module):
         self.target_map = VectorMap(config, spectral=True)
         self.label_map = VectorMap(config, spectral=True) if self.uses_labels else None
         planes = 1 + int(self.uses_labels) + (len(config.channels) + 1) * int(self.uses_canvas)
-        self.encoder = ConvEncoder(config, planes, config.shape_dim)
+        self.encoder = StridedEncoder(config, planes, config.shape_dim)
 
     def forward(self, canvas: Tensor, label_set: Tensor, target: Tensor) -> Tensor:
         """canvas [B, N, R, R] in [0, 1], label_set [B, N], target [B, N] (a zero row where the class is absent) -> [B, S]."""
@@ -140,8 +140,8 @@ class Heads(nn.Module):
 
     def __init__(self, config: SegVAEConfig) -> None:
         super().__init__()
-        self.mu = linear(config, config.hidden_dim, config.z_dim)
-        self.log_var = linear(config, config.hidden_dim, config.z_dim)
+        self.mu = linear_layer(config, config.hidden_dim, config.z_dim)
+        self.log_var = linear_layer(config, config.hidden_dim, config.z_dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.mu(x), self.log_var(x)
@@ -152,7 +152,7 @@ class Prior(nn.Module):
 
     def __init__(self, config: SegVAEConfig) -> None:
         super().__init__()
-        self.embed = linear(config, config.shape_dim, config.hidden_dim)
+        self.embed = linear_layer(config, config.shape_dim, config.hidden_dim)
         self.lstm = nn.LSTMCell(config.hidden_dim, config.hidden_dim) if config.lstm else None
         self.heads = Heads(config)
 
@@ -173,10 +173,10 @@ class Posterior(nn.Module):
     def __init__(self, config: SegVAEConfig) -> None:
         super().__init__()
         self.target_map = VectorMap(config, spectral=False)  # plain, unlike the context encoder's
-        self.encoder = ConvEncoder(config, 2, config.hidden_dim)
+        self.encoder = StridedEncoder(config, 2, config.hidden_dim)
         width = config.hidden_dim + config.shape_dim
         self.lstm = nn.LSTMCell(width, config.hidden_dim) if config.lstm else None
-        self.fuse = None if config.lstm else linear(config, width, config.hidden_dim)
+        self.fuse = None if config.lstm else linear_layer(config, width, config.hidden_dim)
         self.heads = Heads(config)
 
     def code(self, shape: Tensor, target: Tensor) -> Tensor:
@@ -221,6 +221,6 @@ class ShapeDecoder(nn.Module):
         return self.out(x)
 
 
-def sample(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+def sample_code(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
     """z = mu + eps * exp(log_var / 2), all [B, Z]."""
     return mu + eps * torch.exp(0.5 * log_var)

@@ -9,8 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
-from zoo.errors import WeightsError
-from zoo.registry import Match
+from zoo.plugin import Match, WeightsError
 from zoo_plugins.segvae.config import CELEBA, HUMAN_PARSING, SegVAEConfig
 
 NETWORKS = ("shapeE", "shapeD", "prior", "posterior")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.spectral_fresh import FreshSNConv2d
-from zoo_plugins.segvae.networks import sample
+from zoo_plugins.segvae.networks import sample_code
 
 if TYPE_CHECKING:
     from zoo_plugins.segvae.model import SegVAE
@@ -53,7 +53,7 @@ def forced_pass(model: SegVAE, planes: Tensor, label_set: Tensor, eps: Tensor) -
     codes = _posterior_codes(model, truth, order[rows[:, 1]], present)
     mu, log_var = _heads(model, codes, feat)
     prior_mu, prior_log_var = _prior(model, feat)
-    z = sample(mu, log_var, eps[:, order - 1])
+    z = sample_code(mu, log_var, eps[:, order - 1])
     logits = model.decoder(feat[present], z[present])
     return Forced(present, mu, log_var, prior_mu, prior_log_var, logits, truth)
 

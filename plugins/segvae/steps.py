@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo_plugins.segvae.networks import Canvas, Reads, State, sample
+from zoo_plugins.segvae.networks import Canvas, Reads, State, sample_code
 
 if TYPE_CHECKING:
     from zoo_plugins.segvae.model import SegVAE
@@ -30,7 +30,7 @@ class Code:
 
 
 @dataclass
-class Step:
+class ClassStep:
     """What one step computed. channel: of the network (1..T); present: bool [B]; feat: context code [B, S]
     (the inference form computes only what the pass reads; other rows hold anything finite).
 
@@ -61,7 +61,7 @@ def unroll(
     eps_posterior: Tensor | None = None,
     z: Tensor | None = None,
     decode: Collection[int] | None = None,
-) -> Iterator[Step]:
+) -> Iterator[ClassStep]:
     """The T steps of a batch in the model's order.
 
     label_set: float [B, N], entry 0 is 0; a class is present where it is > 0. truth: layers [B, N, R, R] in [0, 1], channel 0
@@ -75,14 +75,14 @@ def unroll(
     state = model.config.lstm and model.prior is not None and z is None
     canvas = model.context.start(label_set, Reads(eps_posterior is not None, state, decode))
     prior_state = posterior_state = None
-    before: Step | None = None
+    before: ClassStep | None = None
     for channel in model.order:
         if before is not None:
             _advance(canvas, before, truth if forced else None)
         present = label_set[:, channel] > 0
         target = torch.zeros_like(label_set)
         target[:, channel] = present.to(target)
-        step = Step(channel, present, canvas.code(channel, target))
+        step = ClassStep(channel, present, canvas.code(channel, target))
         if z is not None:
             code = z[:, channel - 1]
             step.prior = Code(code, torch.zeros_like(code), code)
@@ -91,14 +91,14 @@ def unroll(
         if eps_posterior is not None:
             assert truth is not None
             mu, log_var, posterior_state = model.posterior(truth[:, channel, None], step.feat, target, posterior_state)
-            step.posterior = Code(mu, log_var, sample(mu, log_var, eps_posterior[:, channel - 1]))
+            step.posterior = Code(mu, log_var, sample_code(mu, log_var, eps_posterior[:, channel - 1]))
         if (decode is None or channel in decode) and bool(present.any()):
             _decode(model, step)
         yield step
         before = step
 
 
-def _advance(canvas: Canvas, before: Step, truth: Tensor | None) -> None:
+def _advance(canvas: Canvas, before: ClassStep, truth: Tensor | None) -> None:
     """Draw the shape of the step before: the true one, or the one drawn (soft, not thresholded)."""
     shape = before.shape(before.drawn) if truth is None else truth[:, before.channel, None]
     if shape is not None:
@@ -110,10 +110,10 @@ def _prior(model: SegVAE, feat: Tensor, eps: Tensor, state: State | None) -> tup
         zero = torch.zeros_like(eps)
         return Code(zero, zero, eps), None
     mu, log_var, state = model.prior(feat, state)
-    return Code(mu, log_var, sample(mu, log_var, eps)), state
+    return Code(mu, log_var, sample_code(mu, log_var, eps)), state
 
 
-def _decode(model: SegVAE, step: Step) -> None:
+def _decode(model: SegVAE, step: ClassStep) -> None:
     """Posterior first, as in the code (batch norms count the calls)."""
     if step.posterior is not None:
         step.rebuilt = _shapes(model, step, step.posterior.z)
@@ -122,7 +122,7 @@ def _decode(model: SegVAE, step: Step) -> None:
             step.drawn = _shapes(model, step, step.prior.z)
 
 
-def _shapes(model: SegVAE, step: Step, z: Tensor) -> Tensor:
+def _shapes(model: SegVAE, step: ClassStep, z: Tensor) -> Tensor:
     """Decoded rows of the samples that have the class. In training, and where gradients flow, the whole batch goes through as
     in the code: batch norms see it, and sums of gradients round alike."""
     if model.training or torch.is_grad_enabled() or bool(step.present.all()):

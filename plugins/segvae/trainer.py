@@ -9,12 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.data import Batch, PairData, layers_of
-from zoo.errors import ConfigError
-from zoo.interfaces.trainers import Trainer, Update
-from zoo.labels import LabelSet
-from zoo.maps import SemanticMap
-from zoo.rng import Rng, RngLike
+from zoo.data import layers_of
+from zoo.plugin import Batch, ConfigError, LabelSet, PairData, Rng, RngLike, SemanticMap, Trainer, Update
 from zoo_plugins.segvae import losses, parallel
 from zoo_plugins.segvae.config import SegVAETraining
 from zoo_plugins.segvae.model import SegVAE
@@ -54,10 +50,10 @@ class SegVAETrainer(Trainer):
         """An Adam per network, as in the code: context, decoder, posterior and, where there is one, prior."""
         if not self._optimizers:
             names = ("context", "decoder", "prior", "posterior")
-            found = {name: getattr(self.model, name) for name in names}
+            networks = {name: getattr(self.model, name) for name in names}
             self._optimizers = {
                 name: Adam(net.parameters(), lr=self.options.lr, betas=self.options.betas)
-                for name, net in found.items()
+                for name, net in networks.items()
                 if net is not None
             }
         return self._optimizers
@@ -115,18 +111,18 @@ class SegVAETrainer(Trainer):
         }
 
     def _at_once(self, planes: Tensor, label_set: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
-        found = parallel.forced_pass(self.model, planes, label_set, eps)
+        outputs = parallel.forced_pass(self.model, planes, label_set, eps)
         order = torch.tensor(self.model.order, device=planes.device)
-        mu, log_var = found.mu.float(), found.log_var.float()
-        if found.prior_mu is None or found.prior_log_var is None:
+        mu, log_var = outputs.mu.float(), outputs.log_var.float()
+        if outputs.prior_mu is None or outputs.prior_log_var is None:
             kl = losses.standard_kl(mu.flatten(0, 1), log_var.flatten(0, 1))
         else:
-            theirs = found.prior_mu.float().flatten(0, 1), found.prior_log_var.float().flatten(0, 1)
-            kl = losses.kl_divergence(mu.flatten(0, 1), log_var.flatten(0, 1), *theirs)
-        difference = losses.shape_difference(found.logits.float(), found.truth.float(), self.options.shape_loss)
-        count = found.present.sum(0).clamp(min=1)
-        kl_of = (kl.view(found.present.shape) * found.present).sum(0) / count
-        shape_of = difference.new_zeros(len(order)).index_add(0, found.present.nonzero()[:, 1], difference) / count
+            theirs = outputs.prior_mu.float().flatten(0, 1), outputs.prior_log_var.float().flatten(0, 1)
+            kl = losses.gaussian_kl(mu.flatten(0, 1), log_var.flatten(0, 1), *theirs)
+        difference = losses.shape_difference(outputs.logits.float(), outputs.truth.float(), self.options.shape_loss)
+        count = outputs.present.sum(0).clamp(min=1)
+        kl_of = (kl.view(outputs.present.shape) * outputs.present).sum(0) / count
+        shape_of = difference.new_zeros(len(order)).index_add(0, outputs.present.nonzero()[:, 1], difference) / count
         back = torch.argsort(order)  # from step order to channel order
         return kl_of[back], shape_of[back]
 
@@ -141,7 +137,7 @@ class SegVAETrainer(Trainer):
             if self.model.prior is None:
                 nats = losses.standard_kl(mu, log_var)
             else:
-                nats = losses.kl_divergence(mu, log_var, step.prior.mu.float(), step.prior.log_var.float())
+                nats = losses.gaussian_kl(mu, log_var, step.prior.mu.float(), step.prior.log_var.float())
             truth = planes[:, step.channel, None]
             difference = losses.shape_difference(step.rebuilt.float(), truth.float(), self.options.shape_loss)
             index, share = step.channel - 1, step.present / step.present.sum()

@@ -1,6 +1,6 @@
 """SPADE, also known as GauGAN: image synthesis with spatially adaptive normalisation (Park et al., CVPR 2019)."""
 
-from zoo.registry import Architecture, Plugin
+from zoo.plugin import Architecture, Plugin
 
 plugin = Plugin(
     api=1,

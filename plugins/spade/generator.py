@@ -13,7 +13,7 @@ from zoo.families.spade.sizes import widths
 from zoo_plugins.spade.config import SpadeConfig
 
 
-class Plan(NamedTuple):
+class SPADEPlan(NamedTuple):
     """Everything that depends on the map alone: per residual block its scales and shifts, and the first features
     [B, 16 ngf, *grid] where there is no latent (else None)."""
 
@@ -40,7 +40,7 @@ class Generator(SkeletonGenerator):
         c = self.config
         return SPADEResnetBlock(step.c_in, step.c_out, self.planes, norm=c.norm, hidden=c.spade_hidden)
 
-    def plan(self, planes: Tensor) -> Plan:
+    def plan(self, planes: Tensor) -> SPADEPlan:
         """All that depends on the map alone. Without gradients only the channels that occur are convolved (equal sums)."""
         planes = planes.to(self.conv_img.weight.dtype)
         start = None if self.config.use_vae else self.start_from_map(planes)
@@ -49,9 +49,9 @@ class Generator(SkeletonGenerator):
             classes = planes.flatten(2).any(2).any(0).nonzero()[:, 0]
             planes = planes.index_select(1, classes)
         at = {step.scale: resize_planes(planes, self.size(step.scale)) for step in self.steps}
-        return Plan(tuple(block.plan(at[step.scale], classes) for block, step in self.blocks()), start)
+        return SPADEPlan(tuple(block.plan(at[step.scale], classes) for block, step in self.blocks()), start)
 
-    def render(self, plan: Plan, z: Tensor | None) -> Tensor:
+    def render(self, plan: SPADEPlan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
         return self.paint(plan.blocks, z, start=plan.start)
 

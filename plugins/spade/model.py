@@ -9,17 +9,17 @@ from zoo.families.spade.encoders import ConvEncoder
 from zoo.families.spade.folded import fold_family
 from zoo.families.spade.layouts import PlanLayout
 from zoo.families.spade.synthesizer import LatentSynthesizer
-from zoo.labels import LabelSpace
 from zoo.nn.init import init_xavier
+from zoo.plugin import LabelSpace
 from zoo_plugins.spade.config import SpadeConfig
-from zoo_plugins.spade.generator import Generator, Plan
+from zoo_plugins.spade.generator import Generator, SPADEPlan
 
 
 @dataclass(eq=False)
 class SpadeLayout(PlanLayout):
     """The map (at the model's resolution) and the scales and shifts that it gives every norm."""
 
-    plan: Plan
+    plan: SPADEPlan
 
 
 class SPADE(LatentSynthesizer):

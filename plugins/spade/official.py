@@ -18,7 +18,7 @@ from zoo.families.spade.official_networks import (
     read_planes,
     space_fields,
 )
-from zoo.registry import Match
+from zoo.plugin import Match
 from zoo_plugins.spade.config import SpadeConfig
 
 

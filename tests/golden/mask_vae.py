@@ -5,12 +5,13 @@ Loaded by file path (see `replay.py`), so it imports nothing from its own folder
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import runpy
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from torch import Tensor
 
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
 from zoo.labels import numbered_space
+from zoo.nn.latents import reparameterize
+from zoo.nn.losses import feature_matching, gan_loss
 from zoo_plugins.mask_vae import losses, official
 from zoo_plugins.mask_vae.config import CLASS_WEIGHTS, MaskVaeConfig
 from zoo_plugins.mask_vae.model import SemanticVAE
-from zoo_plugins.mask_vae.networks import own_weights, reparametrize, with_background
+from zoo_plugins.mask_vae.networks import own_weights, with_background
 
 KL_WEIGHT = 0.0005
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # eq. 4's alpha; the code counts its own weight down
@@ -32,12 +35,8 @@ Values = dict[str, Any]
 
 
 def _beside(name: str) -> Any:
-    """A module of this folder, loaded by its path."""
-    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The names of a module of this folder, run by its path."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py"))))
 
 
 recorded = _beside("recorded")
@@ -153,7 +152,7 @@ def _onehot(io: Result, classes: int) -> Tensor:
 
 def _encode(model: SemanticVAE, onehot: Tensor, eps: Tensor) -> Tensor:
     mu, log_var = model.encoder(onehot[:, 1:])
-    return reparametrize(mu, log_var, eps)
+    return reparameterize(mu, log_var, eps)
 
 
 def _decode(model: SemanticVAE, z: Tensor, h0: Tensor, c0: Tensor) -> Tensor:
@@ -180,7 +179,7 @@ def _reconstruct(model: SemanticVAE, onehot: Tensor, noise: Result, parts: list[
         handles.append(generator.lstm.register_forward_hook(keep("lstm_out", lambda _i, out: out[0])))
     if len(onehot):
         seen["mu"], seen["logvar"] = model.encoder(onehot[:, 1:])
-        seen["z"] = reparametrize(seen["mu"], seen["logvar"], noise["eps"])
+        seen["z"] = reparameterize(seen["mu"], seen["logvar"], noise["eps"])
     z = noise["given.z"] if "given.z" in noise else seen["z"]
     if "given.up1" in noise:
         handles.append(generator.convs.blocks[0].register_forward_hook(lambda _m, _i, _out: noise["given.up1"]))
@@ -281,7 +280,7 @@ def _label(io: Result) -> Tensor:
 
 
 def _fixed_kl(io: Result) -> Result:
-    kl = losses.kl_divergence(io["fixed.mu"], io["fixed.logvar"])
+    kl = losses.mean_kl_divergence(io["fixed.mu"], io["fixed.logvar"])
     return {"fixed.KL_raw": kl, "fixed.KL_weighted": KL_WEIGHT * kl}
 
 
@@ -327,7 +326,7 @@ def _discriminator_outputs(case_dir: Path, case: dict[str, Any], io: Result, one
 
 def _forward(model: SemanticVAE, onehot: Tensor, io: Result, mode: str) -> tuple[Tensor, Tensor, Tensor]:
     mu, log_var = model.encoder(onehot[:, 1:])
-    z = reparametrize(mu, log_var, io[f"{mode}.eps"])
+    z = reparameterize(mu, log_var, io[f"{mode}.eps"])
     return _decode(model, z, io[f"{mode}.h0"], io[f"{mode}.c0"]), mu, log_var
 
 
@@ -347,7 +346,7 @@ def _plain(
 ) -> Result:
     model = _model(case_dir, case).train()
     out, mu, log_var = _forward(model, onehot, io, "plain")
-    kl, ce = KL_WEIGHT * losses.kl_divergence(mu, log_var), losses.weighted_cross_entropy(out, label, weights)
+    kl, ce = KL_WEIGHT * losses.mean_kl_divergence(mu, log_var), losses.weighted_cross_entropy(out, label, weights)
     results: Result = {"plain.out": out, "plain.losses/KL": kl, "plain.losses/CE": ce, "plain.total": kl + ce}
     for key, loss in (("plain.grad_norm_KL_only", kl), ("plain.grad_norm_CE_only", ce), ("plain.grad_norm", kl + ce)):
         results |= _norms(model, values.get(key, {}), key, _grads(model, loss))
@@ -368,10 +367,10 @@ def _adversarial(
     out, mu, log_var = _forward(model, onehot, io, "gan")
     fake, real = _judge(_discriminator(case_dir, case), out, onehot)
     terms = {
-        "KL": KL_WEIGHT * losses.kl_divergence(mu, log_var),
+        "KL": KL_WEIGHT * losses.mean_kl_divergence(mu, log_var),
         "CE": losses.weighted_cross_entropy(out, label, weights),
-        "GAN": losses.hinge_generator([s[-1] for s in fake]),
-        "GAN_Feat": 10.0 * losses.feature_matching([s[:-1] for s in fake], [s[:-1] for s in real]),
+        "GAN": gan_loss(fake, True, for_discriminator=False),
+        "GAN_Feat": 10.0 * feature_matching(fake, real),
     }
     total = torch.stack(list(terms.values())).sum()
     results: Result = {"gan.out": out, "gan.total": total} | {f"gan.losses/{k}": v for k, v in terms.items()}
@@ -385,7 +384,8 @@ def _discriminator_step(
     with torch.no_grad():
         made = _forward(model, onehot, io, "dstep")[0]
     fake, real = _judge(net, made, onehot)
-    on_fake, on_real = losses.hinge_fake_real([s[-1] for s in fake], [s[-1] for s in real])
+    on_fake = gan_loss(fake, False, for_discriminator=True)
+    on_real = gan_loss(real, True, for_discriminator=True)
     results: Result = {"dstep.losses/D_Fake": on_fake, "dstep.losses/D_real": on_real}
     (on_fake + on_real).backward()
     names = values.get("dstep.grad_norm", {})

@@ -5,11 +5,12 @@ Loaded by file path (see `replay.py`), so it imports nothing from its own folder
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from zoo.registry import label_space
 from zoo_plugins.segvae import losses, official
 from zoo_plugins.segvae.config import CELEBA, HUMAN_PARSING, SegVAEConfig, SegVAETraining
 from zoo_plugins.segvae.model import SegVAE
-from zoo_plugins.segvae.steps import Step, unroll
+from zoo_plugins.segvae.steps import ClassStep, unroll
 from zoo_plugins.segvae.trainer import SegVAETrainer
 
 Result = dict[str, Tensor]
@@ -30,12 +31,8 @@ SPACES = {"celebamaskhq": ("celebamask-hq", CELEBA), "humanparsing": ("atr", HUM
 
 
 def _beside(name: str) -> Any:
-    """A module of this folder, loaded by its path."""
-    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The names of a module of this folder, run by its path."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py"))))
 
 
 recorded = _beside("recorded")
@@ -147,7 +144,7 @@ def _watch(model: SegVAE) -> Watch:
     return Watch(modules)
 
 
-def _finish(model: SegVAE, steps: list[Step], pick: str) -> Tensor:
+def _finish(model: SegVAE, steps: list[ClassStep], pick: str) -> Tensor:
     """The soft shapes of all steps as [B, N, R, R], with the background by its rule."""
     side = model.config.size
     shapes = torch.zeros(len(steps[0].feat), len(steps) + 1, side, side)
@@ -158,7 +155,7 @@ def _finish(model: SegVAE, steps: list[Step], pick: str) -> Tensor:
     return model.with_background(shapes)
 
 
-def _codes(steps: list[Step], head: str, suffix: str) -> Result:
+def _codes(steps: list[ClassStep], head: str, suffix: str) -> Result:
     codes = [getattr(step, head) for step in steps]
     if any(code is None for code in codes):
         return {}
@@ -166,7 +163,7 @@ def _codes(steps: list[Step], head: str, suffix: str) -> Result:
     return {f"{k}_{suffix}": torch.stack([getattr(c, f) for c in codes]).detach() for k, f in fields.items()}
 
 
-def _collect(model: SegVAE, steps: list[Step], seen: dict[str, list[Any]]) -> Result:
+def _collect(model: SegVAE, steps: list[ClassStep], seen: dict[str, list[Any]]) -> Result:
     """Everything a pass can be asked for, under the names that the cases use."""
     results = {"feat": torch.stack([s.feat for s in steps]).detach(), "step0.feat": steps[0].feat.detach()}
     results |= _codes(steps, "prior", "prior") | _codes(steps, "posterior", "post")
@@ -249,7 +246,7 @@ def _sampled(model: SegVAE, label_set: Tensor, noise: Tensor) -> Result:
     return results | {"label_map": results["gen"].argmax(1)}
 
 
-def _decoder(model: SegVAE, step: Step) -> Result:
+def _decoder(model: SegVAE, step: ClassStep) -> Result:
     """The decoder's activations for the whole batch; the steps decode present samples alone."""
     assert step.prior is not None
     modules: dict[str, nn.Module] = {"dec_layer_in": model.decoder.input}
@@ -278,7 +275,7 @@ def _mapped(
 # --- losses and one optimiser step -----------------------------------------------------------------------------------
 
 
-def _terms(steps: list[Step], layers: Tensor, case: dict[str, Any]) -> Result:
+def _terms(steps: list[ClassStep], layers: Tensor, case: dict[str, Any]) -> Result:
     """The losses of a teacher-forced pass: per class, averaged over the samples that have it, then summed."""
     nats, shape = layers.new_zeros(layers.shape[1]), layers.new_zeros(layers.shape[1])
     for step in steps:
@@ -287,7 +284,7 @@ def _terms(steps: list[Step], layers: Tensor, case: dict[str, Any]) -> Result:
         q, p, share = step.posterior, step.prior, step.present / step.present.sum()
         assert q is not None and p is not None
         at = torch.tensor([step.channel])
-        kl = losses.kl_divergence(q.mu, q.log_var, p.mu, p.log_var)
+        kl = losses.gaussian_kl(q.mu, q.log_var, p.mu, p.log_var)
         difference = losses.shape_difference(step.rebuilt, layers[:, step.channel, None])
         nats = nats.index_add(0, at, (kl * share).sum()[None])
         shape = shape.index_add(0, at, (difference * share).sum()[None])

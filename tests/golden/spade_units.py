@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import runpy
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.data.preprocess import Preprocess
-from zoo.families.spade.blocks import SPADE, SPADEResnetBlock, resize_planes
+from zoo.families.spade.blocks import SPADENorm, SPADEResnetBlock, resize_planes
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.nn.labels import instance_edges, one_hot
 from zoo.nn.losses import kl_divergence
@@ -27,12 +28,8 @@ CLASSES = 5
 
 
 def _beside(name: str) -> Any:
-    """A module of this folder, loaded by its path."""
-    spec = importlib.util.spec_from_file_location(f"zoo_golden_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The names of a module of this folder, run by its path."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py"))))
 
 
 recorded = _beside("recorded")
@@ -70,7 +67,7 @@ def norm_unit(norm: str) -> Callable[[Tensors], nn.Module]:
     def make(state: Tensors) -> nn.Module:
         shared = state["mlp_shared.0.weight"].shape  # [hidden, classes, kernel, kernel]
         channels = len(state["mlp_gamma.weight"])
-        return SPADE(channels, shared[1], norm=norm, kernel=shared[-1], hidden=shared[0])
+        return SPADENorm(channels, shared[1], norm=norm, kernel=shared[-1], hidden=shared[0])
 
     return make
 
@@ -160,10 +157,10 @@ def unit_outputs(name: str, module: nn.Module, x: Tensor, io: Tensors) -> Tensor
     if isinstance(module, MultiscaleDiscriminator):
         scales = module(torch.cat([planes_of(io), x], 1))
         return {f"{name}_scale{i}_out{j}": t for i, scale in enumerate(scales) for j, t in enumerate(scale)}
-    if not isinstance(module, (SPADE, SPADEResnetBlock)):
+    if not isinstance(module, (SPADENorm, SPADEResnetBlock)):
         return {name: module(x)}
     planes = resize_planes(planes_of(io), (x.shape[-2], x.shape[-1]))
-    plan: Any = module.affine(planes) if isinstance(module, SPADE) else module.plan(planes)
+    plan: Any = module.affine(planes) if isinstance(module, SPADENorm) else module.plan(planes)
     return {name: module(x, plan)}
 
 

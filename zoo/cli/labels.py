@@ -6,19 +6,19 @@ import click
 
 from zoo.cli.show import emit_json, json_option, say, table
 from zoo.labels import LabelSpace
-from zoo.registry import read_space, registry
+from zoo.registry import registry, space_or_file
 
 
 def space_option(text: str | None) -> LabelSpace | None:
-    """A `--space` value: a registered name, or a JSON file."""
-    return None if text is None else read_space(text)
+    """A `--space`/`--mask-space` value: a registered name, or a file with a list of classes."""
+    return None if text is None else space_or_file(text)
 
 
 @click.command(epilog="Example: zoo labels celebamask-hq")
 @click.argument("space", required=False)
 @json_option
 def labels(space: str | None, as_json: bool) -> None:
-    """All label spaces, or the classes of SPACE (a name or FILE.json) with values, colours and aliases."""
+    """All label spaces, or the classes of SPACE (a name, or a FILE with a list of classes) with values, colours and aliases."""
     if space is None:
         spaces, faults = registry().working_spaces()
         for fault in faults:

@@ -59,11 +59,11 @@ def list_models(pattern: str, kind: str | None, use: str | None, as_json: bool) 
     permits commercial use: Apache-2.0, MIT, BSD, CC0-1.0, CC-BY-4.0 and the like, share-alike and copyleft ones (CC-BY-SA-4.0,
     GPL-3.0-only) too; joined by AND or OR. Prose, non-commercial licences and `unknown` never count.
     """
-    found = cards.search(pattern, kind=kind)
-    if not found:
+    matching = cards.search(pattern, kind=kind)
+    if not matching:
         say(f"No model matches {pattern!r}" + (f" of kind {kind}" if kind else "") + ".")
-    kept = [c for c in found if not (use and c.not_commercial())]
-    _say_left_out([c for c in found if c not in kept])
+    kept = [c for c in matching if not (use and c.not_commercial())]
+    _say_left_out([c for c in matching if c not in kept])
     if as_json:
         emit_json([_row(card) for card in kept])
         return
@@ -99,15 +99,15 @@ def _say_left_out(left: list[cards.Card]) -> None:
 def _row(card: cards.Card) -> dict[str, object]:
     """The facts, and what the zoo found, which no fact of that name replaces."""
     whole = card.to_json()
-    found = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial", "can")}
-    found |= {"state": SHOWN[hub.state(card)], "licenses": card.licenses}
+    computed = {name: whole[name] for name in ("id", "bytes", "plugin", "commercial", "can")}
+    computed |= {"state": SHOWN[hub.state(card)], "licenses": card.licenses}
     facts = whole["zoo"] if card.facts else {}
-    return {**found, **facts, **found}
+    return {**computed, **facts, **computed}
 
 
 def _count(card: cards.Card) -> str:
-    found = card.facts.get("parameters")
-    return f"{found:,}" if isinstance(found, int) else "?"
+    parameters = card.facts.get("parameters")
+    return f"{parameters:,}" if isinstance(parameters, int) else "?"
 
 
 def _short(text: str) -> str:
@@ -125,53 +125,53 @@ def card(model: str, as_json: bool) -> None:
 
     MODEL is a model id, an architecture (then its default model), a model folder or a finished training run.
     """
-    found, state, source = _find(model)
+    card, state, source = _find(model)
     if as_json:
-        emit_json({**found.to_json(), "state": state, "source": source})
+        emit_json({**card.to_json(), "state": state, "source": source})
         return
-    rows = [("state", source), *_facts(found)]
+    rows = [("state", source), *_facts(card)]
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        _rich(found, rows)
+        _rich(card, rows)
         return
-    show(f"{found.model_id}  ({state}, {megabytes(found.size)})")
+    show(f"{card.model_id}  ({state}, {megabytes(card.size)})")
     for name, text in rows:
         for line in text.splitlines():
             show(f"  {name}: {line}")
     show("")
-    show(found.body.rstrip())
+    show(card.body.rstrip())
 
 
 def _find(model: str) -> tuple[cards.Card, str, str]:
     """A card, the state of its weights in one word, and in a sentence."""
     if not hub.is_path(model) and not model.startswith("hf:"):
-        found = card_of(model)
-        state = hub.state(found)
-        return found, SHOWN[state], _source(found, state)
+        card = card_of(model)
+        state = hub.state(card)
+        return card, SHOWN[state], _source(card, state)
     there = hub.resolve(model)
     if not there.folder.is_dir():
         raise WeightsError(f"There is no folder {there.folder}.")
-    found = cards.read_card(there.folder)
-    if found is None:
+    card = cards.read_card(there.folder)
+    if card is None:
         raise WeightsError(f"{there.folder} has no card ({cards.README}): a training run and `zoo convert` write one.")
     state = "folder" if hub.is_path(model) else "cached"
-    return dataclasses.replace(found, model_id=there.name), state, f"{state} {there.folder}"
+    return dataclasses.replace(card, model_id=there.name), state, f"{state} {there.folder}"
 
 
-def _source(found: cards.Card, state: hub.State) -> str:
+def _source(card: cards.Card, state: hub.State) -> str:
     """Where the weights are, or how to come by them."""
     if state in ("embedded", "cached"):
-        return f"{state} {hub.location(found)}"
+        return f"{state} {hub.location(card)}"
     if state == "remote":
-        return f"remote {hub.remote_of(found)}; get it with: zoo pull {found.model_id}"
+        return f"remote {hub.remote_of(card)}; get it with: zoo pull {card.model_id}"
     return "not published yet: train (see the recipe) or convert (zoo convert FILE… --out DIR)"
 
 
-def _facts(found: cards.Card) -> list[tuple[str, str]]:
+def _facts(card: cards.Card) -> list[tuple[str, str]]:
     """The facts in order; what the text below says anyway (recipe, limits) is not said twice."""
-    text = " ".join(found.body.split())
+    text = " ".join(card.body.split())
     rows = []
     for name in FACTS:
-        value = found.facts.get(name)
+        value = card.facts.get(name)
         lines = value if isinstance(value, list) and name == "limits" else str(value or "").splitlines()
         if name in ("recipe", "limits"):
             lines = [str(line) for line in lines if str(line).strip() and " ".join(str(line).split()) not in text]
@@ -182,11 +182,11 @@ def _facts(found: cards.Card) -> list[tuple[str, str]]:
         if name == "parameters" and isinstance(value, int):
             value = f"{value:,}"
         rows.append((name.replace("_", " "), "not stated" if value in (None, "") else str(value)))
-    rows += [("file", f"{name}  sha256 {digest}") for name, digest in found.files.items()]
-    return rows + [("option", line) for line in _options(str(found.facts.get("architecture")))]
+    rows += [("file", f"{name}  sha256 {digest}") for name, digest in card.files.items()]
+    return rows + [("option", line) for line in _options(str(card.facts.get("architecture")))]
 
 
-def _rich(found: cards.Card, rows: list[tuple[str, str]]) -> None:
+def _rich(card: cards.Card, rows: list[tuple[str, str]]) -> None:
     from rich.console import Console, Group
     from rich.markdown import Markdown
     from rich.padding import Padding
@@ -198,8 +198,8 @@ def _rich(found: cards.Card, rows: list[tuple[str, str]]) -> None:
     grid.add_column(overflow="fold")
     for name, text in rows:
         grid.add_row(printable(name), Text(printable(text)))
-    title = Text(printable(found.model_id), style="bold") + Text(f"  {megabytes(found.size)}", style="dim")
-    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(found.body))))
+    title = Text(printable(card.model_id), style="bold") + Text(f"  {megabytes(card.size)}", style="dim")
+    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(card.body))))
 
 
 def _options(architecture: str) -> list[str]:

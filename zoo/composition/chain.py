@@ -14,7 +14,7 @@ from zoo.composition.checks.whole import check
 from zoo.composition.folder.results import Result
 from zoo.composition.models import Models, load_named
 from zoo.composition.request.arguments import make_request
-from zoo.composition.request.requests import DEFAULT_BATCH, EditSpec, Request, Source, split_composition
+from zoo.composition.request.requests import DEFAULT_BATCH, EditSpec, Request, StyleSource, split_composition
 from zoo.composition.roles import check_role
 from zoo.composition.run.batches import batches
 from zoo.composition.run.part import Part
@@ -40,7 +40,7 @@ class Composition(Models):
         n: int = 1,
         seed: int | None = None,
         edits: Sequence[Edit | EditSpec | str] | Edit | str = (),
-        style: Style | Source | str | Sequence[str] | None = None,
+        style: Style | StyleSource | str | Sequence[str] | None = None,
         batch_size: int = DEFAULT_BATCH,
         progress: Progress | None = None,
         **options: Any,

@@ -102,11 +102,11 @@ class Models:
     def mappings(self, request: Request) -> list[LabelMapping]:
         """The changes of label space on the way from what is given to what comes out, without those that change nothing."""
         work_space = self.work_space(request)
-        found = [self.map_space(request).mapping_to(work_space)] if request.masks else []
-        found += [self.parser.label_space.mapping_to(work_space)] if request.photos and not request.masks else []
+        mappings = [self.map_space(request).mapping_to(work_space)] if request.masks else []
+        mappings += [self.parser.label_space.mapping_to(work_space)] if request.photos and not request.masks else []
         if self.mapping is not None and (request.edits or not (request.masks or request.photos)):
-            found.append(self.mapping)
-        return [m for m in found if not m.identity]
+            mappings.append(self.mapping)
+        return [m for m in mappings if not m.identity]
 
     def options(self, request: Request) -> dict[str, dict[str, Any]]:
         """By role, what a model's calls take beside their arguments: `options=` for those that have sampling options.
@@ -139,8 +139,8 @@ def load_named(reference: str | Model, device: str, check: Callable[[str, str], 
 
 def default_parser(space: LabelSpace) -> str:
     """The published parser that tells most of the classes of `space` apart, preferring one of the same space. Raises UsageError."""
-    found = [c for kind in of_role("parser") for c in cards.search("*", kind=kind)]
-    for card in sorted(found, key=lambda c: c.facts.get("label_space") != space.name):
+    parsers = [c for kind in of_role("parser") for c in cards.search("*", kind=kind)]
+    for card in sorted(parsers, key=lambda c: c.facts.get("label_space") != space.name):
         try:
             mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
         except ZooError:  # a space that is unknown, broken or has nothing in common

@@ -17,26 +17,26 @@ def stands_alone(kind: str) -> bool:
     return kind in of_role("alone")
 
 
-def check_kind(wanted: Sequence[str], found: str, source: str) -> None:
+def check_kind(wanted: Sequence[str], kind: str, source: str) -> None:
     """Raise UsageError for a model of none of the kinds `wanted`; the message names the first of them."""
-    if found in wanted:
+    if kind in wanted:
         return
     needed = KINDS[wanted[0]]
-    is_kind = KINDS[found].with_article if found in KINDS else f"a {found}"
-    swapped = found in KINDS and {KINDS[found].role, needed.role} == set(PAIR)
+    is_kind = KINDS[kind].with_article if kind in KINDS else f"a {kind}"
+    swapped = kind in KINDS and {KINDS[kind].role, needed.role} == set(PAIR)
     hint = " (the generator comes first: GENERATOR+SYNTHESIZER)" if swapped else ""
     raise UsageError(
         f"{source} is {is_kind}, and {needed.with_article} is needed here{hint}; see: zoo list --kind {needed.name}"
     )
 
 
-def check_role(models: Sequence[Any], place: int, found: str, source: str) -> None:
+def check_role(models: Sequence[Any], place: int, kind: str, source: str) -> None:
     """`check_kind` of the generator (place 0) or the synthesizer (1) of a pair; an image generator stands alone in place 0.
 
     Raises UsageError.
     """
-    if not stands_alone(found):
-        check_kind(of_role(PAIR[place]), found, source)
+    if not stands_alone(kind):
+        check_kind(of_role(PAIR[place]), kind, source)
     elif place == 1 or models[1] is not None:
         raise UsageError(
             f"{source} makes pictures straight from label sets: it makes and reads no maps, so it cannot be joined to another model."

@@ -50,7 +50,7 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Part:
+class FacePart:
     """Where the pixels of one number lie, in pixels: their mean, their box, their count."""
 
     y: float
@@ -64,7 +64,7 @@ class Part:
     """Share of the picture's upper border (top row, upper halves of the sides) that it takes."""
 
 
-Face = Mapping[str, Part]
+Face = Mapping[str, FacePart]
 Rule = tuple[str, tuple[str, ...], Callable[[Face], bool]]
 
 
@@ -186,9 +186,9 @@ def _judge(face: Face) -> tuple[float, int, list[str]]:
     return float(len(asked) - 2 * len(faults)), len(asked), faults
 
 
-def _named(parts: Mapping[int, Part], space: LabelSpace, offset: int) -> dict[str, Part] | None:
+def _named(parts: Mapping[int, FacePart], space: LabelSpace, offset: int) -> dict[str, FacePart] | None:
     """The parts by class name if `offset` was added to all numbers; None if a number is none of the space's then."""
-    face: dict[str, Part] = {}
+    face: dict[str, FacePart] = {}
     for value, part in parts.items():
         number = value - offset
         if offset == -1 and (value == IGNORE or number == len(space)):
@@ -199,14 +199,14 @@ def _named(parts: Mapping[int, Part], space: LabelSpace, offset: int) -> dict[st
     return face
 
 
-def _parts(values: np.ndarray) -> dict[int, Part]:
+def _parts(values: np.ndarray) -> dict[int, FacePart]:
     height = values.shape[0]
     found = {}
     border = np.concatenate([values[0], values[: height // 2, 0], values[: height // 2, -1]])
     for value in np.unique(values).tolist():
         rows, columns = np.nonzero(values == value)
         if len(rows) >= SPECKS or value == IGNORE:
-            found[value] = Part(
+            found[value] = FacePart(
                 float(rows.mean()),
                 float(columns.mean()),
                 int(rows.min()),

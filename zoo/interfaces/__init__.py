@@ -7,6 +7,6 @@ from typing import TYPE_CHECKING, Any
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:  # until 0.2 this was one module
-        from zoo.moved import find
+        from zoo.moved import old_name
 
-        return find(__name__, name)
+        return old_name(__name__, name)

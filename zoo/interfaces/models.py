@@ -88,10 +88,10 @@ class Model(nn.Module, ABC):
         Read off the class (the calls it has, `edits`, `OPTIONS`, `REPORTS_STEPS`) and off what is the instance's own: config
         and assets decide which styles a synthesizer has. Equal to `Architecture.can` or less.
         """
-        found = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
-        found |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
+        declared = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
+        declared |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
         edits = self.edits if isinstance(self, EditsParts) else ()
-        return frozenset(name for name, there in found.items() if there) | {f"edit:{kind}" for kind in edits}
+        return frozenset(name for name, there in declared.items() if there) | {f"edit:{kind}" for kind in edits}
 
     def load_weights(self, folder: Path) -> None:
         """Load `model.safetensors` strictly. A wrapper of another library's model overrides this.

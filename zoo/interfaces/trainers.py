@@ -91,5 +91,5 @@ class Trainer(ABC):
 
     def finish(self, data: PairData) -> dict[str, Any]:
         """Assets computed from the training data with the final weights: what `Model.fit_asset` gives for each name."""
-        found = {name: self.model.fit_asset(name, data, self.options) for name in self.model.ASSETS}
-        return {name: value for name, value in found.items() if value is not None}
+        fitted = {name: self.model.fit_asset(name, data, self.options) for name in self.model.ASSETS}
+        return {name: value for name, value in fitted.items() if value is not None}

@@ -44,12 +44,12 @@ class VGG19Features(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        x, found = images, []
+        x, features = images, []
         for i, layer in enumerate(self.features, 1):
             x = layer(x)
             if i in VGG_ENDS:
-                found.append(x)
-        return found
+                features.append(x)
+        return features
 
     @classmethod
     def pretrained(cls) -> VGG19Features:
@@ -123,10 +123,10 @@ def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor, loss_mask: T
     """
     with torch.no_grad():
         target = network(real)
-    found = network(fake)
+    fake_features = network(fake)
     if loss_mask is not None:
-        masks = [F.interpolate(loss_mask.to(f), size=f.shape[-2:], mode="nearest") for f in found]
+        masks = [F.interpolate(loss_mask.to(f), size=f.shape[-2:], mode="nearest") for f in fake_features]
         target = [t * m for t, m in zip(target, masks, strict=True)]
-        found = [f * m for f, m in zip(found, masks, strict=True)]
-    weights = VGG_WEIGHTS if isinstance(network, VGG19Features) else [1 / len(found)] * len(found)
-    return weighted_feature_l1(found, target, weights)
+        fake_features = [f * m for f, m in zip(fake_features, masks, strict=True)]
+    weights = VGG_WEIGHTS if isinstance(network, VGG19Features) else [1 / len(fake_features)] * len(fake_features)
+    return weighted_feature_l1(fake_features, target, weights)

@@ -112,6 +112,11 @@ def conv2d(spectral: bool, *args: Any, **kwargs: Any) -> nn.Conv2d:
     return (SNConv2d if spectral else nn.Conv2d)(*args, **kwargs)
 
 
+def linear(spectral: bool, *args: Any, **kwargs: Any) -> nn.Linear:
+    """`SNLinear` or `nn.Linear` by a switch."""
+    return (SNLinear if spectral else nn.Linear)(*args, **kwargs)
+
+
 def spectral_layers(module: nn.Module) -> list[SpectralMixin | FreshSpectralMixin]:
     """Every spectrally normalised layer inside `module`, of either form."""
     return [m for m in module.modules() if isinstance(m, SpectralMixin | FreshSpectralMixin)]

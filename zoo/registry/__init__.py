@@ -4,9 +4,9 @@ from zoo.registry.kinds import KINDS as KINDS
 from zoo.registry.lookup import Registry as Registry
 from zoo.registry.lookup import import_string as import_string
 from zoo.registry.lookup import label_space as label_space
-from zoo.registry.lookup import read_space as read_space
 from zoo.registry.lookup import registry as registry
 from zoo.registry.lookup import reset as reset
+from zoo.registry.lookup import space_or_file as space_or_file
 from zoo.registry.plugin import API as API
 from zoo.registry.plugin import FIRST_PARTY as FIRST_PARTY
 from zoo.registry.plugin import GROUP as GROUP

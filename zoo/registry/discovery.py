@@ -41,8 +41,8 @@ def _read(entry: EntryPoint, *, left_out: bool = False) -> PluginRecord:
         return record
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what an import prints would spoil `--json`
-            found = entry.load()
-        plugin = found.plugin if isinstance(found, ModuleType) else found
+            loaded = entry.load()
+        plugin = loaded.plugin if isinstance(loaded, ModuleType) else loaded
         record.plugin = _checked(plugin)
     except KeyboardInterrupt:
         raise

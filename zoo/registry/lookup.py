@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
-from zoo.labels import LabelSpace, load_space, parse_space
+from zoo.labels import LabelSpace, parse_space
 from zoo.registry.plugin import FIRST_PARTY, TABLES, Architecture, Plugin, PluginRecord, Variant
 
 
@@ -140,8 +140,8 @@ class Registry:
         """A registered label space. Raises UsageError with near misses, LabelError for one that is none."""
         if name in self._tables["label_spaces"]:
             if name not in self._spaces:
-                found = self.get("label_spaces", name)
-                self._spaces[name] = found if isinstance(found, LabelSpace) else parse_space(found, name)
+                entry = self.get("label_spaces", name)
+                self._spaces[name] = entry if isinstance(entry, LabelSpace) else parse_space(entry, name)
             return self._spaces[name]
         self.refuse_clash("label_spaces", name)
         known = self.label_spaces()
@@ -161,13 +161,13 @@ class Registry:
 
     def working_spaces(self) -> tuple[list[LabelSpace], list[str]]:
         """All label spaces that load, and what is wrong with the others: a broken plugin's space is its own loss."""
-        found, faults = [], []
+        spaces, faults = [], []
         for name in self.label_spaces():
             try:
-                found.append(self.label_space(name))
+                spaces.append(self.label_space(name))
             except ZooError as error:
                 faults.append(f"label space {name!r}: {error}")
-        return found, faults
+        return spaces, faults
 
 
 def import_string(target: str, owner: str) -> Any:
@@ -175,8 +175,8 @@ def import_string(target: str, owner: str) -> Any:
     module, _, name = target.partition(":")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what an import prints would spoil `--json`
-            found = importlib.import_module(module)
-        return getattr(found, name) if name else found
+            imported = importlib.import_module(module)
+        return getattr(imported, name) if name else imported
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin's module may raise anything, SystemExit too
@@ -203,6 +203,11 @@ def label_space(name: str) -> LabelSpace:
     return registry().label_space(name)
 
 
-def read_space(text: str) -> LabelSpace:
-    """A label space as callers write it: a registered name, or the path of a JSON file. Raises UsageError, LabelError."""
-    return load_space(Path(text)) if text.endswith(".json") else label_space(text)
+def space_or_file(text: str) -> LabelSpace:
+    """A label space as users name it: a registered name, else a file (`zoo.files.classfiles`) where `text` looks like
+    one: a path, or a name that ends as class lists do. Raises UsageError with near misses, LabelError for a wrong file."""
+    from zoo.files.classfiles import SUFFIXES, load_space
+
+    if text not in registry().label_spaces() and (Path(text).name != text or text.lower().endswith(SUFFIXES)):
+        return load_space(Path(text))
+    return label_space(text)

@@ -137,8 +137,10 @@ class PluginRecord:
         if self.distribution == FIRST_PARTY:
             return "Apache-2.0"
         try:
-            found = self.entry.dist.metadata if self.entry and self.entry.dist else None
-            stated = [found[key] for key in ("License-Expression", "License") if found is not None and key in found]
+            metadata = self.entry.dist.metadata if self.entry and self.entry.dist else None
+            stated = [
+                metadata[key] for key in ("License-Expression", "License") if metadata is not None and key in metadata
+            ]
             return next((text for text in stated if text), "unknown")
         except Exception:  # metadata of a half-removed installation
             return "unknown"

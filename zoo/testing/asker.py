@@ -35,14 +35,14 @@ def can(model: Model) -> frozenset[str]:
     return model.capabilities() - {"options"}
 
 
-def kind_of(model: Model) -> type[Model]:
+def interface_of(model: Model) -> type[Model]:
     """The interface that a model implements."""
     return next(kind for kind in OWED if isinstance(model, kind))
 
 
 def further(model: Model) -> tuple[str, ...]:
     """All that a model of this kind may be able to do."""
-    return FURTHER.get(kind_of(model), ())
+    return FURTHER.get(interface_of(model), ())
 
 
 class Asker:
@@ -58,7 +58,7 @@ class Asker:
     def abilities(self) -> tuple[str, ...]:
         """What there is to ask: what the kind owes, and what the model says that it can."""
         able = can(self.model)
-        return (*OWED[kind_of(self.model)], *(name for name in further(self.model) if name in able))
+        return (*OWED[interface_of(self.model)], *(name for name in further(self.model) if name in able))
 
     @torch.no_grad()
     def ask(self, ability: str, chosen: Sequence[int], rng: RngLike) -> Answer:
@@ -160,8 +160,8 @@ class Asker:
 
 
 def _parts(style: Style, prefix: str) -> Answer:
-    found = as_mapping(style.tensors, prefix)
-    return found if style.present is None else {**found, f"{prefix}.present": style.present}
+    tensors = as_mapping(style.tensors, prefix)
+    return tensors if style.present is None else {**tensors, f"{prefix}.present": style.present}
 
 
 def _without(style: Style, name: str) -> Style:

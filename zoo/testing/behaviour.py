@@ -27,8 +27,8 @@ class Behaviour(Subject):
             together = asked.ask(ability, ALL, Rng(5, ALL))
             for i in ALL:
                 alone = asked.ask(ability, [i], Rng(5, [i]))
-                found = apart(alone, rows(together, [i]), tolerance=self.tolerance, share=self.map_tolerance)
-                assert not found, f"{ability}, sample {i} alone and in a batch of three: {'; '.join(found)}"
+                differences = apart(alone, rows(together, [i]), tolerance=self.tolerance, share=self.map_tolerance)
+                assert not differences, f"{ability}, sample {i} alone and in a batch of three: {'; '.join(differences)}"
 
     def test_the_same_seed_gives_the_same_and_another_another(self, model: Model, asker: Ask) -> None:
         """Bit for bit the same; what draws from its rng differs with another seed, but for edits that leave nothing to chance."""
@@ -53,17 +53,17 @@ class Behaviour(Subject):
         answer = asked.ask(name, ALL, Rng(8, ALL))
         first = next(iter(answer))
         for other in [key for key in answer if key.startswith(("from ", "of "))]:
-            found = apart({first: answer[other]}, {first: answer[first]}, tolerance=self.tolerance)
-            assert not found, f"{name}, {first} and {other}: {'; '.join(found)}"
+            differences = apart({first: answer[other]}, {first: answer[first]}, tolerance=self.tolerance)
+            assert not differences, f"{name}, {first} and {other}: {'; '.join(differences)}"
         if isinstance(model, ImageSynthesizer) and model.styles:
             several = samples.maps[0].repeat_interleave(3)
             style = asked.any.sample_style(several, Rng(8, ALL), prior=None if "prior" in model.styles else "mean")
-            found = apart(
+            differences = apart(
                 {"image": asked.any.synthesize(model.layout(samples.maps[0]), style, **asked.options)},
                 {"image": asked.any.synthesize(several, style, **asked.options)},
                 tolerance=self.tolerance,
             )
-            assert not found, f"a layout of one map and three styles: {'; '.join(found)}"
+            assert not differences, f"a layout of one map and three styles: {'; '.join(differences)}"
 
     def test_calls_leave_nothing_behind(self, model: Model, asker: Ask) -> None:
         """Weights, buffers and attributes are the same after all calls, and so is the first answer."""
@@ -74,8 +74,8 @@ class Behaviour(Subject):
             asked.ask(ability, [2, 0], Rng(3, [7, 8]))
         assert not changed(before, state_of(model)), f"calls change the model: {changed(before, state_of(model))[:4]}"
         for ability, answer in first.items():
-            found = apart(asked.ask(ability, ALL, Rng(0, ALL)), answer)
-            assert not found, f"{ability} gives something else after other calls: {'; '.join(found)}"
+            differences = apart(asked.ask(ability, ALL, Rng(0, ALL)), answer)
+            assert not differences, f"{ability} gives something else after other calls: {'; '.join(differences)}"
 
     def test_the_inference_form_is_equal(self, model: Model, asker: Ask) -> None:
         """`zoo.optimize` changes no answer by more than `inference_tolerance`, and not the model that it was made of."""
@@ -83,11 +83,11 @@ class Behaviour(Subject):
         plain, fast = asker(model), asker(optimize(model))
         assert fast.abilities == plain.abilities
         for ability in plain.abilities:
-            found = apart(
+            differences = apart(
                 fast.ask(ability, ALL, Rng(4, ALL)),
                 plain.ask(ability, ALL, Rng(4, ALL)),
                 tolerance=self.inference_tolerance,
                 share=self.map_tolerance,
             )
-            assert not found, f"{ability}, inference form and plain one: {'; '.join(found)}"
+            assert not differences, f"{ability}, inference form and plain one: {'; '.join(differences)}"
         assert not changed(before, state_of(model)), "making the inference form changes the model"

@@ -46,27 +46,27 @@ class Counted:
         return Counted(self.source.within(*key), self.draws)
 
 
-def apart(found: Answer, expected: Answer, *, tolerance: float = 0.0, share: float = 0.0) -> list[str]:
+def apart(actual: Answer, expected: Answer, *, tolerance: float = 0.0, share: float = 0.0) -> list[str]:
     """Where two answers differ, in words. tolerance: of floats, times the largest expected value above 1; share: of integers
     that may differ. What was drawn has to be equal bit for bit."""
-    if found.keys() != expected.keys():
-        return [f"one has {sorted(found)}, the other {sorted(expected)}"]
+    if actual.keys() != expected.keys():
+        return [f"one has {sorted(actual)}, the other {sorted(expected)}"]
     return [
-        f"{name}: {text}" for name in found if (text := _apart(name, found[name], expected[name], tolerance, share))
+        f"{name}: {text}" for name in actual if (text := _apart(name, actual[name], expected[name], tolerance, share))
     ]
 
 
-def _apart(name: str, found: Tensor, expected: Tensor, tolerance: float, share: float) -> str:
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return f"{found.dtype} {tuple(found.shape)} and {expected.dtype} {tuple(expected.shape)}"
-    if name.startswith("drawn.") or not found.is_floating_point():
-        differing = float((found != expected).double().mean()) if found.numel() else 0.0
+def _apart(name: str, actual: Tensor, expected: Tensor, tolerance: float, share: float) -> str:
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return f"{actual.dtype} {tuple(actual.shape)} and {expected.dtype} {tuple(expected.shape)}"
+    if name.startswith("drawn.") or not actual.is_floating_point():
+        differing = float((actual != expected).double().mean()) if actual.numel() else 0.0
         allowed = 0.0 if name.startswith("drawn.") else share
         return f"{differing:.2%} of the values differ" if differing > allowed else ""
-    if not (torch.isfinite(found).all() and torch.isfinite(expected).all()):
+    if not (torch.isfinite(actual).all() and torch.isfinite(expected).all()):
         return "not finite"
     largest = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
-    off = float((found - expected).abs().max()) if found.numel() else 0.0
+    off = float((actual - expected).abs().max()) if actual.numel() else 0.0
     return f"differs by {off:.2e}, allowed are {tolerance * largest:.0e}" if off > tolerance * largest else ""
 
 
@@ -102,8 +102,8 @@ def _copied(value: Any) -> Any:
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What is new, gone or other."""
-    found = sorted(before.keys() ^ after.keys())
-    return found + [k for k in before if k in after and not _same(before[k], after[k])]
+    names = sorted(before.keys() ^ after.keys())
+    return names + [k for k in before if k in after and not _same(before[k], after[k])]
 
 
 def _same(a: Any, b: Any) -> bool:

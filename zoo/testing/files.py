@@ -76,9 +76,9 @@ class Files(Subject):
         assert not odd.keys() <= fresh.state_dict().keys(), "a key that the system has not is lost without a word"
 
 
-def _same_answers(found: Asker, expected: Asker) -> None:
+def _same_answers(actual: Asker, expected: Asker) -> None:
     for ability in expected.abilities:
-        off = apart(found.ask(ability, ALL, Rng(6, ALL)), expected.ask(ability, ALL, Rng(6, ALL)))
+        off = apart(actual.ask(ability, ALL, Rng(6, ALL)), expected.ask(ability, ALL, Rng(6, ALL)))
         assert not off, f"{ability}: {'; '.join(off)}"
 
 
@@ -99,10 +99,10 @@ def _told(module: Any, role: str, state: Mapping[str, Tensor]) -> Match:
 def _read(matches: Mapping[str, Match], true: Any) -> dict[str, Any]:
     """Config fields as the files tell them: those that none mentions at their defaults, those that none can tell as they are."""
     defaults = type(true)()
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for role, match in sorted(matches.items(), key=lambda item: item[0] in PARTIAL):
         told = dict(match.config)
         if role not in PARTIAL:
             told = {k: match.config.get(k, v) for k, v in vars(defaults).items()}
-        found |= {k: v for k, v in told.items() if k not in match.ambiguous}
-    return found
+        fields |= {k: v for k, v in told.items() if k not in match.ambiguous}
+    return fields

@@ -81,12 +81,12 @@ class Learning(Subject):
 
 def _names(trainer: Trainer) -> dict[int, str]:
     """`NETWORK.PARAMETER` of what is trained, by identity."""
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for network, module in trainer.networks.items():
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                found.setdefault(id(parameter), f"{network}.{name}")
-    return found
+                names.setdefault(id(parameter), f"{network}.{name}")
+    return names
 
 
 def _take_step(trainer: Trainer, batch: Any, step: int) -> set[str]:

@@ -15,7 +15,7 @@ from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerato
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.testing.abilities import refused
-from zoo.testing.asker import Asker, can, kind_of
+from zoo.testing.asker import Asker, can, interface_of
 from zoo.testing.samples import Samples, foreign_space
 from zoo.testing.subject import Subject
 
@@ -30,7 +30,7 @@ class Sizes(Subject):
 
     def test_it_is_what_its_plugin_registers(self, model: Model) -> None:
         """The kind, the sampling options, classes of the label space in `channels`, a size in `resolution`."""
-        assert kind_of(model) is KINDS[self.declared.kind]
+        assert interface_of(model) is KINDS[self.declared.kind]
         space = model.label_space
         values = [space.index(name) for name in model.channels]
         assert len(set(values)) == len(values) > 0 and tuple(space.names[v] for v in values) == model.channels
@@ -108,10 +108,10 @@ class Sizes(Subject):
             )  # a model that looks at photos alone may take any
 
 
-def _check_map(found: SemanticMap, model: Model, size: tuple[int, int]) -> None:
-    assert isinstance(found, SemanticMap) and found.space is model.label_space and found.labels.dtype == torch.int64
-    assert found.size == tuple(size) and len(found) == 3
-    assert len(found.labels.unique()) > 1, "three maps of one class alone: the tiny model shows nothing"
+def _check_map(maps: SemanticMap, model: Model, size: tuple[int, int]) -> None:
+    assert isinstance(maps, SemanticMap) and maps.space is model.label_space and maps.labels.dtype == torch.int64
+    assert maps.size == tuple(size) and len(maps) == 3
+    assert len(maps.labels.unique()) > 1, "three maps of one class alone: the tiny model shows nothing"
 
 
 def _check_images(images: Tensor, model: Model) -> None:

@@ -129,16 +129,16 @@ class Subject:
         return kept[name]
 
     def _complete(self, pairs: Callable[[], str]) -> Model:
-        found = self.build()
-        names = [n for n in found.ASSETS if n not in found.assets]
+        model = self.build()
+        names = [n for n in model.ASSETS if n not in model.assets]
         if not names or not self.declared.trainer:
-            return found
+            return model
         data = pairs()
         options = self.plan(data).training
-        opened = open_pairs(parse_spec(data), found, found.resolution)
-        values = {name: found.fit_asset(name, opened, options) for name in names}
-        found.assets |= {name: value for name, value in values.items() if value is not None}
-        return found
+        opened = open_pairs(parse_spec(data), model, model.resolution)
+        values = {name: model.fit_asset(name, opened, options) for name in names}
+        model.assets |= {name: value for name, value in values.items() if value is not None}
+        return model
 
 
 _KEPT: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()

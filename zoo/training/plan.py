@@ -10,9 +10,10 @@ from typing import Any
 from zoo import configs
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
+from zoo.files.classfiles import SUFFIXES
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
-from zoo.registry import Variant, read_space, registry
+from zoo.registry import Variant, registry, space_or_file
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class TrainingPlan:
 
     def label_space(self) -> LabelSpace:
         """The label space that the model will speak: `space` (a name or a file), else the config's."""
-        return read_space(self.space or self.config.label_space)
+        return space_or_file(self.space or self.config.label_space)
 
     def check(self) -> None:
         """Names that can be checked before torch is imported. Raises UsageError, WeightsError, LabelError."""
@@ -164,7 +165,7 @@ def _absolute(text: str | None, *, name: bool = False) -> str | None:
     """
     if (
         not text
-        or (name and "/" not in text and not text.endswith(".json"))
+        or (name and "/" not in text and not text.lower().endswith(SUFFIXES))
         or text.replace(",", "").isdigit()
         or not Path(text).exists()
     ):

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
-from zoo.composition.request.requests import Request, Source
+from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.roles import check_kind, check_role, stands_alone
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
 from zoo.files.opened import OpenedFiles
@@ -106,7 +106,7 @@ def _check_path(value: Any, what: str) -> None:
         existing_file(value, what)
 
 
-def sources(request: Request) -> Iterator[Source]:
+def sources(request: Request) -> Iterator[StyleSource]:
     """All sources of style that a request names."""
     yield from (s.source for s in request.styles)
     if request.style_to is not None:

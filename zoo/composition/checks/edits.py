@@ -29,11 +29,11 @@ def check_edits(generator: MaskGenerator | None, edits: Sequence[EditSpec]) -> N
             )
 
 
-def check_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | None) -> None:
+def check_parts_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | None) -> None:
     """Raise UsageError for a redraw or perturb of classes that no given map shows (shown None: not known yet)."""
     present = set(shown or ())
     for spec in edits:
-        names = class_names(spec, space)
+        names = edited_classes(spec, space)
         if shown is not None and spec.kind in OF_SHOWN and not present & set(names):
             raise UsageError(
                 f'Nothing to {spec.kind}: no map shows {" or ".join(names)}. To put it there use <<edits="add:{",".join(names)}">>.'
@@ -41,6 +41,6 @@ def check_shown(edits: Sequence[EditSpec], space: LabelSpace, shown: set[str] | 
         present |= set(names) if spec.kind in ("add", "interpolate") else set()
 
 
-def class_names(spec: EditSpec, space: LabelSpace) -> tuple[str, ...]:
+def edited_classes(spec: EditSpec, space: LabelSpace) -> tuple[str, ...]:
     """The classes of an edit by the space's own names."""
     return tuple(space.names[space.index(c)] for c in spec.classes)

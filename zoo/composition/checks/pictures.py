@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.composition.request.requests import Request, Source, StyleSpec
+from zoo.composition.request.requests import Request, StyleSource, StyleSpec
 from zoo.errors import LabelError, UsageError, ZooError
 from zoo.files.mapfiles import MapFile, palette_matches
 from zoo.files.mapguess import SPACES, guess_face_space
@@ -53,7 +53,7 @@ def _paths(values: Iterable[Any]) -> Iterator[str | Path]:
     yield from (v for v in values if isinstance(v, str | Path))
 
 
-def _photo_sources(request: Request) -> Iterator[Source]:
+def _photo_sources(request: Request) -> Iterator[StyleSource]:
     ends = () if request.style_to is None else (request.style_to,)
     yield from (s for s in (*(s.source for s in request.styles), *ends) if s.kind == "photo")
 
@@ -103,7 +103,12 @@ def _foreign_palette(file: MapFile, space: LabelSpace, values: np.ndarray) -> tu
         return None
     shown = len(file.value_counts())
     for other in registry().working_spaces()[0] if shown > 2 else ():
-        if other.name != space.name and palette_matches(file, other) and len(set(other.palette)) == len(other):
+        if (
+            other.name != space.name
+            and not other.voc_colored
+            and palette_matches(file, other)
+            and len(set(other.palette)) == len(other)
+        ):
             return other.name, f"its palette shows the colours of {other.name}"
     return None
 
@@ -127,10 +132,10 @@ def _check_class(spec: StyleSpec, space: LabelSpace, output: LabelSpace, files: 
     except LabelError as error:
         raise UsageError(f"The map {spec.source.mask}: {error}") from error
     shown = {output.names[table[v]] for v in found if v < len(table) and table[v] >= 0}
-    check_shown(spec, shown, output)
+    check_classes_shown(spec, shown, output)
 
 
-def check_shown(spec: StyleSpec, shown: set[str], space: LabelSpace) -> None:
+def check_classes_shown(spec: StyleSpec, shown: set[str], space: LabelSpace) -> None:
     """Raise UsageError for classes of a style that its source (showing the classes `shown` of `space`) lacks."""
     try:
         wanted = [space.names[space.index(c)] for c in spec.classes or ()]

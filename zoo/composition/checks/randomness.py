@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.composition.checks.styles import FIXED
-from zoo.composition.request.requests import Request, Source, StyleSpec
+from zoo.composition.request.requests import Request, StyleSource, StyleSpec
 from zoo.errors import UsageError
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.registry.capabilities import style_sources
@@ -18,15 +18,15 @@ def with_default(synthesizer: ImageSynthesizer, request: Request, specs: Sequenc
     return (StyleSpec(_default_source(synthesizer, request)), *specs)
 
 
-def _default_source(synthesizer: ImageSynthesizer, request: Request) -> Source:
+def _default_source(synthesizer: ImageSynthesizer, request: Request) -> StyleSource:
     places = style_sources(synthesizer.capabilities())
     if request.photos and "photo" in places:
-        return Source("given")
+        return StyleSource("given")
     if not places & {"prior", "mean"}:
         raise UsageError(
             f'{type(synthesizer).__name__} takes its style from a photo: give <<style="PHOTO::MASK.png">>.'
         )
-    return Source("prior" if "prior" in places else "mean")
+    return StyleSource("prior" if "prior" in places else "mean")
 
 
 def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ import torch
 
 from zoo.composition.checks import pictures
 from zoo.composition.checks.before_loading import sources
-from zoo.composition.request.requests import Request, Source, StyleSpec, layer_names
+from zoo.composition.request.requests import Request, StyleSource, StyleSpec, layer_names
 from zoo.errors import UsageError
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import SamplesStyle
@@ -48,7 +48,9 @@ def check_styles(synthesizer: ImageSynthesizer, request: Request, files: OpenedF
             _check_form(source, found, form)
     for spec in request.styles:
         if spec.source.kind in ("style", "file"):
-            check_shown(spec, load_style(spec.source, files), class_names(synthesizer, spec), synthesizer.label_space)
+            check_style_shown(
+                spec, load_style(spec.source, files), style_classes(synthesizer, spec), synthesizer.label_space
+            )
 
 
 def style_form(synthesizer: ImageSynthesizer) -> Style | None:
@@ -76,12 +78,12 @@ def _check_axes(synthesizer: ImageSynthesizer, spec: StyleSpec, form: Style | No
     if spec.layers and not form.layers:
         raise UsageError(f"{name} has a style per class, but no layers: leave @{','.join(spec.layers)} out.")
     layer_names(spec.layers, form.layers)
-    missing = [c for c in class_names(synthesizer, spec) or () if c not in form.classes]
+    missing = [c for c in style_classes(synthesizer, spec) or () if c not in form.classes]
     if missing:
         raise UsageError(f"{name} has no style for {', '.join(missing)} (it has: {', '.join(form.classes)}).")
 
 
-def _check_form(source: Source, found: Style, form: Style | None) -> None:
+def _check_form(source: StyleSource, found: Style, form: Style | None) -> None:
     """Raise UsageError for a style of another model."""
     if form is None:
         return
@@ -121,16 +123,16 @@ def check_styled(request: Request, space: LabelSpace, shown: set[str] | None) ->
             )
 
 
-def check_shown(spec: StyleSpec, found: Style, classes: tuple[str, ...] | None, space: LabelSpace) -> None:
+def check_style_shown(spec: StyleSpec, found: Style, classes: tuple[str, ...] | None, space: LabelSpace) -> None:
     """Refuse a class that is asked for by name and that the source shows nowhere."""
     if classes is None or found.present is None or spec.source.kind not in FIXED:
         return
     shown = {name for name, any_row in zip(found.classes, found.present.any(0).tolist(), strict=True) if any_row}
     if set(classes) <= set(found.classes):
-        pictures.check_shown(spec, shown, space)
+        pictures.check_classes_shown(spec, shown, space)
 
 
-def class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ...] | None:
+def style_classes(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ...] | None:
     """The classes that a style is given to, as its synthesizer's label space calls them; None: all of them."""
     if spec.classes is None:
         return None
@@ -138,6 +140,6 @@ def class_names(synthesizer: ImageSynthesizer, spec: StyleSpec) -> tuple[str, ..
     return tuple(space.names[space.index(c)] for c in spec.classes)
 
 
-def load_style(source: Source, files: OpenedFiles) -> Style:
+def load_style(source: StyleSource, files: OpenedFiles) -> Style:
     """The Style of a file or of the Python caller."""
     return source.style if source.kind == "style" else files.parsed(str(source.path), Style.from_bytes)

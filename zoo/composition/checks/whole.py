@@ -42,7 +42,7 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
         edits.check_edits(models.generator, request.edits)
     shown = given_files.shown_classes(models, request, files)
     if request.edits:
-        edits.check_shown(request.edits, work_space, shown)
+        edits.check_parts_shown(request.edits, work_space, shown)
     styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from zoo.composition.request.fields import several
-from zoo.composition.request.requests import ARGUMENTS, EditSpec, Request, Source, StyleSpec, parse_edit, read_request
+from zoo.composition.request.requests import (
+    ARGUMENTS,
+    EditSpec,
+    Request,
+    StyleSource,
+    StyleSpec,
+    parse_edit,
+    read_request,
+)
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.errors import DataError, UsageError
 from zoo.labels import LabelSpace
@@ -51,8 +59,10 @@ def make_request(
             "mask_space": space,
             "photos": None if photos is None else _photos(photos),
             "edits": None if edits is None else [_edit(e, on_disk) for e in _all("edits", edits, Edit, EditSpec)],
-            "style": None if style is None else [_style(s) for s in _all("style", style, Style, Source, StyleSpec)],
-            "style_to": Source("style", style=style_to) if isinstance(style_to, Style) else style_to,
+            "style": None
+            if style is None
+            else [_style(s) for s in _all("style", style, Style, StyleSource, StyleSpec)],
+            "style_to": StyleSource("style", style=style_to) if isinstance(style_to, Style) else style_to,
         },
         device=models.device,
     )
@@ -113,8 +123,8 @@ def _edit(value: Any, on_disk: LabelSpace) -> EditSpec:
 
 def _style(value: Any) -> Any:
     """Objects as a StyleSpec; texts are read later."""
-    source = Source("style", style=value) if isinstance(value, Style) else value
-    return StyleSpec(source) if isinstance(source, Source) else source
+    source = StyleSource("style", style=value) if isinstance(value, Style) else value
+    return StyleSpec(source) if isinstance(source, StyleSource) else source
 
 
 def edit_spec(edit: Edit | EditSpec) -> EditSpec:

@@ -13,7 +13,7 @@ from zoo.composition.request.written import (
     Add,
     EditSpec,
     File,
-    Source,
+    StyleSource,
     StyleSpec,
     names_from_json,
     parse_edit,
@@ -24,7 +24,7 @@ from zoo.composition.request.written import (
 )
 from zoo.errors import UsageError
 from zoo.labels import LabelSpace, parse_space
-from zoo.registry import read_space
+from zoo.registry import space_or_file
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _options(value: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def _space(value: Any) -> LabelSpace:
-    return value if isinstance(value, LabelSpace) else read_space(_text(_path(value)))
+    return value if isinstance(value, LabelSpace) else space_or_file(_text(_path(value)))
 
 
 WHOLE = Kind("a whole number", operator.index, _same, _exactly(int))
@@ -167,7 +167,9 @@ STYLES = Kind(
     lambda v, add: [item.to_json(add) for item in v],
     _listed(StyleSpec.from_json),
 )
-SOURCE = Kind("a source of a style", _parsed(parse_source, Source), lambda v, add: v.to_json(add), Source.from_json)
+SOURCE = Kind(
+    "a source of a style", _parsed(parse_source, StyleSource), lambda v, add: v.to_json(add), StyleSource.from_json
+)
 OPTIONS = Kind(
     "sampling options by name", _options, lambda v, _: dict(v), lambda v, _: tuple(_exactly(dict)(v, _).items())
 )

@@ -27,7 +27,7 @@ from zoo.composition.request.fields import (
 )
 from zoo.composition.request.written import (
     EditSpec,
-    Source,
+    StyleSource,
     StyleSpec,
     layer_names,
     parse_edit,
@@ -44,9 +44,9 @@ __all__ = [
     "FLAGS",
     "EditSpec",
     "Request",
-    "Source",
+    "StyleSource",
     "StyleSpec",
-    "check",
+    "check_fields",
     "layer_names",
     "parse_edit",
     "parse_options",
@@ -79,7 +79,7 @@ class Request:
     photos: tuple[Any, ...] = field(default=(), metadata=asked(FILES, flag="--photo"))
     edits: tuple[EditSpec, ...] = field(default=(), metadata=asked(EDITS, flag="--edit"))
     styles: tuple[StyleSpec, ...] = field(default=(), metadata=asked(STYLES, argument="style"))
-    style_to: Source | None = field(default=None, metadata=asked(SOURCE))
+    style_to: StyleSource | None = field(default=None, metadata=asked(SOURCE))
     keep: tuple[str, ...] = field(default=(), metadata=asked(NAMES))
     keep_rest: bool = field(default=False, metadata=asked(FLAG))
     same_style: bool = field(default=False, metadata=asked(FLAG))
@@ -89,7 +89,7 @@ class Request:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
 
     @property
     def samples(self) -> int:
@@ -117,7 +117,7 @@ def read_request(given: Mapping[str, Any], *, device: str = "cpu") -> Request:
     return Request(**values, device=device)
 
 
-def check(request: Request) -> None:
+def check_fields(request: Request) -> None:
     """Raise UsageError for what no model could answer."""
     given = [request.labels is not None, bool(request.masks), bool(request.photos)]
     faults = {

@@ -52,7 +52,7 @@ class EditSpec:
 
 
 @dataclass(frozen=True)
-class Source:
+class StyleSource:
     """Where a style comes from. kind: photo, file, seed, prior, mean, style (an object of the Python caller), or given
     (the photo that a sample starts from).
 
@@ -80,7 +80,7 @@ class Source:
         return {"kind": self.kind, "path": path, "mask": mask, "seed": self.seed}
 
     @classmethod
-    def from_json(cls, values: Any, file: File) -> Source:
+    def from_json(cls, values: Any, file: File) -> StyleSource:
         """From a manifest. Raises KeyError, TypeError."""
         kind, path, mask, seed = _items(values, "kind", "path", "mask", "seed")
         needed = {"photo": path, "file": path, "seed": seed, "prior": kind, "mean": kind}
@@ -94,7 +94,7 @@ class Source:
 class StyleSpec:
     """A source for everything (classes None), or for some classes and layers."""
 
-    source: Source
+    source: StyleSource
     classes: tuple[str, ...] | None = None
     layers: tuple[str, ...] | None = None
 
@@ -113,7 +113,7 @@ class StyleSpec:
     def from_json(cls, values: Any, file: File) -> StyleSpec:
         """From a manifest. Raises KeyError, TypeError."""
         source, *names = _items(values, "source", "classes", "layers")
-        return cls(Source.from_json(source, file), *(None if n is None else names_from_json(n) for n in names))
+        return cls(StyleSource.from_json(source, file), *(None if n is None else names_from_json(n) for n in names))
 
 
 def _items(values: Any, *keys: str) -> list[Any]:
@@ -182,17 +182,17 @@ def _number(text: str, where: str) -> float:
     return value
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> StyleSource:
     """Read one SOURCE. Raises UsageError."""
     if text in ("prior", "mean"):
-        return Source(text)
+        return StyleSource(text)
     if text.startswith("seed:"):
         number = text.removeprefix("seed:")
         if not number.isdecimal():
             raise UsageError(f"{text!r}: seed:N takes a whole number of 0 or more.")
-        return Source("seed", seed=int(number))
+        return StyleSource("seed", seed=int(number))
     if text.endswith(".safetensors"):
-        return Source("file", text)
+        return StyleSource("file", text)
     photo, separator, mask = text.partition("::")
     if not photo or (separator and not mask):
         raise UsageError(
@@ -202,7 +202,7 @@ def parse_source(text: str) -> Source:
         raise UsageError(
             f"Not a style source: {text!r}{did_you_mean(text, ('prior', 'mean', 'seed:0'))} (expected PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean)"
         )
-    return Source("photo", photo, mask or None)
+    return StyleSource("photo", photo, mask or None)
 
 
 def parse_style(text: str) -> StyleSpec:

@@ -62,8 +62,8 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
         options |= work.within(models.synthesizer, samples[0], len(samples))
         images = models.synthesizer.synthesize(layout, style, rng=rng.within("image"), **options).float().cpu()
         if built is not None:
-            styling.account(records, built, request)
-            style_change.account(records, loader, layout, maps, images, built.base, rng.within("image"))
+            styling.record_gaps(records, built, request)
+            style_change.record_change(records, loader, layout, maps, images, built.base, rng.within("image"))
         if request.keep and given is not None and given.photos is not None:
             images = keep_pixels(images, given.photos, given.maps.to_space(models.space), maps, request.keep)
     for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
@@ -100,7 +100,7 @@ def _generated(models: Models, request: Request, rng: Rng, work: Work) -> tuple[
     latents = models.generator.sample_latents(sets, rng, prior=request.prior)
     steps = work.within(models.generator, rng.samples[0], len(sets), counted=models.synthesizer is None)
     drawn = models.generator.generate(sets, latents=latents, **models.options(request)["generator"], **steps).to("cpu")
-    return drawn, [_account(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
+    return drawn, [_asked_and_shown(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
 
 
 def _mapped(
@@ -121,6 +121,6 @@ def _label_sets(model: MaskGenerator | ImageGenerator, request: Request, rng: Rn
     return [model.label_space.label_set(request.labels)] * count
 
 
-def _account(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
+def _asked_and_shown(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
     requested = [n for n in asked.names if n != asked.space.background]
     return {"requested": requested, "empty": [n for n in requested if n not in shown.names]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo.composition.checks.edits import DRAWN, OF_SHOWN, class_names
+from zoo.composition.checks.edits import DRAWN, OF_SHOWN, edited_classes
 from zoo.composition.request.requests import EditSpec
 from zoo.composition.run.inputs import Given, Loader
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def to_edit(spec: EditSpec, loader: Loader) -> Edit:
     """The written edit as the generator takes it; class names become the generator's, the other map is loaded."""
     space = loader.models.work_space(loader.request)
-    classes = class_names(spec, space)
+    classes = edited_classes(spec, space)
     if spec.kind == "perturb":
         return Perturb(classes, 1.0 if spec.value is None else spec.value)
     if spec.kind == "interpolate":
@@ -53,10 +53,10 @@ def edit_maps(loader: Loader, given: Given, rng: Rng) -> tuple[SemanticMap, list
     shares = ((old.labels != new.labels) & outside).flatten(1).float().mean(1).tolist()
     if loader.request.keep_rest:
         new = SemanticMap(torch.where(outside, old.labels, new.labels), new.space)
-    drawn = {n for spec in specs if spec.kind in DRAWN for n in class_names(spec, new.space)}
+    drawn = {n for spec in specs if spec.kind in DRAWN for n in edited_classes(spec, new.space)}
     asked = [n for n in new.space.names if n in drawn]
     written = [str(spec) for spec in specs]
-    gone = {n for spec in specs if spec.kind == "remove" for n in class_names(spec, new.space)}
+    gone = {n for spec in specs if spec.kind == "remove" for n in edited_classes(spec, new.space)}
     records: list[dict[str, Any]] = []
     for share, before, after in zip(shares, given.maps.label_sets(), new.label_sets(), strict=True):
         record: dict[str, Any] = {
@@ -81,7 +81,7 @@ def _possible(specs: Sequence[EditSpec], maps: SemanticMap, loader: Loader) -> l
     present = {n for names in maps.label_sets() for n in names}
     possible = []
     for spec in specs:
-        names = set(class_names(spec, maps.space))
+        names = set(edited_classes(spec, maps.space))
         if spec.kind not in OF_SHOWN or present & names:
             possible.append(spec)
         present |= names if spec.kind in ("add", "interpolate") else set()

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoo.composition.checks.given import read_map
 from zoo.composition.models import Models
-from zoo.composition.request.requests import Request, Source
+from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.run.style_change import BaseImages
 from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
@@ -51,16 +51,16 @@ def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return picture[..., top : top + h, left : left + w]
 
 
-def fit_map(found: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
+def fit_map(maps: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
     """A map in the space `target`, cropped to the aspect of `size` and resized."""
-    cropped = None if found.instances is None else crop_to(found.instances.cpu(), size)
-    labels = crop_to(found.labels.cpu(), size)
-    small = SemanticMap(labels, found.space, cropped).resize(size)
-    mapping = found.space.mapping_to(target)
+    cropped = None if maps.instances is None else crop_to(maps.instances.cpu(), size)
+    labels = crop_to(maps.labels.cpu(), size)
+    small = SemanticMap(labels, maps.space, cropped).resize(size)
+    mapping = maps.space.mapping_to(target)
     dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
-    background = found.space.background_index
-    shown, kept = (int((x != (-1 if background is None else background)).sum()) for x in (found.labels, labels))
-    notes = (_cut(found.size, size, "map", 1 - kept / shown),) if kept < (1 - CUT_AWAY) * shown else ()
+    background = maps.space.background_index
+    shown, kept = (int((x != (-1 if background is None else background)).sum()) for x in (maps.labels, labels))
+    notes = (_cut(maps.size, size, "map", 1 - kept / shown),) if kept < (1 - CUT_AWAY) * shown else ()
     return Given(small.mapped(mapping), None, (dropped,), (notes,))
 
 
@@ -90,7 +90,7 @@ class Loader:
     models: Models
     request: Request
     files: OpenedFiles = field(default_factory=OpenedFiles)
-    styles: dict[Source, Style] = field(default_factory=dict)
+    styles: dict[StyleSource, Style] = field(default_factory=dict)
     layout: tuple[int, Layout] | None = None
     base_images: BaseImages = field(default_factory=BaseImages)
     _items: dict[int, Given] = field(default_factory=dict)
@@ -135,14 +135,14 @@ class Loader:
         picture = picture.reshape(1, *picture.shape[-3:])
         if mask is None:
             parsed = self.models.parser.parse(crop_to(picture, size).to(self.models.device))
-            found = fit_map(parsed.to("cpu"), target, size)
+            given = fit_map(parsed.to("cpu"), target, size)
             whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
             gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
             if gone > CUT_AWAY:
-                found.notes = ((_cut(whole_size, size, "photo", gone),),)
+                given.notes = ((_cut(whole_size, size, "photo", gone),),)
         else:
-            found = fit_map(self.read_map(mask, instances), target, size)
-        return Given(found.maps, fit_photo(picture, size), found.dropped, found.notes)
+            given = fit_map(self.read_map(mask, instances), target, size)
+        return Given(given.maps, fit_photo(picture, size), given.dropped, given.notes)
 
 
 def keep_pixels(

@@ -68,7 +68,7 @@ def _mean(values: Tensor) -> float | None:
     return round(float(values.mean()), 5) if len(values) else None
 
 
-def account(
+def record_change(
     records: Sequence[dict[str, Any]],
     loader: Loader,
     layout: Layout,
@@ -115,11 +115,11 @@ class BaseImages:
 
 def _digest(maps: SemanticMap, style: Style, row: int) -> bytes:
     """What decides a picture: map, object numbers, style."""
-    found = hashlib.blake2b(maps.labels[row].cpu().numpy().tobytes(), digest_size=16)
+    digest = hashlib.blake2b(maps.labels[row].cpu().numpy().tobytes(), digest_size=16)
     if maps.instances is not None:
-        found.update(maps.instances[row].cpu().numpy().tobytes())
+        digest.update(maps.instances[row].cpu().numpy().tobytes())
     for name in sorted(style.tensors):
-        found.update(style.tensors[name][row].contiguous().float().numpy().tobytes())
+        digest.update(style.tensors[name][row].contiguous().float().numpy().tobytes())
     if style.rng is not None:  # what the synthesizer draws while it works
-        found.update(str(style.rng.samples[row]).encode())
-    return found.digest()
+        digest.update(str(style.rng.samples[row]).encode())
+    return digest.digest()

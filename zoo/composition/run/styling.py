@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.composition.checks.randomness import with_default
-from zoo.composition.checks.styles import check_shown, class_names, load_style
-from zoo.composition.request.requests import Request, Source, StyleSpec, layer_names
+from zoo.composition.checks.styles import check_style_shown, load_style, style_classes
+from zoo.composition.request.requests import Request, StyleSource, StyleSpec, layer_names
 from zoo.composition.run.inputs import Given, Loader
 from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer
@@ -27,18 +27,18 @@ class _Batch:
     samples: Sequence[int]
     maps: SemanticMap
     given: Given | None
-    found: dict[tuple[Source, Rng], Style] = field(default_factory=dict)
+    styles: dict[tuple[StyleSource, Rng], Style] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
         return self.loader.request
 
-    def source(self, source: Source, rng: Rng) -> Style:
+    def source(self, source: StyleSource, rng: Rng) -> Style:
         """`_from_source`, once for each source and stream."""
         key = source, rng
-        if key not in self.found:
-            self.found[key] = _from_source(self, source, rng)
-        return self.found[key]
+        if key not in self.styles:
+            self.styles[key] = _from_source(self, source, rng)
+        return self.styles[key]
 
 
 @dataclass(eq=False)
@@ -78,14 +78,14 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
     style: Style | None = None
     drawn: list[set[str]] = [set() for _ in batch.samples]
     for spec in specs:
-        found, classes = batch.source(spec.source, rng), class_names(synthesizer, spec)
-        check_shown(spec, found, classes, synthesizer.label_space)
+        source_style, classes = batch.source(spec.source, rng), style_classes(synthesizer, spec)
+        check_style_shown(spec, source_style, classes, synthesizer.label_space)
         if style is None:
-            style = found
+            style = source_style
         else:
-            style = style.take(found, classes=classes, layers=layer_names(spec.layers, found.layers))
+            style = style.take(source_style, classes=classes, layers=layer_names(spec.layers, source_style.layers))
         if spec.layers is None:  # what this source brings is no longer the prior's
-            drawn = [names - set(found.classes if classes is None else classes) for names in drawn]
+            drawn = [names - set(source_style.classes if classes is None else classes) for names in drawn]
         # now, so that a later source can change one layer of a class that this one lacks
         style, lacking = _complete(batch, style, rng)
         drawn = [a | set(b) for a, b in zip(drawn, lacking, strict=True)]
@@ -100,7 +100,7 @@ def _combine(batch: _Batch, specs: Sequence[StyleSpec]) -> Built:
     return Built(style, None, [tuple(n for n in style.classes if n in names) for names in drawn], absent, kept)
 
 
-def account(records: Sequence[dict[str, Any]], built: Built, request: Request) -> None:
+def record_gaps(records: Sequence[dict[str, Any]], built: Built, request: Request) -> None:
     """Say in the records which classes' styles were not where the request looks for them."""
     for record, drawn, absent, kept in zip(records, built.drawn, built.absent, built.kept, strict=True):
         if drawn:
@@ -132,17 +132,17 @@ def _complete(batch: _Batch, style: Style, rng: Rng) -> tuple[Style, list[tuple[
     return style.fill(synthesizer.sample_style(batch.maps, rng, prior=batch.request.prior)), lacking
 
 
-def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
+def _from_source(batch: _Batch, source: StyleSource, rng: Rng) -> Style:
     """The style that one source gives to each map of the batch."""
     synthesizer, count = batch.synthesizer, len(batch.samples)
     if source.kind == "given" and not batch.request.same_style:
         return _encode_given(batch)
     if source.kind in ("style", "file", "given", "photo"):
-        found = batch.loader.styles.get(source) or _fixed(batch, source)
-        batch.loader.styles[source] = found
-        if len(found) == 1 or batch.request.same_style:
-            return found[0].expand(count)
-        return found[list(batch.samples)]
+        styles = batch.loader.styles.get(source) or _fixed(batch, source)
+        batch.loader.styles[source] = styles
+        if len(styles) == 1 or batch.request.same_style:
+            return styles[0].expand(count)
+        return styles[list(batch.samples)]
     assert isinstance(synthesizer, SamplesStyle)
     if source.kind == "seed":
         assert source.seed is not None
@@ -152,7 +152,7 @@ def _from_source(batch: _Batch, source: Source, rng: Rng) -> Style:
     return synthesizer.sample_style(batch.maps, rng, prior="mean" if source.kind == "mean" else batch.request.prior)
 
 
-def _fixed(batch: _Batch, source: Source) -> Style:
+def _fixed(batch: _Batch, source: StyleSource) -> Style:
     """A source that is the same for all samples, read or encoded once per run."""
     if source.kind in ("style", "file"):
         return load_style(source, batch.loader.files)
@@ -162,9 +162,9 @@ def _fixed(batch: _Batch, source: Source) -> Style:
         photo, mask = batch.request.photos[0], batch.request.masks[0] if batch.request.masks else None
     else:
         photo, mask = source.path, source.mask
-    found = loader.pair(photo, mask, loader.models.space)
-    assert found.photos is not None
-    return synthesizer.encode_style(found.photos, found.maps)
+    given = loader.pair(photo, mask, loader.models.space)
+    assert given.photos is not None
+    return synthesizer.encode_style(given.photos, given.maps)
 
 
 def _encode_given(batch: _Batch) -> Style:

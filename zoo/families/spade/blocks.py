@@ -14,7 +14,7 @@ Affine = tuple[Tensor, Tensor]
 BlockAffine = tuple[Affine, Affine, Affine | None]
 
 
-class SPADE(nn.Module):
+class SPADENorm(nn.Module):
     """normalised(x) * (1 + gamma) + beta, gamma and beta from two convolutions over the one-hot map.
 
     `affine` depends on the map alone, so it can be computed once and serve many calls of `forward`.
@@ -42,8 +42,8 @@ class SPADE(nn.Module):
             kernel = torch.einsum("hnij,bkn->bhkij", conv.weight, table.to(conv.weight.dtype))
             kernel = rearrange(kernel, "b h k i j -> (b h) k i j")
             grouped = rearrange(planes.expand(batch, -1, -1, -1), "b k h w -> 1 (b k) h w")
-            found = F.conv2d(grouped, kernel, padding=conv.padding, groups=batch)  # type: ignore[arg-type]
-            return F.relu(rearrange(found, "1 (b c) h w -> b c h w", b=batch) + conv.bias[:, None, None])  # type: ignore[index]
+            hidden = F.conv2d(grouped, kernel, padding=conv.padding, groups=batch)  # type: ignore[arg-type]
+            return F.relu(rearrange(hidden, "1 (b c) h w -> b c h w", b=batch) + conv.bias[:, None, None])  # type: ignore[index]
         if classes is None:
             return F.relu(conv(planes))
         return F.relu(F.conv2d(planes, conv.weight.index_select(1, classes), conv.bias, padding=conv.padding))  # type: ignore[arg-type]
@@ -87,8 +87,8 @@ class SPADEResnetBlock(nn.Module):
         self.conv_1 = conv2d(spec.spectral, middle, c_out, 3, padding=1)
         self.learned = c_in != c_out
 
-        def spade(channels: int) -> SPADE:
-            return SPADE(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
+        def spade(channels: int) -> SPADENorm:
+            return SPADENorm(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
 
         self.norm_0, self.norm_1 = spade(c_in), spade(middle)
         if self.learned:

@@ -33,9 +33,9 @@ class ConvEncoder(nn.Module):
         grid: int | None = None,
     ) -> None:
         super().__init__()
-        found = int(math.log2(size)) - 2 if size >= 8 else 0
-        depth = found if depth is None else depth
-        if found < 1 or depth < 1 or size != 2 ** (found + 2) or size < 2**depth:
+        full_depth = int(math.log2(size)) - 2 if size >= 8 else 0
+        depth = full_depth if depth is None else depth
+        if full_depth < 1 or depth < 1 or size != 2 ** (full_depth + 2) or size < 2**depth:
             raise ConfigError(f"Encoder size {size}: expected a power of two, 8 or more (official: 256).")
         self.size = size
         self.grid = size >> depth if grid is None else grid
@@ -49,11 +49,11 @@ class ConvEncoder(nn.Module):
         x = images.to(self.fc_mu.weight.dtype)
         if tuple(x.shape[-2:]) != (self.size, self.size):
             x = F.interpolate(x, size=(self.size, self.size), mode="bilinear", align_corners=False)
-        found: list[Tensor] = []
+        features: list[Tensor] = []
         for layer in self.layers:
-            x = layer(F.leaky_relu(x, 0.2) if found else x)
-            found.append(x)
-        return found
+            x = layer(F.leaky_relu(x, 0.2) if features else x)
+            features.append(x)
+        return features
 
     def head(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """(mu, logvar) from the last of `features`."""

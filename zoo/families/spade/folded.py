@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.families.spade.blocks import SPADE, Affine, SPADEResnetBlock
+from zoo.families.spade.blocks import Affine, SPADENorm, SPADEResnetBlock
 from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
 
@@ -13,7 +13,7 @@ from zoo.nn.spectral import fold_spectral
 class FoldedSPADE(nn.Module):
     """Equal to the SPADE that it is made from in evaluation mode; `affine` gives (a, b) in place of (gamma, beta)."""
 
-    def __init__(self, layer: SPADE, norm: nn.BatchNorm2d) -> None:
+    def __init__(self, layer: SPADENorm, norm: nn.BatchNorm2d) -> None:
         super().__init__()
         assert norm.running_mean is not None and norm.running_var is not None
         inv_std = torch.rsqrt(norm.running_var + norm.eps)
@@ -46,7 +46,7 @@ def fold_spade(module: nn.Module) -> None:
         if isinstance(block, SPADEResnetBlock):
             for name in ("norm_0", "norm_1", "norm_s"):
                 layer = getattr(block, name, None)
-                if isinstance(layer, SPADE) and isinstance(layer.param_free_norm, nn.BatchNorm2d):
+                if isinstance(layer, SPADENorm) and isinstance(layer.param_free_norm, nn.BatchNorm2d):
                     setattr(block, name, FoldedSPADE(layer, layer.param_free_norm))
 
 

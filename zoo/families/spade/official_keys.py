@@ -55,8 +55,8 @@ def apply(rules: Rules, key: str) -> str:
 
 
 def _last(keys: Iterable[str]) -> int:
-    found = (re.match(r"discriminator_\d+\.model(\d{1,4})\.", key) for key in keys)
-    return max((int(match[1]) for match in found if match), default=4)
+    matches = (re.match(r"discriminator_\d+\.model(\d{1,4})\.", key) for key in keys)
+    return max((int(match[1]) for match in matches if match), default=4)
 
 
 _BACK: dict[str, tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]] = {
@@ -91,9 +91,9 @@ def unwrapped(names: Mapping[str, str], pattern: re.Pattern[str]) -> dict[str, s
 
     names: our keys -> official names. pattern: a convolution inside an inner Sequential, with groups before and after its index.
     """
-    found = {key: match for key, name in names.items() if (match := pattern.match(name))}
-    biased = {m[1] for m in found.values() if m[2] == ".bias"}
-    return {**names, **{key: m[1] + m[2] for key, m in found.items() if m[1] in biased}}
+    matches = {key: match for key, name in names.items() if (match := pattern.match(name))}
+    biased = {m[1] for m in matches.values() if m[2] == ".bias"}
+    return {**names, **{key: m[1] + m[2] for key, m in matches.items() if m[1] in biased}}
 
 
 def convert_parts(

@@ -17,6 +17,7 @@ from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.nn.labels import LabelInput
+from zoo.nn.latents import reparameterize
 from zoo.nn.resample import fit_photos
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
@@ -193,11 +194,6 @@ class LatentSynthesizer(ImageSynthesizer):
             raise UsageError(
                 f"This {self.title} has no style (it was built without VAE): its image depends on the map alone."
             )
-
-
-def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-    """z = mu + eps * exp(logvar / 2), float32."""
-    return mu.float() + eps * torch.exp(0.5 * logvar.float())
 
 
 @torch.no_grad()

@@ -22,11 +22,12 @@ from zoo.families.spade.diffaugment import augment, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, opinion
 from zoo.families.spade.options import GanOptions
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
-from zoo.families.spade.synthesizer import LatentSynthesizer, reparameterize
+from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
 from zoo.nn.init import init_xavier
+from zoo.nn.latents import reparameterize
 from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
 from zoo.nn.perceptual import perceptual_loss, perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
