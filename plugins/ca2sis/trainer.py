@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.plugin import Batch, Model, RngLike, SemanticMap
+from zoo.plugin import Batch, Model, RngLike, SemanticMap, Style
 from zoo_plugins.ca2sis.config import CA2SISOptions
 from zoo_plugins.ca2sis.model import CA2SIS
 
@@ -33,7 +33,7 @@ class CA2SISTrainer(GanTrainer):
         o, classes = self.options, self.synthesizer.label_input.channels
         return MultiscaleDiscriminator(classes + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d, last_stride=2)
 
-    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None) -> Outputs:
+    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None, drawn: Style | None = None) -> Outputs:
         tokens = self.synthesizer.encoder(real, planes)
         return Outputs(self.synthesizer.generator(planes, tokens.flatten(2)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from zoo.families.spade.options import SMALL_TRAINING, GanOptions
+from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import ConfigError, Variant
 
@@ -139,6 +139,11 @@ VARIANTS: dict[str, Variant] = {
     "gta5-3-layers": Variant(replace(_GTA5, layers=3), _GTA5_TRAINING, title="paper's ablation Ours-50%, L = 3"),
     "gta5-5-layers": Variant(replace(_GTA5, layers=5), _GTA5_TRAINING, title="paper's ablation Ours-75%, L = 5"),
     "celeba-128": Variant(_SMALL, _SMALL_TRAINING, title="ours: faces, 128 px, 4.2 M parameters, for a CPU"),
+    "celeba-128-projected": Variant(
+        _SMALL,
+        replace(_SMALL_TRAINING, **PROJECTED),
+        title="ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
+    ),
     "ccp-128": Variant(
         replace(_SMALL, label_space="atr"),
         _SMALL_TRAINING,

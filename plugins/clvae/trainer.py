@@ -11,13 +11,14 @@ from torch import Tensor
 
 from zoo.families.spade.discriminators import Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.plugin import Batch, Model, PairData, RngLike
+from zoo.plugin import Batch, Model, PairData, RngLike, Style
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence
 from zoo_plugins.clvae.model import CLVAE, draw_codes
 from zoo_plugins.clvae.rarity import Rarity
 from zoo_plugins.clvae.regions import find_regions
+from zoo_plugins.clvae.styles import latents
 
 
 @dataclass
@@ -53,13 +54,14 @@ class CLVAETrainer(GanTrainer):
         config = self.gan.config
         return len(self.gan.channels) if config.classwise else 1, len(config.layer_names), self.gan.n_local
 
-    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None) -> ClassOutputs:
+    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None, drawn: Style | None = None) -> ClassOutputs:
         """A forward with latents drawn from the encoder's posteriors: mu + eps * sigma, and eps alone for a class that the encoder's
-        map does not show at a layer (as in the code)."""
+        map does not show at a layer (as in the code); the last of the batch in the styles `drawn`."""
         assert eps is not None
         channels = planes.argmax(1)
-        posterior = self.gan.encoder(real, channels)
-        eps = eps.to(posterior.mu)
+        own = len(real) - (0 if drawn is None else len(drawn))
+        posterior = self.gan.encoder(real[:own], channels[:own])
+        eps = eps[:own].to(posterior.mu)
         local, eps_z = eps[:, : -self.gan.config.z_dim], eps[:, -self.gan.config.z_dim :]
         local = local.view(-1, *self._local_shape)
         codes, z = draw_codes(posterior, local.index_select(1, posterior.classes), eps_z)
@@ -67,7 +69,10 @@ class CLVAETrainer(GanTrainer):
             codes = local.index_copy(1, posterior.classes, codes)
         else:
             codes = self.gan.dense(codes, posterior.classes)
-        return ClassOutputs(self.gan.generator(find_regions(channels), codes, z), codes=posterior)
+        if drawn is not None:
+            other, other_z = latents(self.gan, drawn)
+            codes, z = torch.cat([codes, other.to(codes)]), torch.cat([z, other_z.to(z)])
+        return ClassOutputs(self.gan.generator(find_regions(channels), codes, z), own=own, codes=posterior)
 
     def losses(self, outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion) -> dict[str, Tensor]:
         codes = cast(ClassOutputs, outputs).codes

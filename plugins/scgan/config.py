@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
-from zoo.families.spade.options import SMALL_TRAINING, GanOptions
+from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import ConfigError, Variant
 
@@ -111,8 +111,11 @@ class SCGANOptions(GanOptions):
     """Weight of the SVG image's reconstruction, Eq. 10 (`lambda_w_recon`; ADE20K and COCO 2, the paper 2)."""
     recon_loss: Literal["l1", "l2", "vgg"] = "l1"
     """Its distance (`rw_loss`); vgg uses the network of `perceptual`."""
-    discriminator: Literal["multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting"] = "multiscale"
-    """`netD`. ADE20K and COCO use fpse (the paper everywhere); the last four are in the code and in no official config."""
+    discriminator: Literal["multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting", "projected"] = (
+        "multiscale"
+    )
+    """`netD`. ADE20K and COCO use fpse (the paper everywhere); fpsem and the routings are in the code and in no official
+    config; projected is ours."""
     smooth_d: bool = False
     """Blur the coarsest features of fpse, routing, srouting, selfrouting (`smooth`)."""
 
@@ -172,3 +175,8 @@ VARIANTS: dict[str, Variant] = {
         title="ours: 128 px, 8.5 M parameters, for a CPU",
     ),
 }  # fmt: skip
+VARIANTS["celeba-128-projected"] = Variant(
+    CELEBA_128,
+    replace(cast(SCGANOptions, VARIANTS["celeba-128"].training), **PROJECTED),
+    title="ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -76,7 +76,7 @@ class RoutedFPSE(FPSEDiscriminator):
 
 
 def build_discriminator(config: SCGANConfig, options: SCGANOptions, label_channels: int) -> nn.Module:
-    """The network that `options.discriminator` names."""
+    """The network that `options.discriminator` names (projected: `GanTrainer` has its own)."""
     o = options
     if o.discriminator == "multiscale":
         return MultiscaleDiscriminator(label_channels + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d)
@@ -84,6 +84,7 @@ def build_discriminator(config: SCGANConfig, options: SCGANOptions, label_channe
         return FPSEDiscriminator(label_channels, o.ndf, o.norm_d, smooth=o.smooth_d)
     if o.discriminator == "fpsem":
         return FPSEMDiscriminator(label_channels, o.ndf, o.norm_d)
+    routing = cast(Routing, o.discriminator)
     return RoutedFPSE(
-        label_channels, o.ndf, n=config.n_conv, routing=o.discriminator, temperature=config.temperature, smooth=o.smooth_d
+        label_channels, o.ndf, n=config.n_conv, routing=routing, temperature=config.temperature, smooth=o.smooth_d
     )  # fmt: skip

@@ -19,5 +19,8 @@ plugin = Plugin(
             title="The map scales and shifts every norm (GauGAN; with an encoder GauGAN-VAE)",
         )
     ],
-    networks={"spade.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator"},
+    networks={
+        "spade.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator",
+        "spade.projected": "zoo.nn.projected:ProjectedDiscriminator",
+    },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from zoo.families.spade.options import SMALL_TRAINING, GanOptions
+from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import ConfigError, Variant
 
@@ -109,6 +109,11 @@ VARIANTS: dict[str, Variant] = {
         "ours: 128 px with VAE, 4.2 M parameters, for a CPU",
     ),
 }  # fmt: skip
+VARIANTS["celeba-128-projected"] = Variant(
+    CELEBA_128,
+    replace(VARIANTS["celeba-128"].training, **PROJECTED),
+    "ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
+)
 VARIANTS |= {
     f"{name}-vae": Variant(
         replace(VARIANTS[name].config, use_vae=True), VARIANTS[name].training, VARIANTS[name].title.replace("no style", "with VAE")

@@ -85,6 +85,10 @@ class Trainer(ABC):
 
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
 
+    def settle(self, data: PairData) -> None:  # noqa: B027 (most trainers have nothing to add)
+        """Called once at the end, with the published weights (as they are stored) and the new assets in the model, in evaluation
+        mode: what is estimated from training data beside the weights, such as batch-norm statistics."""
+
     def finish(self, data: PairData) -> dict[str, Any]:
         """Assets computed from the training data with the final weights: what `Model.fit_asset` gives for each name."""
         fitted = {name: self.model.fit_asset(name, data, self.options) for name in self.model.ASSETS}

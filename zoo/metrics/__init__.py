@@ -1,4 +1,5 @@
-"""Scores. Importing this imports no torch; the functions live in `segmentation`, `images`, `agreement` and `shapes`."""
+"""Scores. Importing this imports no torch; the functions live in `segmentation`, `images`, `agreement`,
+`realism` and `shapes`."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.metrics.agreement import parser_agreement
     from zoo.metrics.images import image_l1
+    from zoo.metrics.realism import fine_detail, judge_features, kid, odd_colours
     from zoo.metrics.segmentation import ConfusionMatrix, segmentation_scores
     from zoo.metrics.shapes import PartStatistics, compare_parts
 
@@ -16,10 +18,17 @@ _WHERE = {
     "segmentation_scores": "segmentation",
     "image_l1": "images",
     "parser_agreement": "agreement",
+    "fine_detail": "realism",
+    "judge_features": "realism",
+    "kid": "realism",
+    "odd_colours": "realism",
     "PartStatistics": "shapes",
     "compare_parts": "shapes",
 }
-__all__ = ["ConfusionMatrix", "PartStatistics", "compare_parts", "image_l1", "parser_agreement", "segmentation_scores"]
+__all__ = [
+    "ConfusionMatrix", "PartStatistics", "compare_parts", "fine_detail", "image_l1", "judge_features", "kid", "odd_colours",
+    "parser_agreement", "segmentation_scores",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

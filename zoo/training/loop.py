@@ -16,8 +16,9 @@ import torch
 from zoo.data import Batch, PairData
 from zoo.errors import Cancelled, ConfigError, UsageError
 from zoo.interfaces.trainers import Trainer
+from zoo.nn.batch_norm import batch_norms
 from zoo.rng import Rng
-from zoo.training.ema import Ema, batch_norms, is_finite
+from zoo.training.ema import Ema, is_finite
 from zoo.training.log import Log
 from zoo.training.processes import Processes
 from zoo.training.runs import BEST, RunFolder
@@ -281,6 +282,7 @@ class Loop:
             for parameter in model.parameters():
                 parameter.copy_(parameter.half())
         model.assets = self.trainer.finish(self.data)
+        self.trainer.settle(self.data)
         return Published(best["step"] if best else self.step, self._scores())
 
 

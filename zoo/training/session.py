@@ -181,7 +181,7 @@ def open_pairs(
 def export(plan: TrainingPlan, folder: Path, run: RunFolder, loop: Loop, published: Published) -> None:
     """Write the finished model, its other networks and its card into `folder`."""
     trainer = loop.trainer
-    others = {n: net for n, net in trainer.networks.items() if n != "model"}
+    others = {n: net for n, net in trainer.networks.items() if n != "model" and any(True for _ in net.parameters())}
     save_model(
         trainer.model,
         folder,

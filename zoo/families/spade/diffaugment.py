@@ -18,13 +18,13 @@ def draw(rng: RngLike, *key: str | int) -> Tensor:
     return rng.uniform(*key, shape=(DRAWS,)).float()
 
 
-def augment(planes: Tensor, images: Tensor, draws: Tensor) -> Tensor:
+def augment(planes: Tensor, images: Tensor, draws: Tensor, *, cutout: bool = True) -> Tensor:
     """cat(planes, images) as the discriminator sees it, changed sample by sample.
 
     planes [B, C, H, W] and images [B, 3, H, W] in [-1, 1] move and are cut out together, so that the pair stays a pair;
     brightness, saturation and contrast change in the images alone. draws: [B, 7] uniform numbers; the same draws change fakes
     and reals alike, which keeps feature matching meaningful. Shifts by up to 1/8 of the side, zeros beyond; the hole has half
-    the side and may reach out of the picture.
+    the side and may reach out of the picture; `cutout` False: no hole.
     """
     d = draws.to(images.device, images.dtype).view(len(draws), DRAWS, 1, 1, 1)
     images = images + (d[:, 0] - 0.5)
@@ -32,10 +32,10 @@ def augment(planes: Tensor, images: Tensor, draws: Tensor) -> Tensor:
     images = (images - grey) * (2 * d[:, 1]) + grey
     mean = images.mean((1, 2, 3), keepdim=True)
     images = (images - mean) * (d[:, 2] + 0.5) + mean
-    return _move_and_cut(torch.cat([planes.to(images.dtype), images], 1), draws)
+    return _move_and_cut(torch.cat([planes.to(images.dtype), images], 1), draws, cutout)
 
 
-def _move_and_cut(x: Tensor, draws: Tensor) -> Tensor:
+def _move_and_cut(x: Tensor, draws: Tensor, cutout: bool) -> Tensor:
     height, width = x.shape[-2:]
     hole_h, hole_w = int(height * CUTOUT + 0.5), int(width * CUTOUT + 0.5)
     keep = torch.ones(len(x), 1, height, width, device=x.device, dtype=x.dtype)
@@ -45,6 +45,8 @@ def _move_and_cut(x: Tensor, draws: Tensor) -> Tensor:
         dy, dx = round((2 * down - 1) * SHIFT * height), round((2 * across - 1) * SHIFT * width)
         part = sample[:, max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)]
         moved.append(F.pad(part, (max(dx, 0), max(-dx, 0), max(dy, 0), max(-dy, 0))))
+        if not cutout:
+            continue
         y, x0 = int(top * height) - hole_h // 2, int(left * width) - hole_w // 2
         keep[i, :, max(y, 0) : max(y + hole_h, 0), max(x0, 0) : max(x0 + hole_w, 0)] = 0
     out = torch.stack(moved) * keep

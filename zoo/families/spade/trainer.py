@@ -21,6 +21,7 @@ from zoo.errors import DataError
 from zoo.families.spade.diffaugment import augment, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, opinion
 from zoo.families.spade.options import GanOptions
+from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
@@ -29,7 +30,10 @@ from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
 from zoo.nn.perceptual import perceptual_loss, perceptual_network
+from zoo.nn.pretrained import FeatureNetwork, feature_network
+from zoo.nn.projected import ProjectedDiscriminator, feature_distance
 from zoo.rng import RngLike
+from zoo.style import Style
 
 VALIDATION_BATCH = 8
 
@@ -37,29 +41,36 @@ VALIDATION_BATCH = 8
 @dataclass
 class Outputs:
     """fake: [B, 3, H, W] in [-1, 1]; mu, logvar: [B, z_dim], None without VAE; weights: [B, 1, H, W] of the perceptual loss's
-    pixels, None for 1. Subclasses add what their losses need."""
+    pixels, None for 1; own: how many of B, the first ones, have their photo's style (None: all). Subclasses add what their losses
+    need."""
 
     fake: Tensor
     mu: Tensor | None = None
     logvar: Tensor | None = None
     weights: Tensor | None = None
+    own: int | None = None
 
 
 def generator_losses(
     outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion, options: GanOptions, network: nn.Module | None
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
-    o = options
+    o, own = options, slice(outputs.own)
+    fake, real = outputs.fake[own], real[own]
     losses = {"gan": gan_loss(on_fake.scores, True, for_discriminator=False, mode=o.gan_mode)}
     if outputs.mu is not None and outputs.logvar is not None:
         kld = kl_divergence(outputs.mu, outputs.logvar)
         losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else kld)
     if o.lambda_feat:
-        losses["gan_feat"] = o.lambda_feat * feature_l1(on_fake.features, on_real.features)
+        losses["gan_feat"] = o.lambda_feat * feature_l1(
+            *([[f[own] for f in g] for g in on.features] for on in (on_fake, on_real))
+        )
     if network is not None and o.lambda_perceptual:
-        losses["perceptual"] = o.lambda_perceptual * perceptual_loss(network, outputs.fake, real, outputs.weights)
+        losses["perceptual"] = o.lambda_perceptual * perceptual_loss(
+            network, fake, real, None if outputs.weights is None else outputs.weights[own]
+        )
     if o.lambda_l1:
-        losses["l1"] = o.lambda_l1 * F.l1_loss(outputs.fake, real)
+        losses["l1"] = o.lambda_l1 * F.l1_loss(fake, real)
     return losses
 
 
@@ -74,7 +85,8 @@ def discriminator_losses(on_fake: Opinion, on_real: Opinion, options: GanOptions
 class GanTrainer(Trainer):
     """Per batch: a step of generator and encoder, then one of the discriminator on a fresh fake.
 
-    Random: eps of the encoder, keys ("eps", step) and ("eps-d", step), and with `diffaugment` ("augment", step).
+    Random: eps of the encoder, keys ("eps", step) and ("eps-d", step), with `diffaugment` ("augment", step), and with
+    `prior_half` the styles of both steps, ("prior", step, …) as in the model's `sample_style`.
     """
 
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"l1"})
@@ -83,17 +95,25 @@ class GanTrainer(Trainer):
         super().__init__(model, options)
         self.gan = cast(LatentSynthesizer, model)
         self.options: GanOptions = options
-        self.discriminator = self.build_discriminator()
+        self.features = feature_network(options.features) if options.uses_features else None
+        self.prior = PriorStyles(self.gan, options) if options.prior_half else None
+        if options.discriminator == "projected":
+            channels = cast(FeatureNetwork, self.features).channels
+            self.discriminator = ProjectedDiscriminator(channels, self.gan.label_input.channels, options.ndf)
+        else:
+            self.discriminator = self.build_discriminator()
         init_xavier(self.discriminator)
         self.perceptual = perceptual_network(options.perceptual, load)
-        if self.perceptual is not None and options.channels_last:
-            self.perceptual.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._frozen = [network for network in (self.perceptual, self.features) if network is not None]
+        if options.channels_last:
+            for network in self._frozen:
+                network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._optimizers: dict[str, Optimizer] = {}
 
     # --- what a system may have otherwise -------------------------------------------------------------------------
 
     def build_discriminator(self) -> nn.Module:
-        """The network that `opinion` asks."""
+        """The network that `opinion` asks (with `discriminator=projected` it is another)."""
         o = self.options
         return MultiscaleDiscriminator(self.gan.label_input.channels + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d)
 
@@ -120,7 +140,8 @@ class GanTrainer(Trainer):
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        return {"model": self.gan, "discriminator": self.discriminator}
+        prior = {} if self.prior is None else {"prior": self.prior}
+        return {"model": self.gan, "discriminator": self.discriminator, **prior}
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Names: generator (with the encoder) and discriminator, both Adam."""
@@ -139,12 +160,14 @@ class GanTrainer(Trainer):
             # quirk: epochs are counted from 1 and the first decay comes after epoch niter + 1
             factor = max(0.0, 1 - max(0, math.floor(epoch) - o.niter) / max(1, o.niter_decay))
         g, d = (o.lr / 2, o.lr * 2) if o.ttur else (o.lr, o.lr)
-        return {"generator": g * factor, "discriminator": d * factor}
+        return {"generator": g * factor, "discriminator": (d if o.lr_d is None else o.lr_d) * factor}
 
     def prepare(self, data: PairData) -> None:
         """Raises DataError for maps without photos, before anything is written."""
         if not data.has_images:
             raise DataError(f"{self.gan.title} learns from photos with their maps, and this data set holds maps alone.")
+        if self.prior is not None:
+            self.prior.prepare(data)
 
     # --- one batch ------------------------------------------------------------------------------------------------
 
@@ -152,8 +175,15 @@ class GanTrainer(Trainer):
         planes, real = self._inputs(batch)
         draws = draw(rng, "augment", step) if self.options.diffaugment else None
         shared: list[Outputs] = []
-        yield self._generator_update(planes, real, rng, step, draws, shared, self.pixel_weights(batch))
-        yield self._discriminator_update(planes, real, rng, step, draws, shared)
+        if self.prior is not None:
+            self.prior.keep_up(step)
+        drawn = self.drawn(batch, rng.within("prior", step))
+        yield self._generator_update(planes, real, rng, step, draws, shared, self.pixel_weights(batch), drawn)
+        yield self._discriminator_update(planes, real, rng, step, draws, shared, drawn)
+
+    def drawn(self, batch: Batch, rng: RngLike) -> Style | None:
+        """With `prior_half`: styles of the prior for the second half of the batch."""
+        return None if self.prior is None else self.prior.draw(batch.maps, rng)
 
     def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """One-hot planes and photos in [-1, 1]."""
@@ -163,14 +193,17 @@ class GanTrainer(Trainer):
             planes, real = (t.contiguous(memory_format=torch.channels_last) for t in (planes, real))
         return planes, real
 
-    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None) -> Outputs:
-        """A forward with a style drawn from the encoder's posterior: z = mu + eps * sigma (without VAE: no style)."""
+    def fake(self, planes: Tensor, real: Tensor, eps: Tensor | None, drawn: Style | None = None) -> Outputs:
+        """A forward with a style from the encoder's posterior: z = mu + eps * sigma (without VAE: no style); the last of the
+        batch in the styles `drawn`."""
         if self.gan.encoder is None:
             return self.outputs(planes, None)
         assert eps is not None
-        mu, logvar = self.gan.encoder(real)
-        outputs = self.outputs(planes, reparameterize(mu, logvar, eps.to(mu.device)))
-        outputs.mu, outputs.logvar = mu, logvar
+        own = len(real) - (0 if drawn is None else len(drawn))
+        mu, logvar = self.gan.encoder(real[:own])
+        z = reparameterize(mu, logvar, eps[:own].to(mu.device))
+        outputs = self.outputs(planes, z if drawn is None else torch.cat([z, drawn.tensors["z"].to(z)]))
+        outputs.mu, outputs.logvar, outputs.own = mu, logvar, own
         return outputs
 
     def _eps(self, rng: RngLike, *key: str | int) -> Tensor | None:
@@ -178,27 +211,34 @@ class GanTrainer(Trainer):
 
     def _generator_update(
         self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],
-        weights: Tensor | None,
+        weights: Tensor | None, drawn: Style | None,
     ) -> Update:  # fmt: skip
-        if self.perceptual is not None:
-            self.perceptual.to(real.device)
-        outputs = self.fake(planes, real, self._eps(rng, "eps", step))
+        for network in self._frozen:
+            network.to(real.device)
+        outputs = self.fake(planes, real, self._eps(rng, "eps", step), drawn)
         outputs.weights = weights
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=False)
         losses = self.losses(outputs, real, on_fake, on_real)
+        if self.features is not None and self.options.lambda_features:
+            own = slice(outputs.own)
+            with torch.no_grad():
+                target = self.features(real[own])
+            distance = feature_distance(self.features(outputs.fake[own]), target)
+            losses["features"] = self.options.lambda_features * distance
         if self.options.share_fake:
             outputs.fake = outputs.fake.detach()
             shared.append(outputs)
         return Update(losses, ("generator",))
 
     def _discriminator_update(
-        self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs]
-    ) -> Update:
+        self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],
+        drawn: Style | None,
+    ) -> Update:  # fmt: skip
         if shared:
             outputs = shared.pop()
         else:
             with torch.no_grad():
-                outputs = self.fake(planes, real, self._eps(rng, "eps-d", step))
+                outputs = self.fake(planes, real, self._eps(rng, "eps-d", step), drawn)
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=True)
         losses = discriminator_losses(on_fake, on_real, self.options)
         seen = {"score_real": on_real, "score_fake": on_fake}
@@ -209,17 +249,32 @@ class GanTrainer(Trainer):
         self, planes: Tensor, outputs: Outputs, real: Tensor, draws: Tensor | None = None, *, real_grad: bool = True
     ) -> tuple[Opinion, Opinion]:
         """The discriminator's opinions of fakes and reals; officially both in one batch, so one power iteration."""
-        pairs = [_augmented(planes, x, draws) for x in (outputs.fake, real)]
+        cutout = self.options.cutout
+        pairs = [_augmented(planes, x, draws, cutout) for x in (outputs.fake, real)]
         if real_grad or not self.options.share_fake:
             (fake_planes, fake), (real_planes, photo) = pairs
-            return self.opinion(torch.cat([fake_planes, real_planes]), torch.cat([fake, photo]), outputs).split()
+            return self._ask(torch.cat([fake_planes, real_planes]), torch.cat([fake, photo]), outputs).split()
+        if not self.options.lambda_feat:  # without feature matching the generator's step needs no opinion of reals
+            return self._ask(*pairs[0], outputs), Opinion([], [])
         with torch.no_grad():  # the generator's step needs no gradient through the real half
-            on_real = self.opinion(*pairs[1], outputs)
-        return self.opinion(*pairs[0], outputs), on_real
+            on_real = self._ask(*pairs[1], outputs)
+        return self._ask(*pairs[0], outputs), on_real
+
+    def _ask(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
+        """`opinion`, or that of the projected discriminator."""
+        if self.options.discriminator != "projected":
+            return self.opinion(planes, images, outputs)
+        assert self.features is not None
+        return Opinion(self.discriminator(self.features(images), planes), [])
 
     def statistics(self, batch: Batch, rng: RngLike) -> None:
         planes, real = self._inputs(batch)
-        self.fake(planes, real, self._eps(rng, "eps", 0))
+        self.fake(planes, real, self._eps(rng, "eps", 0), self.drawn(batch, rng))
+
+    def settle(self, data: PairData) -> None:
+        """With `statistics_maps`: batch-norm statistics anew."""
+        if self.options.statistics_maps:
+            estimate_statistics(self.gan, data, self.options.statistics_maps, seed=self.options.seed)
 
     # --- looking at it --------------------------------------------------------------------------------------------
 
@@ -252,8 +307,8 @@ class GanTrainer(Trainer):
         return self.gan.synthesize(maps, style)
 
 
-def _augmented(planes: Tensor, images: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
+def _augmented(planes: Tensor, images: Tensor, draws: Tensor | None, cutout: bool) -> tuple[Tensor, Tensor]:
     if draws is None:
         return planes, images
-    both = augment(planes, images, draws)
+    both = augment(planes, images, draws, cutout=cutout)
     return both[:, :-3], both[:, -3:]

