@@ -13,6 +13,7 @@ from zoo.cli.flags import with_flags
 from zoo.cli.show import say
 from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
 from zoo.errors import UsageError
+from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
@@ -104,6 +105,12 @@ _RUN: Options = (
         help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
+    _option(
+        "map_format",
+        type=click.Choice(MAP_FORMATS),
+        help="How maps are written: class numbers with colours, or class numbers alone, which every library reads right."
+        "  [default: palette]",
+    ),
     _option("batch_size", metavar="B", type=int, default=Request.batch_size, show_default=True),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
 )
@@ -181,7 +188,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
     manifest, inputs = make_manifest(composition, request, files)
-    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite)
+    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)
     if not output.finished:
         _produce(composition, request, output, files)
     _report(output)

@@ -100,7 +100,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     try:
         files = OpenedFiles()
         manifest, inputs = make_manifest(composition, request, files)
-        output = OutputFolder(out, manifest, inputs)
+        output = OutputFolder(out, manifest, inputs, space=composition.space)
         for part in composition.run(request, files=files):
             output.write(part)
         output.finish()
@@ -113,11 +113,12 @@ def _compare(
     old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
+    from zoo.composition.folder.records import files_of
     from zoo.environment import versions
     from zoo.files.digests import sha256
 
-    before = {n: d for r in old for n, d in r["sha256"].items()}
-    after = {n: d for r in new for n, d in r["sha256"].items()}
+    before = {n: d for r in old for n, d in files_of(r).items()}
+    after = {n: d for r in new for n, d in files_of(r).items()}
     different = [n for n, d in before.items() if after.get(n) != d]
     changed = [n for n, d in before.items() if not (folder / n).is_file() or sha256(folder / n) != d]
     now = versions()
