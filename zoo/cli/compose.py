@@ -104,6 +104,11 @@ _RUN: Options = (
         multiple=True,
         help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
     ),
+    click.option(
+        "--labelmap",
+        is_flag=True,
+        help="Make the folder a Pascal VOC data set too, which datumaro and CVAT import: labelmap.txt with our colours.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
     _option(
         "map_format",
@@ -182,15 +187,20 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
         check_target(folder, overwrite=overwrite)
 
     from zoo.composition.chain import compose as load_pair
+    from zoo.composition.folder.labelmap import check_labelmap, write_labelmap
     from zoo.composition.folder.manifest import make_manifest
     from zoo.composition.folder.outputs import OutputFolder
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
+    if given["labelmap"]:
+        check_labelmap(composition.space, request.map_format)
     manifest, inputs = make_manifest(composition, request, files)
     output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)
     if not output.finished:
         _produce(composition, request, output, files)
+    if given["labelmap"]:
+        write_labelmap(folder, composition.space, output.done)
     _report(output)
     click.echo(str(folder))
 

@@ -37,10 +37,7 @@ def card(manifest: dict[str, Any], records: list[dict[str, Any]], space: LabelSp
         "task_categories": [*(["image-segmentation"] if manifest["maps"] else []), "unconditional-image-generation"],
         "tags": ["synthetic", "maskzoo"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": _samples(manifest)}]}],
-        "dataset_info": {
-            "features": features(manifest, records),
-            "splits": [{"name": "train", "num_examples": len(records)}],
-        },
+        "dataset_info": {"features": features(manifest, records)},
     }
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n{CARD_MARK}\n\n{_body(manifest, len(records), space)}"

@@ -16,6 +16,9 @@ FOLDERS = {"image": IMAGES, "map": MAPS}
 """Where the files of a sample lie, by what a line of `metadata.jsonl` calls them."""
 LISTS = ("labels", "requested", "empty", "dropped", "edits", "style_from_prior", "notes")
 SINGLE = ("changed_outside_edits", "style_change")
+LABELMAP, VOC_NAMES = "labelmap.txt", "ImageSets/Segmentation/default.txt"
+VOC_FOLDERS = {"image": "JPEGImages", "map": "SegmentationClass"}
+LABELMAP_MARK = "# written by zoo compose"
 CARD_MARK = "<!-- written by zoo compose -->"
 # what may differ when a run is continued; the manifest keeps what the run began with
 VOLATILE = ("versions", "threads", "device", "finished", "summary")
@@ -133,16 +136,27 @@ def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
             (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
     if is_our_card(folder / CARD):
         (folder / CARD).unlink()
+    if _holds(folder / LABELMAP, LABELMAP_MARK):
+        for index in range(int(manifest["samples"])):
+            for name in VOC_FOLDERS.values():
+                (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+        for name in (LABELMAP, VOC_NAMES):
+            (folder / name).unlink(missing_ok=True)
     for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
         (folder / name).unlink(missing_ok=True)
-    for name in (MAPS, IMAGES, INPUTS):
+    listed = Path(VOC_NAMES).parent
+    for name in (MAPS, IMAGES, INPUTS, *VOC_FOLDERS.values(), listed, listed.parent):
         if (folder / name).is_dir() and not any((folder / name).iterdir()):
             (folder / name).rmdir()
 
 
 def is_our_card(path: Path) -> bool:
     """True for a data set card that a run wrote (`card.write_card`), False for a README of somebody else or none."""
-    return path.is_file() and CARD_MARK in path.read_bytes().decode("utf-8", "replace")
+    return _holds(path, CARD_MARK)
+
+
+def _holds(path: Path, mark: str) -> bool:
+    return path.is_file() and mark.encode() in path.read_bytes()
 
 
 def _inputs_of(value: Any) -> Iterator[str]:
