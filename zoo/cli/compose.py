@@ -149,7 +149,7 @@ def generate(model: str, **given: Any) -> None:
     """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
-    maps = [name for name in ("maps", "instances", "edits") if given[name]]
+    maps = [name for name in ("maps", "instances", "edits", "map_format") if given[name]]
     if maps:
         check_draws_maps(model, maps)
     if given["maps"] and not given["edits"]:
@@ -194,6 +194,8 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
     if given["labelmap"]:
+        if composition.direct is not None:
+            raise UsageError(f"{names[0]} makes pictures without maps: leave --labelmap out.")
         check_labelmap(composition.space, request.map_format)
     manifest, inputs = make_manifest(composition, request, files)
     output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)

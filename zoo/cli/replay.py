@@ -49,10 +49,22 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
             click.echo(f"different: {name}")
         for name in report["changed"][:20]:
             click.echo(f"changed since it was made: {name}")
+        packed = [name for name in report["different"] if is_packed(folder / name)]
+        if packed:
+            say(
+                f"{packed[0]}{f' and {len(packed) - 1} others' if packed[1:] else ''}: written with fewer than 8 bits per pixel,"
+                " as versions before 0.3.0 did for 16 classes and fewer; today's files have 8, so that their bytes differ."
+            )
         for name, (old, new) in report["versions"].items():
             say(f"{name} was {old}, is {new}")
     if report["different"] or report["changed"]:
         sys.exit(1)
+
+
+def is_packed(path: Path) -> bool:
+    """True for a PNG of fewer than 8 bits per pixel."""
+    head = path.read_bytes()[:25] if path.is_file() else b""
+    return head[:4] == b"\x89PNG" and len(head) == 25 and head[24] < 8
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
