@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
+import torch
+
+from zoo.maps import SemanticMap
+from zoo.registry import label_space
 
 PILLOW = "np.array(PIL.Image.open(p))"
 MPL = "np.rint(plt.imread(p) * 255).astype(np.uint8)"
@@ -137,13 +142,36 @@ def judge(found: np.ndarray, numbers: np.ndarray, colours: np.ndarray) -> str:
     return next((kind for kind, holds in kinds.items() if holds()), "something else") + scale
 
 
+def stripes(name: str) -> SemanticMap:
+    """Every class of a space, and 255 where there is "unlabeled"."""
+    space = label_space(name)
+    values = [*range(len(space)), *([255] if space.ignore else [])]
+    side = max(32, len(values))
+    return SemanticMap(torch.tensor([values[i * len(values) // side] for i in range(side)]).repeat(1, 24, 1), space)
+
+
+def written(folder: Path, name: str, map_format: str) -> tuple[Path, np.ndarray]:
+    """A PNG of `stripes`, and its class numbers."""
+    found = stripes(name)
+    path = folder / f"{name}-{map_format}.png"
+    found.to_png(path, map_format=map_format)
+    return path, found.labels[0].numpy().astype(np.uint8)
+
+
+def numbers_of(folder: Path) -> list[np.ndarray]:
+    """The class numbers of a run's maps."""
+    return [np.array(PIL.Image.open(p)) for p in sorted((folder / "maps").glob("*.png"))]
+
+
 def row(reader: Reader) -> str:
     """The reader's line of the table in docs/maps.md."""
     line = f"`{reader.numbers}`" + ("" if reader.both else ", of a grey map")
     return f"| {reader.package} | `{reader.code}` | {reader.palette} | {reader.grey} | {line} |"
 
 
-HEAD = "| library | what is written | of a palette map | of a grey map | what gives class numbers |\n|---|---|---|---|---|"
+HEAD = (
+    "| library | what is written | of a palette map | of a grey map | what gives class numbers |\n|---|---|---|---|---|"
+)
 
 if __name__ == "__main__":
     print(HEAD, *map(row, READERS), sep="\n")

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-
 from conftest import ROOT
 from fixtures_models import Ran
 from readers import READERS, Reader, judge, row
-from zoo.maps import SemanticMap
+
 from zoo.registry import label_space, registry
 
 pytestmark = pytest.mark.slow
@@ -31,21 +29,6 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except Exception as error:  # a library that is there and does not start is as absent
         pytest.skip(f"{name} cannot be imported ({type(error).__name__}: {error}): pip install 'maskzoo[interop]'")
-
-
-def stripes(name: str) -> SemanticMap:
-    """Every class of a space, and 255 where there is "unlabeled"."""
-    space = label_space(name)
-    values = [*range(len(space)), *([255] if space.ignore else [])]
-    side = max(32, len(values))
-    return SemanticMap(torch.tensor([values[i * len(values) // side] for i in range(side)]).repeat(1, 24, 1), space)
-
-
-def written(folder: Path, name: str, map_format: str) -> tuple[Path, np.ndarray]:
-    found = stripes(name)
-    path = folder / f"{name}-{map_format}.png"
-    found.to_png(path, map_format=map_format)
-    return path, found.labels[0].numpy().astype(np.uint8)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda r: f"{r.package}:{r.code}")
@@ -81,12 +64,6 @@ def made(request: pytest.FixtureRequest, run: Run, pair: tuple[str, str], tmp_pa
     return tmp_path / "run"
 
 
-def numbers_of(folder: Path) -> list[np.ndarray]:
-    import PIL.Image
-
-    return [np.array(PIL.Image.open(p)) for p in sorted((folder / "maps").glob("*.png"))]
-
-
 @pytest.mark.parametrize("how", ["imagefolder", "repository"])
 def test_datasets(made: Path, tmp_path: Path, how: str) -> None:
     datasets = library("datasets")
@@ -116,7 +93,9 @@ def test_datasets_of_maps_and_of_pictures_alone(run: Run, pair: tuple[str, str],
     assert run("generate", pair[0], "-n", 2, "--seed", 1, "--device", "cpu", "--out", out).code == 0
     for place in ({"path": "imagefolder", "data_dir": str(out)}, {"path": str(out)}):
         loaded = datasets.load_dataset(**place, split="train", cache_dir=str(tmp_path / "cache"))
-        assert [np.array_equal(np.array(s["map"]), n) for s, n in zip(loaded, numbers_of(out), strict=True)] == [True] * 2
+        assert [np.array_equal(np.array(s["map"]), n) for s, n in zip(loaded, numbers_of(out), strict=True)] == [
+            True
+        ] * 2
     # as a run of an image generator leaves it
     lines = [json.loads(line) for line in (made / "metadata.jsonl").read_text().splitlines()]
     for line in lines:
@@ -133,7 +112,9 @@ def test_previews_are_no_samples_for_datasets(made: Path, tmp_path: Path) -> Non
     (folder / "__colors__").mkdir(parents=True)
     for place in (folder, folder / "__colors__"):
         (place / "a.png").write_bytes((made / "maps/000000.png").read_bytes())
-    loaded = datasets.load_dataset("imagefolder", data_dir=str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    loaded = datasets.load_dataset(
+        "imagefolder", data_dir=str(folder), split="train", cache_dir=str(tmp_path / "cache")
+    )
     assert len(loaded) == 1
 
 
@@ -166,14 +147,3 @@ def test_datumaro(made: Path) -> None:
         for part in item.annotations:
             numbers[part.image.astype(bool)] = part.label
         assert np.array_equal(numbers, numbers_of(made)[int(item.id)]) and item.media.data.shape == (SIZE, SIZE, 3)
-
-
-def test_torch(made: Path) -> None:
-    from torch.utils.data import DataLoader
-
-    from zoo.data import open_data
-
-    data = open_data(f"folder:{made}")
-    (batch,) = DataLoader(data, batch_size=3)
-    assert batch["image"].shape == (3, 3, SIZE, SIZE) and batch["image"].dtype == torch.float32
-    assert np.array_equal(batch["map"].numpy(), np.stack(numbers_of(made)))
