@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from fixtures_models import Ran
-from readers import READERS, Reader, judge, row
+from readers import READERS, Reader, judge, numbers_of, row, stripes, written
 
 from zoo.registry import label_space, registry
 
