@@ -239,15 +239,17 @@ def test_a_folder_of_pictures(run: Run, generate: tuple[object, ...], tmp_path: 
     out = tmp_path / "out"
     assert run(*generate, "--out", out).out.strip() == str(out)
     names = [f"images/{i:06d}.png" for i in range(7)]
-    assert sorted(tree(out)) == [*["grid.png"], *names, "manifest.json", "metadata.jsonl"]
+    assert sorted(tree(out)) == ["README.md", "grid.png", *names, "manifest.json", "metadata.jsonl"]
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["finished"] and manifest["samples"] == 7 and manifest["images"] and not manifest["maps"]
     assert set(manifest["models"]) == {"generator"} and manifest["composition"] == "cgan-tiny"
     assert "requested" not in manifest["summary"]  # nobody saw what the pictures show
     lines = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
-    assert [r["file_name"] for r in lines] == names and all(set(r["sha256"]) == {r["file_name"]} for r in lines)
+    assert [r["file_name"] for r in lines] == names and all(
+        r["map_file_name"] is None and r["sha256"]["map"] is None for r in lines
+    )
     assert all(r["labels"] == ["skin", "hair"] and r["seed"] == 5 for r in lines)
-    assert len({r["sha256"][r["file_name"]] for r in lines}) == 7
+    assert len({r["sha256"]["image"] for r in lines}) == 7
     from PIL import Image
 
     with Image.open(out / "grid.png") as grid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def interrupt(run: Run, command: tuple[object, ...], out: Path, after: int, monk
 def test_what_a_folder_holds(whole: dict[str, bytes], tmp_path: Path, inputs: Path) -> None:
     names = [f"{kind}/{i:06d}.png" for kind in ("images", "maps") for i in range(7)]
     (copied,) = (n for n in whole if n.startswith("inputs/"))
-    assert sorted(whole) == sorted([*names, copied, "grid.png", "manifest.json", "metadata.jsonl"])
+    assert sorted(whole) == sorted([*names, copied, "README.md", "grid.png", "manifest.json", "metadata.jsonl"])
     assert whole[copied] == (inputs / "face.png").read_bytes()
     manifest = json.loads(whole["manifest.json"])
     assert manifest["finished"] and manifest["samples"] == 7 and manifest["request"]["seed"] == 5
@@ -78,10 +79,13 @@ def test_what_a_folder_holds(whole: dict[str, bytes], tmp_path: Path, inputs: Pa
     assert manifest["summary"]["requested"]["hair"]["asked"] == 7 and "changed_outside_edits" in manifest["summary"]
     lines = [json.loads(line) for line in whole["metadata.jsonl"].splitlines()]
     assert [r["file_name"] for r in lines] == [n for n in names if n.startswith("images")]
-    assert all(
-        r["edits"] == ["redraw:hair"] and set(r["sha256"]) == {r["file_name"], r["file_name"].replace("images", "maps")}
-        for r in lines
-    )
+    assert [r["map_file_name"] for r in lines] == [n for n in names if n.startswith("maps")]
+    for r in lines:
+        assert r["edits"] == ["redraw:hair"]
+        assert r["sha256"] == {
+            "image": hashlib.sha256(whole[r["file_name"]]).hexdigest(),
+            "map": hashlib.sha256(whole[r["map_file_name"]]).hexdigest(),
+        }
 
 
 @pytest.mark.parametrize("after", [1, 3, 5])

@@ -15,8 +15,11 @@ import torch.nn.functional as F
 from zoo.errors import LabelError
 from zoo.files.images import save_image
 from zoo.files.mapfiles import check_instances, read_map_file, to_values
+from zoo.files.mapformats import MAP_FORMATS
 from zoo.labels import IGNORE, LabelSet, LabelSpace, Mapping
 
+PACKED_COLORS = 16
+"""Pillow writes palettes of so many colours with fewer than 8 bits per pixel."""
 MAX_PACKED = 62
 """Classes that the bits of an int64 hold (`LayeredMap.bits`), its sign left alone."""
 
@@ -106,17 +109,23 @@ class SemanticMap:
         numbers = None if instances is None else torch.from_numpy(instances.astype(np.int64))[None]
         return cls(torch.from_numpy(labels.astype(np.int64))[None], space, numbers)
 
-    def to_pil(self, index: int = 0) -> PIL.Image.Image:
-        """One map as a palette picture: the pixel value is the class, the palette shows the space's colours."""
+    def to_pil(self, index: int = 0, map_format: str = "palette") -> PIL.Image.Image:
+        """One map as a picture whose pixel value is the class: `palette` shows it in the space's colours (mode P), `grey` has
+        no colours (mode L). Saved as PNG, both have 8 bits per pixel. Raises LabelError for another `map_format`."""
+        if map_format not in MAP_FORMATS:
+            raise LabelError(f"A map is written as {' or '.join(MAP_FORMATS)}, not as {map_format!r}.")
         image = PIL.Image.fromarray(self.labels[index].cpu().numpy().astype(np.uint8))
-        colors = [c for color in self.space.palette for c in color]
-        # a short palette makes Pillow pack the values into too few bits for 255 ("unlabeled")
-        image.putpalette(colors + [0] * (3 * (IGNORE + 1) - len(colors)) if self.space.ignore else colors)
+        if map_format == "palette":
+            colors = [c for color in self.space.palette for c in color]
+            # Pillow packs the values of a short palette into 4 bits or fewer, which cannot hold 255 ("unlabeled") and which
+            # some readers take for other numbers
+            short = self.space.ignore or len(self.space) <= PACKED_COLORS
+            image.putpalette(colors + [0] * (3 * (IGNORE + 1) - len(colors)) if short else colors)
         return image
 
-    def to_png(self, path: Path | str, index: int = 0) -> None:
-        """Write one map as a palette PNG (under a temporary name first)."""
-        save_image(self.to_pil(index), path)
+    def to_png(self, path: Path | str, index: int = 0, map_format: str = "palette") -> None:
+        """Write one map as an 8-bit PNG (under a temporary name first), as `to_pil` makes it."""
+        save_image(self.to_pil(index, map_format), path)
 
     def resize(self, size: tuple[int, int]) -> SemanticMap:
         """Nearest-neighbour resize to (height, width), pixel centres aligned; a centre between two pixels takes the later.

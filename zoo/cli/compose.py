@@ -13,6 +13,7 @@ from zoo.cli.flags import with_flags
 from zoo.cli.show import say
 from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
 from zoo.errors import UsageError
+from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
@@ -103,7 +104,18 @@ _RUN: Options = (
         multiple=True,
         help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
     ),
+    click.option(
+        "--labelmap",
+        is_flag=True,
+        help="Make the folder a Pascal VOC data set too, which datumaro and CVAT import: labelmap.txt with our colours.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
+    _option(
+        "map_format",
+        type=click.Choice(MAP_FORMATS),
+        help="How maps are written: class numbers with colours, or class numbers alone, which every library reads right."
+        "  [default: palette]",
+    ),
     _option("batch_size", metavar="B", type=int, default=Request.batch_size, show_default=True),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
 )
@@ -137,7 +149,7 @@ def generate(model: str, **given: Any) -> None:
     """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
-    maps = [name for name in ("maps", "instances", "edits") if given[name]]
+    maps = [name for name in ("maps", "instances", "edits", "map_format") if given[name]]
     if maps:
         check_draws_maps(model, maps)
     if given["maps"] and not given["edits"]:
@@ -175,15 +187,22 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
         check_target(folder, overwrite=overwrite)
 
     from zoo.composition.chain import compose as load_pair
+    from zoo.composition.folder.labelmap import check_labelmap, write_labelmap
     from zoo.composition.folder.manifest import make_manifest
     from zoo.composition.folder.outputs import OutputFolder
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
+    if given["labelmap"]:
+        if composition.direct is not None:
+            raise UsageError(f"{names[0]} makes pictures without maps: leave --labelmap out.")
+        check_labelmap(composition.space, request.map_format)
     manifest, inputs = make_manifest(composition, request, files)
-    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite)
+    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)
     if not output.finished:
         _produce(composition, request, output, files)
+    if given["labelmap"]:
+        write_labelmap(folder, composition.space, output.done)
     _report(output)
     click.echo(str(folder))
 

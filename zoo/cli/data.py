@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.errors import UsageError
+from zoo.files.mapformats import MAP_FORMATS
 
 if TYPE_CHECKING:
     from zoo.data.check import DataReport
@@ -61,6 +62,37 @@ def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> N
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else _text(report))
     if not report.ok:
         raise SystemExit(1)
+
+
+@data.command()
+@click.argument("dataset", metavar="DATASET[:PATH[,KEY=VALUE]...][#SPLIT]")
+@click.argument("path", metavar="FILE.tar", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Label space of the maps (a name, or FILE.json), where the data set does not say it.",
+)
+@click.option(
+    "--map-format",
+    type=click.Choice(MAP_FORMATS),
+    default=MAP_FORMATS[1],
+    show_default=True,
+    help="webdataset's own decoders read grey maps right, of palette maps they give colours.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace FILE.tar.")
+def tar(dataset: str, path: Path, space: str | None, map_format: str, overwrite: bool) -> None:
+    """Write a data set as one tar for webdataset: KEY.image.png, KEY.map.png and KEY.json per pair. Prints its path.
+
+    Example: zoo data tar folder:faces faces.tar
+    """
+    from zoo.data.specs import open_source
+    from zoo.data.tar import write_tar
+
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists: choose another name, or --overwrite.")
+    source = open_source(dataset, space=None if space is None else _space(space))
+    write_tar(source, path, map_format)
+    click.echo(str(path))
 
 
 def _space(name: str) -> LabelSpace:

@@ -10,6 +10,7 @@ import click
 from zoo.cli.labels import space_option
 from zoo.cli.show import say
 from zoo.errors import DataError, UsageError
+from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder for the maps (<photo>.png) and their colours (<photo>.color.png).",
+    help="Folder for the maps (<photo>.png); their colours go to __colors__ in it, which no data set takes for samples.",
 )
 @click.option("--parser", metavar="MODEL", default="face-parser", show_default=True)
 @click.option(
@@ -31,10 +32,25 @@ if TYPE_CHECKING:
     metavar="SPACE",
     help="Write the maps in this label space (a name or FILE).  [default: the parser's]",
 )
+@click.option(
+    "--map-format",
+    type=click.Choice(MAP_FORMATS),
+    default=MAP_FORMATS[0],
+    show_default=True,
+    help="Class numbers with colours, or class numbers alone, which every library reads right.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace maps that are there.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
-def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, overwrite: bool, device: str) -> None:
-    """A palette PNG per photo, at the photo's size. Prints the maps' paths."""
+def parse(
+    photos: tuple[Path, ...],
+    out: Path,
+    parser: str,
+    space: str | None,
+    map_format: str,
+    overwrite: bool,
+    device: str,
+) -> None:
+    """A PNG of class numbers per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
     from zoo.files.opened import OpenedFiles
 
@@ -57,12 +73,17 @@ def parse(photos: tuple[Path, ...], out: Path, parser: str, space: str | None, o
         parsed = model.parse(photo_tensor(files.photo(photo).pixels)[None].to(where)).to("cpu")
         parsed = parsed.mapped(mapping) if mapping else parsed
         try:
-            out.mkdir(parents=True, exist_ok=True)
+            preview(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"Cannot make the folder {out}: {error.strerror or error}.") from error
-        parsed.to_png(path)
-        save_image(to_pil(parsed.colorize()[0]), path.with_suffix(".color.png"))
+            raise DataError(f"Cannot make the folder {preview(path).parent}: {error.strerror or error}.") from error
+        parsed.to_png(path, map_format=map_format)
+        save_image(to_pil(parsed.colorize()[0]), preview(path))
         click.echo(str(path))
+
+
+def preview(path: Path) -> Path:
+    """Where the colours of a map go: `datasets` leaves out folders of such names, and so does `folder:`."""
+    return path.parent / "__colors__" / path.name
 
 
 def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]:
@@ -73,7 +94,7 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
     taken: dict[Path, Path] = {}
     for photo in photos:
         path = out / f"{photo.stem}.png"
-        for target in (path, path.with_suffix(".color.png")):
+        for target in (path, preview(path)):
             if target in taken:
                 raise UsageError(
                     f"{taken[target]} and {photo} would both become {target}: parse them into different folders."

@@ -49,10 +49,22 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
             click.echo(f"different: {name}")
         for name in report["changed"][:20]:
             click.echo(f"changed since it was made: {name}")
+        packed = [name for name in report["different"] if is_packed(folder / name)]
+        if packed:
+            say(
+                f"{packed[0]}{f' and {len(packed) - 1} others' if packed[1:] else ''}: written with fewer than 8 bits per pixel,"
+                " as versions before 0.3.0 did for 16 classes and fewer; today's files have 8, so that their bytes differ."
+            )
         for name, (old, new) in report["versions"].items():
             say(f"{name} was {old}, is {new}")
     if report["different"] or report["changed"]:
         sys.exit(1)
+
+
+def is_packed(path: Path) -> bool:
+    """True for a PNG of fewer than 8 bits per pixel."""
+    head = path.read_bytes()[:25] if path.is_file() else b""
+    return head[:4] == b"\x89PNG" and len(head) == 25 and head[24] < 8
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
@@ -100,7 +112,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     try:
         files = OpenedFiles()
         manifest, inputs = make_manifest(composition, request, files)
-        output = OutputFolder(out, manifest, inputs)
+        output = OutputFolder(out, manifest, inputs, space=composition.space)
         for part in composition.run(request, files=files):
             output.write(part)
         output.finish()
@@ -113,11 +125,12 @@ def _compare(
     old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
+    from zoo.composition.folder.records import files_of
     from zoo.environment import versions
     from zoo.files.digests import sha256
 
-    before = {n: d for r in old for n, d in r["sha256"].items()}
-    after = {n: d for r in new for n, d in r["sha256"].items()}
+    before = {n: d for r in old for n, d in files_of(r).items()}
+    after = {n: d for r in new for n, d in files_of(r).items()}
     different = [n for n, d in before.items() if after.get(n) != d]
     changed = [n for n, d in before.items() if not (folder / n).is_file() or sha256(folder / n) != d]
     now = versions()

@@ -19,7 +19,7 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
     for record in records:
         lists = ((asked, "requested"), (empty, "empty"), (dropped, "dropped"), (drawn, "style_from_prior"))
         for counts, key in lists:
-            for name in record.get(key, ()):
+            for name in record.get(key) or ():
                 counts[name] = counts.get(name, 0) + 1
     summary: dict[str, Any] = {}
     if asked:
@@ -28,10 +28,10 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
         summary["dropped"] = dropped
     if drawn:
         summary["style_from_prior"] = drawn
-    notes = dict.fromkeys(n for r in records for n in r.get("notes", ()))
+    notes = dict.fromkeys(n for r in records for n in r.get("notes") or ())
     if notes:
         summary["notes"] = list(notes)
-    changed = [r["changed_outside_edits"] for r in records if "changed_outside_edits" in r]
+    changed = [r["changed_outside_edits"] for r in records if r.get("changed_outside_edits") is not None]
     if changed:
         summary["changed_outside_edits"] = round(sum(changed) / len(changed), 6)
     styled = summarize_change(records)
@@ -47,7 +47,7 @@ def ratio(inside: float | None, outside: float | None) -> float | None:
 
 def summarize_change(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The mean of `measure`'s reports over the samples whose map shows the classes; None where nothing was measured."""
-    reports = [r["style_change"] for r in records if "style_change" in r]
+    reports = [r["style_change"] for r in records if r.get("style_change") is not None]
     if not reports:
         return None
     shown = [r for r in reports if r["inside"] is not None]

@@ -164,8 +164,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     """Relative path without suffix -> file; of two files of one stem (a.jpg, a.png) the first in alphabetical order counts."""
     paths: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if any(part.startswith("__") for part in inner.parts[:-1]):  # the previews of zoo parse
+            continue
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+            paths.setdefault(inner.with_suffix("").as_posix(), path)
     return paths
 
 

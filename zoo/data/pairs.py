@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from zoo.data.augment import Augment, augment_instances, augment_layers, augment_pair
 from zoo.data.facts import DataFacts
@@ -120,8 +121,10 @@ def layers_of(batch: Batch) -> LayeredMap:
 
 
 @dataclass
-class PairData:
-    """A data set at one resolution. What is read once is kept as uint8 at `load_size` (default: the resolution).
+class PairData(Dataset[dict[str, Any]]):
+    """A data set at one resolution, as it is a `torch.utils.data.Dataset` (`data[i]`) and, for training, by the batch.
+
+    What is read once is kept as uint8 at `load_size` (default: the resolution).
 
     Photos are resized bicubic with antialiasing, label maps nearest. Nothing is random except through the `rng` of `batch`.
     """
@@ -161,6 +164,18 @@ class PairData:
 
     def __len__(self) -> int:
         return len(self.source.names)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """One pair, for `torch.utils.data.DataLoader`: map int64 [H, W], name, and where there are: image float32 [3, H, W] in
+        [0, 1], instances int64 [H, W], layers int64 [H, W] (as in `Batch`). Raises IndexError, DataError."""
+        batch = self.batch([range(len(self))[index]])
+        parts = {
+            "image": batch.images,
+            "map": batch.maps.labels,
+            "instances": batch.maps.instances,
+            "layers": batch.layers,
+        }
+        return {"name": batch.names[0], **{key: part[0] for key, part in parts.items() if part is not None}}
 
     def batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
         """All pairs (or the first `limit`) in order, without augmentation; the last batch may be smaller."""

@@ -100,18 +100,23 @@ def path_and_options(spec: DataSpec, known: Sequence[str]) -> tuple[str | None, 
 def open_data(
     spec: str | DataSpec,
     *,
-    resolution: int | tuple[int, int],
+    resolution: int | tuple[int, int] | None = None,
     space: LabelSpace | None = None,
     load_size: int | tuple[int, int] | None = None,
 ) -> PairData:
-    """A data set at one resolution (side or (H, W)), ready for training and scoring.
+    """A data set at one resolution (side or (H, W)), ready for training and scoring; also a `torch.utils.data.Dataset`.
 
+    resolution: None takes the size of the first pair, which is that of all in a folder that `zoo compose` wrote.
     load_size: the size at which pairs are kept in memory (default: the resolution); training with zoom wants it
     larger, so that crops stay sharp (`Augment.load_size`). Raises like `open_source`.
     """
     from zoo.data.pairs import PairData
 
-    return PairData(open_source(spec, space=space), resolution, load_size=load_size)
+    source = open_source(spec, space=space)
+    if resolution is None:
+        labels = source.read(0)[1]
+        resolution = (labels.shape[0], labels.shape[1])
+    return PairData(source, resolution, load_size=load_size)
 
 
 def splits_of(spec: str | DataSpec, *, space: LabelSpace | None = None) -> tuple[str, ...]:

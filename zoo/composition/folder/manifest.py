@@ -2,8 +2,10 @@
 
 Beside the request the manifest holds the models with their digests, the mappings between label spaces, versions, threads and
 device, and once the run is finished a `summary` of its samples (`summary.summarize`). A sample's line in `metadata.jsonl` has
+the same keys in every run (`records.line_of`), [] or null where there is nothing, so that tables are read from it as they are:
 
-    file_name, sha256                     its files and their digests
+    file_name, map_file_name              its picture (where a run makes none, its map) and its map (null where it makes none)
+    sha256                                {"image": ..., "map": ...}, the digests of the two, null where there is none
     index, seed, labels                   its number, the run's seed, the classes that its map shows
     requested, empty                      classes asked of a generator or an edit, and those of them that came out empty
     dropped                               classes without a counterpart in the label space of the output
@@ -14,6 +16,9 @@ device, and once the run is finished a `summary` of its samples (`summary.summar
                                           the `classes`, `outside` of them beyond `reach` pixels, and the `ratio` outside / inside;
                                           measured before `--keep` pastes pixels back
     notes                                 what was made up because an input lacked it
+
+Lines of 0.1.0 and 0.2.0 lack `map_file_name` and the keys of what there was nothing of, and their digests are keyed by file name;
+they are read too (`records.read_records`), and a run that is continued gets the new form.
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
 
 MASK_NAMES = "mask_names"
 """The file names of the maps as they were given, beside the copies' names; for people."""
-OPTIONAL = {"options", MASK_NAMES}
+OPTIONAL = {"options", MASK_NAMES, *(f.name for f in FIELDS if f.later)}
 """What a request in a manifest may lack."""
 
 
@@ -115,11 +120,14 @@ def _with_instances(request: Request) -> Request:
 
 
 def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
-    """All fields; files become names in `inputs/`."""
+    """All fields (the later ones where they are not the default); files become names in `inputs/`."""
     request = _with_instances(request)
     values: dict[str, Any] = {}
     for field in FIELDS:
-        values[field.name] = field.to_json(getattr(request, field.name), inputs.add)
+        value = getattr(request, field.name)
+        if field.later and value == field.default:
+            continue
+        values[field.name] = field.to_json(value, inputs.add)
         if field.name == "masks":
             values[MASK_NAMES] = [Path(m).name if isinstance(m, str | Path) else None for m in request.masks]
     return values

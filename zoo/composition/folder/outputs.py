@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo.composition.folder.card import write_card
 from zoo.composition.folder.overview import write_grid
 from zoo.composition.folder.records import (
     GRID,
@@ -22,6 +24,9 @@ from zoo.composition.folder.records import (
     VOLATILE,
     check_target,
     differences,
+    file_of,
+    files_of,
+    line_of,
     read_manifest,
     read_records,
     remove_run,
@@ -30,6 +35,10 @@ from zoo.composition.summary import summarize
 from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
 from zoo.files.images import save_image, to_pil, write_text
+from zoo.files.mapformats import MAP_FORMATS
+
+if TYPE_CHECKING:
+    from zoo.labels import LabelSpace
 
 
 class Copies(Protocol):
@@ -45,13 +54,21 @@ class OutputFolder:
     """
 
     def __init__(
-        self, path: Path, manifest: dict[str, Any], inputs: Copies | None = None, *, overwrite: bool = False
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        inputs: Copies | None = None,
+        *,
+        overwrite: bool = False,
+        space: LabelSpace | None = None,
     ) -> None:
-        """Raises UsageError if the folder holds anything but this very run, DataError if it cannot be written."""
+        """space: of the maps, whose classes and colours the grid and the card show.
+
+        Raises UsageError if the folder holds anything but this very run, DataError if it cannot be written."""
         self.path, self.manifest = path, manifest
         self.records: list[dict[str, Any]] = []
         self.notes: list[str] = []
-        self._inputs, self._open, self._replaced = inputs, False, None
+        self._inputs, self._open, self._replaced, self._space = inputs, False, None, space
         check_target(path, overwrite=overwrite)
         if path.is_dir() and any(path.iterdir()):
             if overwrite:
@@ -85,7 +102,7 @@ class OutputFolder:
         ]
         self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
         for record in read_records(self.path / METADATA):
-            if not all((self.path / f).is_file() for f in record["sha256"]):
+            if not all((self.path / f).is_file() for f in files_of(record)):
                 break
             self.records.append(record)
 
@@ -120,8 +137,11 @@ class OutputFolder:
         metadata = self.path / METADATA
         if metadata.is_file():
             with metadata.open("rb") as file:
-                kept = sum(len(file.readline()) for _ in self.records)
-            os.truncate(metadata, kept)
+                kept = [file.readline() for _ in self.records]
+            if [json.loads(line) for line in kept] == self.records:
+                os.truncate(metadata, sum(map(len, kept)))
+            else:  # lines of an older form, so that all lines have the same keys
+                write_text(metadata, "".join(json.dumps(record) + "\n" for record in self.records))
         for part in (p for name in (MAPS, IMAGES, INPUTS) for p in (self.path / name).glob("*.part")):
             part.unlink(missing_ok=True)
         for name in (MANIFEST, GRID):
@@ -137,18 +157,22 @@ class OutputFolder:
         for row, record in enumerate(part.records):
             if record["index"] < self.done:
                 continue
-            files = {}
-            if part.maps is not None:
-                files[f"{MAPS}/{record['index']:06d}.png"] = lambda path, row=row: part.maps.to_png(path, row)
-            if part.images is not None:
-                files[f"{IMAGES}/{record['index']:06d}.png"] = lambda path, row=row: save_image(
-                    to_pil(part.images[row]), path
-                )
-            for name, save in files.items():
-                save(self.path / name)
-            # file_name is the column that Hugging Face's imagefolder reads
-            line = {"file_name": list(files)[-1], **record, "sha256": {n: sha256(self.path / n) for n in files}}
-            self._append(line)
+            digests = {}
+            for kind, save in self._savers(part, row).items():
+                path = self.path / file_of(kind, record["index"])
+                save(path)
+                digests[kind] = sha256(path)
+            self._append(line_of(record, digests))
+
+    def _savers(self, part: Any, row: int) -> dict[str, Callable[[Path], None]]:
+        """What writes the map and the picture of a row, where there are any."""
+        savers: dict[str, Callable[[Path], None]] = {}
+        if part.maps is not None:
+            map_format = self.manifest["request"].get("map_format", MAP_FORMATS[0])
+            savers["map"] = lambda path: part.maps.to_png(path, row, map_format)
+        if part.images is not None:
+            savers["image"] = lambda path: save_image(to_pil(part.images[row]), path)
+        return savers
 
     def _append(self, record: dict[str, Any]) -> None:
         try:
@@ -159,8 +183,9 @@ class OutputFolder:
         self.records.append(record)
 
     def finish(self) -> None:
-        """Write the grid of the first samples and the summary."""
+        """Write the grid of the first samples, the data set card and the summary."""
         self._begin()
-        write_grid(self.path, self.manifest, self.records, self._kinds)
+        write_grid(self.path, self.manifest, self.records, self._kinds, self._space)
         self.manifest = {**self.manifest, "finished": True, "summary": summarize(self.records)}
+        write_card(self.path, self.manifest, self.records, self._space)
         self._write_manifest()

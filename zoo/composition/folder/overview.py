@@ -8,18 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.composition.folder.records import GRID, IMAGES, MAPS
 from zoo.files.images import save_image
+
+if TYPE_CHECKING:
+    from zoo.labels import LabelSpace
 
 SAMPLES = 64
 COLUMNS = 8
 
 
-def write_grid(folder: Path, manifest: dict[str, Any], records: Sequence[dict[str, Any]], kinds: Sequence[str]) -> None:
-    """Write the sheet of the first `SAMPLES` records. kinds: the folders of what a sample has, maps before images."""
+def write_grid(
+    folder: Path,
+    manifest: dict[str, Any],
+    records: Sequence[dict[str, Any]],
+    kinds: Sequence[str],
+    space: LabelSpace | None = None,
+) -> None:
+    """Write the sheet of the first `SAMPLES` records. kinds: the folders of what a sample has, maps before images.
+
+    space: of the maps, whose colours show grey maps too.
+    """
     from PIL import Image
+
+    colors = [] if space is None else [c for color in space.palette for c in color]
 
     shown = records[:SAMPLES]
     rows = _by_map(shown, manifest["request"]["n"]) if list(kinds) == [MAPS, IMAGES] else None
@@ -30,6 +44,8 @@ def write_grid(folder: Path, manifest: dict[str, Any], records: Sequence[dict[st
         for x, name in enumerate(row):
             if name:
                 with Image.open(folder / name) as picture:
+                    if picture.mode == "L" and colors:
+                        picture.putpalette(colors + [0] * (768 - len(colors)))
                     sheet.paste(picture.convert("RGB"), (x * width, y * height))
     save_image(sheet, folder / GRID)
 
@@ -40,7 +56,7 @@ def _by_map(records: Sequence[dict[str, Any]], n: int) -> list[list[str]] | None
     for record in records:
         items.setdefault(record["index"] // n, []).append(record)
     for found in items.values():
-        if len({r["sha256"][_name(MAPS, r)] for r in found}) > 1:
+        if len({r["sha256"]["map"] for r in found}) > 1:
             return None
     if n == 1:
         return None

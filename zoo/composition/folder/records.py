@@ -10,8 +10,16 @@ from typing import Any
 
 from zoo.errors import DataError, UsageError
 
-MANIFEST, METADATA, GRID = "manifest.json", "metadata.jsonl", "grid.png"
+MANIFEST, METADATA, GRID, CARD = "manifest.json", "metadata.jsonl", "grid.png", "README.md"
 MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
+FOLDERS = {"image": IMAGES, "map": MAPS}
+"""Where the files of a sample lie, by what a line of `metadata.jsonl` calls them."""
+LISTS = ("labels", "requested", "empty", "dropped", "edits", "style_from_prior", "notes")
+SINGLE = ("changed_outside_edits", "style_change")
+LABELMAP, VOC_NAMES = "labelmap.txt", "ImageSets/Segmentation/default.txt"
+VOC_FOLDERS = {"image": "JPEGImages", "map": "SegmentationClass"}
+LABELMAP_MARK = "# written by zoo compose"
+CARD_MARK = "<!-- written by zoo compose -->"
 # what may differ when a run is continued; the manifest keeps what the run began with
 VOLATILE = ("versions", "threads", "device", "finished", "summary")
 
@@ -31,8 +39,44 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def file_of(kind: str, index: int) -> str:
+    """The name of a sample's picture or map, relative to the run folder. kind: a key of `FOLDERS`."""
+    return f"{FOLDERS[kind]}/{index:06d}.png"
+
+
+def line_of(record: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+    """A sample's line: the same keys whatever it has, [] or null where there is nothing. digests: sha256 by kind, image or map."""
+    names = {kind: file_of(kind, record["index"]) for kind in digests}
+    return {
+        # the columns that `datasets` reads as pictures: file_name becomes "image", map_file_name "map"
+        "file_name": names.get("image", names.get("map")),
+        "map_file_name": names.get("map"),
+        "index": record["index"],
+        "seed": record["seed"],
+        **{key: list(record.get(key) or ()) for key in LISTS},
+        **{key: record.get(key) for key in SINGLE},
+        **{key: value for key, value in record.items() if key not in (*LISTS, *SINGLE, "index", "seed")},
+        "sha256": {kind: digests.get(kind) for kind in FOLDERS},
+    }
+
+
+def files_of(record: dict[str, Any]) -> dict[str, str]:
+    """The digests of a line by file name, the map before the picture."""
+    kinds = [k for k in ("map", "image") if record["sha256"].get(k)]
+    return {file_of(kind, record["index"]): record["sha256"][kind] for kind in kinds}
+
+
+def _modern(record: dict[str, Any]) -> dict[str, Any]:
+    """A line in today's form; those of 0.1.0 and 0.2.0 have digests by file name and no keys for what is not there."""
+    if set(record["sha256"]) == set(FOLDERS):
+        return record
+    names = {file_of(kind, record["index"]): kind for kind in FOLDERS}
+    digests = {names[name]: digest for name, digest in record["sha256"].items() if name in names}
+    return line_of({k: v for k, v in record.items() if k not in ("file_name", "sha256")}, digests)
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metadata.jsonl`, up to the first that is cut off or no record."""
+    """The lines of a `metadata.jsonl` in today's form, up to the first that is cut off or no record."""
     records: list[dict[str, Any]] = []
     if not path.is_file():
         return records
@@ -49,7 +93,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
                 or not isinstance(record.get("sha256"), dict)
             ):
                 break
-            records.append(record)
+            records.append(_modern(record))
     return records
 
 
@@ -90,11 +134,29 @@ def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
     for index in range(int(manifest["samples"])):
         for name in (MAPS, IMAGES):
             (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+    if is_our_card(folder / CARD):
+        (folder / CARD).unlink()
+    if _holds(folder / LABELMAP, LABELMAP_MARK):
+        for index in range(int(manifest["samples"])):
+            for name in VOC_FOLDERS.values():
+                (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+        for name in (LABELMAP, VOC_NAMES):
+            (folder / name).unlink(missing_ok=True)
     for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
         (folder / name).unlink(missing_ok=True)
-    for name in (MAPS, IMAGES, INPUTS):
+    listed = Path(VOC_NAMES).parent
+    for name in (MAPS, IMAGES, INPUTS, *VOC_FOLDERS.values(), listed, listed.parent):
         if (folder / name).is_dir() and not any((folder / name).iterdir()):
             (folder / name).rmdir()
+
+
+def is_our_card(path: Path) -> bool:
+    """True for a data set card that a run wrote (`card.write_card`), False for a README of somebody else or none."""
+    return _holds(path, CARD_MARK)
+
+
+def _holds(path: Path, mark: str) -> bool:
+    return path.is_file() and mark.encode() in path.read_bytes()
 
 
 def _inputs_of(value: Any) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Result:
         """
         path = Path(folder)
         manifest, inputs = make_manifest(self._models, self._request, self._files)
-        output = OutputFolder(path, manifest, inputs, overwrite=overwrite)
+        output = OutputFolder(path, manifest, inputs, overwrite=overwrite, space=self._models.space)
         if not output.finished:
             output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
             output.finish()

@@ -37,6 +37,7 @@ from zoo.composition.request.written import (
     split_names,
 )
 from zoo.errors import UsageError, did_you_mean
+from zoo.files.mapformats import MAP_FORMATS
 
 __all__ = [
     "ARGUMENTS",
@@ -66,7 +67,8 @@ class Request:
 
     n: samples per label set, map or photo. masks, photos: paths (or, for maps, SemanticMap objects).
     mask_space: the space of the maps (None: the synthesizer's). prior: fitted, normal or None (the model's default).
-    options: (key, value) pairs of the models' own sampling options, values as written or plain. device is the models', not
+    options: (key, value) pairs of the models' own sampling options, values as written or plain. map_format: how maps are
+    written, palette or grey (`zoo.files.mapformats.MAP_FORMATS`). device is the models', not
     asked for here.
     """
 
@@ -86,6 +88,7 @@ class Request:
     prior: str | None = field(default=None, metadata=asked(TEXT))
     options: tuple[tuple[str, Any], ...] = field(default=(), metadata=asked(OPTIONS, flag="--opt"))
     batch_size: int = field(default=DEFAULT_BATCH, metadata=asked(WHOLE))
+    map_format: str = field(default=MAP_FORMATS[0], metadata=asked(TEXT, later=True))
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -141,6 +144,8 @@ def check_fields(request: Request) -> None:
         "<<style_to>> already gives each sample its own style: leave <<same_style>> out": request.style_to is not None
         and request.same_style,
         f"<<prior>> must be fitted or normal, got {request.prior!r}": request.prior not in (None, "fitted", "normal"),
+        f"<<map_format>> must be {' or '.join(MAP_FORMATS)}, got {request.map_format!r}": request.map_format
+        not in MAP_FORMATS,
     }
     wrong = [text for text, bad in faults.items() if bad]
     if wrong:
