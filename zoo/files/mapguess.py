@@ -7,7 +7,7 @@ too low.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,8 +29,9 @@ class Subject:
     """What a map shows: its parts, its rules, and the limits of a claim, which `benchmarks/map_judge.py` measures.
 
     enough: rules (those that hold less those that do not) that must speak for a numbering. good: share of the rules that can
-    be asked and that hold in the right numbering. margin: by how much it must lead all others. few: share of the rules below
-    which a map is odd in the numbering that it is said to be in; asked: rules that must have been asked for that.
+    be asked and that hold in the right numbering. margin: by how much it must lead all others. tilted: share of the rules that
+    hold of heads which are tilted only, so that more speaks against a turn. few: share of the rules below which a map is odd
+    in the numbering that it is said to be in; asked: rules that must have been asked for that.
     """
 
     names: tuple[str, ...]
@@ -40,12 +41,13 @@ class Subject:
     enough: float
     good: float
     margin: float
+    tilted: float
     few: float
     asked: int
 
 
-FACE = Subject(facerules.NAMES, ("skin", "nose"), facerules.RULES, FACES, 10, 0.9, 6, 0.7, 12)
-PERSON = Subject(peoplerules.NAMES, ("face", "upper-clothes"), peoplerules.RULES, PEOPLE, 10, 0.85, 8, 0.6, 12)
+FACE = Subject(facerules.NAMES, ("skin", "nose"), facerules.RULES, FACES, 10, 0.9, 6, 0.85, 0.75, 12)
+PERSON = Subject(peoplerules.NAMES, ("face", "upper-clothes"), peoplerules.RULES, PEOPLE, 10, 0.85, 8, 0.85, 0.8, 12)
 SUBJECTS = (FACE, PERSON)
 
 
@@ -53,7 +55,8 @@ SUBJECTS = (FACE, PERSON)
 class Guess:
     """space: the name of the label space; offset: what was added to its numbers (0, 1 or -1); faults: what would be odd
     about the map read as it stands in another space, or without taking the offset off; score and lead: rules; also: other
-    spaces in which what the map shows has the same numbers, or all but one."""
+    spaces in which what the map shows has the same numbers, or all but one; turn: the quarter turns to the left that bring it
+    upright (2 also where it is mirrored top to bottom)."""
 
     space: str
     offset: int
@@ -61,12 +64,14 @@ class Guess:
     score: float
     lead: float
     also: tuple[str, ...] = ()
+    turn: int = 0
 
     def to_json(self) -> dict[str, object]:
         """The form of `zoo mask inspect --json`."""
         return {
             "label_space": self.space,
             "offset": self.offset,
+            "turn": self.turn,
             "also": list(self.also),
             "otherwise": list(self.faults),
             "score": round(self.score, 2),
@@ -76,10 +81,11 @@ class Guess:
 
 @dataclass(frozen=True)
 class Reading:
-    """The parts of a map in one numbering: how many rules could be asked, and those that do not hold."""
+    """The parts of a map in one numbering and turn: how many rules could be asked, and those that do not hold."""
 
     space: str
     offset: int
+    turn: int
     numbers: frozenset[tuple[int, str]]
     asked: int
     faults: tuple[str, ...]
@@ -112,42 +118,47 @@ _SAME = {"glasses": ("sunglasses",), "gloves": ("glove",), "clothes": ("cloth",)
 """Names of public lists that our spaces know as aliases only."""
 
 
-def readings(values: np.ndarray, spaces: Iterable[LabelSpace]) -> list[Reading]:
+def readings(values: np.ndarray, spaces: Sequence[LabelSpace], *, turns: bool = True) -> list[Reading]:
     """The map in every numbering of the spaces in which its numbers are legal, best first.
 
     values: integers [H, W]. A number that is one too low may have left the background at 255, at 0 together with the first
-    class, or behind the last class.
+    class, or behind the last class. turns: also as it would be turned, with no offset.
     """
-    parts = parts_of(values)
     found = []
-    for space in spaces:
-        named = part_names(space)
-        if named is not None:
-            subject, names = named
-            found += [r for o in OFFSETS if (r := _reading(parts, space, names, subject, o)) is not None]
+    named = [(space, *known) for space in spaces if (known := part_names(space)) is not None]
+    for turn in range(4 if turns else 1) if named else ():
+        parts = parts_of(np.rot90(values, turn))
+        for offset in (0,) if turn else OFFSETS:
+            for space, subject, names in named:
+                shown = _shown(parts, space, names, offset)
+                if shown is not None:
+                    found.append(_reading(shown, subject, (space.name, offset, turn)))
     return sorted(found, key=lambda r: -r.score)
 
 
-def _reading(
-    parts: Mapping[int, Part], space: LabelSpace, names: Sequence[str | None], subject: Subject, offset: int
-) -> Reading | None:
-    shown: dict[str, Part] = {}
-    numbers = set()
+def _shown(
+    parts: Mapping[int, Part], space: LabelSpace, names: Sequence[str | None], offset: int
+) -> dict[int, tuple[str, Part]] | None:
+    """The parts with their names if `offset` was added to all numbers; None if a number is none of the space's then."""
+    shown = {}
     for value, part in parts.items():
         number = value - offset
-        if (offset == -1 and (value == IGNORE or number == len(space))) or (
-            offset == 0 and value == IGNORE and space.ignore
-        ):
+        wrapped = offset == -1 and (value == IGNORE or number == len(space))
+        if wrapped or (offset == 0 and value == IGNORE and space.ignore):
             number = 0
         if not 0 <= number < len(space):
             return None
         name = names[number]
         if name is not None:
-            shown[name] = part
-            numbers.add((value, name))
-    asked = [(text, holds(shown)) for text, needs, holds in subject.rules if all(n in shown for n in needs)]
-    faults = tuple(text for text, held in asked if not held)
-    return Reading(space.name, offset, frozenset(numbers), len(asked), faults)
+            shown[value] = (name, part)
+    return shown
+
+
+def _reading(shown: Mapping[int, tuple[str, Part]], subject: Subject, where: tuple[str, int, int]) -> Reading:
+    named = dict(shown.values())
+    asked = [(text, holds(named)) for text, needs, holds in subject.rules if all(n in named for n in needs)]
+    numbers = frozenset((value, name) for value, (name, _) in shown.items())
+    return Reading(*where, numbers, len(asked), tuple(text for text, held in asked if not held))
 
 
 def guess_order(values: np.ndarray, spaces: Sequence[LabelSpace]) -> Guess | None:
@@ -166,11 +177,16 @@ def best_of(found: Sequence[Reading], spaces: Sequence[LabelSpace]) -> Guess | N
     named = part_names(next(s for s in spaces if s.name == best.space))
     assert named is not None
     subject = named[0]
-    same = [r for r in found[1:] if r.offset == best.offset and len(r.numbers ^ best.numbers) <= 2]
+    where = (best.offset, best.turn)
+    same = [r for r in found[1:] if (r.offset, r.turn) == where and len(r.numbers ^ best.numbers) <= 2]
     others = [r for r in found[1:] if r not in same]
-    lead = best.score - others[0].score if others else best.score
+    # a tilted head fits two turns nearly alike, but in one numbering
+    rivals = [r for r in others if best.turn or not r.turn]
+    lead = best.score - rivals[0].score if rivals else best.score
     if best.score < subject.enough or best.share < subject.good or lead < subject.margin:
         return None
-    odd = [r for r in others if r.offset == 0 and (r.space == best.space if best.offset else True)]
+    as_is = [r for r in others if not (r.offset or r.turn) and (r.space == best.space or not any(where))]
+    if best.turn and as_is and as_is[0].share > subject.tilted:
+        return None
     also = tuple(r.space for r in same if best.score - r.score < subject.margin)
-    return Guess(best.space, best.offset, odd[0].faults[:4] if odd else (), best.score, lead, also)
+    return Guess(best.space, best.offset, as_is[0].faults[:4] if as_is else (), best.score, lead, also, best.turn)

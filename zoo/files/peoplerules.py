@@ -47,7 +47,10 @@ def _at_head(part: str) -> Rule:
 
 RULES: tuple[Rule, ...] = (
     *(above(a, b) for a, b in product(HEAD, (*TRUNK, *HIPS, *LEGS, *FEET))),
-    *(above(a, b) for a, b in product(("upper-clothes", "coat", "scarf", "torso-skin"), ("pants", "skirt", *LEGS, *FEET))),
+    *(
+        above(a, b)
+        for a, b in product(("upper-clothes", "coat", "scarf", "torso-skin"), ("pants", "skirt", *LEGS, *FEET))
+    ),
     *(above(a, b) for a, b in product(("dress", "jumpsuits", *HIPS), (*LEGS, *FEET))),
     *(above(a, b) for a, b in product(LEGS, FEET)),
     *(above("face", b) for b in LIMBS),
