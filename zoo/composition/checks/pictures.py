@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.composition.request.requests import Request, StyleSource, StyleSpec
 from zoo.errors import LabelError, UsageError, ZooError
-from zoo.files.mapfiles import MapFile, palette_matches
+from zoo.files.mapfiles import MapFile
+from zoo.files.palettes import palette_matches
 from zoo.files.mapguess import SPACES, guess_face_space
 from zoo.files.opened import OpenedFiles, OpenedMap
 from zoo.labels import LabelSpace
