@@ -56,7 +56,7 @@ class Guess:
     """space: the name of the label space; offset: what was added to its numbers (0, 1 or -1); faults: what would be odd
     about the map read as it stands in another space, or without taking the offset off; score and lead: rules; also: other
     spaces in which what the map shows has the same numbers, or all but one; turn: the quarter turns to the left that bring it
-    upright (2 also where it is mirrored top to bottom)."""
+    upright (2 also where it is mirrored top to bottom); against: the space of the faults."""
 
     space: str
     offset: int
@@ -65,6 +65,7 @@ class Guess:
     lead: float
     also: tuple[str, ...] = ()
     turn: int = 0
+    against: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """The form of `zoo mask inspect --json`."""
@@ -189,4 +190,5 @@ def best_of(found: Sequence[Reading], spaces: Sequence[LabelSpace]) -> Guess | N
     if best.turn and as_is and as_is[0].share > subject.tilted:
         return None
     also = tuple(r.space for r in same if best.score - r.score < subject.margin)
-    return Guess(best.space, best.offset, as_is[0].faults[:4] if as_is else (), best.score, lead, also, best.turn)
+    faults, against = (as_is[0].faults[:4], as_is[0].space) if as_is else ((), None)
+    return Guess(best.space, best.offset, faults, best.score, lead, also, best.turn, against)

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.errors import LabelError
+from zoo.files.mapfiles import MapFile, to_values
 from zoo.files.mapguess import Guess, Reading, best_of, guess_order, part_names, readings
+from zoo.files.palettes import palette_matches, used_colors, voc_palette
 from zoo.labels import LabelSpace
 
 
@@ -19,18 +22,61 @@ from zoo.labels import LabelSpace
 class Verdict:
     """Why a map is not in the order of the space that it is taken for.
 
-    refused: False for a mere doubt. text: a sentence without the file's name and the full stop. space: the name of the order
-    that it is in, if that is to be named; None for numbers that are off, turned pictures and doubts.
+    refused: False for a mere doubt. taken: the space that it was taken for. why: a clause. space: the order that it is in, if
+    that is to be named; None for numbers that are off, turned pictures and doubts.
     """
 
     refused: bool
-    text: str
+    taken: str
+    why: str
     space: str | None = None
 
-    def advice(self, argument: str = "mask_space") -> str:
-        """The whole as sentences, with what to do; argument: how the call names the maps' label space."""
-        do = f' Say <<{argument}="{self.space}">>; if' if self.space else " If"
-        return f"{self.text}.{do} it is right as it stands, <<trust_maps>>."
+    def about(self, where: str, argument: str = "mask_space") -> str:
+        """The whole as sentences, with what to do. where: the file; argument: how the call names the maps' label space."""
+        do = f'Say <<{argument}="{self.space}">>; if' if self.space else "If"
+        return f"{where} was taken for a map of {self.taken}, but {self.why}. {do} it is right as it stands, <<trust_maps>>."
+
+
+def judge_file(file: MapFile, space: LabelSpace, known: Sequence[LabelSpace]) -> Verdict | None:
+    """What speaks against a file as a map of `space`, its palette first; None also for colours that name the classes."""
+    if file.values is None:
+        return None
+    if file.colors is not None:
+        if named_by_colors(file, space):
+            return None
+        other = foreign_palette(file, space, known)
+        if other is not None:
+            return Verdict(True, space.name, f"its palette shows the colours of {other}", other)
+    return judge(file.values, space, known)
+
+
+def named_by_colors(file: MapFile, space: LabelSpace) -> bool:
+    """True of a palette file whose colours say what its classes in `space` are."""
+    if file.values is None or file.colors is None:
+        return False
+    if palette_matches(file, space):
+        return not (space.voc_colored or max(used_colors(file), default=0) == 0)
+    try:
+        return bool((to_values(file, space) != file.values).any())
+    except LabelError:
+        return False
+
+
+def foreign_palette(file: MapFile, space: LabelSpace, known: Sequence[LabelSpace]) -> str | None:
+    """Another label space whose own colours the palette shows at their own numbers, while this one's are others."""
+    if palette_matches(file, space) or voc_palette(file) or len(file.value_counts()) <= 2:
+        return None
+    return next(
+        (
+            other.name
+            for other in known
+            if other.name != space.name
+            and not other.voc_colored
+            and len(set(other.palette)) == len(other)
+            and palette_matches(file, other)
+        ),
+        None,
+    )
 
 
 def judge(values: np.ndarray, space: LabelSpace, known: Sequence[LabelSpace]) -> Verdict | None:
@@ -53,32 +99,34 @@ def judge(values: np.ndarray, space: LabelSpace, known: Sequence[LabelSpace]) ->
     if guess is not None:
         return _against(guess, own, space)
     if own is not None and own.asked >= subject.asked and own.share < subject.few:
-        return Verdict(False, _few(own, space))
+        held = own.asked - len(own.faults)
+        why = f"only {held} of {own.asked} rules of where its parts lie hold, so its numbers may be in another order"
+        return Verdict(False, space.name, why + odd(own.faults[:3], space.name))
     return None
 
 
 def _against(guess: Guess, own: Reading | None, space: LabelSpace) -> Verdict | None:
     if guess.offset:
-        high = guess.offset > 0
-        fix = f"{'subtract' if high else 'add'} 1"
-        order = f"the order of {guess.space}" if guess.space == space.name else f"{guess.space}, not {space.name}"
         return Verdict(
-            True,
-            f"by where its parts lie, its numbers are all one too {'high' if high else 'low'}: {fix} ({order} then)"
-            + _odd(guess.faults, "as it stands"),
+            True, space.name, f"by where its parts lie, {off_by_one(guess)}" + odd(guess.faults, "as it stands")
         )
     if guess.space != space.name and space.name not in guess.also:
         faults = own.faults[:4] if own is not None else ()
         orders = " or ".join((guess.space, *guess.also))
-        return Verdict(
-            True,
-            f"by where its parts lie, its numbers are in the order of {orders}, not of {space.name}"
-            + _odd(faults, f"in {space.name}"),
-            guess.space,
-        )
+        why = f"by where its parts lie, its numbers are in the order of {orders}" + odd(faults, space.name)
+        return Verdict(True, space.name, why, guess.space)
     if guess.turn:
-        return Verdict(False, f"by where its parts lie, the picture {turned(guess.turn)}")
+        return Verdict(False, space.name, f"by where its parts lie, the picture {turned(guess.turn)}")
     return None
+
+
+def off_by_one(guess: Guess) -> str:
+    """A clause on numbers that are all off."""
+    high = guess.offset > 0
+    return (
+        f"its numbers are all one too {'high' if high else 'low'}: {'subtract' if high else 'add'} 1, and they are in the"
+        f" order of {guess.space}"
+    )
 
 
 def turned(turn: int) -> str:
@@ -86,16 +134,11 @@ def turned(turn: int) -> str:
     return {1: "lies on its right side", 2: "is upside down", 3: "lies on its left side"}[turn]
 
 
-def _few(own: Reading, space: LabelSpace) -> str:
-    held = own.asked - len(own.faults)
-    return (
-        f"only {held} of {own.asked} rules of where the parts of {space.name} lie hold, so its numbers may be in another order"
-        + _odd(own.faults[:3], f"in {space.name}")
-    )
-
-
-def _odd(faults: Sequence[str], where: str) -> str:
-    return f" ({where}, {', '.join(faults[:4])})" if faults else ""
+def odd(faults: Sequence[str], where: str) -> str:
+    """What would be odd in some reading, in brackets; nothing for no faults."""
+    if not faults:
+        return ""
+    return f" ({where if where == 'as it stands' else f'in {where}'}, {', '.join(faults[:4])})"
 
 
 def inspected(values: np.ndarray, known: Sequence[LabelSpace]) -> Guess | None:

@@ -99,9 +99,8 @@ def palette_doubt(file: MapFile, space: LabelSpace, labels: np.ndarray) -> str |
         return None
     if (labels != file.values).any():
         legal = file.values.max() < len(space) or (space.ignore and _legal(file.values, space))
-        return (
-            f"is read by the colours of its palette, which are those of {space.name}: "
-            + ("they stand at other numbers, as a picture tool leaves them" if legal else "its numbers are no classes")
+        return f"is read by the colours of its palette, which are those of {space.name}: " + (
+            "they stand at other numbers, as a picture tool leaves them" if legal else "its numbers are no classes"
         )
     found = by_palette(file, space)
     if found is None or (found == labels).all():

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MASK_NAMES = "mask_names"
 """The file names of the maps as they were given, beside the copies' names; for people."""
-OPTIONAL = {"options", MASK_NAMES}
+OPTIONAL = {"options", MASK_NAMES, *(f.name for f in FIELDS if f.later)}
 """What a request in a manifest may lack."""
 
 
@@ -119,6 +119,8 @@ def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
     request = _with_instances(request)
     values: dict[str, Any] = {}
     for field in FIELDS:
+        if field.later and getattr(request, field.name) == field.default:
+            continue
         values[field.name] = field.to_json(getattr(request, field.name), inputs.add)
         if field.name == "masks":
             values[MASK_NAMES] = [Path(m).name if isinstance(m, str | Path) else None for m in request.masks]

@@ -40,13 +40,15 @@ class Kind:
 
 @dataclass(frozen=True)
 class Asked:
-    """A field of the request. argument: its name in a Python call; flag: on the command line."""
+    """A field of the request. argument: its name in a Python call; flag: on the command line. later: it came after the
+    first manifests: one without it has the default, and is written without it then."""
 
     name: str
     argument: str
     flag: str
     kind: Kind
     default: Any
+    later: bool = False
 
     def read(self, value: Any) -> Any:
         """The field's value of what a caller wrote. Raises UsageError, LabelError."""
@@ -66,9 +68,9 @@ class Asked:
         return self.kind.from_json(value, file)
 
 
-def asked(kind: Kind, *, argument: str = "", flag: str = "") -> dict[str, Any]:
+def asked(kind: Kind, *, argument: str = "", flag: str = "", later: bool = False) -> dict[str, Any]:
     """What a field of the request says of itself (its metadata); argument and flag where they are not the field's own name."""
-    return {"kind": kind, "argument": argument, "flag": flag}
+    return {"kind": kind, "argument": argument, "flag": flag, "later": later}
 
 
 def asked_fields(request: type) -> tuple[Asked, ...]:
@@ -78,7 +80,7 @@ def asked_fields(request: type) -> tuple[Asked, ...]:
         if f.metadata:
             argument = f.metadata["argument"] or f.name
             flag = f.metadata["flag"] or f"--{argument.replace('_', '-')}"
-            found.append(Asked(f.name, argument, flag, f.metadata["kind"], f.default))
+            found.append(Asked(f.name, argument, flag, f.metadata["kind"], f.default, f.metadata["later"]))
     return tuple(found)
 
 
