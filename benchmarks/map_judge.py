@@ -4,7 +4,7 @@
 
 FACES: a folder of CelebAMask-HQ maps, PEOPLE: one of ATR maps. Each map is given the other orders by the names of its
 classes. Prints a Markdown table: how often the judge was right, silent and wrong; and how many of the rules hold of right
-maps (also of tilted ones and profiles) and of maps in orders that nobody knows. About 20 minutes for 2,000 maps on one core.
+maps (also of tilted ones and profiles) and of maps in orders that nobody knows. About five minutes for 2,000 maps on one core.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from zoo.files.mapkinds import factor_of
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
+SIDE = 160
+"""About the shorter side, in pixels, at which maps are looked at."""
 Change = Callable[[np.ndarray, int], np.ndarray]
 SHIFTS: dict[str, tuple[int, Change]] = {
     "+1": (1, lambda v, n: v + 1),
@@ -66,7 +68,8 @@ def measure(paths: Sequence[Path], subject: Subject) -> None:
     rng = np.random.default_rng(0)
     for path in paths:
         labels = np.asarray(PIL.Image.open(path)).astype(np.int64)
-        labels = labels[:: max(1, labels.shape[0] // 256), :: max(1, labels.shape[1] // 256)]
+        step = max(1, min(labels.shape) // SIDE)
+        labels = labels[::step, ::step]
         for space in spaces:
             mapped = np.array(own.mapping_to(space).table)[labels]
             for name, (offset, turn, values) in variants(mapped, space).items():

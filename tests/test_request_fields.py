@@ -37,7 +37,7 @@ def full(inputs: Path) -> Request:
 
 def test_every_field_is_known_everywhere() -> None:
     assert [f.name for f in FIELDS] == [f.name for f in dataclasses.fields(Request) if f.name != "device"]
-    assert ["device", *(f.name for f in FIELDS)] == ["device", *(k for k in KEYS if k != "mask_names")]
+    assert [f.name for f in FIELDS if not f.later] == [k for k in KEYS if k != "mask_names"]
     options = {o: p.name for p in compose.params for o in p.opts}
     assert {flag: options[flag] for flag in FLAGS.values()} == {flag: name for name, flag in FLAGS.items()}
     call = set(inspect.signature(zoo.Composition.__call__).parameters) - {"self", "progress", "options"}
@@ -63,6 +63,14 @@ def test_a_manifest_has_the_fields_of_0_1_0_and_gives_the_request_back(inputs: P
     assert all(getattr(again, name) == getattr(request, name) for name in same)
     early = {k: v for k, v in values.items() if k not in ("options", "mask_names")}
     assert request_from_json(early, tmp_path, device="cuda") == dataclasses.replace(again, options=(), device="cuda")
+
+
+def test_a_later_field_is_written_where_it_was_given(inputs: Path, tmp_path: Path) -> None:
+    request = read_request({"maps": inputs / "face.png", "trust_maps": True})
+    values = request_to_json(request, Inputs())
+    assert values["trust_maps"] is True and request_from_json(values, tmp_path).trust_maps
+    with pytest.raises(DataError, match="trust_maps"):
+        request_from_json({**values, "trust_maps": "yes"}, tmp_path)
 
 
 def test_the_plain_request() -> None:

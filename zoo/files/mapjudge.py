@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.errors import LabelError
 from zoo.files.mapfiles import MapFile, to_values
-from zoo.files.mapguess import Guess, Reading, best_of, guess_order, part_names, readings
+from zoo.files.mapguess import SUBJECTS, Guess, Reading, best_of, part_names, readings
 from zoo.files.palettes import palette_matches, used_colors, voc_palette
 from zoo.labels import LabelSpace
 
@@ -143,9 +143,9 @@ def odd(faults: Sequence[str], where: str) -> str:
 
 def inspected(values: np.ndarray, known: Sequence[LabelSpace]) -> Guess | None:
     """The order of a map that nobody has said anything of: faces first, then people, each among its own orders."""
-    guesses = []
-    for subject in {named[0].orders: named[0] for s in known if (named := part_names(s)) is not None}.values():
-        own = [s for s in known if s.name in subject.orders]
-        guess = guess_order(values, own)
-        guesses += [] if guess is None else [guess]
+    kinds = {s.name: named[0] for s in known if (named := part_names(s)) is not None}
+    spaces = [s for s in known if s.name in kinds and s.name in kinds[s.name].orders]
+    found = readings(values, spaces)
+    subjects = [[r for r in found if kinds[r.space] is subject] for subject in SUBJECTS]
+    guesses = [guess for own in subjects if (guess := best_of(own, spaces)) is not None]
     return guesses[0] if len(guesses) == 1 else None

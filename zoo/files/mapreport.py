@@ -48,7 +48,7 @@ def describe(file: MapFile, known: Sequence[LabelSpace], space: LabelSpace | Non
     elif len(fits) > 1 and named is not None and palette_matches(file, named) and not named.voc_colored:
         advice.append(f"Its palette shows the colours of {named.name} at their own numbers.")
     elif len(fits) > 1 and guess is None:
-        advice.append("The numbers alone do not tell which of these it is: say it with --space (or --mask-space).")
+        advice.append("The numbers alone do not tell which of these it is: say it with <<space>> (or <<mask_space>>).")
     if guess is not None:
         advice += _guess_advice(guess, space, factor)
     return {
@@ -149,7 +149,7 @@ def _color_advice(file: MapFile, spaces: Sequence[LabelSpace]) -> list[str]:
     photo = (
         "so many look like a photo, or like a map saved as JPEG"
         if count > 4 * ROWS
-        else "name the label space (--space)"
+        else "name the label space (<<space>>)"
     )
     return [f"{count} colours that are no known label space's: {photo}."]
 
