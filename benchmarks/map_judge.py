@@ -1,6 +1,6 @@
 """What the judge of label maps says of real faces and people in every known order, off by one, multiplied, turned and mirrored.
 
-    python benchmarks/map_judge.py FACES PEOPLE [--every N]
+    python benchmarks/map_judge.py FACES PEOPLE [--every N] [--processes N]
 
 FACES: a folder of CelebAMask-HQ maps, PEOPLE: one of ATR maps. Each map is given the other orders by the names of its
 classes. Prints a Markdown table: how often the judge was right, silent and wrong; and how many of the rules hold of right
@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
-from zoo.files.mapguess import FACE, FACES, PEOPLE, PERSON, Subject, readings
+from zoo.files.mapguess import FACES, PEOPLE, SUBJECTS, Subject, readings
 from zoo.files.mapjudge import inspected, judge
 from zoo.files.mapkinds import factor_of
 from zoo.labels import LabelSpace
@@ -58,14 +60,32 @@ def variants(values: np.ndarray, space: LabelSpace) -> dict[str, tuple[int, int,
     return found | {name: (0, back, change(values)) for name, (back, change) in TURNS.items()}
 
 
-def measure(paths: Sequence[Path], subject: Subject) -> None:
-    """Print the tables of one subject. The first of its orders is that of the files."""
-    spaces = [label_space(name) for name in subject.orders]
-    own, known = spaces[0], [label_space(name) for name in (*FACES, *PEOPLE)]
-    tally: dict[str, Counter[str]] = defaultdict(Counter)
-    shares: dict[str, list[float]] = defaultdict(list)
-    profiles, refused, warned, asked = [], 0, 0, 0
-    rng = np.random.default_rng(0)
+@dataclass
+class Counts:
+    """What some maps gave."""
+
+    maps: int = 0
+    asked: int = 0
+    refused: int = 0
+    warned: int = 0
+    tally: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    shares: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, other: Counts) -> None:
+        """Take in the counts of other maps."""
+        self.maps, self.asked = self.maps + other.maps, self.asked + other.asked
+        self.refused, self.warned = self.refused + other.refused, self.warned + other.warned
+        for name, counts in other.tally.items():
+            self.tally[name].update(counts)
+        for name, shares in other.shares.items():
+            self.shares[name] += shares
+
+
+def count(paths: Sequence[Path], kind: int) -> Counts:
+    """Look at maps of the subject SUBJECTS[kind]. The first of its orders is that of the files."""
+    subject = SUBJECTS[kind]
+    spaces, known = [label_space(n) for n in subject.orders], [label_space(n) for n in (*FACES, *PEOPLE)]
+    own, found, rng = spaces[0], Counts(len(paths)), np.random.default_rng(0)
     for path in paths:
         labels = np.asarray(PIL.Image.open(path)).astype(np.int64)
         step = max(1, min(labels.shape) // SIDE)
@@ -75,36 +95,45 @@ def measure(paths: Sequence[Path], subject: Subject) -> None:
             for name, (offset, turn, values) in variants(mapped, space).items():
                 factor = factor_of(values) or 1
                 if (factor == 13) != (name == "x 13"):
-                    tally[name]["wrong" if factor > 1 else "silent"] += 1
+                    found.tally[name]["wrong" if factor > 1 else "silent"] += 1
                     continue
                 guess = inspected(values // factor, known)
                 right = guess is not None and space.name in (guess.space, *guess.also)
                 right = right and guess is not None and (guess.offset, guess.turn) == (offset, turn)
-                tally[name]["silent" if guess is None else "right" if right else "wrong"] += 1
-                if offset == 0 and factor == 1:
-                    share = share_of(values, space, subject)
-                    shares[name] += [] if share is None else [share]
-                    if name == "as it is":
-                        if share is not None and subject is FACE and one_sided(mapped, space):
-                            profiles.append(share)
-                        verdict = judge(values, space, spaces)
-                        asked, refused = asked + 1, refused + (verdict is not None and verdict.refused)
-                        warned += verdict is not None and not verdict.refused
+                found.tally[name]["silent" if guess is None else "right" if right else "wrong"] += 1
+                share = share_of(values, space, subject) if offset == 0 and factor == 1 else None
+                if share is not None:
+                    found.shares[name].append(share)
+                    if name == "as it is" and "nose" in space.names and one_sided(mapped, space):
+                        found.shares["profiles (one eye or brow)"].append(share)
+            verdict = judge(mapped, space, known)
+            found.asked += 1
+            found.refused += verdict is not None and verdict.refused
+            found.warned += verdict is not None and not verdict.refused
         for table in strange(own, rng):
             share = share_of(table[labels], own, subject)
-            shares["in no known order"] += [] if share is None else [share]
-    print(f"\n{len(paths)} maps in {len(spaces)} orders ({', '.join(subject.orders)})\n")
+            if share is not None:
+                found.shares["in no known order"].append(share)
+    return found
+
+
+def measure(paths: Sequence[Path], kind: int, processes: int) -> None:
+    """Print the tables of the subject SUBJECTS[kind]."""
+    subject, found = SUBJECTS[kind], Counts()
+    with ProcessPoolExecutor(processes) as pool:
+        for part in pool.map(count, [paths[i::processes] for i in range(processes)], [kind] * processes):
+            found.add(part)
+    print(f"\n{found.maps} maps in {len(subject.orders)} orders ({', '.join(subject.orders)})\n")
     print("| done to it | right | silent | wrong |\n|---|---:|---:|---:|")
-    for name, counts in tally.items():
+    for name, counts in found.tally.items():
         print(f"| {name} | {counts['right']} | {counts['silent']} | {counts['wrong']} |")
-    print(f"\nRight maps asked of their own order: {asked}, refused {refused}, warned of {warned}.")
+    print(f"\nRight maps asked of their own order: {found.asked}, refused {found.refused}, warned of {found.warned}.")
     print(f"\n| maps | rules hold: least, median, most | below {subject.few} |\n|---|---:|---:|")
-    for name, found in {**shares, "profiles (one eye or brow)": profiles}.items():
-        if found:
-            low, middle, high = np.quantile(found, (0, 0.5, 1))
-            print(
-                f"| {name} | {low:.2f}, {middle:.2f}, {high:.2f} | {sum(s < subject.few for s in found)} of {len(found)} |"
-            )
+    for name, shares in found.shares.items():
+        low, middle, high = np.quantile(shares, (0, 0.5, 1))
+        print(
+            f"| {name} | {low:.2f}, {middle:.2f}, {high:.2f} | {sum(s < subject.few for s in shares)} of {len(shares)} |"
+        )
 
 
 def share_of(values: np.ndarray, space: LabelSpace, subject: Subject) -> float | None:
@@ -134,6 +163,7 @@ if __name__ == "__main__":
     parser.add_argument("faces", type=Path)
     parser.add_argument("people", type=Path)
     parser.add_argument("--every", type=int, default=1, help="every how many-th map [default: 1]")
+    parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
-    for folder, subject in ((options.faces, FACE), (options.people, PERSON)):
-        measure(sorted(folder.glob("*.png"))[:: options.every], subject)
+    for i, folder in enumerate((options.faces, options.people)):
+        measure(sorted(folder.glob("*.png"))[:: options.every], i, options.processes)

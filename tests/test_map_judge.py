@@ -212,13 +212,13 @@ def test_doubts_and_drawn_data(tmp_path: Path) -> None:
         judge_first(open_source(f"folder:{folder(tmp_path / 'b', lambda i: face('face-parsing', i))}", space=CELEBA))
 
 
-def test_a_doubt_is_said_and_the_map_used(run: Run, models: Path, tmp_path: Path) -> None:
+def test_a_doubt_is_said_and_the_map_used(run: Run, model_root: Path, tmp_path: Path) -> None:
     path = written(tmp_path / "odd.png", BY_NAME[face(side=48)])
-    made = run("synth", models / "clvae", path, "--seed", 0, "--out", tmp_path / "out", "--device", "cpu")
+    made = run("synth", model_root / "scgan-celeba", path, "--seed", 0, "--out", tmp_path / "out", "--device", "cpu")
     assert made.code == 0 and f"{path} was taken for a map of celebamask-hq, but only " in made.err
     assert made.err.count("was taken for") == 1
-    made = run("synth", models / "clvae", path, "--seed", 0, "--out", tmp_path / "b", "--trust-maps", "--device", "cpu")
+    made = run("synth", model_root / "scgan-celeba", path, "--seed", 0, "--out", tmp_path / "b", "--trust-maps", "--device", "cpu")
     assert made.code == 0 and "was taken for" not in made.err
-    composition = zoo.compose((None, str(models / "clvae")), device="cpu")
+    composition = zoo.compose((None, str(model_root / "scgan-celeba")), device="cpu")
     with pytest.warns(UserWarning, match="rules of where its parts lie hold"):
         composition(maps=str(path), seed=0)

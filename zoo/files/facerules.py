@@ -23,11 +23,11 @@ def _beside(face: Parts, part: str) -> bool:
 
 
 def _below_eyes(part: str) -> Rule:
-    return f"{part} would lie above the eyes", (part, "l_eye", "r_eye"), lambda f: f[part].y > _eyes(f)
+    return f"{part} would lie above the eyes", frozenset((part, "l_eye", "r_eye")), lambda f: f[part].y > _eyes(f)
 
 
 def _above_eyes(part: str) -> Rule:
-    return f"{part} would lie below the eyes", (part, "l_eye", "r_eye"), lambda f: f[part].top < _eyes(f)
+    return f"{part} would lie below the eyes", frozenset((part, "l_eye", "r_eye")), lambda f: f[part].top < _eyes(f)
 
 
 def _on_skin(part: str) -> Rule:
@@ -35,11 +35,11 @@ def _on_skin(part: str) -> Rule:
         skin, here = face["skin"], face[part]
         return skin.top <= here.y <= skin.bottom and skin.left <= here.x <= skin.right
 
-    return f"{part} would lie outside the skin", (part, "skin"), holds
+    return f"{part} would lie outside the skin", frozenset((part, "skin")), holds
 
 
 def _outside(part: str) -> Rule:
-    return f"{part} would lie between the eyes", (part, "l_eye", "r_eye"), lambda f: _beside(f, part)
+    return f"{part} would lie between the eyes", frozenset((part, "l_eye", "r_eye")), lambda f: _beside(f, part)
 
 
 def _near_eyes(part: str) -> Rule:
@@ -47,7 +47,7 @@ def _near_eyes(part: str) -> Rule:
         here = face[part]
         return here.top - 2 <= _eyes(face) <= here.bottom + 2 and not _beside(face, part)
 
-    return f"{part} would not lie at the eyes", (part, "l_eye", "r_eye"), holds
+    return f"{part} would not lie at the eyes", frozenset((part, "l_eye", "r_eye")), holds
 
 
 RULES: tuple[Rule, ...] = (
@@ -73,6 +73,6 @@ RULES: tuple[Rule, ...] = (
     *(smaller(f"{s}_ear", "skin", 0.4) for s in "lr"),
     *(smaller(f"{s}_eye", "nose") for s in "lr"),
     *(smaller(f"{s}_eye", "hair") for s in "lr"),
-    ("skin would not be where the nose is", ("skin", "nose"), lambda f: f["skin"].area > 2 * f["nose"].area),
+    ("skin would not be where the nose is", frozenset(("skin", "nose")), lambda f: f["skin"].area > 2 * f["nose"].area),
     background_above("skin"),
 )

@@ -30,7 +30,7 @@ class Part:
 
 Parts = Mapping[str, Part]
 """Parts by the names of their classes."""
-Rule = tuple[str, tuple[str, ...], Callable[[Parts], bool]]
+Rule = tuple[str, frozenset[str], Callable[[Parts], bool]]
 """What would be odd about the map if it does not hold, the parts that it needs, and whether it holds."""
 
 
@@ -68,19 +68,19 @@ def parts_of(values: np.ndarray) -> dict[int, Part]:
 
 def above(upper: str, lower: str) -> Rule:
     """The rule that one part lies above another, by their means."""
-    return f"{lower} would lie above {upper}", (upper, lower), lambda p: p[upper].y < p[lower].y
+    return f"{lower} would lie above {upper}", frozenset((upper, lower)), lambda p: p[upper].y < p[lower].y
 
 
 def smaller(part: str, than: str, share: float = 1.0) -> Rule:
     """The rule that a part takes less than a share of another's pixels."""
-    return f"{part} would be as large as {than}", (part, than), lambda p: p[part].area < share * p[than].area
+    return f"{part} would be as large as {than}", frozenset((part, than)), lambda p: p[part].area < share * p[than].area
 
 
 def level(left: str, right: str) -> Rule:
     """The rule that two parts lie beside each other."""
     return (
         f"{left} and {right} would lie above each other",
-        (left, right),
+        frozenset((left, right)),
         lambda p: abs(p[left].y - p[right].y) < abs(p[left].x - p[right].x),
     )
 
@@ -89,6 +89,6 @@ def background_above(part: str) -> Rule:
     """The rule that the background takes more of the upper border than a part."""
     return (
         "background would not lie at the upper border",
-        ("background", part),
+        frozenset(("background", part)),
         lambda p: p["background"].edge > p[part].edge,
     )

@@ -157,7 +157,7 @@ def _shown(
 
 def _reading(shown: Mapping[int, tuple[str, Part]], subject: Subject, where: tuple[str, int, int]) -> Reading:
     named = dict(shown.values())
-    asked = [(text, holds(named)) for text, needs, holds in subject.rules if all(n in named for n in needs)]
+    asked = [(text, holds(named)) for text, needs, holds in subject.rules if needs <= named.keys()]
     numbers = frozenset((value, name) for value, (name, _) in shown.items())
     return Reading(*where, numbers, len(asked), tuple(text for text, held in asked if not held))
 

@@ -23,7 +23,7 @@ def _together(left: str, right: str) -> Rule:
         one, two = person[left], person[right]
         return one.top <= two.bottom and two.top <= one.bottom
 
-    return f"{left} and {right} would lie above each other", (left, right), holds
+    return f"{left} and {right} would lie above each other", frozenset((left, right)), holds
 
 
 def _alike(left: str, right: str) -> Rule:
@@ -31,7 +31,7 @@ def _alike(left: str, right: str) -> Rule:
         small, large = sorted((person[left].area, person[right].area))
         return large < 8 * small
 
-    return f"{left} and {right} would differ in size", (left, right), holds
+    return f"{left} and {right} would differ in size", frozenset((left, right)), holds
 
 
 def _at_head(part: str) -> Rule:
@@ -42,7 +42,7 @@ def _at_head(part: str) -> Rule:
         reach = face.bottom - face.top + 2
         return face.top - reach <= here.y <= face.bottom and face.left - reach <= here.x <= face.right + reach
 
-    return f"{part} would lie away from the face", (part, "face"), holds
+    return f"{part} would lie away from the face", frozenset((part, "face")), holds
 
 
 RULES: tuple[Rule, ...] = (
