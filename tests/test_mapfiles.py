@@ -12,7 +12,8 @@ import torch
 
 import zoo
 from zoo.errors import DataError, LabelError
-from zoo.files.mapfiles import fitting_spaces, palette_matches, read_map_file
+from zoo.files.mapfiles import fitting_spaces, read_map_file
+from zoo.files.palettes import palette_matches
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 

@@ -1,4 +1,4 @@
-"""`zoo mask inspect` on faces: which of the two orders a map's numbers are in, and whether they are off by one."""
+"""`zoo mask inspect` on faces: which of the known orders a map's numbers are in, and whether they are off by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from zoo.cli.mask import mask as mask_group
 from zoo.data.specs import open_source
-from zoo.files.mapguess import SPACES, Guess, guess_face_space
+from zoo.files.mapguess import FACES as SPACES
+from zoo.files.mapguess import Guess, guess_order
 from zoo.registry import label_space
 
 FACES = label_space("celebamask-hq")
@@ -35,24 +36,26 @@ def toy(index: int = 0, side: int = 96) -> np.ndarray:
 @pytest.mark.parametrize("order", SPACES)
 def test_drawn_faces_are_told(order: str, shift: str) -> None:
     offset, change = SHIFTS[shift]
-    found = [guess_face_space(change(TABLES[order][toy(i)]), ORDERS) for i in range(8)]
+    found = [guess_order(change(TABLES[order][toy(i)]), ORDERS) for i in range(8)]
     right = [g for g in found if g is not None]
-    assert len(right) >= 7 and all((g.space, g.offset) == (order, offset) for g in right)
+    assert all((g.space, g.offset, g.turn) == (order, offset, 0) for g in right)
+    # lapa has few parts for a clear lead, and what lies at facer's 1, the neck, drowns in the background
+    assert len(right) >= (7 if order in ("celebamask-hq", "face-parsing") or not offset else 0)
 
 
 def test_a_nose_above_the_eyes_gives_the_wrong_order_away() -> None:
-    found = guess_face_space(TABLES["face-parsing"][toy()], ORDERS)
+    found = guess_order(TABLES["face-parsing"][toy()], ORDERS)
     assert found is not None and any("nose would lie above the eyes" in fault for fault in found.faults)
 
 
 def test_what_is_no_face_is_not_guessed() -> None:
     rng = np.random.default_rng(0)
     for _ in range(30):
-        assert guess_face_space(rng.integers(0, 19, (48, 48)), ORDERS) is None
-        assert guess_face_space(np.kron(rng.integers(0, 19, (6, 6)), np.ones((8, 8), int)), ORDERS) is None
-    assert guess_face_space(np.zeros((8, 8), int), ORDERS) is None
-    assert guess_face_space(np.where(toy() == 1, 1, 0), ORDERS) is None  # skin alone
-    assert guess_face_space(np.full((8, 8), 77), ORDERS) is None
+        assert guess_order(rng.integers(0, 19, (48, 48)), ORDERS) is None
+        assert guess_order(np.kron(rng.integers(0, 19, (6, 6)), np.ones((8, 8), int)), ORDERS) is None
+    assert guess_order(np.zeros((8, 8), int), ORDERS) is None
+    assert guess_order(np.where(toy() == 1, 1, 0), ORDERS) is None  # skin alone
+    assert guess_order(np.full((8, 8), 77), ORDERS) is None
 
 
 def test_real_faces_are_told(faces: Path) -> None:
@@ -62,7 +65,7 @@ def test_real_faces_are_told(faces: Path) -> None:
         labels = np.asarray(PIL.Image.open(path).resize((192, 192), PIL.Image.Resampling.NEAREST)).astype(np.int64)
         for order, table in TABLES.items():
             for offset, change in SHIFTS.values():
-                found = guess_face_space(change(table[labels]), ORDERS)
+                found = guess_order(change(table[labels]), ORDERS)
                 kind = (
                     "silent"
                     if found is None
@@ -76,7 +79,7 @@ def test_real_faces_are_told(faces: Path) -> None:
 
 def test_people_are_no_faces(shared: Path) -> None:
     for path in sorted((shared / "data" / "ccp" / "labels_atr").glob("*.png"))[::10]:
-        assert guess_face_space(np.asarray(PIL.Image.open(path)).astype(np.int64), ORDERS) is None, path
+        assert guess_order(np.asarray(PIL.Image.open(path)).astype(np.int64), ORDERS) is None, path
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -104,8 +107,9 @@ def test_inspect_says_the_order(tmp_path: Path) -> None:
     nose = next(line for line in text.splitlines() if line.split()[-1] == "nose")
     assert nose.split()[0] == "10"  # the histogram names the classes in the guessed order
     text = inspect(path, "--space", "celebamask-hq")
-    assert "Warning: by where its parts lie, its numbers are in the order of face-parsing, not of celebamask-hq" in text
-    assert "--mask-space face-parsing" in text
+    assert "Warning: This file was taken for a map of celebamask-hq, but by where its parts lie, its numbers" in text
+    assert "are in the order of face-parsing (in celebamask-hq, nose would lie above the eyes" in text
+    assert "Say --mask-space face-parsing; if it is right as it stands, --trust-maps." in text
     assert "Warning" not in inspect(path, "--space", "face-parsing")
     assert "face-parsing" not in inspect(path, "--space", "atr").split("fits:")[1].splitlines()[1:]
     guess = json.loads(inspect(path, "--json"))["guess"]
@@ -114,10 +118,10 @@ def test_inspect_says_the_order(tmp_path: Path) -> None:
 
 def test_inspect_warns_of_numbers_that_are_off_by_one(tmp_path: Path) -> None:
     text = inspect(written(tmp_path / "a.png", toy() + 1))
-    assert "Warning: its numbers are all one too high" in text and "celebamask-hq once 1 is subtracted" in text
+    assert "its numbers are all one too high: subtract 1, and they are in the order of celebamask-hq" in text
     path = written(tmp_path / "b.png", np.maximum(toy() - 1, 0))
     text = inspect(path)
-    assert "Warning: its numbers are all one too low" in text and "celebamask-hq once 1 is added; as it stands," in text
+    assert "its numbers are all one too low: add 1, and they are in the order of celebamask-hq (as it stands, " in text
     assert json.loads(inspect(path, "--json"))["guess"]["offset"] == -1
 
 
@@ -134,6 +138,8 @@ def test_a_guess_as_json() -> None:
     assert Guess("face-parsing", 1, ("x",), 20.0, 9.123).to_json() == {
         "label_space": "face-parsing",
         "offset": 1,
+        "turn": 0,
+        "also": [],
         "otherwise": ["x"],
         "score": 20.0,
         "lead": 9.12,

@@ -65,6 +65,14 @@ def test_a_manifest_has_the_fields_of_0_1_0_and_gives_the_request_back(inputs: P
     assert request_from_json(early, tmp_path, device="cuda") == dataclasses.replace(again, options=(), device="cuda")
 
 
+def test_a_later_field_is_written_where_it_was_given(inputs: Path, tmp_path: Path) -> None:
+    request = read_request({"maps": inputs / "face.png", "trust_maps": True})
+    values = request_to_json(request, Inputs())
+    assert values["trust_maps"] is True and request_from_json(values, tmp_path).trust_maps
+    with pytest.raises(DataError, match="trust_maps"):
+        request_from_json({**values, "trust_maps": "yes"}, tmp_path)
+
+
 def test_the_plain_request() -> None:
     values = request_to_json(Request(seed=7), Inputs())
     assert list(values) == KEYS and {k: v for k, v in values.items() if v not in (None, [], {}, False)} == {

@@ -161,12 +161,19 @@ def toy_face() -> SemanticMap:
     return SemanticMap(torch.from_numpy(source.read(0, (96, 96))[1].copy()).long()[None], source.label_space)
 
 
-def test_a_named_space_is_taken_at_its_word(synth: Run, inputs: Path, odd: dict[str, Path]) -> None:
+def test_a_named_space_is_judged_and_trust_says_yes(synth: Run, run: Run, tmp_path: Path, odd: dict[str, Path]) -> None:
     named = synth("--mask-space", "face-parsing", mask=odd["PARSING"])
     assert named.code == 0, named.err
-    other = synth("--mask-space", "celebamask-hq", "--overwrite", mask=odd["PARSING"])
-    assert other.code == 0, other.err
-    assert synth(mask=odd["PARSING"]).code == 2
+    assert "trust_maps" not in manifest(tmp_path / "out")["request"]
+    for options in ((), ("--mask-space", "celebamask-hq")):
+        refused = synth(*options, "--overwrite", mask=odd["PARSING"])
+        assert (
+            refused.code == 2
+            and "Say --mask-space face-parsing; if it is right as it stands, --trust-maps." in refused.err
+        )
+    trusted = synth("--trust-maps", "--overwrite", mask=odd["PARSING"])
+    assert trusted.code == 0 and manifest(tmp_path / "out")["request"]["trust_maps"] is True, trusted.err
+    assert run("replay", tmp_path / "out/manifest.json").code == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,11 @@ ASKED = re.compile(r"<<([a-z_]+)(?:=(.*?))?>>")
 """An argument of the call in an error's text: `<<labels>>`, `<<labels="skin,hair">>`, `<<n=2>>`, `<<options={"steps": "20"}>>`."""
 
 
+def plain(text: str) -> str:
+    """A text with marks as in errors, without the brackets: in the words of a Python call."""
+    return ASKED.sub(lambda asked: asked[0][2:-2], text)
+
+
 class ZooError(Exception):
     """Base of all errors raised on purpose; the command line prints it in one block and exits with `exit_code`.
 
@@ -21,7 +26,7 @@ class ZooError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return ASKED.sub(lambda asked: asked[0][2:-2], super().__str__())
+        return plain(super().__str__())
 
 
 class UsageError(ZooError):

@@ -55,6 +55,7 @@ _MAPS: Options = (
         metavar="SPACE",
         help="Label space of the maps, if it is not the synthesizer's (a name or FILE).",
     ),
+    _option("trust_maps", is_flag=True, help="The maps' numbers are in that order, wherever their parts lie."),
     _option("instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
 )
 _PHOTOS: Options = (
@@ -182,6 +183,8 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
         check_reference(given["parser"], *of_role("parser"))
     files = OpenedFiles()
     names = [resolved.name for resolved in quick_check(models, request, files)]
+    for note in files.take_notes():
+        say(with_flags(note))
     folder = out if out is not None else Path(f"{'+'.join(names)}-{request.seed}")
     if out is None:
         check_target(folder, overwrite=overwrite)

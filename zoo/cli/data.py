@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cli.flags import with_flags
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 
@@ -37,8 +38,11 @@ def data() -> None:
     metavar="SHEET.png",
     help="Write a contact sheet of up to 32 pairs.",
 )
+@click.option(
+    "--trust-maps", is_flag=True, help="The maps' numbers are in the order of their label space, wherever parts lie."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> None:
+def check(dataset: str, space: str | None, out: Path | None, trust_maps: bool, as_json: bool) -> None:
     """Read every pair of a data set and report pairs, sizes, classes and faults; exits 1 if anything is wrong.
 
     Data sets: celebamask-hq (layout=labels|parts|masks|segvae, else as found), ccp and humanparsing (aspect=1, crop=person,
@@ -55,7 +59,8 @@ def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> N
     source = open_source(spec, space=given)
     if given is not None and given.names != source.label_space.names:
         raise UsageError(f"{spec} says that its maps are in {source.label_space.name!r}: leave --space {space} out.")
-    report = check_data(spec, source, progress=_progress if sys.stderr.isatty() else None)
+    progress = _progress if sys.stderr.isatty() else None
+    report = check_data(spec, source, trust_maps=trust_maps, told=with_flags, progress=progress)
     if out is not None and report.samples:
         write_sheet(report, source, out)
         click.echo(f"Contact sheet: {out}", err=True)

@@ -110,7 +110,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     threads = torch.get_num_threads()
     torch.set_num_threads(int(recorded["threads"]))
     try:
-        files = OpenedFiles()
+        files = OpenedFiles(trusted=True)
         manifest, inputs = make_manifest(composition, request, files)
         output = OutputFolder(out, manifest, inputs, space=composition.space)
         for part in composition.run(request, files=files):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,6 +24,9 @@ from zoo.training.plan import TrainingPlan, make_plan
     "--space",
     metavar="SPACE",
     help="Label space of the model and the maps (a name or FILE) instead of the config's.",
+)
+@click.option(
+    "--trust-maps", is_flag=True, help="The maps' numbers are in the order of their label space, wherever parts lie."
 )
 @click.option("--init", metavar="MODEL", help="Start from these weights (and its discriminator, if it has one).")
 @click.option(
@@ -49,6 +53,7 @@ def train(
     name: str | None,
     data: str | None,
     space: str | None,
+    trust_maps: bool,
     init: str | None,
     changes: tuple[str, ...],
     out: Path | None,
@@ -64,12 +69,20 @@ def train(
 
     sets = parse_sets(changes)
     if resume:
-        given = [
-            n for n, v in (("ARCH", name), ("--data", data), ("--out", out), ("--space", space), ("--init", init)) if v
-        ]
+        alone = {
+            "ARCH": name,
+            "--data": data,
+            "--out": out,
+            "--space": space,
+            "--init": init,
+            "--trust-maps": trust_maps,
+        }
+        given = [n for n, v in alone.items() if v]
         plan, run = _resumed(resume, given, sets, device), RunFolder.open(resume)
     else:
-        plan = _new(name, data, sets, space, init, device or "auto")
+        plan = _new(
+            name, data, sets, {"space": space, "init": init, "device": device or "auto", "trust_maps": trust_maps}
+        )
         run = RunFolder(out or Path(f"run-{plan.architecture}"))
         if not dry_run and _first_process():
             run = RunFolder.create(run.path)
@@ -101,16 +114,14 @@ def parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
     return sets
 
 
-def _new(
-    name: str | None, data: str | None, sets: dict[str, str], space: str | None, init: str | None, device: str
-) -> TrainingPlan:
+def _new(name: str | None, data: str | None, sets: dict[str, str], more: dict[str, Any]) -> TrainingPlan:
     if not name:
         raise UsageError(
             "Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)"
         )
     if not data:
         raise UsageError("Say what to train on: --data toy-faces, --data celebamask-hq:DIR or --data folder:DIR.")
-    return make_plan(name, data, sets, space=space, init=init, command=command_line(), device=device)
+    return make_plan(name, data, sets, command=command_line(), **more)
 
 
 def _resumed(resume: Path, given: list[str], sets: dict[str, str], device: str | None) -> TrainingPlan:

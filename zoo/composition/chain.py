@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from zoo.composition.roles import check_role
 from zoo.composition.run.batches import batches
 from zoo.composition.run.part import Part
 from zoo.edits import Edit
+from zoo.errors import plain
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import Model
@@ -81,6 +83,8 @@ class Composition(Models):
         """
         files = OpenedFiles() if files is None else files
         check(self, request, files)
+        for note in files.take_notes():  # a command has told them by now
+            warnings.warn(plain(note), stacklevel=2)
         return batches(self, request, start, progress, files)
 
 

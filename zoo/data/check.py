@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from zoo.data.files import LabelArray, PhotoArray, resize_labels, resize_photo
+from zoo.data.judging import Judged, looked_at
 from zoo.data.pairs import Source
 from zoo.data.specs import DataSpec
-from zoo.errors import ZooError
+from zoo.errors import ZooError, plain
 from zoo.labels import IGNORE
 from zoo.maps import SemanticMap
 
@@ -55,9 +56,19 @@ class DataReport:
         return {**{name: getattr(self, name) for name in names}, "ok": self.ok}
 
 
-def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int], None] | None = None) -> DataReport:
+def check_data(
+    spec: DataSpec,
+    source: Source,
+    *,
+    trust_maps: bool = False,
+    told: Callable[[str], str] = plain,
+    progress: Callable[[int, int], None] | None = None,
+) -> DataReport:
     """Reads every pair at its own size. Faults are collected, not raised: broken, empty or unpaired files, photos and maps
-    of different sizes, values outside the label space, maps of one class only."""
+    of different sizes, values outside the label space, maps of one class only, numbers in another order.
+
+    trust_maps: do not ask whether the numbers are in the order of the label space. told: how texts name arguments of the call.
+    """
     space = source.label_space
     report = DataReport(
         str(spec), source.location, space.name, tuple(source.splits), len(source.names), source.has_images
@@ -67,6 +78,7 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
     pixels, maps = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
     sizes: Counter[str] = Counter()
     doubled = 0
+    judged, asked = Judged(source), set() if trust_maps else looked_at(len(source.names))
     shown = set(np.linspace(0, len(source.names) - 1, min(SHEET_PAIRS, len(source.names))).astype(int).tolist())
     for index in range(len(source.names)):
         if progress is not None:
@@ -84,8 +96,12 @@ def check_data(spec: DataSpec, source: Source, *, progress: Callable[[int, int],
         maps += counts > 0
         sizes[f"{pair[1].shape[1]} x {pair[1].shape[0]}"] += 1
         _judge(source, index, pair, counts, report.problems)
+        if index in asked:
+            judged.ask(index, pair[1])
         if index in shown:
             report.samples.append(_small(pair))
+    for found in judged.found():
+        (report.problems if found.verdict.refused else report.notes).append(told(found.text))
     if source.has_layers:
         report.overlap = doubled / max(1, int(pixels.sum()))
     report.sizes = dict(sizes.most_common())

@@ -31,9 +31,11 @@ KEPT = 256 << 20
 class OpenedFiles:
     """Lives as long as one command or run. Files are named by their paths; the bytes first read are the ones that count."""
 
-    def __init__(self, kept: int = KEPT) -> None:
-        """kept: bytes that may stay in memory."""
+    def __init__(self, kept: int = KEPT, *, trusted: bool = False) -> None:
+        """kept: bytes that may stay in memory. trusted: maps are in the order that is said (they have been used before)."""
         self.kept = Kept(kept)
+        self.trusted = trusted
+        self._notes: dict[str, None] = {}
         self._digests: dict[Path, str] = {}
         self._maps: dict[Path, OpenedMap] = {}
         self._photos: dict[Path, OpenedPhoto] = {}
@@ -64,6 +66,16 @@ class OpenedFiles:
             return parse(content, path), len(content)
 
         return self.kept.once((path, parse), make)
+
+    def note(self, text: str) -> None:
+        """Keep what the user should know of a file, once."""
+        self._notes[text] = None
+
+    def take_notes(self) -> list[str]:
+        """What has been noted since this was last asked, with marks as in the texts of errors."""
+        notes = list(self._notes)
+        self._notes.clear()
+        return notes
 
     def sha256(self, path: Path | str) -> str:
         """Hex digest of a file's bytes."""

@@ -29,10 +29,12 @@ class TrainingPlan:
     init: str | None = None
     command: str = ""
     device: str = "auto"
+    trust_maps: bool = False
+    """The numbers of the maps are in the order of their label space, wherever their parts lie."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `options.json`."""
-        return {
+        values = {
             "architecture": self.architecture,
             "variant": self.variant,
             "config": configs.to_dict(self.config),
@@ -43,6 +45,7 @@ class TrainingPlan:
             "command": self.command,
             "device": self.device,
         }
+        return {**values, "trust_maps": True} if self.trust_maps else values
 
     @classmethod
     def from_json(cls, values: dict[str, Any], where: str) -> TrainingPlan:
@@ -144,6 +147,7 @@ def make_plan(
     init: str | None = None,
     command: str = "",
     device: str = "auto",
+    trust_maps: bool = False,
 ) -> TrainingPlan:
     """`ARCH[/VARIANT]` with changes. Paths become absolute, so that the run can be resumed from anywhere.
 
@@ -154,7 +158,9 @@ def make_plan(
     spec = parse_spec(data)
     data = str(absolute_data(spec))
     space, init = _absolute(space, name=True), _absolute(init, name=True)
-    plan = TrainingPlan(arch_name, variant_name, variant.config, training, data, space, init, command, device)
+    plan = TrainingPlan(
+        arch_name, variant_name, variant.config, training, data, space, init, command, device, trust_maps
+    )
     return plan.with_changes(changes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import torch
 
 from zoo.data import Augment, PairData, Source
 from zoo.data.files import InstanceArray, LabelArray, LayerArray, PhotoArray, moved_layers
+from zoo.data.judging import judge_first
 from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
-from zoo.errors import DataError
+from zoo.errors import DataError, plain
 from zoo.files.tensors import load_strict
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer
@@ -49,6 +51,9 @@ def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
 def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
     trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
+    doubts = [] if plan.trust_maps or run.has_state else judge_first(unrelabelled(data.source))
+    for doubt in doubts if processes.main else ():
+        warnings.warn(plain(doubt), stacklevel=2)
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
         loop = Loop(trainer, data, validation, run, log, device=device)
         if processes.main:  # what could be refused has been by now: a run that cannot begin leaves no options behind
@@ -136,6 +141,11 @@ class Relabelled(Source):
 
     def leftovers(self) -> list[str]:
         return self.source.leftovers()
+
+
+def unrelabelled(source: Source) -> Source:
+    """A data set in the label space of its own maps."""
+    return source.source if isinstance(source, Relabelled) else source
 
 
 def open_splits(plan: TrainingPlan, model: Model) -> tuple[PairData, PairData | None]:

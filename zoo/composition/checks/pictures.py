@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.composition.request.requests import Request, StyleSource, StyleSpec
 from zoo.errors import LabelError, UsageError, ZooError
-from zoo.files.mapfiles import MapFile, palette_matches
-from zoo.files.mapguess import SPACES, guess_face_space
-from zoo.files.opened import OpenedFiles, OpenedMap
+from zoo.files.mapjudge import judge_file
+from zoo.files.opened import OpenedFiles
+from zoo.files.palettes import palette_doubt
 from zoo.labels import LabelSpace
-from zoo.registry import label_space, registry
-
-if TYPE_CHECKING:
-    import numpy as np
+from zoo.registry import registry
 
 LOOKED_AT = 8
 """Maps of a run whose numbering is judged; a run's maps come from one place."""
@@ -35,7 +32,7 @@ def check_pictures(request: Request, output: LabelSpace, files: OpenedFiles) -> 
         _check_sizes(photo, mask, files)
     others = [*(s.mask for s in _photo_sources(request)), *(e.other for e in request.edits)]
     for path in dict.fromkeys(_paths((*request.masks[:LOOKED_AT], *others))):
-        _check_numbering(path, files.map(path), space, named=request.mask_space is not None)
+        _check_numbering(path, files, space, trusted=request.trust_maps or files.trusted)
     for path in _paths(request.masks):
         shown = files.map(path)
         shown.shown(space)
@@ -81,47 +78,20 @@ def _name_of(source: Any) -> str:
     return str(source) if isinstance(source, str | Path) else f"given as {type(source).__name__}"
 
 
-def _check_numbering(path: str | Path, found: OpenedMap, space: LabelSpace, *, named: bool) -> None:
-    """Refuse a map that does not fit `space`, or (unless its space was named) one that is legal in it and shows another."""
-    if (space, named) in found.passed:
+def _check_numbering(path: str | Path, files: OpenedFiles, space: LabelSpace, *, trusted: bool) -> None:
+    """Refuse a map that does not fit `space`, or one that is legal in it and in another order; note what is doubtful."""
+    found = files.map(path)
+    if (space, trusted) in found.passed:
         return
     file = found.file
-    values = found.labels(space)
-    sign = None if named else _foreign_palette(file, space, values) or _foreign_numbers(file, space)
-    if sign is not None:
-        other, why = sign
-        raise UsageError(
-            f"{path} was taken for a map of {space.name}, the space that is used here, but {why}."
-            f' Say <<mask_space="{other}">>; if it is right as it stands, <<mask_space="{space.name}">>.'
-        )
-    found.passed.add((space, named))
-
-
-def _foreign_palette(file: MapFile, space: LabelSpace, values: np.ndarray) -> tuple[str, str] | None:
-    """Another label space whose own colours the palette shows at their own numbers, while this one's are others."""
-    if file.colors is None or file.values is None or (values != file.values).any() or palette_matches(file, space):
-        return None
-    shown = len(file.value_counts())
-    for other in registry().working_spaces()[0] if shown > 2 else ():
-        if (
-            other.name != space.name
-            and not other.voc_colored
-            and palette_matches(file, other)
-            and len(set(other.palette)) == len(other)
-        ):
-            return other.name, f"its palette shows the colours of {other.name}"
-    return None
-
-
-def _foreign_numbers(file: MapFile, space: LabelSpace) -> tuple[str, str] | None:
-    """The other of the two orders of face parts, told from where they lie."""
-    if space.name not in SPACES or file.values is None or palette_matches(file, space):
-        return None
-    guess = guess_face_space(file.values, [label_space(name) for name in SPACES])
-    if guess is None or guess.offset or guess.space == space.name:
-        return None
-    odd = f" (as {space.name}, {', '.join(guess.faults[:3])})" if guess.faults else ""
-    return guess.space, f"by where its parts lie its numbers are in the order of {guess.space}{odd}"
+    verdict = None if trusted else judge_file(file, space, registry().working_spaces()[0])
+    if verdict is not None and verdict.refused:
+        raise UsageError(verdict.about(str(path)))
+    doubt = palette_doubt(file, space, found.labels(space))
+    notes = [verdict.about(str(path))] if verdict is not None else []
+    for note in [*notes, *([f"{path} {doubt}."] if doubt is not None else [])]:
+        files.note(note)
+    found.passed.add((space, trusted))
 
 
 def _check_class(spec: StyleSpec, space: LabelSpace, output: LabelSpace, files: OpenedFiles) -> None:

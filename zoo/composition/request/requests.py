@@ -66,9 +66,9 @@ class Request:
     """Everything that decides a run's output, apart from the models.
 
     n: samples per label set, map or photo. masks, photos: paths (or, for maps, SemanticMap objects).
-    mask_space: the space of the maps (None: the synthesizer's). prior: fitted, normal or None (the model's default).
-    options: (key, value) pairs of the models' own sampling options, values as written or plain. map_format: how maps are
-    written, palette or grey (`zoo.files.mapformats.MAP_FORMATS`). device is the models', not
+    mask_space: the space of the maps (None: the synthesizer's). trust_maps: their numbers are in its order, whatever shows.
+    prior: fitted, normal or None (the model's default). options: (key, value) pairs of the models' own sampling options, values
+    as written or plain. map_format: how maps are written, palette or grey (`zoo.files.mapformats.MAP_FORMATS`). device is the models', not
     asked for here.
     """
 
@@ -77,6 +77,7 @@ class Request:
     labels: tuple[str, ...] | None = field(default=None, metadata=asked(NAMES))
     masks: tuple[Any, ...] = field(default=(), metadata=asked(FILES, argument="maps", flag="--mask"))
     mask_space: Any = field(default=None, metadata=asked(SPACE))
+    trust_maps: bool = field(default=False, metadata=asked(FLAG, later=True))
     instances: str | None = field(default=None, metadata=asked(FILE))
     photos: tuple[Any, ...] = field(default=(), metadata=asked(FILES, flag="--photo"))
     edits: tuple[EditSpec, ...] = field(default=(), metadata=asked(EDITS, flag="--edit"))
