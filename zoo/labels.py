@@ -5,11 +5,9 @@ Two models are joined by class *names*: `LabelSpace.mapping_to` is the only plac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from zoo.errors import LabelError, did_you_mean
 
@@ -121,6 +119,11 @@ class LabelSpace:
         return tuple(c.color for c in self.classes)
 
     @cached_property
+    def voc_colored(self) -> bool:
+        """True if its colours are Pascal VOC's, which tools give to maps of any space: they tell nothing."""
+        return self.palette == tuple(voc_color(v) for v in range(len(self)))
+
+    @cached_property
     def _by_name(self) -> dict[str, int]:
         table: dict[str, int] = {}
         for value, cls in enumerate(self.classes):
@@ -220,7 +223,7 @@ class LabelSpace:
         return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table))
 
     def to_json(self) -> dict[str, object]:
-        """The form of the files in `zoo/label_spaces` and of `--space FILE.json`."""
+        """The form of the files in `zoo/label_spaces` and of a user's own JSON file."""
         classes = []
         for c in self.classes:
             entry: dict[str, object] = {"name": c.name, "color": list(c.color)}
@@ -349,13 +352,3 @@ def _is_color(color: object) -> bool:
     return (
         isinstance(color, list | tuple) and len(color) == 3 and all(isinstance(x, int) and 0 <= x <= 255 for x in color)
     )
-
-
-def load_space(path: Path) -> LabelSpace:
-    """A user's label space from a JSON file (`--space FILE.json`)."""
-    try:
-        return parse_space(json.loads(path.read_text("utf-8")), str(path))
-    except OSError as error:
-        raise LabelError(f"Cannot read the label space {path}: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:  # RecursionError: endless brackets
-        raise LabelError(f"{path} is not a JSON file: {error}.") from error

@@ -128,7 +128,7 @@ def plain(value: Any) -> str:
 @click.option(
     "--dataset", metavar="NAME", help="What they were trained on: classes, their order, and what else goes with it."
 )
-@click.option("--space", metavar="SPACE", help="Label space of the classes: a name, or FILE.json.")
+@click.option("--space", metavar="SPACE", help="Label space of the classes: a name or FILE.")
 @click.option("--config", "changes", metavar="KEY=VALUE", multiple=True, help="State a config field; repeatable.")
 @click.option(
     "--entry", metavar="NAME", help="The entry to take where a file has a network twice.  [default: averaged weights]"

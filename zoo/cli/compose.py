@@ -52,7 +52,7 @@ _MAPS: Options = (
     _option(
         "mask_space",
         metavar="SPACE",
-        help="Label space of the maps, if it is not the synthesizer's (a name or FILE.json).",
+        help="Label space of the maps, if it is not the synthesizer's (a name or FILE).",
     ),
     _option("instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
 )

@@ -28,7 +28,7 @@ def data() -> None:
 @click.option(
     "--space",
     metavar="SPACE",
-    help="Label space of the maps (a name, or FILE.json), where the data set does not say it (of ccp: atr takes its 18 derived labels).",
+    help="Label space of the maps (a name or FILE), where the data set does not say it (of ccp: atr takes its 18 derived labels).",
 )
 @click.option(
     "--out",
@@ -64,10 +64,9 @@ def check(dataset: str, space: str | None, out: Path | None, as_json: bool) -> N
 
 
 def _space(name: str) -> LabelSpace:
-    from zoo.labels import load_space
-    from zoo.registry import label_space
+    from zoo.registry import read_space
 
-    return load_space(Path(name)) if name.endswith(".json") else label_space(name)
+    return read_space(name)
 
 
 def _progress(done: int, total: int) -> None:

@@ -26,7 +26,7 @@ from zoo.training.fit import plan_fit, run_fit
 @click.option(
     "--space",
     metavar="SPACE",
-    help="Label space of the maps (a name, or FILE.json), where the data set does not say it.  [default: the model's]",
+    help="Label space of the maps (a name or FILE), where the data set does not say it.  [default: the model's]",
 )
 @click.option(
     "--set",

@@ -10,7 +10,7 @@ from zoo.registry import read_space, registry
 
 
 def space_option(text: str | None) -> LabelSpace | None:
-    """A `--space` value: a registered name, or a JSON file."""
+    """A `--space` value: a registered name, or a file with a list of classes."""
     return None if text is None else read_space(text)
 
 
@@ -18,7 +18,7 @@ def space_option(text: str | None) -> LabelSpace | None:
 @click.argument("space", required=False)
 @json_option
 def labels(space: str | None, as_json: bool) -> None:
-    """All label spaces, or the classes of SPACE (a name or FILE.json) with values, colours and aliases."""
+    """All label spaces, or the classes of SPACE (a name, or a FILE with a list of classes) with values, colours and aliases."""
     if space is None:
         spaces, faults = registry().working_spaces()
         for fault in faults:

@@ -23,7 +23,7 @@ def mask() -> None:
 
 @mask.command(epilog="Example: zoo mask inspect face.png --space celebamask-hq")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--space", metavar="SPACE", help="Check the file against this label space (a name or FILE.json).")
+@click.option("--space", metavar="SPACE", help="Check the file against this label space (a name or FILE).")
 @json_option
 def inspect(file: Path, space: str | None, as_json: bool) -> None:
     """What FILE holds: mode, size, values or colours with their counts, which label spaces it fits, what to do if none.
@@ -60,7 +60,9 @@ def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:
     fitting = [s for s in spaces if s.name in fits]
     guess = _guess(map_file)
     guessed = [s for s in fitting if guess is not None and guess.offset == 0 and s.name == guess.space]
-    named = space or next((s for s in fitting if palette_matches(map_file, s)), (guessed or fitting or [None])[0])
+    shown = [s for s in fitting if palette_matches(map_file, s)]
+    own = [s for s in shown if not s.voc_colored]
+    named = space or next(iter(own or guessed or ([] if shown else fitting)), None)
     if space is None and guess is not None and guess.offset:
         named = None  # no space's names are right as it stands
     counts: dict[Any, int] = dict(map_file.value_counts() or map_file.color_counts())

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--space",
     metavar="SPACE",
-    help="Write the maps in this label space (a name or FILE.json).  [default: the parser's]",
+    help="Write the maps in this label space (a name or FILE).  [default: the parser's]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace maps that are there.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)

@@ -22,7 +22,7 @@ from zoo.training.plan import TrainingPlan, make_plan
 @click.option(
     "--space",
     metavar="SPACE",
-    help="Label space of the model and the maps (a name or FILE.json) instead of the config's.",
+    help="Label space of the model and the maps (a name or FILE) instead of the config's.",
 )
 @click.option("--init", metavar="MODEL", help="Start from these weights (and its discriminator, if it has one).")
 @click.option(

@@ -187,7 +187,8 @@ class COCOStuff(Scenes):
 class Cityscapes(Scenes):
     """Cityscapes: leftImg8bit/SPLIT/CITY/X_leftImg8bit.png with gtFine/SPLIT/CITY/X_gtFine_{labelIds,instanceIds}.png.
 
-    Labels are the ids 0..33; 255 (-1, the license plate) is read as 34, the 35th channel of SPADE and SC-GAN. Instance ids
+    Labels are the ids 0..33; 255, where a file has it, is read as 34, the 35th channel of SPADE and SC-GAN
+    (the license plate, -1; Cityscapes' tools draw none). Instance ids
     are the label id where nothing is numbered, else label id * 1000 + number (16-bit files). The published test maps
     show nothing but the car's own parts, so the test split teaches nothing.
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
-from zoo.labels import LabelSpace, load_space, parse_space
+from zoo.labels import LabelSpace, parse_space
 from zoo.registry.plugin import FIRST_PARTY, TABLES, Architecture, Plugin, PluginRecord, Variant
 
 
@@ -204,5 +204,10 @@ def label_space(name: str) -> LabelSpace:
 
 
 def read_space(text: str) -> LabelSpace:
-    """A label space as callers write it: a registered name, or the path of a JSON file. Raises UsageError, LabelError."""
-    return load_space(Path(text)) if text.endswith(".json") else label_space(text)
+    """A label space as users name it: a registered name, else a file (`zoo.files.classfiles`) where `text` looks like
+    one: a path, or a name that ends as class lists do. Raises UsageError with near misses, LabelError for a wrong file."""
+    from zoo.files.classfiles import SUFFIXES, load_space
+
+    if text not in registry().label_spaces() and (Path(text).name != text or text.lower().endswith(SUFFIXES)):
+        return load_space(Path(text))
+    return label_space(text)

@@ -10,6 +10,7 @@ from typing import Any
 from zoo import configs
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
+from zoo.files.classfiles import SUFFIXES
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Variant, read_space, registry
@@ -164,7 +165,7 @@ def _absolute(text: str | None, *, name: bool = False) -> str | None:
     """
     if (
         not text
-        or (name and "/" not in text and not text.endswith(".json"))
+        or (name and "/" not in text and not text.lower().endswith(SUFFIXES))
         or text.replace(",", "").isdigit()
         or not Path(text).exists()
     ):

@@ -103,7 +103,12 @@ def _foreign_palette(file: MapFile, space: LabelSpace, values: np.ndarray) -> tu
         return None
     shown = len(file.value_counts())
     for other in registry().working_spaces()[0] if shown > 2 else ():
-        if other.name != space.name and palette_matches(file, other) and len(set(other.palette)) == len(other):
+        if (
+            other.name != space.name
+            and not other.voc_colored
+            and palette_matches(file, other)
+            and len(set(other.palette)) == len(other)
+        ):
             return other.name, f"its palette shows the colours of {other.name}"
     return None
 
