@@ -79,10 +79,9 @@ class Folder(Source):
         elif (layout is None or not layout.maps) and split is None and parts:
             layout = _joined(parts)
         self._layout = layout or Layout("", {}, {})
-        known = [self._layout, *parts.values()]
-        self.label_space = _space(root, space, [root / s for s in parts], known)
         self.has_images = bool(self._layout.photos)
         self._choose(stems, split)
+        self.label_space = _space(root, space, [root / s for s in parts], [self._layout, *parts.values()])
         numbered = sub(self.root, INSTANCE_FOLDERS)
         self._instances = pictures(numbered) if numbered else {}
         self.has_instances = set(self.names) <= set(self._instances)
@@ -95,23 +94,21 @@ class Folder(Source):
         if not self.names:
             raise DataError(
                 f"{self.root}: 0 pairs found ({len(photos)} photos, {len(maps)} maps). Patterns tried: {looked_for()}."
-                + (f" Only names of splits/{split}.txt count." if stems is not None else "")
+                + (f" Only names of the list of the split {split} count." if stems is not None else "")
                 + f" There lie: {_what_lies(self.root)}."
+                + "".join(f" {line}." for line in self._layout.problems[:3])
             )
         alone = sorted((wanted & set(photos)) - both)
+        lacking = sorted(set(stems or ()) - (set(maps) if self._layout.loose else set(photos) | set(maps)))
+        files = "map" if self._layout.loose else "files"
         self._leftovers = [
             *([] if self._layout.loose else [f"{photos[n]} has no map" for n in alone]),
             *(f"{maps[n][0]} has no photo" for n in sorted((wanted & set(maps)) - both)),
-            *(
-                f"splits/{split}.txt names {n}, which has no files"
-                if not self._layout.loose
-                else f"the list of the split {split} names {n}, which has no map"
-                for n in sorted(wanted - (set(maps) if self._layout.loose else set(photos) | set(maps)))
-            ),
+            *(f"the list of the split {split} names {n}, which has no {files}" for n in lacking),
             *self._layout.problems,
         ]
         self._notes = [f"layout {self._layout.name}", *self._layout.notes]
-        if self._layout.loose and alone:
+        if self._layout.loose and alone and stems is None:
             self._notes.append(f"{len(alone)} photos have no map and are left out")
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
@@ -160,8 +157,11 @@ def _joined(parts: dict[str, Layout]) -> Layout:
         joined.notes += part.notes
         joined.problems += part.problems
     draws = {name: part.draw for part in inner.values() for name in part.maps if part.draw is not None}
-    if draws:
-        joined.draw = lambda name, space: draws[name](name, space)
+
+    def draw(name: str, space: LabelSpace) -> LabelArray:
+        return draws[name](name, space) if name in draws else read_label_array(joined.maps[name][0], space)
+
+    joined.draw = draw if draws else None
     return joined
 
 

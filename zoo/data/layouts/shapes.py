@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 Points = Sequence[tuple[float, float]]
+LEAST = {"polygon": 3, "circle": 2, "rectangle": 2, "line": 2, "linestrip": 2, "point": 1, "oriented_rectangle": 4}
+"""labelme's kinds of shapes, masks apart, and how many points each needs."""
 
 
 def labelme_shape(kind: str | None, points: Points, mask: str | None, size: tuple[int, int]) -> Mask | None:
@@ -27,8 +29,9 @@ def labelme_shape(kind: str | None, points: Points, mask: str | None, size: tupl
         return _placed(_decoded(mask), points, size)
     image = PIL.Image.new("L", (size[1], size[0]))
     draw = PIL.ImageDraw.Draw(image)
-    least = {"circle": 2, "rectangle": 2, "line": 2, "linestrip": 2, "point": 1, "oriented_rectangle": 4}
-    if len(points) < least.get(kind or "polygon", 3):
+    if kind is not None and kind not in LEAST:
+        return None
+    if len(points) < LEAST[kind or "polygon"]:
         raise ValueError(f"a {kind or 'polygon'} of {len(points)} points")
     xy = [(float(x), float(y)) for x, y in points]
     if kind == "circle":
@@ -43,10 +46,8 @@ def labelme_shape(kind: str | None, points: Points, mask: str | None, size: tupl
     elif kind == "point":
         x, y = xy[0]
         draw.ellipse((x - 5, y - 5, x + 5, y + 5), outline=1, fill=1)
-    elif kind in (None, "polygon", "oriented_rectangle"):
-        draw.polygon(xy, outline=1, fill=1)
     else:
-        return None
+        draw.polygon(xy, outline=1, fill=1)
     return np.asarray(image) != 0
 
 
