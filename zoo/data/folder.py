@@ -80,13 +80,13 @@ class Folder(Source):
             layout = _joined(parts)
         self._layout = layout or Layout("", {}, {})
         self.has_images = bool(self._layout.photos)
-        self._choose(stems, split)
+        self._choose(stems, f"splits/{split}.txt" if split in listed else f"the list of the split {split}")
         self.label_space = _space(root, space, [root / s for s in parts], [self._layout, *parts.values()])
         numbered = sub(self.root, INSTANCE_FOLDERS)
         self._instances = pictures(numbered) if numbered else {}
         self.has_instances = set(self.names) <= set(self._instances)
 
-    def _choose(self, stems: list[str] | None, split: str | None) -> None:
+    def _choose(self, stems: list[str] | None, told: str) -> None:
         photos, maps = self._layout.photos, self._layout.maps
         both = set(maps) & set(photos) if self.has_images else set(maps)
         wanted = set(stems) if stems is not None else set(maps) | set(photos)
@@ -94,7 +94,7 @@ class Folder(Source):
         if not self.names:
             raise DataError(
                 f"{self.root}: 0 pairs found ({len(photos)} photos, {len(maps)} maps). Patterns tried: {looked_for()}."
-                + (f" Only names of the list of the split {split} count." if stems is not None else "")
+                + (f" Only names of {told} count." if stems is not None else "")
                 + f" There lie: {_what_lies(self.root)}."
                 + "".join(f" {line}." for line in self._layout.problems[:3])
             )
@@ -104,7 +104,7 @@ class Folder(Source):
         self._leftovers = [
             *([] if self._layout.loose else [f"{photos[n]} has no map" for n in alone]),
             *(f"{maps[n][0]} has no photo" for n in sorted((wanted & set(maps)) - both)),
-            *(f"the list of the split {split} names {n}, which has no {files}" for n in lacking),
+            *(f"{told} names {n}, which has no {files}" for n in lacking),
             *self._layout.problems,
         ]
         self._notes = [f"layout {self._layout.name}", *self._layout.notes]

@@ -14,7 +14,7 @@ from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, LayerArray, merged, pack_layers
 from zoo.errors import DataError, LabelError, ZooError
 from zoo.files.depths import is_deep, refuse_fractions
-from zoo.files.images import open_image
+from zoo.files.images import is_hidden, open_image
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
@@ -117,9 +117,9 @@ class NumberedParts(PartMasks):
 
 def _scan(folder: Path) -> Iterator[tuple[str, str]]:
     """(sub-folder, file name) of all PNGs; by scandir and plain text, as there are 400,000 of them."""
-    for sub in sorted(e.name for e in os.scandir(folder) if e.is_dir()):
+    for sub in sorted(e.name for e in os.scandir(folder) if e.is_dir() and not is_hidden(e.name)):
         for name in sorted(e.name for e in os.scandir(folder / sub)):
-            if name.endswith(".png"):
+            if name.endswith(".png") and not is_hidden(name):
                 yield sub, name
 
 
