@@ -10,6 +10,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -132,7 +133,7 @@ def cvat(root: Path) -> None:
     text(root / "annotations.xml", CVAT.replace("0, 15, 15, 15, 15, 15, 15", "0, 90"))
 
 
-def labelme_values(name: str = "x.jpg") -> dict[str, object]:
+def labelme_values(name: str = "x.jpg") -> dict[str, Any]:
     """Inclusive borders: labelme draws them."""
     mask = io.BytesIO()
     PIL.Image.fromarray(np.full((6, 15), 255, np.uint8)).save(mask, format="PNG")
@@ -164,7 +165,7 @@ def labelme_exported(root: Path) -> None:
     photo(root / "x_json" / "label_viz.png", 3)
     text(root / "x_json" / "label_names.txt", "_background_\ncat\ndog\n")
     photo(root / "y_json" / "img.png", 4)  # each picture has numbers of its own
-    grey(root / "y_json" / "label.png", (TRUTH == 2).astype(np.uint8))
+    grey(root / "y_json" / "label.png", np.equal(TRUTH, 2).astype(np.uint8))
     text(root / "y_json" / "label_names.txt", "_background_\ndog\n")
 
 
@@ -181,7 +182,7 @@ LAYOUTS = {
     "VOC,": (labelme_voc, "class_names.txt", ()),
     "mmsegmentation": (mmsegmentation, "three", ("train", "val")),
     "images/SPLIT/NAME.* with masks/SPLIT/NAME.*": (split_folders, "three", ("train", "val")),
-    "(Roboflow)": (roboflow, "_classes.csv", ("train", "valid")),
+    "(Roboflow)": (roboflow, "_classes.csv", ("train", "val")),
     "CamVid": (camvid, "label_colors.txt", ("train", "val")),
     "COCO panoptic": (panoptic, "categories of the panoptic list", ("train", "val")),
     "CVAT": (cvat, "labels of CVAT", ("train",)),
@@ -209,6 +210,27 @@ def test_every_layout_is_found_and_read(tmp_path: Path, name: str) -> None:
     result = CliRunner().invoke(cli, ["data", "check", f"folder:{tmp_path}"])
     if space != "three":
         assert result.exit_code == 0 and name in result.output and "nothing wrong" in result.output, result.output
+
+
+def test_a_split_goes_by_its_usual_name_and_its_folders(tmp_path: Path) -> None:
+    roboflow(tmp_path)
+    for split in ("valid", "val"):
+        source = open_source(f"folder:{tmp_path}#{split}")
+        assert len(source.names) == 1 and source.location == str(tmp_path / "valid")
+    assert open_source(f"folder:{tmp_path}").names[1].startswith("valid/x1")
+    with pytest.raises(DataError, match="no split 'tests'"):
+        open_source(f"folder:{tmp_path}#tests")
+
+
+def test_sizes_that_no_picture_has_are_refused(tmp_path: Path) -> None:
+    labelme(tmp_path / "l")
+    text(tmp_path / "l" / "x.json", json.dumps({**labelme_values(), "imageHeight": 60000, "imageWidth": 60000}))
+    with pytest.raises(DataError, match="60000 and 60000"):
+        open_source(f"folder:{tmp_path / 'l'}")
+    cvat(tmp_path / "c")
+    text(tmp_path / "c" / "annotations.xml", CVAT.replace('width="30" height="20"', 'width="60000" height="60000"'))
+    with pytest.raises(DataError, match="60000 x 60000"):
+        open_source(f"folder:{tmp_path / 'c'}")
 
 
 def test_photos_without_maps_are_usual_in_voc(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def palette(colors: dict[int, tuple[int, int, int]]) -> PIL.Image.Image:
 
 
 def colored(color: tuple[int, ...], rest: tuple[int, ...]) -> PIL.Image.Image:
-    return PIL.Image.fromarray(np.where(SHAPE[..., None], np.uint8(color), np.uint8(rest)))
+    return PIL.Image.fromarray(np.where(SHAPE[..., None], np.array(color, np.uint8), np.array(rest, np.uint8)))
 
 
 MAKES = {

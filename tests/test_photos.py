@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
 
 from zoo.data.files import read_photo_array
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.files.images import open_image, photo_pixels, read_photo, turn_fault, turn_of
 from zoo.files.mapfiles import read_map_file
 from zoo.files.opened import OpenedFiles
+from zoo.registry import label_space
 
 RAMP = np.linspace(0, 65535, 16).round().reshape(4, 4)
 EIGHT = np.linspace(0, 255, 16).round().reshape(4, 4)
 
 
-def saved(path: Path, array: np.ndarray, **options: object) -> Path:
+def saved(path: Path, array: np.ndarray, **options: Any) -> Path:
     PIL.Image.fromarray(array).save(path, **options)
     return path
 
@@ -99,6 +101,16 @@ def test_a_turned_photo_beside_an_unturned_map_is_told(tmp_path: Path) -> None:
     assert "EXIF tag (orientation 6)" in turn_fault(photo, (6, 4), (4, 6))
     assert turn_fault(photo, (6, 4), (5, 6)) == ""
     assert turn_of(saved(tmp_path / "y.png", np.zeros((2, 2), np.uint8))) == 1
+
+
+def test_a_style_photo_and_its_unturned_map_are_told(tmp_path: Path) -> None:
+    from zoo.composition.checks.pictures import check_pictures
+    from zoo.composition.request.requests import Request, parse_style
+
+    photo, mask = turned(tmp_path / "x.jpg", (6, 4)), saved(tmp_path / "m.png", np.zeros((4, 6), np.uint8))
+    request = Request(styles=(parse_style(f"{photo}::{mask}"),))
+    with pytest.raises(UsageError, match=r"4 x 6 pixels, its map .* 6 x 4.*EXIF tag \(orientation 6\)"):
+        check_pictures(request, label_space("celebamask-hq"), OpenedFiles())
 
 
 def test_deep_photos_are_turned_too(tmp_path: Path) -> None:

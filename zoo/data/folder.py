@@ -61,6 +61,8 @@ class Folder(Source):
         layout = find_layout(root)
         inner = _inner_splits(root, layout)
         self.splits = ordered({*listed, *inner}) or tuple(layout.splits if layout is not None else ())
+        if split not in self.splits and SPLITS.get(split or "") in self.splits:
+            split = SPLITS[split or ""]
         if split is not None and split not in self.splits:
             raise DataError(
                 f"{root} has no split {split!r}{did_you_mean(split, self.splits)} (splits: {', '.join(self.splits) or 'none'})."
@@ -69,19 +71,19 @@ class Folder(Source):
         if split in listed:
             stems = [line.strip() for line in listed[split].read_text("utf-8").splitlines() if line.strip()]
         elif split in inner:
-            self.root = root / split
+            self.root = root / inner[split]
         elif split is not None and layout is not None:
             stems = list(layout.splits[split])
         self.location = str(self.root)
-        parts = {s: found for s in inner if (found := find_layout(root / s)) is not None}
+        parts = {s: found for s, f in inner.items() if (found := find_layout(root / f)) is not None}
         if split is not None and split in inner:
             layout = parts.get(split)
         elif (layout is None or not layout.maps) and split is None and parts:
-            layout = _joined(parts)
+            layout = _joined({inner[s]: part for s, part in parts.items()})
         self._layout = layout or Layout("", {}, {})
         self.has_images = bool(self._layout.photos)
         self._choose(stems, f"splits/{split}.txt" if split in listed else f"the list of the split {split}")
-        self.label_space = _space(root, space, [root / s for s in parts], [self._layout, *parts.values()])
+        self.label_space = _space(root, space, [root / inner[s] for s in parts], [self._layout, *parts.values()])
         numbered = sub(self.root, INSTANCE_FOLDERS)
         self._instances = pictures(numbered) if numbered else {}
         self.has_instances = set(self.names) <= set(self._instances)
@@ -136,14 +138,16 @@ class Folder(Source):
         return list(self._notes)
 
 
-def _inner_splits(root: Path, layout: Layout | None) -> tuple[str, ...]:
-    """Sub-folders that hold pairs themselves: with a map folder in them, or called as a split is where the folder itself has no pairs."""
+def _inner_splits(root: Path, layout: Layout | None) -> dict[str, str]:
+    """Sub-folders that hold pairs themselves, by their split: those with a map folder in them, and where the folder itself has no
+    pairs those called as a split is."""
     folders = [p for p in root.iterdir() if p.is_dir() and not is_hidden(p.name)]
-    names = {p.name for p in folders if any((p / m).is_dir() for m in MAP_FOLDERS)}
+    names = {p.name: p.name for p in folders if any((p / m).is_dir() for m in MAP_FOLDERS)}
     if layout is None or not layout.found:
         called = [p for p in folders if p.name.lower() in SPLITS]
-        names |= {p.name for p in called if (found := find_layout(p)) is not None and found.found}
-    return ordered(names)
+        own = [p.name for p in called if (found := find_layout(p)) is not None and found.found]
+        names = {SPLITS[n.lower()]: n for n in own if n not in names} | names
+    return {split: names[split] for split in ordered(names)}
 
 
 def _joined(parts: dict[str, Layout]) -> Layout:

@@ -65,11 +65,10 @@ def refuse_fractions(path: Path, image: Image) -> None:
 
 def _stated_range(image: Image) -> tuple[float, float] | None:
     tags: Any = getattr(image, "tag_v2", None) or {}
-    high = next((n for t in _HIGHEST if (n := _number(tags.get(t))) is not None), None)
-    if high is None:
-        return None
-    low = next((n for t in _LOWEST if (n := _number(tags.get(t))) is not None), 0.0)
-    return (low, high) if low < high else None
+    highest = [n for tag in _HIGHEST if (n := _number(tags.get(tag))) is not None]
+    lowest = [n for tag in _LOWEST if (n := _number(tags.get(tag))) is not None]
+    low = lowest[0] if lowest else 0.0
+    return (low, highest[0]) if highest and low < highest[0] else None
 
 
 def _number(value: Any) -> float | None:

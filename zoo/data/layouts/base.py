@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from zoo.data.files import LabelArray
 from zoo.data.splits import ordered
+from zoo.errors import DataError
 from zoo.files.images import IMAGE_SUFFIXES, is_hidden, is_picture
 from zoo.labels import LabelSpace
 
@@ -86,7 +87,11 @@ def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
     place = os.path.realpath(folder)
     if place in above:
         return
-    for entry in os.scandir(folder):
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"Cannot read the folder {folder}: {error.strerror or error}.") from error
+    for entry in entries:
         if is_hidden(entry.name):
             continue
         if entry.is_dir():

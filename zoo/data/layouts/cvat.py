@@ -14,6 +14,7 @@ from zoo.data.layouts.named import empty_value, space_of, value_of
 from zoo.data.layouts.shapes import filled, from_runs
 from zoo.data.splits import ordered
 from zoo.errors import DataError
+from zoo.files.images import MAX_PIXELS
 from zoo.labels import Color, LabelSpace
 
 DRAWN = ("polygon", "mask")
@@ -102,7 +103,7 @@ def parse(path: Path) -> File:
         texts.clear()
         if tag == "image":
             size = (int(attributes["height"]), int(attributes["width"]))
-            if not all(0 < side < 1 << 16 for side in size):
+            if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
                 raise ValueError(f"a picture of {size[1]} x {size[0]}")
             found.images.append(Image(attributes["name"], attributes.get("subset", ""), size))
         elif tag in DRAWN and found.images:

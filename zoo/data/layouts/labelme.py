@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from zoo.data.layouts.base import Finder, Layout, splits_of_names, walk
 from zoo.data.layouts.named import empty_value, value_of
 from zoo.data.layouts.shapes import labelme_shape
 from zoo.errors import DataError, LabelError
+from zoo.files.images import MAX_PIXELS
 from zoo.labels import IGNORE, LabelClass, LabelSpace, voc_color
 
 LIST = "label_names.txt"
@@ -37,7 +39,7 @@ def find_json(root: Path) -> Layout | None:
             continue
         photos[name], maps[name], drawn[name] = photo, (path,), (path, values)
         classes |= {str(s["label"]) for s in values["shapes"]}
-    if not maps:
+    if not maps and not problems:
         return None
 
     def draw(name: str, space: LabelSpace) -> LabelArray:
@@ -58,7 +60,7 @@ def _shapes(path: Path, problems: list[str]) -> dict[str, Any] | None:
     if not isinstance(values, dict) or not isinstance(values.get("shapes"), list) or not values.get("imagePath"):
         return None
     size = (values.get("imageHeight"), values.get("imageWidth"))
-    if not all(isinstance(n, int) and 0 < n < 1 << 16 for n in size):
+    if not all(isinstance(n, int) and n > 0 for n in size) or math.prod(size) > MAX_PIXELS:
         problems.append(f"{path}: imageHeight and imageWidth are {size[0]} and {size[1]}, so its shapes have no size")
         return None
     kept = ("label", "points", "shape_type", "mask")
