@@ -139,7 +139,7 @@ def test_pages_beyond_the_first_are_told(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(30), "a zip archive"),
         (b"<!DOCTYPE html><html></html>", "a web page"),
         (b"\x93NUMPY\x01\x00" + bytes(40), "a NumPy array"),
-        (b"", "empty"),
+        (b"", r"not a picture that can be read \(0 bytes\)"),
     ],
 )
 def test_foreign_files_are_named(tmp_path: Path, content: bytes, told: str) -> None:

@@ -34,8 +34,6 @@ _BRANDS = {
 
 def kind_of(start: bytes) -> str | None:
     """What the first bytes (64 do) of a file say that it is, and what to do with it; None for what is not known."""
-    if not start:
-        return "empty: export or download it again"
     for sign, meaning in _STARTS:
         if start.startswith(sign):
             return meaning

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +58,13 @@ def _shapes(path: Path, problems: list[str]) -> dict[str, Any] | None:
         return None
     if not isinstance(values, dict) or not isinstance(values.get("shapes"), list) or not values.get("imagePath"):
         return None
-    size = (values.get("imageHeight"), values.get("imageWidth"))
-    if not all(isinstance(n, int) and n > 0 for n in size) or math.prod(size) > MAX_PIXELS:
-        problems.append(f"{path}: imageHeight and imageWidth are {size[0]} and {size[1]}, so its shapes have no size")
+    height, width = values.get("imageHeight"), values.get("imageWidth")
+    if (
+        not (isinstance(height, int) and isinstance(width, int))
+        or min(height, width) < 1
+        or height * width > MAX_PIXELS
+    ):
+        problems.append(f"{path}: imageHeight and imageWidth are {height} and {width}, so its shapes have no size")
         return None
     kept = ("label", "points", "shape_type", "mask")
     try:
@@ -69,7 +72,7 @@ def _shapes(path: Path, problems: list[str]) -> dict[str, Any] | None:
     except AttributeError:
         problems.append(f"{path}: a shape is no object")
         return None
-    return {"imagePath": values["imagePath"], "size": size, "shapes": shapes}
+    return {"imagePath": values["imagePath"], "size": (height, width), "shapes": shapes}
 
 
 def _drawn(path: Path, values: dict[str, Any], space: LabelSpace) -> LabelArray:
