@@ -165,7 +165,7 @@ def labelme_exported(root: Path) -> None:
     photo(root / "x_json" / "label_viz.png", 3)
     text(root / "x_json" / "label_names.txt", "_background_\ncat\ndog\n")
     photo(root / "y_json" / "img.png", 4)  # each picture has numbers of its own
-    grey(root / "y_json" / "label.png", np.equal(TRUTH, 2).astype(np.uint8))
+    grey(root / "y_json" / "label.png", np.where(TRUTH == 2, np.uint8(1), np.uint8(0)))
     text(root / "y_json" / "label_names.txt", "_background_\ndog\n")
 
 
