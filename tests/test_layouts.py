@@ -172,7 +172,9 @@ def labelme_exported(root: Path) -> None:
 def label_studio(root: Path) -> None:
     photo(root / "ab12cd34-x.jpg")
     for number, label in ((1, "Cat"), (2, "dog-big")):
-        grey(root / f"task-7-annotation-3-by-a@b.c-tag-{label}-0.png", ((number == TRUTH) * 255).astype(np.uint8))
+        grey(
+            root / f"task-7-annotation-3-by-a@b.c-tag-{label}-0.png", np.where(number == TRUTH, 255, 0).astype(np.uint8)
+        )
     grey(root / "task-7-annotation-9-by-d@b.c-tag-Cat-0.png", np.full((20, 30), 255, np.uint8))
     text(root / "export.json", json.dumps([{"id": 7, "data": {"image": "/data/upload/1/ab12cd34-x.jpg"}}]))
 
