@@ -36,12 +36,12 @@ def person(width: int, height: int, *, left: int = 10, top: int = 8, size: tuple
 def humanparsing(
     root: Path, maps: dict[str, np.ndarray], *, names: tuple[str, str] = ("img_deploy", "seg_deploy")
 ) -> Path:
-    """Photos are red where the person is, blue elsewhere."""
+    """Photos are red where the person is, blue elsewhere, each a little darker than the one before: no two are the same."""
     for folder in names:
         (root / folder).mkdir(parents=True)
-    for name, labels in maps.items():
+    for i, (name, labels) in enumerate(maps.items()):
         PIL.Image.fromarray(labels).save(root / names[1] / f"{name}.png")
-        photo = np.where((labels > 0)[..., None], np.array([250, 0, 0]), np.array([0, 0, 250])).astype(np.uint8)
+        photo = np.where((labels > 0)[..., None], np.array([250, 0, 0]), np.array([0, 0, 250 - 2 * i])).astype(np.uint8)
         PIL.Image.fromarray(photo).save(root / names[0] / f"{name}.jpg", quality=100, subsampling=0)
     return root
 

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from zoo.cli.show import widen_output
 from zoo.errors import UsageError, ZooError, did_you_mean
 from zoo.files.names import printable
 from zoo.version import __version__
@@ -76,6 +77,7 @@ def cli(debug: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 could not, 2 wrong usage, 130 interrupted; an error is one block on stderr."""
     arguments = sys.argv[1:] if argv is None else argv
+    widen_output()
     debug = "--debug" in arguments or os.environ.get("ZOO_DEBUG") == "1"
     try:
         code = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="zoo", standalone_mode=False)

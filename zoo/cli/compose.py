@@ -220,10 +220,12 @@ def _request(given: dict[str, Any], seed: int) -> Request:
 
 def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
     """Files as they are, folders as their PNGs in order of name. Raises UsageError for a folder without any."""
+    from zoo.files.images import is_picture
+
     files: list[str] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() == ".png")
+            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() == ".png" and is_picture(p))
             if not found:
                 raise UsageError(f"The folder {path} holds no *.png.")
             files += found

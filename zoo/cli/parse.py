@@ -111,12 +111,12 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
 def _photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
     """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
     from zoo.composition.checks.before_loading import existing_file
-    from zoo.files.images import IMAGE_SUFFIXES
+    from zoo.files.images import IMAGE_SUFFIXES, is_picture
 
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            pictures = sorted(p for p in path.iterdir() if is_picture(p))
             if not pictures:
                 raise UsageError(f"The folder {path} holds no pictures ({', '.join(IMAGE_SUFFIXES)}).")
             files += pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -20,9 +21,17 @@ ABSOLUTE = re.compile(r"(?<![^=:])~?/(?:[^/,#=:]+/)*([^/,#=:]+)")
 """A path from the root or from home, at the start of an argument or of its value; group 1: its last name."""
 
 
+def widen_output() -> None:
+    """Let stdout and stderr write what their code page lacks as an escape (`\\u2026`) instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def emit_json(value: Any) -> None:
-    """Print one JSON document."""
-    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
+    """Print one JSON document; in a narrow code page in ASCII, as JSON escapes."""
+    wide = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "").startswith("utf")
+    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=not wide, default=str)))
 
 
 def show(text: str) -> None:

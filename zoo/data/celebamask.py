@@ -19,6 +19,7 @@ from zoo.data.pairs import Source
 from zoo.data.parts import NumberedParts, OfficialParts, PartMasks, merge_parts
 from zoo.data.splits import one_split, read_list, splits_for
 from zoo.errors import DataError, UsageError, did_you_mean
+from zoo.files.images import is_hidden
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
@@ -71,8 +72,9 @@ class CelebAMaskHQ(Source):
         self._parts = _part_masks(self.layout, self._maps, self.label_space)
         self.has_layers = self._parts is not None
         self._mirrored = frozenset(read_list(self.root / "mirrored.txt") if self.layout == "labels" else ())
-        photos = {p.stem for p in self._photos.glob("*.jpg")}
-        maps = set(self._parts.names()) if self._parts else {p.stem for p in self._maps.glob("*.png")}
+        photos = {p.stem for p in self._photos.glob("*.jpg") if not is_hidden(p.name)}
+        flat = () if self._parts else self._maps.glob("*.png")
+        maps = set(self._parts.names()) if self._parts else {p.stem for p in flat if not is_hidden(p.name)}
         splits = splits_for(self.root, sorted(photos & maps))
         self.splits = tuple(splits)
         wanted = photos | maps if split is None else set(one_split(self.root, splits, split))
@@ -149,7 +151,7 @@ def _find_layout(root: Path, named: str | None) -> tuple[str, Path, Path]:
         if maps is not None and (root / photos).is_dir():
             return name, root / photos, maps
     texts = [text.format(photos=photos, maps=folders[0]) for photos, folders, text in tried.values()]
-    entries = sorted(p.name for p in root.iterdir())[:12]
+    entries = sorted(p.name for p in root.iterdir() if not is_hidden(p.name))[:12]
     raise DataError(f"{root}: 0 pairs found. Tried {'; '.join(texts)}. Found: {', '.join(entries) or 'nothing'}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.data.files import LabelArray, PhotoArray, resize_labels, resize_photo
+from zoo.data.copies import Copies, splits_by_file
+from zoo.data.files import LabelArray, LayerArray, PhotoArray, resize_labels, resize_photo
 from zoo.data.judging import Judged, looked_at
 from zoo.data.pairs import Source
 from zoo.data.specs import DataSpec
 from zoo.errors import ZooError, plain
+from zoo.files.images import turn_fault, turn_of
 from zoo.labels import IGNORE
 from zoo.maps import SemanticMap
 
@@ -65,7 +68,8 @@ def check_data(
     progress: Callable[[int, int], None] | None = None,
 ) -> DataReport:
     """Reads every pair at its own size. Faults are collected, not raised: broken, empty or unpaired files, photos and maps
-    of different sizes, values outside the label space, maps of one class only, numbers in another order.
+    of different sizes, values outside the label space, maps of one class only, parts that are nowhere or everywhere, numbers in
+    another order, and (where all splits are read) pictures that are in several splits.
 
     trust_maps: do not ask whether the numbers are in the order of the label space. told: how texts name arguments of the call.
     """
@@ -79,17 +83,22 @@ def check_data(
     sizes: Counter[str] = Counter()
     doubled = 0
     judged, asked = Judged(source), set() if trust_maps else looked_at(len(source.names))
+    copies = Copies(splits_by_file(spec, source))
+    turned = 0
     shown = set(np.linspace(0, len(source.names) - 1, min(SHEET_PAIRS, len(source.names))).astype(int).tolist())
     for index in range(len(source.names)):
         if progress is not None:
             progress(index, len(source.names))
-        pair = _read(source, index, report.problems)
+        pair = _read(source, index, report.problems, report.notes)
         if pair is None:
             continue
         if source.has_instances:
             _judge_instances(source, index, pair[1], report.problems)
+        copies.look(source, index, *pair)
+        turned += pair[0] is not None and turn_of(Path(source.files(index).get("photo", ""))) > 1
         if source.has_layers:
             layers = source.read_layers(index)
+            _judge_layers(source, index, layers, report.problems)
             doubled += int(((layers & (layers - 1)) != 0).sum())
         counts = np.bincount(pair[1].ravel(), minlength=256)
         pixels += counts
@@ -104,18 +113,29 @@ def check_data(
         (report.problems if found.verdict.refused else report.notes).append(told(found.text))
     if source.has_layers:
         report.overlap = doubled / max(1, int(pixels.sum()))
+    report.problems += copies.problems()
+    if turned:
+        report.notes.append(
+            f"{turned} photos are turned by their EXIF tag, as viewers show them; their maps must be of the turned pictures"
+        )
     report.sizes = dict(sizes.most_common())
     report.classes = _class_rows(source, pixels, maps)
     return report
 
 
-def _read(source: Source, index: int, problems: list[str]) -> tuple[PhotoArray | None, LabelArray] | None:
+def _read(
+    source: Source, index: int, problems: list[str], notes: list[str]
+) -> tuple[PhotoArray | None, LabelArray] | None:
     empty = [path for path in source.files(index).values() if Path(path).stat().st_size == 0]
     if empty:
         problems += [f"{path} is empty (0 bytes)" for path in empty]
         return None
     try:
-        return source.read(index)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            pair = source.read(index)
+        notes += [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+        return pair
     except (ZooError, OSError) as error:
         problems.append(str(error))
         return None
@@ -129,12 +149,26 @@ def _judge(
     if photo is not None and photo.shape[:2] != labels.shape:
         problems.append(
             f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}"
+            + turn_fault(source.files(index).get("photo", ""), photo.shape[:2], labels.shape[:2]).removesuffix(".")
         )
     used = np.flatnonzero(counts)
     if len(used) == 1:
         value = int(used[0])
         name = source.label_space.names[value] if value < len(source.label_space) else "unlabeled"
         problems.append(f"{where}: the whole map is {name} ({value}), so it says nothing")
+
+
+def _judge_layers(source: Source, index: int, layers: LayerArray, problems: list[str]) -> None:
+    """Part masks that show nothing, or everything: files of a form that was misread look so."""
+    for role, path in source.files(index).items():
+        part = source.label_space.find(role.removeprefix("mask of ")) if role.startswith("mask of ") else None
+        if part is None:
+            continue
+        covered = int(((layers >> part) & 1).sum())
+        if covered in (0, layers.size):
+            problems.append(
+                f"{path}: the part {'covers the whole picture' if covered else 'is nowhere in the picture'}"
+            )
 
 
 def _judge_instances(source: Source, index: int, labels: LabelArray, problems: list[str]) -> None:

@@ -8,11 +8,10 @@ from typing import TypeAlias
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.files.images import open_image
+from zoo.files.images import open_image, photo_pixels
 from zoo.files.mapfiles import map_file, read_map_file, to_values
 from zoo.labels import IGNORE, LabelSpace
 
@@ -29,11 +28,9 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 def read_photo_array(path: Path, size: tuple[int, int] | None = None) -> PhotoArray:
-    """A photo as uint8 RGB [H, W, 3], upright, at (H, W) = size if given. Raises DataError for an unreadable file."""
-    image = PIL.ImageOps.exif_transpose(open_image(path)).convert("RGB")
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), PIL.Image.Resampling.BICUBIC)
-    return np.array(image, dtype=np.uint8)
+    """A photo as uint8 RGB [H, W, 3], as `photo_pixels` reads it, at (H, W) = size if given. Raises DataError for an unreadable file."""
+    photo = photo_pixels(open_image(path), path)
+    return photo if size is None else resize_photo(photo, size)
 
 
 def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None = None) -> LabelArray:

@@ -1,9 +1,8 @@
-"""folder:DIR: any folder of photos and label maps, also one that `zoo compose` wrote."""
+"""folder:DIR: any folder of photos and label maps as people and tools lay them out, also one that `zoo compose` wrote."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.data.files import (
@@ -13,33 +12,39 @@ from zoo.data.files import (
     read_instance_array,
     read_label_array,
     read_photo_array,
+    resize_labels,
 )
+from zoo.data.layouts import find_layout, looked_for
+from zoo.data.layouts.base import SPLITS, Layout, pictures, sub
+from zoo.data.layouts.named import space_of
+from zoo.data.layouts.plain import MAP_FOLDERS
 from zoo.data.pairs import Source
-from zoo.errors import DataError, UsageError, did_you_mean
-from zoo.files.images import IMAGE_SUFFIXES
+from zoo.data.splits import ordered
+from zoo.errors import DataError, LabelError, UsageError, did_you_mean
+from zoo.files.classfiles import load_space
+from zoo.files.images import is_hidden
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import label_space
 
-PHOTO_FOLDERS = ("images", "photos", "image", "photo", "imgs", "img", "CelebA-HQ-img")
-MAP_FOLDERS = ("maps", "labels", "masks", "map", "label", "mask", "annotations")
 INSTANCE_FOLDERS = ("instances", "inst", "instance")
-PHOTO_ENDINGS = ("", "_photo", "_image", "_img", "_rgb")
-MAP_ENDINGS = ("_map", "_label", "_labels", "_mask", "_seg")
 SPACE_FILES = ("manifest.json", "space.json", "label_space.json", "labels.json")
-PATTERNS = (
-    f"{{{','.join(PHOTO_FOLDERS)}}}/NAME.* with {{{','.join(MAP_FOLDERS)}}}/NAME.*",
-    f"NAME.* or NAME{{{','.join(PHOTO_ENDINGS[1:])}}}.* beside NAME{{{','.join(MAP_ENDINGS)}}}.*",
-    "NAME.jpg beside NAME.png",
+CLASS_FILES = (
+    *("labelmap.txt", "_classes.csv", "class_names.txt", "labels.txt", "id2label.json", "meta.json"),
+    *("obj_class_to_machine_color.json", "label_config.xml", "config.xml"),
 )
+"""Class lists that tools leave beside their maps (`zoo.files.classfiles`)."""
+LISTED = 12
 
 
 class Folder(Source):
-    """Pairs of equal stems, photos and maps in two sub-folders or side by side; a map folder alone gives maps alone. A third
-    sub-folder `instances` with a file for every pair numbers the objects.
+    """Pairs in the first layout of `zoo.data.layouts` that lies there; a map folder alone gives maps alone. A sub-folder
+    `instances` with a file for every pair numbers the objects.
 
-    path: the folder. split: a file splits/SPLIT.txt of stems, or a sub-folder SPLIT that holds the pairs; None: all.
-    space: the maps' label space, needed where neither manifest.json (a `zoo compose` run) nor space.json says it.
-    Raises DataError if no pairs are found (naming the patterns tried), UsageError if nothing says the label space.
+    path: the folder. split: a file splits/SPLIT.txt of stems, a sub-folder SPLIT that holds the pairs, or what the layout calls
+    a split; None: all.
+    space: the maps' label space, needed where neither a file of the folder (`SPACE_FILES`, `CLASS_FILES`) nor the layout says it.
+    Raises DataError if no pairs are found (naming what was looked for and what lies there), UsageError if nothing says the
+    label space.
     """
 
     def __init__(self, path: str | None, split: str | None = None, space: LabelSpace | None = None) -> None:
@@ -52,53 +57,69 @@ class Folder(Source):
                 if not root.exists()
                 else f"{root} is a file, expected a folder of photos and maps."
             )
-        self.splits = _splits(root)
+        listed = {p.stem: p for p in (root / "splits").glob("*.txt") if not is_hidden(p.name)}
+        layout = find_layout(root)
+        inner = _inner_splits(root, layout)
+        self.splits = ordered({*listed, *inner}) or tuple(layout.splits if layout is not None else ())
+        if split not in self.splits and SPLITS.get(split or "") in self.splits:
+            split = SPLITS[split or ""]
         if split is not None and split not in self.splits:
             raise DataError(
                 f"{root} has no split {split!r}{did_you_mean(split, self.splits)} (splits: {', '.join(self.splits) or 'none'})."
             )
         self.root, stems = root, None
-        if split is not None and (root / "splits" / f"{split}.txt").is_file():
-            stems = [
-                line.strip()
-                for line in (root / "splits" / f"{split}.txt").read_text("utf-8").splitlines()
-                if line.strip()
-            ]
-        elif split is not None:
-            self.root = root / split
+        if split in listed:
+            stems = [line.strip() for line in listed[split].read_text("utf-8").splitlines() if line.strip()]
+        elif split in inner:
+            self.root = root / inner[split]
+        elif split is not None and layout is not None:
+            stems = list(layout.splits[split])
         self.location = str(self.root)
-        self.label_space = _space(root, space)
-        self._photos, self._maps = _find(self.root)
-        if not self._maps and split is None:
-            self._photos, self._maps = _find_in_splits(root, self.splits)
-        self.has_images = bool(self._photos)
-        self._choose(stems, split)
-        numbered = _sub(self.root, INSTANCE_FOLDERS)
-        self._instances = _by_stem(numbered) if numbered else {}
+        parts = {s: found for s, f in inner.items() if (found := find_layout(root / f)) is not None}
+        if split is not None and split in inner:
+            layout = parts.get(split)
+        elif (layout is None or not layout.maps) and split is None and parts:
+            layout = _joined({inner[s]: part for s, part in parts.items()})
+        self._layout = layout or Layout("", {}, {})
+        self.has_images = bool(self._layout.photos)
+        self._choose(stems, f"splits/{split}.txt" if split in listed else f"the list of the split {split}")
+        self.label_space = _space(root, space, [root / inner[s] for s in parts], [self._layout, *parts.values()])
+        numbered = sub(self.root, INSTANCE_FOLDERS)
+        self._instances = pictures(numbered) if numbered else {}
         self.has_instances = set(self.names) <= set(self._instances)
 
-    def _choose(self, stems: list[str] | None, split: str | None) -> None:
-        both = set(self._maps) & set(self._photos) if self.has_images else set(self._maps)
-        wanted = set(stems) if stems is not None else set(self._maps) | set(self._photos)
+    def _choose(self, stems: list[str] | None, told: str) -> None:
+        photos, maps = self._layout.photos, self._layout.maps
+        both = set(maps) & set(photos) if self.has_images else set(maps)
+        wanted = set(stems) if stems is not None else set(maps) | set(photos)
         self.names = tuple(sorted(wanted & both))
         if not self.names:
             raise DataError(
-                f"{self.root}: 0 pairs found ({len(self._photos)} photos, {len(self._maps)} maps). Patterns tried: {'; '.join(PATTERNS)}."
-                + (f" Only names of splits/{split}.txt count." if stems is not None else "")
+                f"{self.root}: 0 pairs found ({len(photos)} photos, {len(maps)} maps). Patterns tried: {looked_for()}."
+                + (f" Only names of {told} count." if stems is not None else "")
+                + f" There lie: {_what_lies(self.root)}."
+                + "".join(f" {line}." for line in self._layout.problems[:3])
             )
+        alone = sorted((wanted & set(photos)) - both)
+        lacking = sorted(set(stems or ()) - (set(maps) if self._layout.loose else set(photos) | set(maps)))
+        files = "map" if self._layout.loose else "files"
         self._leftovers = [
-            *(f"{self._photos[n]} has no map" for n in sorted((wanted & set(self._photos)) - both)),
-            *(f"{self._maps[n]} has no photo" for n in sorted((wanted & set(self._maps)) - both)),
-            *(
-                f"splits/{split}.txt names {n}, which has no files"
-                for n in sorted(wanted - set(self._photos) - set(self._maps))
-            ),
+            *([] if self._layout.loose else [f"{photos[n]} has no map" for n in alone]),
+            *(f"{maps[n][0]} has no photo" for n in sorted((wanted & set(maps)) - both)),
+            *(f"{told} names {n}, which has no {files}" for n in lacking),
+            *self._layout.problems,
         ]
+        self._notes = [f"layout {self._layout.name}", *self._layout.notes]
+        if self._layout.loose and alone and stems is None:
+            self._notes.append(f"{len(alone)} photos have no map and are left out")
 
     def read(self, index: int, size: tuple[int, int] | None = None) -> tuple[PhotoArray | None, LabelArray]:
         name = self.names[index]
-        photo = read_photo_array(self._photos[name], size) if self.has_images else None
-        return photo, read_label_array(self._maps[name], self.label_space, size)
+        photo = read_photo_array(self._layout.photos[name], size) if self.has_images else None
+        if self._layout.draw is None:
+            return photo, read_label_array(self._layout.maps[name][0], self.label_space, size)
+        labels = self._layout.draw(name, self.label_space)
+        return photo, labels if size is None else resize_labels(labels, size)
 
     def read_instances(self, index: int, size: tuple[int, int] | None = None) -> InstanceArray:
         path = self._instances.get(self.names[index])
@@ -106,80 +127,82 @@ class Folder(Source):
 
     def files(self, index: int) -> dict[str, str]:
         name = self.names[index]
-        photo = {"photo": str(self._photos[name])} if self.has_images else {}
+        photo = {"photo": str(self._layout.photos[name])} if self.has_images else {}
         instances = {"instances": str(self._instances[name])} if self.has_instances else {}
-        return {**photo, "map": str(self._maps[name]), **instances}
+        return {**photo, "map": str(self._layout.maps[name][0]), **instances}
 
     def leftovers(self) -> list[str]:
         return list(self._leftovers)
 
-
-def _splits(root: Path) -> tuple[str, ...]:
-    names = {p.stem for p in (root / "splits").glob("*.txt")}
-    names |= {p.name for p in root.iterdir() if p.is_dir() and _sub(p, MAP_FOLDERS) is not None}
-    usual = [n for n in ("train", "val", "test") if n in names]
-    return (*usual, *sorted(names - set(usual)))
+    def notes(self) -> list[str]:
+        return list(self._notes)
 
 
-def _find(root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Photos and maps by stem: from two sub-folders, else from files side by side."""
-    photos, maps = _sub(root, PHOTO_FOLDERS), _sub(root, MAP_FOLDERS)
-    if photos is not None or maps is not None:
-        return (_by_stem(photos) if photos else {}), (_by_stem(maps) if maps else {})
-    files = sorted(p for p in root.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    map_files = {p.stem[: -len(e)]: p for p in files for e in MAP_ENDINGS if p.stem.endswith(e)}
-    if map_files:
-        rest = [p for p in files if p not in map_files.values()]
-        return _photo_stems(rest, map_files), map_files
-    lossy = {p.stem: p for p in files if p.suffix.lower() in (".jpg", ".jpeg", ".webp")}
-    exact = {p.stem: p for p in files if p.suffix.lower() in (".png", ".bmp")}
-    return (lossy, exact) if set(lossy) & set(exact) else ({}, {})
+def _inner_splits(root: Path, layout: Layout | None) -> dict[str, str]:
+    """Sub-folders that hold pairs themselves, by their split: those with a map folder in them, and where the folder itself has no
+    pairs those called as a split is."""
+    folders = [p for p in root.iterdir() if p.is_dir() and not is_hidden(p.name)]
+    names = {p.name: p.name for p in folders if any((p / m).is_dir() for m in MAP_FOLDERS)}
+    if layout is None or not layout.found:
+        called = [p for p in folders if p.name.lower() in SPLITS]
+        own = [p.name for p in called if (found := find_layout(p)) is not None and found.found]
+        names = {SPLITS[n.lower()]: n for n in own if n not in names} | names
+    return {split: names[split] for split in ordered(names)}
 
 
-def _find_in_splits(root: Path, splits: tuple[str, ...]) -> tuple[dict[str, Path], dict[str, Path]]:
+def _joined(parts: dict[str, Layout]) -> Layout:
     """The pairs of all sub-folders that are splits, named SPLIT/NAME."""
-    photos: dict[str, Path] = {}
-    maps: dict[str, Path] = {}
-    for split in splits:
-        if (root / split).is_dir():
-            split_photos, split_maps = _find(root / split)
-            photos |= {f"{split}/{name}": path for name, path in split_photos.items()}
-            maps |= {f"{split}/{name}": path for name, path in split_maps.items()}
-    return photos, maps
+    inner = {split: part.prefixed(split) for split, part in parts.items()}
+    first = next(iter(parts.values()))
+    joined = Layout(f"SPLIT/ of {first.name}", {}, {}, space=first.space, loose=first.loose)
+    for part in inner.values():
+        joined.photos |= part.photos
+        joined.maps |= part.maps
+        joined.notes += part.notes
+        joined.problems += part.problems
+    draws = {name: part.draw for part in inner.values() for name in part.maps if part.draw is not None}
+
+    def draw(name: str, space: LabelSpace) -> LabelArray:
+        return draws[name](name, space) if name in draws else read_label_array(joined.maps[name][0], space)
+
+    joined.draw = draw if draws else None
+    return joined
 
 
-def _photo_stems(files: Iterable[Path], maps: dict[str, Path]) -> dict[str, Path]:
-    photos: dict[str, Path] = {}
-    for path in files:
-        names = [path.stem.removesuffix(e) for e in PHOTO_ENDINGS if path.stem.endswith(e)]
-        photos.setdefault(next((n for n in names if n in maps), path.stem), path)
-    return photos
+def _what_lies(root: Path) -> str:
+    """The first entries of a folder, of sub-folders how much is in them."""
+    entries = sorted(p for p in root.iterdir() if not is_hidden(p.name))
+    lines = [f"{p.name}/ ({sum(1 for _ in p.iterdir())} entries)" if p.is_dir() else p.name for p in entries[:LISTED]]
+    more = len(entries) - LISTED
+    return (", ".join(lines) or "nothing") + (f", … {more} more" if more > 0 else "")
 
 
-def _sub(root: Path, names: tuple[str, ...]) -> Path | None:
-    return next((root / n for n in names if (root / n).is_dir()), None)
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Relative path without suffix -> file; of two files of one stem (a.jpg, a.png) the first in alphabetical order counts."""
-    paths: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if any(part.startswith("__") for part in inner.parts[:-1]):  # the previews of zoo parse
-            continue
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            paths.setdefault(inner.with_suffix("").as_posix(), path)
-    return paths
-
-
-def _space(root: Path, given: LabelSpace | None) -> LabelSpace:
+def _space(root: Path, given: LabelSpace | None, inner: list[Path], layouts: list[Layout]) -> LabelSpace:
+    """What files in the folder (or in its splits) say, else what the layout says, else what the caller says."""
     own = _own_space(root, given)
+    own = own or next((s for place in (root, *inner) if (s := _listed_space(place, given)) is not None), None)
+    own = own or next((layout.space for layout in layouts if layout.space is not None), None)
+    classes = sorted(frozenset[str]().union(*(layout.classes for layout in layouts)))
+    if own is None and any(layout.draw for layout in layouts):
+        own = space_of(classes, "names in the files")
     if own is None and given is None:
         raise UsageError(
             f'{root}: which label space are its maps in? Name it (<<space="celebamask-hq">>, or <<space="FILE.json">>),'
-            f" or put it there as space.json (none of {', '.join(SPACE_FILES)} says it)."
+            f" or put it there as space.json (none of {', '.join((*SPACE_FILES, *CLASS_FILES))} says it)."
         )
     return own or given  # pyright: ignore[reportReturnType]
+
+
+def _listed_space(place: Path, given: LabelSpace | None) -> LabelSpace | None:
+    """The class list of a tool. One that cannot be read is an error only where nobody else says the classes."""
+    for name in CLASS_FILES:
+        if (place / name).is_file():
+            try:
+                return load_space(place / name)
+            except LabelError:
+                if given is None and name == CLASS_FILES[0]:
+                    raise
+    return None
 
 
 def _own_space(root: Path, given: LabelSpace | None) -> LabelSpace | None:

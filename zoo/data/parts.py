@@ -13,13 +13,16 @@ import PIL.Image
 from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, LayerArray, merged, pack_layers
 from zoo.errors import DataError, LabelError, ZooError
-from zoo.files.images import open_image
+from zoo.files.depths import is_deep, refuse_fractions
+from zoo.files.images import is_hidden, open_image
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
 PARTS_PER_FOLDER = 2000
 SIDE = 512
 CACHED_BITS = 24
+READING = 2
+"""Counts the changes of `_part_mask`, so that the cache holds nothing of an older one."""
 
 SEGVAE_PARTS = (
     *("background", "skin", "hair", "cloth", "l_brow", "r_brow", "l_ear", "r_ear", "ear_r", "l_eye", "r_eye"),
@@ -44,7 +47,7 @@ class PartMasks(ABC):
                 self.strange.append(f"{folder / folder_name / entry} is no part of {space.name}")
             else:
                 self._present[name] = self._present.get(name, 0) | 1 << value
-        self._cache = cache_folder() / "parts" / digest_of([folder.resolve(), space.names])
+        self._cache = cache_folder() / "parts" / digest_of([folder.resolve(), space.names, READING])
         self._last: tuple[str, LayerArray] | None = None
 
     @abstractmethod
@@ -114,9 +117,9 @@ class NumberedParts(PartMasks):
 
 def _scan(folder: Path) -> Iterator[tuple[str, str]]:
     """(sub-folder, file name) of all PNGs; by scandir and plain text, as there are 400,000 of them."""
-    for sub in sorted(e.name for e in os.scandir(folder) if e.is_dir()):
+    for sub in sorted(e.name for e in os.scandir(folder) if e.is_dir() and not is_hidden(e.name)):
         for name in sorted(e.name for e in os.scandir(folder / sub)):
-            if name.endswith(".png"):
+            if name.endswith(".png") and not is_hidden(name):
                 yield sub, name
 
 
@@ -124,8 +127,8 @@ def merge_parts(folder: Path, number: int, space: LabelSpace | None = None) -> L
     """The official label map of face `number` from its part masks: uint8 [512, 512] (docs/papers/face_parser.md, "Merging").
 
     folder: CelebAMask-HQ-mask-anno. The parts `number // 2000 / NNNNN_part.png` are painted in the order of the classes,
-    so that the higher value wins wherever parts overlap. Quirks kept: a face without files gives a map of zeros; of an
-    RGB mask only the blue channel counts, and any value but 0 does.
+    so that the higher value wins wherever parts overlap. A face without files gives a map of zeros. Where the official
+    script looks at the blue channel only, `_part_mask` looks at all: the same for the files of the data set, which are black and white.
     Raises DataError for a mask of another size than 512 x 512.
     """
     space = space or label_space("celebamask-hq")
@@ -148,10 +151,26 @@ def _read_parts(paths: dict[int, Path], side: int | None) -> LayerArray:
 
 
 def _part_mask(path: Path) -> np.ndarray:
+    """Where the part lies, bool [H, W]: what is not black; where the file is transparent in places, what is opaque.
+
+    Of grey and of colours' brightest channel any value but 0 counts, as in the official script; where JPEG or smoothing left
+    values between black and the part's, those above half of the highest. A palette counts by its colours, by its numbers
+    where all of them are black.
+    """
     image = open_image(path)
-    if image.mode in ("L", "1"):
+    refuse_fractions(path, image)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+        if alpha.min() < 255:
+            return alpha >= 128
+    if image.mode == "1" or is_deep(image):
         return np.asarray(image) != 0
-    return np.asarray(image.convert("RGB"))[..., 2] != 0
+    values = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    values = values if values.ndim == 2 else values.max(axis=-1)
+    highest = int(values.max())
+    if image.mode == "P" and highest == 0:
+        return np.asarray(image) != 0
+    return values > highest // 2 if len(np.unique(values)) > 2 else values != 0
 
 
 def _unpacked(path: Path) -> LayerArray | None:

@@ -10,6 +10,7 @@ from zoo.data.files import LabelArray, PhotoArray, read_label_array, read_photo_
 from zoo.data.pairs import Source
 from zoo.data.splits import one_split, splits_for
 from zoo.errors import DataError, UsageError
+from zoo.files.images import is_hidden
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 
@@ -28,9 +29,11 @@ class People(Source):
     def _open(self, root: Path, photos: Path, maps: Path, split: str | None, options: Mapping[str, str] | None) -> None:
         self.root, self.location = root, str(root)
         self._cleaning = Cleaning.parse(options or {})
-        self._maps = {p.stem: p for p in maps.glob("*.png")}
+        self._maps = {p.stem: p for p in maps.glob("*.png") if not is_hidden(p.name)}
         self.has_images = photos.is_dir()
-        self._photos = {p.stem: p for s in reversed(PHOTO_SUFFIXES) for p in photos.glob(f"*{s}")}
+        self._photos = {
+            p.stem: p for s in reversed(PHOTO_SUFFIXES) for p in photos.glob(f"*{s}") if not is_hidden(p.name)
+        }
         paired = set(self._maps) & set(self._photos) if self.has_images else set(self._maps)
         splits = splits_for(root, sorted(paired))
         self.splits = tuple(splits)

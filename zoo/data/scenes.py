@@ -18,9 +18,11 @@ from zoo.data.files import (
     read_label_array,
     read_photo_array,
 )
+from zoo.data.layouts.base import walk
 from zoo.data.pairs import Source
 from zoo.data.splits import ordered
 from zoo.errors import DataError, UsageError, did_you_mean
+from zoo.files.images import is_hidden
 from zoo.labels import IGNORE, LabelSpace
 from zoo.registry import label_space
 
@@ -118,7 +120,7 @@ class ADE20K(Scenes):
     def _find(self, root: Path) -> Iterator[tuple[str, Files]]:
         photos: dict[str, Path] = {}
         maps: dict[str, Path] = {}
-        for path in sorted(root.rglob("*")):
+        for path in walk(root):
             split = "train" if "_train_" in path.name else "val" if "_val_" in path.name else None
             if split is not None and path.suffix in (".jpg", ".png"):
                 (photos if path.suffix == ".jpg" else maps).setdefault(f"{split}/{path.stem}", path)
@@ -203,7 +205,7 @@ class Cityscapes(Scenes):
     def _find(self, root: Path) -> Iterator[tuple[str, Files]]:
         def all_of(folder: str, ending: str) -> dict[str, Path]:
             paths = sorted((root / folder).glob(f"*/*/*{ending}"))
-            return {f"{p.parts[-3]}/{p.name.removesuffix(ending)}": p for p in paths}
+            return {f"{p.parts[-3]}/{p.name.removesuffix(ending)}": p for p in paths if not is_hidden(p.name)}
 
         yield from _joined(
             all_of("leftImg8bit", "_leftImg8bit.png"),
@@ -214,7 +216,7 @@ class Cityscapes(Scenes):
 
 def _listed(folder: Path, split: str, suffix: str) -> dict[str, Path]:
     """SPLIT/STEM -> file, of one folder."""
-    return {f"{split}/{p.stem}": p for p in sorted(folder.glob(f"*{suffix}"))}
+    return {f"{split}/{p.stem}": p for p in sorted(folder.glob(f"*{suffix}")) if not is_hidden(p.name)}
 
 
 def _joined(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,19 +38,40 @@ class DataSpec(NamedTuple):
 
 
 def parse_spec(spec: str | DataSpec) -> DataSpec:
-    """Takes NAME[:PATH[,KEY=VALUE]...][#SPLIT] apart; the last `#` starts the split. Raises UsageError for an empty name."""
+    """Takes NAME[:PATH[,KEY=VALUE]...][#SPLIT] apart; the last `#` starts the split, unless it belongs to the name of what lies
+    there (`folder:C#1`; of two readings `folder:C#1#` and `folder:C#1#train` are always the folder C#1). Raises UsageError for
+    an empty name."""
     if isinstance(spec, DataSpec):
         return spec
     rest, _, split = spec.rpartition("#") if "#" in spec else (spec, "", "")
-    name, colon, path = rest.partition(":")
-    if colon and name not in registry().names("datasets"):
-        name, colon, path = _qualified(rest) or (name, colon, path)
+    name, colon, path = _named(rest)
+    whole = _named(spec)
+    if "#" in whole[2] and _lies_there(whole[2]):
+        (name, colon, path), split = whole, ""
     if not name or "," in name or (colon and not path):
         raise UsageError(
             f"Data set {spec!r}: expected NAME[:PATH[,KEY=VALUE]...][#SPLIT], for example celebamask-hq:DIR#train,"
             " humanparsing:DIR,aspect=1 or toy-faces."
         )
     return DataSpec(name, path if colon else None, split or None)
+
+
+def _named(text: str) -> tuple[str, str, str]:
+    """NAME, the colon, and what follows."""
+    name, colon, path = text.partition(":")
+    if colon and name not in registry().names("datasets"):
+        return _qualified(text) or (name, colon, path)
+    return name, colon, path
+
+
+def _lies_there(path: str) -> bool:
+    """Whether a path, or what stands before its `,KEY=VALUE` groups, is in the file system."""
+    while not os.path.exists(path):
+        match = _OPTION.fullmatch(path)
+        if match is None or "#" in match["value"]:
+            return False
+        path = match["path"]
+    return True
 
 
 def _qualified(text: str) -> tuple[str, str, str] | None:
@@ -80,7 +102,7 @@ def path_and_options(spec: DataSpec, known: Sequence[str]) -> tuple[str | None, 
     Raises UsageError for a key that occurs twice, and for an unknown one unless it belongs to the name of a folder.
     """
     path, options = spec.path, {}
-    while path is not None and (match := _OPTION.fullmatch(path)):
+    while path is not None and not os.path.exists(path) and (match := _OPTION.fullmatch(path)):
         key = match["key"]
         if key not in known:
             bare = path

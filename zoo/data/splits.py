@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.errors import DataError, did_you_mean
-from zoo.files.images import IMAGE_SUFFIXES
+from zoo.files.images import IMAGE_SUFFIXES, is_hidden
 
 USUAL = ("train", "val", "test")
 
 
 def split_files(root: Path) -> dict[str, Path]:
     """The lists that lie there: splits/NAME.txt, else {train,val,test}{,_list,_id}.txt beside the data."""
-    paths = {p.stem: p for p in (root / "splits").glob("*.txt") if p.is_file()}
+    paths = {p.stem: p for p in (root / "splits").glob("*.txt") if p.is_file() and not is_hidden(p.name)}
     if not paths:
         for name in USUAL:
             path = next((p for e in ("_list", "_id", "") if (p := root / f"{name}{e}.txt").is_file()), None)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from zoo.errors import DataError
+from zoo.files.depths import eight_bits, is_deep
+from zoo.files.foreign import kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +20,18 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 200_000_000
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a camera was held."""
+
+
+def is_hidden(name: str) -> bool:
+    """Names that systems and editors leave behind, which are no data: `._x.png`, `.DS_Store`, `.ipynb_checkpoints`, `Thumbs.db`."""
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini", "__macosx")
+
+
+def is_picture(path: Path) -> bool:
+    """True for a name that says picture and is not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name)
 
 
 def open_image(path: Path | str) -> Image:
@@ -45,10 +60,14 @@ def decode_image(path: Path, file: Path | IO[bytes]) -> Image:
             raise DataError(
                 f"{path} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: scale it down first."
             )
+        _tell_pages(image, path)
         image.load()
     except DataError:
         raise
     except PIL.UnidentifiedImageError as error:
+        kind = kind_of(_start(file))
+        if kind is not None:
+            raise DataError(f"{path} is {kind}.") from error
         raise DataError(
             f"{path} is not a picture that can be read ({_size(path)} bytes): expected PNG, JPEG or another common format."
         ) from error
@@ -57,6 +76,21 @@ def decode_image(path: Path, file: Path | IO[bytes]) -> Image:
     except (OSError, SyntaxError, ValueError) as error:
         raise damaged(path, error) from error
     return image
+
+
+def _tell_pages(image: Image, path: Path) -> None:
+    """Warn where one picture of several is read; the previews that phones put behind a JPEG do not count."""
+    pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if pages > 1:
+        warnings.warn(f"{path} holds {pages} pictures; only the first is read.", stacklevel=3)
+
+
+def _start(file: Path | IO[bytes]) -> bytes:
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return stream.read(64)
+    file.seek(0)
+    return file.read(64)
 
 
 def damaged(path: Path, error: Exception) -> DataError:
@@ -78,15 +112,46 @@ def _near_files(path: Path) -> str:
 
 def read_photo(path: Path | str) -> torch.Tensor:
     """A photo as float32 RGB in [0, 1], [3, H, W], turned upright by its EXIF tag; alpha is laid on white."""
-    return photo_tensor(photo_pixels(open_image(path)))
+    return photo_tensor(photo_pixels(open_image(path), Path(path)))
 
 
-def photo_pixels(image: Image) -> np.ndarray:
-    """A decoded photo as uint8 RGB [H, W, 3], turned upright by its EXIF tag; alpha is laid on white."""
+def turn_of(path: Path) -> int:
+    """The EXIF orientation of a photo, 1 (as it lies) to 8; 1 where nothing is said or the file cannot be read."""
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as image:
+            turn = image.getexif().get(ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError):
+        return 1
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+
+
+def turn_fault(path: Path | str, size: tuple[int, int], other: tuple[int, int]) -> str:
+    """What to say where a photo of (height, width) `size` lies beside a map of `other` because only the photo was turned; else ""."""
+    turn = turn_of(Path(path)) if other == size[::-1] else 1
+    if turn < 5:
+        return ""
+    return (
+        f" The photo is turned by its EXIF tag (orientation {turn}), as viewers show it, and the map is of the unturned pixels:"
+        " turn the map too, or take the tag off the photo (exiftool -Orientation= FILE)."
+    )
+
+
+def photo_pixels(image: Image, path: Path) -> np.ndarray:
+    """A decoded photo as uint8 RGB [H, W, 3], turned upright by its EXIF tag; alpha is laid on white, deep grey scaled to 8 bits.
+
+    path: for the messages. Raises DataError for depths of which nothing says what is white (`zoo.files.depths.eight_bits`).
+    """
     import numpy as np
     import PIL.Image
     import PIL.ImageOps
 
+    if is_deep(image):
+        turn = image.getexif().get(ORIENTATION)
+        image = eight_bits(image, path)
+        if turn is not None:
+            image.getexif()[ORIENTATION] = turn
     image = PIL.ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import DataError, LabelError
+from zoo.files.depths import refuse_fractions
 from zoo.files.images import open_image
 from zoo.files.mapfaults import color_fault, value_fault
 from zoo.files.palettes import by_color, by_palette, one_to_one, renumbered
@@ -63,6 +64,7 @@ def read_map_file(path: Path | str) -> MapFile:
 
 def map_file(path: Path, image: Image) -> MapFile:
     """`read_map_file` of a picture that is decoded already. path: for the messages."""
+    refuse_fractions(path, image)
     mode = image.mode
     if mode in ("RGBA", "LA", "PA"):
         alpha = np.asarray(image.getchannel("A"))

@@ -142,7 +142,7 @@ class OpenedFiles:
 
         def make() -> tuple[np.ndarray, int]:
             with self.stream(path) as file:
-                found = photo_pixels(decode_image(path, file))
+                found = photo_pixels(decode_image(path, file), path)
             return found, found.nbytes
 
         return self.kept.once((path, "photo"), make)

@@ -11,6 +11,7 @@ from typing import Any
 
 from zoo.composition.request.requests import Request, StyleSource, StyleSpec
 from zoo.errors import LabelError, UsageError, ZooError
+from zoo.files.images import turn_fault
 from zoo.files.mapjudge import judge_file
 from zoo.files.opened import OpenedFiles
 from zoo.files.palettes import palette_doubt
@@ -67,9 +68,10 @@ def _check_sizes(photo: Any, mask: Any, files: OpenedFiles) -> None:
     one = files.photo(photo).size if isinstance(photo, str | Path) else (photo.shape[-2], photo.shape[-1])
     other = files.map(mask).size if isinstance(mask, str | Path) else mask.size
     if one != other:
+        turned = turn_fault(photo, one, other) if isinstance(photo, str | Path) else ""
         raise UsageError(
             f"The photo {_name_of(photo)} has {one[1]} x {one[0]} pixels, its map {_name_of(mask)} has {other[1]} x {other[0]}:"
-            " they must show the same picture at the same size."
+            " they must show the same picture at the same size." + turned
         )
 
 

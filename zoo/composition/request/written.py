@@ -7,6 +7,7 @@ SOURCE  PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def parse_edit(text: str) -> EditSpec:
         if not value:
             raise UsageError(f"The edit {text!r} names no other map (expected interpolate:C=OTHER.png[@T]).")
         path, at, t = value.rpartition("@")
-        if at and re.fullmatch(r"-?\d*\.?\d+", t):
+        if at and re.fullmatch(r"-?\d*\.?\d+", t) and not os.path.isfile(value):
             amount = _number(t, text)
             if not 0 <= amount <= 1:
                 raise UsageError(f"The edit {text!r}: T lies between 0 (keep) and 1 (swap), got {t}.")
@@ -206,9 +207,9 @@ def parse_source(text: str) -> StyleSource:
 
 
 def parse_style(text: str) -> StyleSpec:
-    """Read one STYLE: an `=` separates classes (and layers) from the source."""
+    """Read one STYLE: an `=` separates classes (and layers) from the source, unless the whole text names a file that is there."""
     head, equals, source = text.partition("=")
-    if not equals:
+    if not equals or os.path.isfile(text.partition("::")[0]):
         return StyleSpec(parse_source(text))
     names, at, layers = head.partition("@")
     classes = split_names(names)
