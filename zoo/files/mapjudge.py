@@ -18,6 +18,10 @@ from zoo.files.palettes import palette_matches, used_colors, voc_palette
 from zoo.labels import LabelSpace
 
 
+ENOUGH, DOUBTFUL = 8, 0.85
+"""Rules of another subject, and the share of them that hold, which make a map that nobody has said anything of undecided."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Why a map is not in the order of the space that it is taken for.
@@ -147,5 +151,10 @@ def inspected(values: np.ndarray, known: Sequence[LabelSpace]) -> Guess | None:
     spaces = [s for s in known if s.name in kinds and s.name in kinds[s.name].orders]
     found = readings(values, spaces)
     subjects = [[r for r in found if kinds[r.space] is subject] for subject in SUBJECTS]
-    guesses = [guess for own in subjects if (guess := best_of(own, spaces)) is not None]
-    return guesses[0] if len(guesses) == 1 else None
+    guesses = [(i, guess) for i, own in enumerate(subjects) if (guess := best_of(own, spaces)) is not None]
+    if len(guesses) != 1:
+        return None
+    place, guess = guesses[0]
+    # a face of few parts may pass for a person in some order, and the other way round
+    others = (r for i, own in enumerate(subjects) if i != place for r in own)
+    return None if any(r.asked >= ENOUGH and r.share >= DOUBTFUL for r in others) else guess
