@@ -17,9 +17,8 @@ from zoo.files.mapguess import SUBJECTS, Guess, Reading, best_of, part_names, re
 from zoo.files.palettes import palette_matches, used_colors, voc_palette
 from zoo.labels import LabelSpace
 
-
 ENOUGH, DOUBTFUL = 8, 0.85
-"""Rules of another subject, and the share of them that hold, which make a map that nobody has said anything of undecided."""
+"""Rules of a face, and the share of them that hold, with which a map that nobody has said anything of is no person's."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,6 @@ def inspected(values: np.ndarray, known: Sequence[LabelSpace]) -> Guess | None:
     if len(guesses) != 1:
         return None
     place, guess = guesses[0]
-    # a face of few parts may pass for a person in some order, and the other way round
-    others = (r for i, own in enumerate(subjects) if i != place for r in own)
-    return None if any(r.asked >= ENOUGH and r.share >= DOUBTFUL for r in others) else guess
+    # a face of few parts may pass for a person in some order
+    earlier = (r for own in subjects[:place] for r in own)
+    return None if any(r.asked >= ENOUGH and r.share >= DOUBTFUL for r in earlier) else guess
