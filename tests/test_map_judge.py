@@ -217,7 +217,18 @@ def test_a_doubt_is_said_and_the_map_used(run: Run, model_root: Path, tmp_path: 
     made = run("synth", model_root / "scgan-celeba", path, "--seed", 0, "--out", tmp_path / "out", "--device", "cpu")
     assert made.code == 0 and f"{path} was taken for a map of celebamask-hq, but only " in made.err
     assert made.err.count("was taken for") == 1
-    made = run("synth", model_root / "scgan-celeba", path, "--seed", 0, "--out", tmp_path / "b", "--trust-maps", "--device", "cpu")
+    made = run(
+        "synth",
+        model_root / "scgan-celeba",
+        path,
+        "--seed",
+        0,
+        "--out",
+        tmp_path / "b",
+        "--trust-maps",
+        "--device",
+        "cpu",
+    )
     assert made.code == 0 and "was taken for" not in made.err
     composition = zoo.compose((None, str(model_root / "scgan-celeba")), device="cpu")
     with pytest.warns(UserWarning, match="rules of where its parts lie hold"):
