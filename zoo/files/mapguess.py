@@ -46,7 +46,7 @@ class Subject:
     asked: int
 
 
-FACE = Subject(facerules.NAMES, ("skin", "nose"), facerules.RULES, FACES, 10, 0.9, 6, 0.85, 0.75, 12)
+FACE = Subject(facerules.NAMES, ("skin", "nose"), facerules.RULES, FACES, 10, 0.9, 6, 0.8, 0.75, 12)
 PERSON = Subject(peoplerules.NAMES, ("face", "upper-clothes"), peoplerules.RULES, PEOPLE, 10, 0.85, 8, 0.85, 0.8, 12)
 SUBJECTS = (FACE, PERSON)
 

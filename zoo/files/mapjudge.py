@@ -17,6 +17,9 @@ from zoo.files.mapguess import SUBJECTS, Guess, Reading, best_of, part_names, re
 from zoo.files.palettes import palette_matches, used_colors, voc_palette
 from zoo.labels import LabelSpace
 
+ENOUGH, DOUBTFUL = 8, 0.85
+"""Rules of a face, and the share of them that hold, with which a map that nobody has said anything of is no person's."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -147,5 +150,10 @@ def inspected(values: np.ndarray, known: Sequence[LabelSpace]) -> Guess | None:
     spaces = [s for s in known if s.name in kinds and s.name in kinds[s.name].orders]
     found = readings(values, spaces)
     subjects = [[r for r in found if kinds[r.space] is subject] for subject in SUBJECTS]
-    guesses = [guess for own in subjects if (guess := best_of(own, spaces)) is not None]
-    return guesses[0] if len(guesses) == 1 else None
+    guesses = [(i, guess) for i, own in enumerate(subjects) if (guess := best_of(own, spaces)) is not None]
+    if len(guesses) != 1:
+        return None
+    place, guess = guesses[0]
+    # a face of few parts may pass for a person in some order
+    earlier = (r for own in subjects[:place] for r in own)
+    return None if any(r.asked >= ENOUGH and r.share >= DOUBTFUL for r in earlier) else guess
