@@ -86,7 +86,7 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "binary mask": ((*PAIR, "--mask", "binary.png"), 1, ("0/255", "binary mask of one part")),
     "unknown label space": ((*PAIR, "--mask", "face.png", "--mask-space", "face-parsin"), 2, ("'face-parsing'",)),
     "label space with nothing in common": (
-        (*PAIR, "--mask", "face.png", "--mask-space", "streets.json"),
+        (*PAIR, "--mask", "face.png", "--mask-space", "streets.json", "--trust-maps"),
         1,
         ("no class in common",),
     ),

@@ -21,7 +21,7 @@ from zoo.errors import ASKED, ConfigError, UsageError
 Run = Callable[..., Ran]
 ROOT = Path(__file__).parents[1]
 # a command that is advised as a whole, up to the end of the clause
-COMMAND = re.compile(r"\b(?:zoo [a-z]|python -m )[^.;)]*(?:\.\S[^.;)]*)*")
+COMMAND = re.compile(r"\b(?:zoo [a-z]|python -m |pip install )[^.;)]*(?:\.\S[^.;)]*)*")
 BARE = re.compile(r"(?<![\w-])(?:--[a-z]|-n(?![\w-]))")
 
 
