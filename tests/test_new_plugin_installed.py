@@ -85,7 +85,7 @@ def env(fresh: Environment) -> Environment:
 
 def passed(output: str) -> int:
     """How many tests pytest says have passed, if none failed."""
-    found = re.search(r"^(\d+) passed(?!.*(?:failed|error))", output, re.MULTILINE)
+    found = re.search(r"^(?:=+ )?(\d+) passed(?!.*(?:failed|error))", output, re.MULTILINE)
     return int(found[1]) if found else 0
 
 

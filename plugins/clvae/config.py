@@ -142,7 +142,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-128-projected": Variant(
         _SMALL,
         replace(_SMALL_TRAINING, **PROJECTED),
-        title="ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
+        title="ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
     ),
     "ccp-128": Variant(
         replace(_SMALL, label_space="atr"),

@@ -178,5 +178,5 @@ VARIANTS: dict[str, Variant] = {
 VARIANTS["celeba-128-projected"] = Variant(
     CELEBA_128,
     replace(cast(SCGANOptions, VARIANTS["celeba-128"].training), **PROJECTED),
-    title="ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
+    title="ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
 )

@@ -112,7 +112,7 @@ VARIANTS: dict[str, Variant] = {
 VARIANTS["celeba-128-projected"] = Variant(
     CELEBA_128,
     replace(VARIANTS["celeba-128"].training, **PROJECTED),
-    "ours: celeba-128 trained on against a projected discriminator (--init a finished one)",
+    "ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
 )
 VARIANTS |= {
     f"{name}-vae": Variant(
