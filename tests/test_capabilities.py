@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from fixtures_models import Ran
+from plain_models import OneClass
 from thirdparty import plugin, write_plugin
 
 import zoo
@@ -55,19 +56,7 @@ def test_a_synthesizer_without_vae_has_no_style_and_one_without_its_asset_no_mea
         assert style_sources(zoo.create("ca2sis").capabilities()) == {"photo"}
 
 
-class Small(Model):
-    """8 x 8 pixels of one class."""
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return ("skin",)
-
-    @property
-    def resolution(self) -> tuple[int, int]:
-        return 8, 8
-
-
-class Plain(Small, MaskGenerator):
+class Plain(OneClass, MaskGenerator):
     """Maps of one class, nothing more."""
 
     def sample_latents(self, conditions: Any, rng: Any, *, prior: str | None = None) -> dict[str, torch.Tensor]:
@@ -89,7 +78,7 @@ class Stepwise(Plain):
         return semantic_map
 
 
-class Painter(Small, ImageSynthesizer):
+class Painter(OneClass, ImageSynthesizer):
     """Claims every style, and has the calls of one only."""
 
     styles = frozenset({"prior", "mean", "photo"})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from plain_models import OneClass
 
 import zoo
 from zoo.cards.writing import front_matter
@@ -69,19 +70,7 @@ def test_smoke_runs_what_its_kind_names(model_root: Path, monkeypatch: pytest.Mo
         smoke(broken)
 
 
-class OfNoKind(Model):
-    """Derived from no kind."""
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return ("skin",)
-
-    @property
-    def resolution(self) -> tuple[int, int]:
-        return 8, 8
-
-
-class Translator(OfNoKind):
+class Translator(OneClass):
     """A made-up fifth kind: pictures to pictures."""
 
 
@@ -111,5 +100,5 @@ def test_a_further_kind_is_a_row_and_a_class(model_root: Path, monkeypatch: pyte
     with pytest.raises(UsageError, match="Translator is an image-translator, and a mask-generator is needed here"):
         zoo.compose((model, str(model_root / "scgan-celeba")), device="cpu")
     check_kind(of_role("parser"), row.name, "X")
-    with pytest.raises(PluginError, match="OfNoKind is derived from no kind"):
-        smoke(OfNoKind(None, space))
+    with pytest.raises(PluginError, match="OneClass is derived from no kind"):
+        smoke(OneClass(None, space))

@@ -26,12 +26,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def command(pair: tuple[str, str], inputs: Path) -> tuple[object, ...]:
     """Seven samples in batches of three, from two maps that are edited."""
     return (
-        "compose",
-        "+".join(pair),
-        "--mask",
-        inputs / "face.png",
-        "--edit",
-        "redraw:hair",
+        *("compose", "+".join(pair), "--mask", inputs / "face.png", "--edit", "redraw:hair"),
         "-n",
         7,
         "--batch-size",

@@ -22,12 +22,7 @@ def made(run: Run, pair: tuple[str, str], inputs: Path, tmp_path: Path) -> Path:
     """A run of three edited samples with a photo's style."""
     style = f"{inputs / 'photo.png'}::{inputs / 'face.png'}"
     command = (
-        "compose",
-        "+".join(pair),
-        "--mask",
-        inputs / "face.png",
-        "--edit",
-        "redraw:hair",
+        *("compose", "+".join(pair), "--mask", inputs / "face.png", "--edit", "redraw:hair"),
         "--style",
         style,
         "-n",

@@ -29,14 +29,6 @@ from zoo_plugins.clvae.trainer import ClassOutputs, CLVAETrainer
 Tensors = dict[str, Tensor]
 PREFIXES = {"netG.": "generator", "netE.": "encoder", "netD.": "discriminator"}
 BLOCK_OUTPUTS = r"head_0|G_middle_\d|up_\d|conv_img|fc"
-_OPTIONS = {
-    "crop_size": "resolution", "aspect_ratio": "aspect_ratio", "ngf": "ngf", "z_dim": "z_dim", "z_dim_local": "z_dim_local",
-    "num_upsampling_layers": "upsampling", "norm_G": "norm", "norm_E": "encoder_norm",
-}  # fmt: skip
-_TRAINING = {
-    "lr": "lr", "beta1": "beta1", "beta2": "beta2", "gan_mode": "gan_mode", "lambda_feat": "lambda_feat", "lambda_kld": "lambda_kld",
-    "lambda_vgg": "lambda_perceptual", "ndf": "ndf", "n_layers_D": "n_layers_d", "num_D": "num_d", "norm_D": "norm_d",
-}  # fmt: skip
 
 
 def _beside(name: str) -> Any:
@@ -45,6 +37,7 @@ def _beside(name: str) -> Any:
 
 
 recorded = _beside("recorded")
+_OPTIONS = recorded.NETWORK | {"z_dim_local": "z_dim_local"}
 
 
 def config_of(opt: Mapping[str, Any]) -> CLVAEConfig:
@@ -248,7 +241,7 @@ class Step:
     def __init__(self, case: Mapping[str, Any], weights: Tensors, io: Tensors, *, train: bool) -> None:
         opt = case["official_options"]
         options = CLVAEOptions(
-            ttur=not opt.get("no_TTUR", False), perceptual="none", **recorded.options(opt, _TRAINING)
+            ttur=not opt.get("no_TTUR", False), perceptual="none", **recorded.options(opt, recorded.TRAINING)
         )
         self.model = build(case, weights).train(train)
         self.trainer = CLVAETrainer(self.model, options)

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import re
 import runpy
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -93,19 +91,11 @@ def _weights(case_dir: Path, case: dict[str, Any], model: SemanticVAE) -> dict[s
     if (folder / "weights.safetensors").exists():
         stored = load_file(folder / "weights.safetensors")
         return recorded.complete(case, stored, model.state_dict(), official.official_name)
+    formula = _beside("ca2sis").formula  # one for both systems of the paper
     return {
-        k: _formula(k, tuple(v.shape))
+        k: formula(k, tuple(v.shape))
         for k, v in ((official.official_name(n), p) for n, p in model.state_dict().items())
     }
-
-
-def _formula(key: str, shape: tuple[int, ...]) -> Tensor:
-    u = np.random.RandomState(zlib.crc32(key.encode())).random_sample(int(np.prod(shape))).reshape(shape) * 2 - 1
-    if len(shape) >= 2:
-        u = u * np.sqrt(3 / np.prod(shape[1:]))
-    else:
-        u = 1 + 0.3 * u if key.endswith(".weight") else 0.1 * u
-    return torch.from_numpy(u.astype(np.float32))
 
 
 def _select(results: Result, io: Result) -> Result:

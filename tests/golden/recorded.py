@@ -14,6 +14,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+NETWORK = {
+    "crop_size": "resolution", "aspect_ratio": "aspect_ratio", "ngf": "ngf", "z_dim": "z_dim", "num_upsampling_layers": "upsampling",
+    "norm_G": "norm", "norm_E": "encoder_norm",
+}  # fmt: skip
+"""Options of the SPADE family's code -> fields of our configs."""
+TRAINING = {
+    "lr": "lr", "beta1": "beta1", "beta2": "beta2", "gan_mode": "gan_mode", "lambda_feat": "lambda_feat", "lambda_kld": "lambda_kld",
+    "lambda_vgg": "lambda_perceptual", "ndf": "ndf", "n_layers_D": "n_layers_d", "num_D": "num_d", "norm_D": "norm_d",
+}  # fmt: skip
+"""The same of its training options."""
+
 
 class Lacking(KeyError):
     """The case does not hold this tensor (or file), so what is computed from it is not due."""

@@ -29,14 +29,6 @@ from zoo_plugins.spade.trainer import SpadeTrainer
 
 Tensors = dict[str, Tensor]
 ROLES = {"netG": "generator", "netE": "encoder", "netD": "discriminator"}
-_OPTIONS = {
-    "crop_size": "resolution", "aspect_ratio": "aspect_ratio", "ngf": "ngf", "norm_G": "norm", "use_vae": "use_vae",
-    "num_upsampling_layers": "upsampling", "z_dim": "z_dim", "norm_E": "encoder_norm",
-}  # fmt: skip
-_TRAINING = {
-    "lr": "lr", "beta1": "beta1", "beta2": "beta2", "gan_mode": "gan_mode", "lambda_feat": "lambda_feat", "lambda_kld": "lambda_kld",
-    "lambda_vgg": "lambda_perceptual", "ndf": "ndf", "n_layers_D": "n_layers_d", "num_D": "num_d", "norm_D": "norm_d",
-}  # fmt: skip
 
 
 def _beside(name: str) -> Any:
@@ -45,6 +37,7 @@ def _beside(name: str) -> Any:
 
 
 recorded = _beside("recorded")
+_OPTIONS = recorded.NETWORK | {"use_vae": "use_vae"}
 
 
 def config_of(opt: Mapping[str, Any]) -> SpadeConfig:
@@ -54,7 +47,9 @@ def config_of(opt: Mapping[str, Any]) -> SpadeConfig:
 
 def options_of(opt: Mapping[str, Any]) -> SpadeOptions:
     """Our training options from the authors'."""
-    return SpadeOptions(ttur=not opt.get("no_TTUR", False), perceptual="none", **recorded.options(opt, _TRAINING))
+    return SpadeOptions(
+        ttur=not opt.get("no_TTUR", False), perceptual="none", **recorded.options(opt, recorded.TRAINING)
+    )
 
 
 @cache
