@@ -13,6 +13,8 @@ import pytest
 # set before Hugging Face's libraries are imported, which read them once
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# two workers share the cores (`-n 2` in setup.cfg): with threads of their own they would only get in each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
