@@ -1,0 +1,143 @@
+"""Plain readings of the papers' code: what it computes, line by line, on the same weights.
+
+One-hot planes of all classes through every label convolution, gamma and beta by two convolutions, every spectrally normalised kernel
+divided at every call, the stack of SC-GAN's candidates, the decoder's upsampling before its 1x1 convolutions. `docs/papers/` says
+where each of them stands. They serve as yardsticks, and their pictures are what the inference forms have to equal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.maps import SemanticMap
+from zoo.nn.labels import one_hot
+from zoo_plugins.mask_vae.networks import with_background
+from zoo_plugins.scgan.svg import pool_channels, semantic_vectors
+from zoo_plugins.segvae.networks import sample_code
+
+
+def spade_norm(norm: Any, x: Tensor, planes: Tensor) -> Tensor:
+    """SPADE: the planes are resized here, gamma and beta are two convolutions."""
+    normalized = norm.param_free_norm(x)
+    hidden = F.relu(norm.mlp_shared(F.interpolate(planes, size=x.shape[2:], mode="nearest")))
+    return normalized * (1 + norm.mlp_gamma(hidden)) + norm.mlp_beta(hidden)
+
+
+def spade_block(block: Any, x: Tensor, planes: Tensor) -> Tensor:
+    """The residual block; its convolutions divide their kernels at every call."""
+    shortcut = block.conv_s(spade_norm(block.norm_s, x, planes)) if block.learned else x
+    dx = block.conv_0(F.leaky_relu(spade_norm(block.norm_0, x, planes), 0.2))
+    return shortcut + block.conv_1(F.leaky_relu(spade_norm(block.norm_1, dx, planes), 0.2))
+
+
+def _painted(generator: Any, x: Tensor, block: Any) -> Tensor:
+    """Features x through the blocks, `block(module, step, x)`, with a doubling where one is due, and to images in [-1, 1]."""
+    scale = 0
+    for module, step in generator.blocks():
+        if step.scale > scale:
+            x, scale = F.interpolate(x, scale_factor=2.0, mode="nearest"), step.scale
+        x = block(module, step, x)
+    return generator.activation(generator.conv_img(F.leaky_relu(x, 0.2)))
+
+
+def spade(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """SPADE and GauGAN: images [B, 3, H, W] in [0, 1]."""
+    planes, generator = model.planes(maps), model.generator
+    if style is None:
+        x = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
+    else:
+        x = generator.start(style.tensors["z"])
+    return (_painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
+
+
+def clvae(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """CLVAE: at each level a map of the classes' latents (without the loops over images and classes, 5 % of the authors' time)."""
+    generator, numbers = model.generator, model.channel_map(maps)
+    planes, codes = one_hot(numbers, len(model.channels)), style.tensors["codes"]
+
+    def block(module: Any, step: Any, x: Tensor) -> Tensor:
+        level = generator.level(step)
+        if not level:
+            return spade_block(module, x, planes)
+        side = (numbers.shape[1] >> level, numbers.shape[2] >> level)
+        small = F.interpolate(numbers[:, None].float(), size=side, mode="nearest")[:, 0].long()
+        rows = torch.arange(len(small))[:, None, None]
+        seen = generator.cse.embedding(small) + codes[:, :, generator.layer_of(level)][rows, small]
+        return spade_block(module, x, seen.permute(0, 3, 1, 2).contiguous())
+
+    return (_painted(generator, generator.start(style.tensors["z"]), block) + 1) / 2
+
+
+def scc(layer: Any, x: Tensor, v: Tensor) -> Tensor:
+    """SCC: all candidates side by side in one tensor [B, n, C, H, W], then the weighted sum."""
+    stack = torch.stack([F.conv2d(x, kernel, padding=1) for kernel in layer.kernels()], 1)
+    return (stack * v[:, :, None]).sum(1)
+
+
+def scn(norm: Any, x: Tensor, v: Tensor) -> Tensor:
+    """SCN: every pixel's row of the table by a matrix product [B H W, m] x [m, 2 C]."""
+    normalized = norm.param_free_norm(x)
+    rows = v.permute(0, 2, 3, 1).reshape(-1, v.shape[1]) @ norm.table
+    gamma, beta = rows.view(len(v), *v.shape[2:], -1).permute(0, 3, 1, 2).chunk(2, 1)
+    return normalized * (1 + gamma) + beta
+
+
+def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """SC-GAN: semantic vectors, then the blocks; the learned shortcut is a SPADE over all planes."""
+    planes, generator, config = model.planes(maps), model.generator, model.config
+    _, features = generator.svg(planes)
+    vectors = [
+        [semantic_vectors(pool_channels(f, n), config.temperature, config.weight_type) for f in features]
+        for n in (config.n_conv, config.n_norm)
+    ]
+
+    def block(module: Any, step: Any, x: Tensor) -> Tensor:
+        v_conv, v_norm = (v[step.scale] for v in vectors)
+        shortcut = module.conv_s(spade_norm(module.norm_s, x, planes)) if module.learned else x
+        for norm, conv in ((module.norm_0, module.conv_0), (module.norm_1, module.conv_1)):
+            modulated = scn(norm, x, v_norm) if hasattr(norm, "table") else spade_norm(norm, x, planes)
+            x = scc(conv, F.leaky_relu(modulated, 0.2), v_conv)
+        return shortcut + x
+
+    start = generator.start(style.tensors["z"]) if style is not None else generator.start_from_map(planes)
+    return (_painted(generator, start, block) + 1) / 2
+
+
+def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:
+    """SegVAE: soft shapes [B, N, R, R]; every step for the whole batch, shapes decoded where some sample has the class."""
+    canvas = label_set.new_zeros(*label_set.shape, model.config.size, model.config.size)
+    shapes, state, before = canvas.clone(), None, None
+    for channel in model.order:
+        if before is not None:
+            canvas[:, before] = shapes[:, before]
+        present = label_set[:, channel] > 0
+        target = torch.zeros_like(label_set)
+        target[:, channel] = present.to(target)
+        code = model.context(canvas, label_set, target)
+        mu, log_var, state = model.prior(code, state)
+        if present.any():
+            logits = model.decoder(code, sample_code(mu, log_var, eps[:, channel - 1]))
+            shapes[:, channel] = (torch.sigmoid(logits) * present[:, None, None, None])[:, 0]
+        before = channel
+    return shapes
+
+
+def mask_vae(model: Any, maps: SemanticMap, h0: Tensor, c0: Tensor) -> Tensor:
+    """Semantic-VAE: a map's codes and the map that they give, class numbers [B, side, side].
+
+    All planes through the encoder, the empty ones too; each block resizes before its 1x1 convolution.
+    """
+    planes = one_hot(maps.labels.long(), len(maps.space))[:, 1:]
+    codes, _ = model.encoder(planes)
+    decoder = model.generator
+    x = decoder.tokens(decoder.recur(codes, h0, c0)).view(len(codes), -1, decoder.grid, decoder.grid)
+    x = decoder.convs.in_conv(x)
+    for block in decoder.convs.blocks:
+        up = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        h = block.conv1(F.interpolate(F.silu(block.norm1(x)), scale_factor=2.0, mode="nearest"))
+        x = block.skip(up) + block.conv2(F.silu(block.norm2(h)))
+    return with_background(decoder.convs.out_conv(x)).argmax(1)
