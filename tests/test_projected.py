@@ -234,7 +234,7 @@ def test_a_discriminator_of_pixels_beside_it(name: str, tmp_path: Path) -> None:
     training = loop(name, tmp_path / "run", steps=2, pixel_width=4)
     trainer: Any = training.trainer
     before = {k: v.clone() for k, v in trainer.discriminator["pixels"].state_dict().items() if k.endswith(".bias")}
-    [(batch, rng)] = training.sampler.batches(0)
+    [(batch, _)] = training.sampler.batches(0)
     planes, real = trainer._inputs(batch)
     scores = trainer._ask(planes, real, None).scores
     assert len(scores) == 3 and scores[-1].shape[-1] > scores[0].shape[-1]  # two depths of features, then the pixels
