@@ -229,7 +229,26 @@ def test_statistics_are_of_both_kinds_of_style(tmp_path: Path) -> None:
     assert not model.training and not any(n.training for n in norms)
 
 
+@pytest.mark.parametrize("name", ["spade", "scgan", "clvae"])
+def test_a_discriminator_of_pixels_beside_it(name: str, tmp_path: Path) -> None:
+    training = loop(name, tmp_path / "run", steps=2, pixel_width=4)
+    trainer: Any = training.trainer
+    before = {k: v.clone() for k, v in trainer.discriminator["pixels"].state_dict().items() if k.endswith(".bias")}
+    [(batch, _)] = training.sampler.batches(0)
+    planes, real = trainer._inputs(batch)
+    scores = trainer._ask(planes, real, None).scores
+    assert len(scores) == 3 and scores[-1].shape[-1] > scores[0].shape[-1]  # two depths of features, then the pixels
+    dots = torch.ones(SIDE, SIDE)
+    dots[::2, ::2] = -1
+    assert not torch.allclose(trainer._ask(planes, real + 0.2 * dots, None).scores[-1], scores[-1], atol=1e-4)
+    training.run()
+    after = trainer.discriminator["pixels"].state_dict()
+    assert before and all(not torch.equal(v, after[k]) for k, v in before.items())
+
+
 def test_options_that_do_not_go_together() -> None:
+    with pytest.raises(ConfigError, match="goes with discriminator=projected alone"):
+        GanOptions(pixel_width=8)
     with pytest.raises(ConfigError, match="lambda_feat=0"):
         GanOptions(discriminator="projected")
     with pytest.raises(ConfigError, match="batch_size 2 or more"):

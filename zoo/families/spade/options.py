@@ -51,6 +51,9 @@ class GanOptions(TrainingOptions):
     """With `diffaugment`: the hole of half the side too."""
     discriminator: Literal["multiscale", "projected"] = "multiscale"
     """multiscale (official), or projected: small heads on frozen features of the network `features` (ours; needs `lambda_feat` 0)."""
+    pixel_width: int = 0
+    """With `discriminator=projected`: width of a patch discriminator on the pixels themselves beside it, 0: none (ours). The features
+    hardly see patterns of one or two pixels."""
     features: str = "lite0"
     """Pretrained network behind `discriminator=projected` and `lambda_features`: lite0 (EfficientNet-Lite0, extra `train`), or one
     that a plugin registers."""
@@ -90,6 +93,11 @@ class GanOptions(TrainingOptions):
         if self.discriminator == "projected" and self.lambda_feat:
             faults.append(
                 "discriminator=projected has no layers for feature matching: set lambda_feat=0 (and lambda_features)"
+            )
+        if self.pixel_width < 0 or (self.pixel_width and self.discriminator != "projected"):
+            faults.append(
+                "pixel_width must not be negative, and goes with discriminator=projected alone"
+                f" (got {self.pixel_width} with {self.discriminator})"
             )
         if self.prior_half and self.batch_size < 2:
             faults.append(f"prior_half needs batch_size 2 or more, got {self.batch_size}")

@@ -19,7 +19,7 @@ from zoo.api import load
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
 from zoo.families.spade.diffaugment import augment, draw
-from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, opinion
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator, opinion
 from zoo.families.spade.options import GanOptions
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
@@ -98,8 +98,7 @@ class GanTrainer(Trainer):
         self.features = feature_network(options.features) if options.uses_features else None
         self.prior = PriorStyles(self.gan, options) if options.prior_half else None
         if options.discriminator == "projected":
-            channels = cast(FeatureNetwork, self.features).channels
-            self.discriminator = ProjectedDiscriminator(channels, self.gan.label_input.channels, options.ndf)
+            self.discriminator = self._projected()
         else:
             self.discriminator = self.build_discriminator()
         init_xavier(self.discriminator)
@@ -109,6 +108,13 @@ class GanTrainer(Trainer):
             for network in self._frozen:
                 network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._optimizers: dict[str, Optimizer] = {}
+
+    def _projected(self) -> nn.Module:
+        o, planes = self.options, self.gan.label_input.channels
+        heads = ProjectedDiscriminator(cast(FeatureNetwork, self.features).channels, planes, o.ndf)
+        if not o.pixel_width:
+            return heads
+        return nn.ModuleDict({"projected": heads, "pixels": PatchDiscriminator(planes + 3, o.pixel_width, 3, o.norm_d)})
 
     # --- what a system may have otherwise -------------------------------------------------------------------------
 
@@ -265,7 +271,10 @@ class GanTrainer(Trainer):
         if self.options.discriminator != "projected":
             return self.opinion(planes, images, outputs)
         assert self.features is not None
-        return Opinion(self.discriminator(self.features(images), planes), [])
+        if not isinstance(self.discriminator, nn.ModuleDict):
+            return Opinion(self.discriminator(self.features(images), planes), [])
+        scores = self.discriminator["projected"](self.features(images), planes)
+        return Opinion([*scores, self.discriminator["pixels"](torch.cat([planes, images], 1))[-1]], [])
 
     def statistics(self, batch: Batch, rng: RngLike) -> None:
         planes, real = self._inputs(batch)
