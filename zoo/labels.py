@@ -355,7 +355,7 @@ _MOST = 64
 """Most aliases, and most further colours, of a class."""
 
 
-def _fault(entry: dict[str, object]) -> str:
+def _fault(entry: dict[str, Any]) -> str:
     """What is wrong with the form of a class, or ""."""
     if not _is_name(entry["name"]):
         return f"a name is {_NAMED}"

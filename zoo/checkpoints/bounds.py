@@ -177,7 +177,7 @@ class _Machine:
     def persistent(self) -> None:
         """A storage: ("storage", class, key, device, numbers), and in old files the part of it that is meant."""
         (value,) = self.last(1)
-        items = value.items if isinstance(value, _Tuple) else ()
+        items: tuple[Any, ...] = value.items if isinstance(value, _Tuple) else ()
         if len(items) not in (5, 6) or items[0] != "storage" or not isinstance(items[1], _Name) or not _whole(items[4]):
             raise Refused("its pickle has a storage without a size")
         kind = items[1].text.rpartition(".")[2].removesuffix("Storage")
@@ -193,7 +193,7 @@ class _Machine:
 
     def call(self) -> None:
         called, given = self.last(2)
-        items = given.items if isinstance(given, _Tuple) else ()
+        items: tuple[Any, ...] = given.items if isinstance(given, _Tuple) else ()
         name = called.text.replace("__builtin__.", "builtins.", 1) if isinstance(called, _Name) else ""
         if name.startswith("torch._utils.") and name.rpartition(".")[2] in _REBUILT:
             self.check_tensor(items)
@@ -212,12 +212,11 @@ class _Machine:
 
     def check_tensor(self, items: tuple[Any, ...]) -> None:
         """Raises Refused for a tensor that its storage cannot fill."""
-        storage, offset, size, stride = items[:4] if len(items) >= 4 else (None,) * 4
-        if isinstance(storage, _Name | _Other) and not isinstance(storage, _Storage):
-            raise Refused("its pickle has a tensor without a storage")
+        storage, offset, size, stride = items[:4] if len(items) >= 4 else (_OTHER,) * 4
         shape, steps = _numbers(size), _numbers(stride)
         if (
             not isinstance(storage, _Storage)
+            or type(offset) is not int
             or not _whole(offset)
             or shape is None
             or steps is None
@@ -268,7 +267,7 @@ def _keep(machine: _Machine, argument: Any) -> None:
     machine.push(argument)
 
 
-_Step = Callable[[_Machine, Any], None]
+_Step = Callable[[_Machine, Any], object]
 
 
 def _all(names: Iterable[str], step: _Step) -> dict[str, _Step]:
@@ -283,8 +282,8 @@ _STEPS: dict[str, _Step] = {
     **_all(("BINGET", "LONG_BINGET", "GET"), lambda m, a: m.push(m.memo[int(a)])),
     "MEMOIZE": lambda m, a: m.remember(len(m.memo)),
     "MARK": lambda m, a: m.push(_MARK),
-    "POP": lambda m, a: m.stack.pop() and None,
-    "POP_MARK": lambda m, a: m.to_mark() and None,
+    "POP": lambda m, a: m.stack.pop(),
+    "POP_MARK": lambda m, a: m.to_mark(),
     "DUP": lambda m, a: m.push(m.stack[-1]),
     "GLOBAL": lambda m, a: m.push(_Name(str(a).replace(" ", ".", 1))),
     "STACK_GLOBAL": lambda m, a: m.join(),

@@ -94,7 +94,9 @@ def _check_pickle(path: Path, head: bytes, pickles: int, archive: bool, dicts: f
         records = storage_sizes(path) if archive else None
         check_claims(claims_of(head, pickles, dicts), path.stat().st_size, records)
     except Refused as error:
-        raise WeightsError(f"{path} is damaged, cut off, or hostile: {error}. Get it again from its publisher.") from None
+        raise WeightsError(
+            f"{path} is damaged, cut off, or hostile: {error}. Get it again from its publisher."
+        ) from None
     except (ValueError, RuntimeError, OSError) as error:
         raise _damaged(path, error) from error
 
