@@ -90,7 +90,7 @@ def _check_pickle(path: Path, head: bytes, pickles: int, archive: bool, dicts: f
     """Raise WeightsError for a pickle that asks for what no checkpoint does, and where torch would read another one than was judged."""
     try:
         if archive and torch._C.PyTorchFileReader(str(path)).get_record("data.pkl") != head:
-            raise Refused("its archive has two pickles of one name")
+            raise Refused("two readers find two different pickles in its archive")
         records = storage_sizes(path) if archive else None
         check_claims(claims_of(head, pickles, dicts), path.stat().st_size, records)
     except Refused as error:

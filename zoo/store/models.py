@@ -38,7 +38,7 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda v: isinstance(v, str) and len(v) <= 200,
     "variant": lambda v: v is None or (isinstance(v, str) and len(v) <= 200),
     "config": lambda v: isinstance(v, dict),
-    "label_space": lambda v: isinstance(v, str | dict),
+    "label_space": lambda v: isinstance(v, dict) or (isinstance(v, str) and len(v) <= 200),
     "channels": lambda v: isinstance(v, list) and all(isinstance(n, str) for n in v),
     "resolution": lambda v: isinstance(v, list) and len(v) == 2 and all(type(n) is int and n > 0 for n in v),
     "dtype": lambda v: isinstance(v, str),
