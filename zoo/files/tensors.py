@@ -71,6 +71,11 @@ def load_strict(network: nn.Module, path: Path) -> None:
             for k, v in state.items()
             if k in found and tensors[k].is_floating_point() != v.is_floating_point()
         ]
+        shapes += [
+            f"{k} has numbers that float32 does not hold"
+            for k, v in tensors.items()
+            if v.dtype == torch.float64 and k in state and not bool(torch.isfinite(v.to(state[k].dtype)).all())
+        ]
     if missing or unknown or shapes:
         matched = len(expected) - len(missing) - len(shapes)
         parts = [

@@ -64,6 +64,8 @@ def shape_fault(
             return f"{name} has the shape {list(tensor.shape)}, expected {list(shape)}"
         if tensor.is_floating_point() == (name in counts) or tensor.dtype == torch.bool:
             return f"{name} has numbers of type {str(tensor.dtype).removeprefix('torch.')}"
+        if tensor.dtype == torch.float64 and not bool(torch.isfinite(tensor.float()).all()):
+            return f"{name} has numbers that float32 does not hold"
     return ""
 
 
