@@ -26,7 +26,7 @@ from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.checkpoints.networks import WRAPPERS, without_wrappers
 from zoo.checkpoints.reading import read_checkpoint
 from zoo.errors import WeightsError
-from zoo.store.models import sha256
+from zoo.files.digests import sha256
 
 Tensors = dict[str, Tensor]
 

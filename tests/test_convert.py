@@ -16,9 +16,10 @@ from official_files import parser_state
 import zoo
 from zoo.cards import missing_facts, read_card
 from zoo.checkpoints import convert as converting
+from zoo.files.digests import sha256
 from zoo.files.tensors import read_tensors
 from zoo.registry import Plugin, PluginRecord, discovery, reset
-from zoo.store.models import digests, sha256
+from zoo.store.models import digests
 
 
 @pytest.fixture

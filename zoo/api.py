@@ -61,7 +61,7 @@ def create(name: str, *, space: LabelSpace | None = None, **fields: Any) -> Mode
     """An untrained model: a variant (`scgan/celeba`) with config fields overridden. Raises UsageError, ConfigError."""
     reg = registry()
     arch_name, _, variant = reg.variant(name)
-    config = configs.override(variant.config, fields, where=name) if fields else variant.config
+    config = configs.override(variant.config, fields, network=True, where=name) if fields else variant.config
     return reg.load(reg.architecture(arch_name), "model")(config, space or reg.label_space(config.label_space))
 
 

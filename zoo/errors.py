@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 ASKED = re.compile(r"<<([a-z_]+)(?:=(.*?))?>>")
 """An argument of the call in an error's text: `<<labels>>`, `<<labels="skin,hair">>`, `<<n=2>>`, `<<options={"steps": "20"}>>`."""
 
+_LONGEST = 200
+"""Characters of the longest text that is compared with names."""
+
 
 def plain(text: str) -> str:
     """A text with marks as in errors, without the brackets: in the words of a Python call."""
@@ -61,14 +64,24 @@ class Cancelled(ZooError):
     exit_code = 130
 
 
+def shown(text: object, most: int = 60) -> str:
+    """A value from a file in a message: its `repr`, a text as it is but on one line, cut at `most` characters."""
+    plain_text = text if isinstance(text, str) and text.isprintable() else repr(text)
+    return plain_text if len(plain_text) <= most else f"{plain_text[: most - 1]}…"
+
+
 def few(names: Sequence[str], count: int = 4) -> str:
     """The first of a list for a message: `"a, b, … 7 in all"`."""
-    return ", ".join(names[:count]) + (f", … {len(names)} in all" if len(names) > count else "")
+    return ", ".join(shown(name, 200) for name in names[:count]) + (
+        f", … {len(names)} in all" if len(names) > count else ""
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'a' or 'b'?"` with at most three near misses, or an empty string."""
     known = list(known)
+    if len(name) > _LONGEST:  # no name, and slow to compare
+        return ""
     folded = {k.casefold(): k for k in known}
     close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
     if not close:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from zoo.errors import LabelError, did_you_mean
+from zoo.errors import LabelError, did_you_mean, shown
 
 Color = tuple[int, int, int]
 IGNORE = 255
@@ -307,39 +308,38 @@ def voc_color(value: int) -> Color:
 
 
 def parse_space(values: object, where: str) -> LabelSpace:
-    """A LabelSpace from the JSON form. Raises LabelError naming `where` and each fault."""
+    """A LabelSpace from the JSON form, which anybody may have written. Raises LabelError naming `where` and each fault."""
     if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
         raise LabelError(f'{where}: expected {{"name": …, "classes": [{{"name": …, "color": [r, g, b]}}, …]}}.')
+    entries = values["classes"]
+    if len(entries) > IGNORE:
+        raise LabelError(f"{where}: {len(entries)} classes; 8-bit maps hold at most {IGNORE}.")
     faults, classes = [], []
-    for i, entry in enumerate(values["classes"]):
+    for i, entry in enumerate(entries):
         entry = {"name": entry} if isinstance(entry, str) else entry
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             faults.append(f"class {i} has no name")
-            continue
-        colors = [entry["color"] if "color" in entry else voc_color(i), *entry.get("colors", ())]
-        wrong = [c for c in colors if not _is_color(c)]
-        if wrong:
-            faults.append(f"class {i} ({entry['name']}): a color is three integers 0..255, got {wrong[0]!r}")
-            continue
-        aliases = entry.get("aliases", ())
-        if isinstance(aliases, str) or not all(isinstance(a, str) for a in aliases):
-            faults.append(f"class {i} ({entry['name']}): aliases are a list of names, got {aliases!r}")
-            continue
-        on = entry.get("on")
-        if on is not None and not isinstance(on, str):
-            faults.append(f"class {i} ({entry['name']}): on is the name of the class that it lies on, got {on!r}")
-            continue
-        first, *more = [(c[0], c[1], c[2]) for c in colors]
-        classes.append(LabelClass(entry["name"], first, tuple(aliases), entry.get("mirror"), tuple(more), on))
+        elif wrong := _fault(entry):
+            faults.append(f"class {i} ({shown(entry['name'])}): {wrong}")
+        else:
+            classes.append(_class(entry, i))
+    name, title = values.get("name", where), values.get("title", "")
+    background, ignore = values.get("background"), values.get("ignore", False)
+    if "name" in values and not _is_name(name):
+        faults.append(f"its name is {_NAMED}, got {shown(repr(name))}")
+    if not isinstance(title, str) or len(title) > _TITLE:
+        faults.append(f"its title is a text of at most {_TITLE} characters, got {shown(repr(title))}")
+    if background is not None and not _is_name(background):
+        faults.append(f"its background is the name of a class, got {shown(repr(background))}")
+    if not isinstance(ignore, bool):
+        faults.append(f"ignore is true or false, got {shown(repr(ignore))}")
+    folded = [c.name.casefold() for c in classes]
+    twice = [c.name for c in classes if folded.count(c.name.casefold()) > 1]
+    if twice:
+        faults.append(f"class names occur twice: {', '.join(twice)}")
     if faults:
-        raise LabelError(f"{where}: " + "; ".join(faults) + ".")
-    space = LabelSpace(
-        str(values.get("name", where)),
-        tuple(classes),
-        values.get("background"),
-        bool(values.get("ignore", False)),
-        str(values.get("title", "")),
-    )
+        raise LabelError(f"{where}: " + "; ".join(faults[:_FAULTS]) + ("; …" if len(faults) > _FAULTS else "") + ".")
+    space = LabelSpace(name, tuple(classes), background, ignore, title)
     # a mirror that names no class, or two that share one, fail here, not at the first flip
     if sorted(space.mirror_table) != list(range(len(space))):
         raise LabelError(
@@ -348,9 +348,41 @@ def parse_space(values: object, where: str) -> LabelSpace:
     return space
 
 
+_NAMED = "a text of 1 to 200 characters without control characters"
+_TITLE = 2000
+_FAULTS = 10
+_MOST = 64
+"""Most aliases, and most further colours, of a class."""
+
+
+def _fault(entry: dict[str, Any]) -> str:
+    """What is wrong with the form of a class, or ""."""
+    if not _is_name(entry["name"]):
+        return f"a name is {_NAMED}"
+    colors, aliases = entry.get("colors", ()), entry.get("aliases", ())
+    if not isinstance(colors, list | tuple) or len(colors) > _MOST:
+        return f"colors are a list of at most {_MOST} colors, got {shown(repr(colors))}"
+    wrong = [c for c in (*([entry["color"]] if "color" in entry else ()), *colors) if not _is_color(c)]
+    if wrong:
+        return f"a color is three integers 0..255, got {shown(repr(wrong[0]))}"
+    if not isinstance(aliases, list | tuple) or len(aliases) > _MOST or not all(map(_is_name, aliases)):
+        return f"aliases are a list of names, got {shown(repr(aliases))}"
+    for key, meaning in (("mirror", "its left/right counterpart"), ("on", "the class that it lies on")):
+        if entry.get(key) is not None and not _is_name(entry[key]):
+            return f"{key} is the name of {meaning}, got {shown(repr(entry[key]))}"
+    return ""
+
+
+def _class(entry: dict[str, Any], value: int) -> LabelClass:
+    first, *more = [(c[0], c[1], c[2]) for c in (entry.get("color", voc_color(value)), *entry.get("colors", ()))]
+    return LabelClass(
+        entry["name"], first, tuple(entry.get("aliases", ())), entry.get("mirror"), tuple(more), entry.get("on")
+    )
+
+
+def _is_name(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable()
+
+
 def _is_color(color: object) -> bool:
-    if not isinstance(color, list | tuple) or len(color) != 3:
-        return False
-    red, green, blue = color
-    levels = isinstance(red, int) and isinstance(green, int) and isinstance(blue, int)
-    return levels and 0 <= red <= 255 and 0 <= green <= 255 and 0 <= blue <= 255
+    return isinstance(color, list | tuple) and len(color) == 3 and all(type(n) is int and 0 <= n <= 255 for n in color)

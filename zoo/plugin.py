@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.configs import SIDE as SIDE
+    from zoo.configs import at_most as at_most
     from zoo.data import Batch as Batch
     from zoo.data import PairData as PairData
     from zoo.data import Source as Source
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from zoo.interfaces.models import MaskGenerator as MaskGenerator
     from zoo.interfaces.models import MaskParser as MaskParser
     from zoo.interfaces.models import Model as Model
+    from zoo.interfaces.models import shape_fault as shape_fault
     from zoo.interfaces.trainers import Trainer as Trainer
     from zoo.interfaces.trainers import Update as Update
     from zoo.interfaces.training_options import TrainingOptions as TrainingOptions
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from zoo.style import Style as Style
 
 _HOME = {
+    "zoo.configs": ("SIDE", "at_most"),
     "zoo.data": ("Batch", "PairData", "Source"),
     "zoo.edits": ("Add", "Edit", "Interpolate", "Perturb", "Redraw", "Remove"),
     "zoo.errors": (
@@ -74,6 +78,7 @@ _HOME = {
         "MaskGenerator",
         "MaskParser",
         "Model",
+        "shape_fault",
     ),
     "zoo.interfaces.trainers": ("Trainer", "Update"),
     "zoo.interfaces.training_options": ("TrainingOptions",),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as attribute
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError, WeightsError, did_you_mean
+from zoo.errors import UsageError, WeightsError, ZooError, did_you_mean, few, shown
+from zoo.files.headers import header_of, not_finite
 from zoo.files.images import write_atomic
+from zoo.files.jsonfiles import field, parse_json
 from zoo.rng import RngLike, join_rows, take_rows
 
 AXES = ("sample", "class", "instance", "region", "layer", "channel", "height", "width")
@@ -33,7 +37,7 @@ class Style:
     layers: tuple[str, ...] = ()
     present: Tensor | None = None
     visible: Tensor | None = None
-    rng: RngLike | None = field(default=None, compare=False)
+    rng: RngLike | None = attribute(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, tensor in self.tensors.items():
@@ -265,42 +269,86 @@ class Style:
     @classmethod
     def load(cls, path: Path | str) -> Style:
         """Read a file written by `save`. Raises WeightsError for anything else."""
-        if Path(path).is_dir():
+        path = Path(path)
+        if path.is_dir():
             raise WeightsError(f"{path} is a folder, expected a style file (written by Style.save).")
         try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError as error:
-            raise WeightsError(f"There is no style file {path}.") from error
-        except OSError as error:
+            if not path.exists():
+                raise WeightsError(f"There is no style file {path}.")
+            if not path.is_file():
+                raise WeightsError(f"{path} is no ordinary file (a device, pipe or socket): it is not opened.")
+            if path.stat().st_size > LARGEST:
+                raise WeightsError(
+                    f"{path} has {path.stat().st_size:,} bytes, more than a style may have ({LARGEST:,})."
+                )
+            content = path.read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a path with a NUL
             raise _foreign(path, error) from error
         return cls.from_bytes(content, path)
 
     @classmethod
     def from_bytes(cls, content: bytes, path: Path | str) -> Style:
-        """The style in the bytes of the file `path` (named in messages). Raises WeightsError for anything else."""
+        """The style in the bytes of the file `path` (named in messages): finite numbers, as many rows as the style has samples, names of
+        classes and layers that occur once. Raises WeightsError for anything else."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
+        texts: dict[str, str] = {}
         try:
+            header = header_of(io.BytesIO(content), len(content), path, metadata=texts)
+            head = parse_json(texts.get("zoo", "null"), where="its head")
+            if (name := not_finite(content, header)) is not None:
+                raise ValueError(f"the tensor {shown(name)} has numbers that are not finite")
             tensors = load(content)
-            written = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            head = json.loads(written.get("__metadata__", {})["zoo"])
-            return cls(
+            style = cls(
                 {k.removeprefix("style."): t for k, t in tensors.items() if k.startswith("style.")},
-                {k: tuple(v) for k, v in head["axes"].items()},
-                tuple(head["classes"]),
-                tuple(head["layers"]),
+                {k: _names(v, "axes") for k, v in field(head, "axes", dict, where="its head").items()},
+                _names(head.get("classes"), "classes"),
+                _names(head.get("layers"), "layers"),
                 tensors.get("present"),
                 tensors.get("visible"),
             )
-        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, UsageError) as error:
+            _check_counts(style, set(tensors))
+        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, ZooError) as error:
             raise _foreign(path, error) from error
+        return style
+
+
+LARGEST = 1 << 30
+"""Bytes of a style file."""
+_MOST = 1024
+"""Most classes, layers or axes of a style."""
+
+
+def _names(value: object, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > _MOST or len({*map(str, value)}) != len(value):
+        raise ValueError(f"{what} are a list of different names, got {shown(repr(value))}")
+    if not all(isinstance(n, str) and 0 < len(n) <= 200 for n in value):
+        raise ValueError(f"{what} are names, got {shown(repr(value))}")
+    return tuple(value)
+
+
+def _check_counts(style: Style, names: set[str]) -> None:
+    """Raises ValueError where the tensors of a file make no style: none at all, of other types, or of different numbers of samples."""
+    odd = names - {f"style.{n}" for n in style.tensors} - {"present", "visible"}
+    if odd or not style.tensors or style.axes.keys() != style.tensors.keys():
+        raise ValueError(f"it has the tensors {few(sorted(names))}, and the axes of {few(sorted(style.axes))}")
+    counts = {t.shape[0] for t in style.tensors.values()}
+    if len(counts) != 1 or 0 in counts:
+        raise ValueError(f"its tensors are of {sorted(counts)} samples")
+    if not all(t.is_floating_point() for t in style.tensors.values()):
+        raise ValueError("its tensors hold whole numbers")
+    sizes = (len(style), len(style.classes), len(style.layers))
+    for name, mask, shape in (("present", style.present, sizes[:2]), ("visible", style.visible, sizes)):
+        if mask is not None and (mask.dtype != torch.bool or tuple(mask.shape) != shape):
+            raise ValueError(
+                f"{name} has the shape {list(mask.shape)} of {mask.dtype}, expected {list(shape)} of torch.bool"
+            )
 
 
 def _foreign(path: Path | str, error: Exception) -> WeightsError:
-    return WeightsError(
-        f"{path} is not a style file of the zoo ({type(error).__name__}: {error}): write one with Style.save."
-    )
+    reason = getattr(error, "strerror", None) or error
+    return WeightsError(f"{path} is not a style file of the zoo ({reason}): write one with Style.save.")
 
 
 def _grid(mine: Style, other: Style, name: str, chosen: Mapping[str, Sequence[str] | None]) -> tuple[tuple, tuple]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from zoo.families.spade.options import SMALL_TRAINING, GanOptions
-from zoo.plugin import ConfigError, Variant
+from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class CA2SISConfig:
     """Vocabulary that the public side speaks."""
     channels: tuple[str, ...] = ()
     """Class names in the network's channel order; empty: the label space's. The background has a style, and no part in the layout."""
-    resolution: int = 256
+    resolution: int = at_most(SIDE, 256)
     """Height and width of the images, `sqrt(latent) * 2**(len(widths) - 1)`."""
-    layout_side: int = 128
+    layout_side: int = at_most(SIDE, 128)
     """Side to which each part's plane is resized (nearest) before the linear layer."""
     latent: int = 256
     """Numbers per part in the layout; a square, because they are read as a plane of `sqrt(latent)` a side."""
@@ -37,7 +37,7 @@ class CA2SISConfig:
     """How many of the attention layers, from the coarsest, also look at the picture itself (not `no_self_last_layers`: all)."""
     style_features: int = 4
     """Channels per class of the style encoder's first layer (`style_enc_feat_dim`); they double at each of its strides."""
-    style_layers: int = 6
+    style_layers: int = at_most(16, 6)
     """Strided layers of the style encoder; one scale fewer gives tokens (`multi_scale_style_enc`)."""
     style_dim: int = 256
     """Numbers per class and scale; a class's token is those of all scales together."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from zoo.plugin import DataError, PairData
+from zoo.plugin import DataError, PairData, shape_fault
 
 if TYPE_CHECKING:
     from zoo_plugins.ca2sis.model import CA2SIS
 
 BATCH = 8
+
+
+def mean_style_fault(model: CA2SIS, tensors: Mapping[str, Tensor]) -> str:
+    """What is wrong with an asset that should be one of `fit_mean_style`, or ""."""
+    classes, config = len(model.channels), model.config
+    shapes = {"tokens": (classes, config.scales, config.style_dim), "photos": (classes,)}
+    return shape_fault(tensors, shapes, counts=("photos",))
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from zoo.plugin import (
 )
 from zoo_plugins.ca2sis.attention import StyleAttention
 from zoo_plugins.ca2sis.config import CA2SISConfig
-from zoo_plugins.ca2sis.fitting import fit_mean_style
+from zoo_plugins.ca2sis.fitting import fit_mean_style, mean_style_fault
 from zoo_plugins.ca2sis.generator import CA2SISPlan, Generator
 from zoo_plugins.ca2sis.style_encoder import StyleEncoder
 
@@ -53,7 +53,8 @@ class CA2SIS(ImageSynthesizer):
     title = "CA2SIS"
     partial_styles = True
     ASSETS: ClassVar[Mapping[str, Asset]] = {
-        "mean_style": Asset("tensors", "mean tokens [classes, scales, style_dim] of the training photos, and photos per class")
+        "mean_style": Asset("tensors", "mean tokens [classes, scales, style_dim] of the training photos, and photos per class",
+                            fault=mean_style_fault)
     }  # fmt: skip
 
     def __init__(self, config: CA2SISConfig, space: LabelSpace) -> None:

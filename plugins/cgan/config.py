@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.plugin import ConfigError, TrainingOptions, Variant
+from zoo.plugin import SIDE, ConfigError, TrainingOptions, Variant, at_most
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class CGANConfig:
     channels: tuple[str, ...] = ()
     """Classes of which the network is told whether they are present, in the order of its inputs. Empty: all classes of the label
     space but the background, which every picture has."""
-    side: int = 128
+    side: int = at_most(SIDE, 128)
     """Height and width of the pictures, 4 * 2**k with k >= 1. The paper's maps have 128 px, and so has SAGAN."""
     width: int = 64
     """Channels of the last and widest block (`ch`); each block before has twice as many, up to 16 times."""
@@ -32,7 +32,7 @@ class CGANConfig:
     """Numbers in the latent."""
     embed_dim: int = 128
     """Numbers in the embedding of a label set: the sum of one learned vector per class that is present."""
-    attention: int = 32
+    attention: int = at_most(SIDE, 32)
     """Side of the feature maps after which self-attention follows; 0: none. A side that no block has: none."""
     spectral: bool = True
     """Spectral norm in the generator, as SAGAN has it (the discriminator always has it)."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
-from zoo.plugin import ConfigError, Variant
+from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
 LEVELS = 5
 """Scales with class-wise latents: 1/2 … 1/32 of the picture."""
@@ -22,7 +22,7 @@ class CLVAEConfig(GridSizes):
     channels: tuple[str, ...] = ()
     """Class names in the network's channel order. Empty: the label space's order (official: on ADE20K channel 0 is "unknown").
     The value 255 ("unlabeled"), where the space allows it, takes the background's channel, or the last one (our reading)."""
-    resolution: int = 256
+    resolution: int = at_most(SIDE, 256)
     """Width of the images (`crop_size`); height is this divided by `aspect_ratio`. Maps of another size are resized."""
     aspect_ratio: float = 1.0
     """Width divided by height (GTA-5: 2)."""
@@ -44,7 +44,7 @@ class CLVAEConfig(GridSizes):
     """Width of the encoder's first layer; 0: ngf (official)."""
     encoder_norm: str = "spectralinstance"
     """`norm_E`."""
-    encoder_size: int = 256
+    encoder_size: int = at_most(SIDE, 256)
     """Side of the square to which the encoder resizes image and map (official: 256; a crop under 256 px fails there). With 128 the
     same six layers end in 2x2 pixels instead of 4x4 (ours)."""
     layers: int = 6

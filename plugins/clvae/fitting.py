@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from zoo.plugin import DataError, PairData
+from zoo.plugin import DataError, PairData, shape_fault
 
 if TYPE_CHECKING:
     from zoo_plugins.clvae.model import CLVAE
@@ -65,6 +66,15 @@ def _factor(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     values = values.clamp_min(1e-6 * float(values.max()))
     return torch.linalg.cholesky(vectors @ torch.diag_embed(values) @ vectors.mT)
+
+
+def code_prior_fault(model: CLVAE, tensors: Mapping[str, Tensor]) -> str:
+    """What is wrong with an asset that should be one of `fit_code_prior`, or ""."""
+    z, width = model.config.z_dim, len(model.config.layer_names) * model.n_local
+    classes = len(model.channels) if model.config.classwise else 1
+    spread = (classes, width, width) if width <= JOINT else (classes, width)
+    shapes = {"mean": (z,), "factor": (z, z), "class_mean": (classes, width), "class_factor": spread}
+    return shape_fault(tensors, shapes)
 
 
 @torch.no_grad()

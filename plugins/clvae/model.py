@@ -52,7 +52,8 @@ class CLVAE(ImageSynthesizer):
     """
 
     ASSETS: ClassVar[Mapping[str, Asset]] = {
-        "latent_prior": Asset("tensors", "Gaussians over the encoder's codes of the training photos: the picture's, and each class's")
+        "latent_prior": Asset("tensors", "Gaussians over the encoder's codes of the training photos: the picture's, and each class's",
+                              fault=fitting.code_prior_fault)
     }  # fmt: skip
     styles = frozenset({"prior", "mean", "photo"})
     title: ClassVar[str] = "CLVAE"

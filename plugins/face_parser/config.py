@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.plugin import ConfigError, TrainingOptions, Variant
+from zoo.plugin import SIDE, ConfigError, TrainingOptions, Variant, at_most
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class FaceParserConfig:
     """Vocabulary of the maps that come out; one logit per class."""
     channels: tuple[str, ...] = ()
     """Class names in the order of the logits; empty: the label space's own order, as officially."""
-    side: int = 512
+    side: int = at_most(SIDE, 512)
     """Photos are resized to side x side before they are read, whatever their shape; a multiple of 16."""
     feature_scale: int = 4
     """Divides the widths 64, 128, 256, 512, 1024 of the five levels (the result is cut to an integer)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
 
-from zoo.plugin import ConfigError, TrainingOptions, Variant
+from zoo.plugin import SIDE, ConfigError, TrainingOptions, Variant, at_most
 
 PARTS = (
     "skin",
@@ -45,11 +45,11 @@ class MaskVaeConfig:
     """The parts, in the order of the LSTM's sequence and of the decoder's score planes."""
     latent: int = 256
     """Numbers per part code; a square, because the decoder reads each code as a `sqrt(latent)` sided plane."""
-    encoder_side: int = 128
+    encoder_side: int = at_most(SIDE, 128)
     """Side to which each part's plane is resized (nearest) before it is flattened. The paper says 256."""
     encoder_widths: tuple[int, ...] = (1024, 512)
     """Hidden widths of the part encoder before its last layer of `latent`. The paper says three layers of 256."""
-    lstm_layers: int = 3
+    lstm_layers: int = at_most(64, 3)
     """Layers of the LSTM over the parts; 0 leaves it out (Table 1, first row)."""
     bidirectional: bool = True
     """Two directions. With one, the feed-forward is joined by an identity shortcut instead of a linear one (our reading)."""

@@ -32,7 +32,7 @@ from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 from zoo_plugins.mask_vae.editing import apply_edits
 from zoo_plugins.mask_vae.fitting import fit_prior
 from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, with_background
-from zoo_plugins.mask_vae.prior import LatentPrior
+from zoo_plugins.mask_vae.prior import LatentPrior, prior_fault
 
 
 class SemanticVAE(MaskGenerator):
@@ -43,7 +43,9 @@ class SemanticVAE(MaskGenerator):
     """
 
     ASSETS: ClassVar = {
-        "prior": Asset("tensors", "joint Gaussian of the part codes, fitted to the training maps (ours)"),
+        "prior": Asset(
+            "tensors", "joint Gaussian of the part codes, fitted to the training maps (ours)", fault=prior_fault
+        ),
         "label_sets": Asset("json", "label sets of the training data with counts"),
     }
     edits = frozenset({"add", "remove", "redraw", "perturb", "interpolate"})

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from zoo.plugin import DataError, WeightsError
+from zoo.plugin import DataError, WeightsError, shape_fault
+
+if TYPE_CHECKING:
+    from zoo_plugins.mask_vae.model import SemanticVAE
 
 VARIANCE_KEPT = 0.99
 MIN_EIGENVALUE = 1e-3
@@ -132,6 +136,21 @@ class LatentPrior:
                 rest = (rest + rest.T) / 2 + 1e-6 * torch.eye(len(rest), dtype=torch.float64)
                 cache[pattern] = torch.linalg.cholesky(rest), weights
         return cache[pattern]
+
+
+def prior_fault(model: SemanticVAE, tensors: Mapping[str, Tensor]) -> str:
+    """What is wrong with an asset that should be the tensors of a `LatentPrior` for this model, or ""."""
+    parts, size = len(model.channels), model.config.latent
+    std = tensors.get("std")
+    k = std.shape[1] if std is not None and std.dim() == 2 else 1
+    shapes = {
+        "mean": (parts, size), "basis": (parts, k, size), "std": (parts, k), "residual": (parts, size),
+        "correlation": (parts * k, parts * k), "counts": (parts,),
+    }  # fmt: skip
+    fault = shape_fault(tensors, shapes, counts=("counts",))
+    if not fault and int(torch.linalg.cholesky_ex(tensors["correlation"].double()).info):
+        return "correlation is not positive definite"
+    return fault
 
 
 def _components(centred: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
-from zoo.plugin import ConfigError, Variant
+from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SCGANConfig(GridSizes):
     """Where `channels` is empty: the background behind the other classes (CelebA). false: the space's own order (the others)."""
     edges: bool = False
     """Append the instance edge map as one more input plane (not `no_instance`)."""
-    resolution: int = 512
+    resolution: int = at_most(SIDE, 512)
     """Width of the images (`crop_size`); a multiple of 32 ("more": 64). Maps of another size are resized."""
     aspect_ratio: float = 1.0
     """Width divided by height (Cityscapes: 2)."""
@@ -35,9 +35,9 @@ class SCGANConfig(GridSizes):
     """Width of its first features."""
     nrf: int = 32
     """Width of the semantic vector generator."""
-    n_conv: int = 3
+    n_conv: int = at_most(256, 3)
     """Candidates of the conditional convolutions (`num_experts_conv`, n of Eq. 4)."""
-    n_norm: int = 3
+    n_norm: int = at_most(256, 3)
     """Candidates of the conditional normalisation (`num_experts_norm`, m; the paper has one n for both)."""
     temperature: float = 0.05
     """Factor on the logits before `weight_type`. (COCO: 0.5 in the code, 0.05 in the paper.)"""
@@ -47,13 +47,13 @@ class SCGANConfig(GridSizes):
     """Blur the label map within each class before the SVG sees it (not in the paper)."""
     pyr_pos: bool = True
     """Blur on the finest levels of a nearest-neighbour pyramid instead of once before a bilinear one; needs `position`."""
-    pyr_rng: int = 4
+    pyr_rng: int = at_most(64, 4)
     """With `pyr_pos`: level i of L is blurred if L - i < pyr_rng."""
-    blur_size: int = 7
+    blur_size: int = at_most(255, 7)
     """Side of the blur window (`ig_sz`)."""
     blur_sigma: float = 1.5
     """Its sigma in pixels (`ig_sigma`)."""
-    blur_iterations: int = 1
+    blur_iterations: int = at_most(64, 1)
     """Blur steps (`ig_iter`)."""
     blur_relative: bool = False
     """Divide each step by the one before (`ig_relative`)."""
@@ -75,7 +75,7 @@ class SCGANConfig(GridSizes):
     """Width of the encoder's first layer (officially ngf where it is not set)."""
     encoder_norm: str = "spectralinstance"
     """`norm_E`."""
-    encoder_size: int = 256
+    encoder_size: int = at_most(SIDE, 256)
     """Side to which the encoder resizes images; it has log2(side) - 2 layers, so six at 256. The official encoder fails at
     crops under 256 px; that it resizes and keeps its six layers there is our reading."""
 

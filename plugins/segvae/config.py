@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from zoo.plugin import ConfigError, TrainingOptions, Variant
+from zoo.plugin import SIDE, ConfigError, TrainingOptions, Variant, at_most
 
 # the authors' own numbering (docs/papers/segvae.md, "Class lists and orders"): channel i + 1 of the network is CELEBA[i]
 CELEBA = (
@@ -41,7 +41,7 @@ class SegVAEConfig:
     order: tuple[str, ...] = ("order-1",)
     """Classes in the order in which they are drawn (every class once), or one name of Table 3: order-1 (body or face, then
     clothes or features, then accessories; the only one of the code), order-2, order-3. It is not in the authors' files."""
-    size: int = 128
+    size: int = at_most(SIDE, 128)
     """Side of the maps, 4 * 2**k. The authors' networks work at 128 only; other sides have k strided stages (our reading)."""
     ngf: int = 64
     """First width of the convolutions (n of the code); it doubles per stage up to 8 times."""

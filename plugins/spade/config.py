@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
-from zoo.plugin import ConfigError, Variant
+from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class SpadeConfig(GridSizes):
     edges: bool = False
     """Append the instance edge map as one more input plane (not `no_instance`). A map without instance numbers gives the
     borders of its labels, and its layout says so."""
-    resolution: int = 256
+    resolution: int = at_most(SIDE, 256)
     """Width of the images (`crop_size`); a multiple of 32 ("more": 64, "most": 128). Maps of another size are resized."""
     aspect_ratio: float = 1.0
     """Width divided by height (Cityscapes: 2)."""
@@ -44,7 +44,7 @@ class SpadeConfig(GridSizes):
     """Width of the encoder's first layer; 0: ngf (official)."""
     encoder_norm: str = "spectralinstance"
     """`norm_E`."""
-    encoder_size: int = 256
+    encoder_size: int = at_most(SIDE, 256)
     """Side to which the encoder resizes images; it has log2(side) - 2 layers, so six at 256. The official encoder fails at
     crops under 256 px; that it resizes and keeps its six layers there is our reading."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo import configs
+from zoo.files.configfile import config_values
 from zoo.registry import Architecture, registry
 from zoo.registry.capabilities import narrowed
 
@@ -26,7 +26,7 @@ def capabilities(facts: Mapping[str, Any], folder: Path) -> list[str] | None:
 
 def _of_config(arch: Architecture, folder: Path) -> frozenset[str]:
     try:
-        values = json.loads((folder / "config.json").read_text("utf-8"))["config"]
-        return narrowed(arch.can, configs.from_dict(registry().load(arch, "config"), values))
+        values = config_values(folder)["config"]
+        return narrowed(arch.can, configs.from_dict(registry().load(arch, "config"), values, network=True))
     except Exception:  # no config here, a damaged one, or a plugin's fault: it is told when the model is loaded
         return frozenset(arch.can)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from zoo.errors import WeightsError
+from zoo.errors import WeightsError, shown
 from zoo.files.names import is_inside
 
 try:
@@ -18,6 +18,8 @@ except ImportError:  # PyYAML without libyaml
 
 LARGEST = 4_000_000
 """Bytes of a card; the Hub refuses larger ones."""
+LARGEST_HEAD = 1 << 20
+"""Characters of its front matter: without libyaml a megabyte takes seconds."""
 _HEAD = re.compile(r"\s*---[ \t]*\n(?P<head>.*?)(?:\n|(?<=\n))---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -40,6 +42,8 @@ def parse_card(text: str, where: str) -> tuple[dict[str, Any], str]:
     if not match:
         return {}, text
     head = match["head"]
+    if len(head) > LARGEST_HEAD:
+        raise WeightsError(f"{where}: the card's front matter has {len(head):,} characters; at most {LARGEST_HEAD:,}.")
     try:
         if "&" in head and "*" in head and _repeats(head):  # a few lines of these stand for gigabytes
             raise WeightsError(f"{where}: the card's front matter uses YAML aliases (`*name`): write the values out.")
@@ -64,10 +68,12 @@ def _repeats(head: str) -> bool:
 def check_file_names(files: Any, where: str) -> None:
     """Raise WeightsError unless `files` is a mapping of names within the model's folder."""
     if not isinstance(files, dict):
-        raise WeightsError(f"{where}: `files` of the card is {files!r}, expected file names with their sha256.")
+        raise WeightsError(
+            f"{where}: `files` of the card is {shown(repr(files))}, expected file names with their sha256."
+        )
     outside = [str(name) for name in files if not is_inside(str(name))]
     if outside:
         raise WeightsError(
-            f"{where}: `files` of the card names {outside[0]!r}, which is no file of the model's own folder: expected names like"
+            f"{where}: `files` of the card names {shown(repr(outside[0]), 300)}, which is no file of the model's own folder: expected names like"
             " model.safetensors or assets/label_sets.json. Do not use this card."
         )

@@ -17,6 +17,7 @@ from zoo.cards.licenses import permits_commercial_use
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.files.images import write_text
 from zoo.files.names import is_name, is_repository, is_revision
+from zoo.files.ordinary import ordinary_file, trust_installed
 from zoo.registry import FIRST_PARTY, import_string, registry
 
 README = "README.md"
@@ -128,8 +129,8 @@ def listed_bytes(folder: Path, names: Iterable[str]) -> int:
 def read_card(folder: Path, *, owner: str = "") -> Card | None:
     """The card of a model folder, or None if it has none. Raises WeightsError for one that is not well formed, or names files
     outside its folder."""
-    path = folder / README
-    if not path.is_file():
+    path = ordinary_file(folder, README)
+    if path is None:
         return None
     try:
         text = read_text(path)
@@ -193,6 +194,7 @@ def read_cards(package: str, owner: str) -> tuple[list[Card], list[str]]:
     except PluginError as error:
         return [], [str(error)]
     for folder in folders:
+        trust_installed(folder)
         try:
             card = read_card(folder, owner=owner)
             if card is not None:

@@ -178,7 +178,7 @@ def _with_open_fields(
     }
     cls = registry().load(registry().architecture(name), "config")
     try:
-        base = configs.from_dict(cls, {**read, **_space_fields(stated), **stated.config}, where=name)
+        base = configs.from_dict(cls, {**read, **_space_fields(stated), **stated.config}, network=True, where=name)
     except ConfigError as error:
         raise ConfigError(
             f"{error.args[0]} What no shape tells can be stated: {', '.join(_stating(f, '…') for f in main.ambiguous)}."
@@ -233,7 +233,7 @@ def _fitting(name: str, base: Any, values: Mapping[str, Any]) -> Any:
         if all(getattr(config, k) == v for k, v in change.items()):
             continue
         try:
-            candidate = configs.override(config, change, where=name)
+            candidate = configs.override(config, change, network=True, where=name)
         except ConfigError:
             continue
         if wanted is None or _shapes(name, candidate) == wanted:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from zoo.cards import README, write_card
 from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
@@ -83,6 +85,12 @@ def _pick(report: Report, entry: str | None) -> Report:
 
 
 def _build(assembly: Assembly) -> Model:
+    for key, tensor in assembly.state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            files = ", ".join(c.label for c in assembly.components)
+            raise WeightsError(
+                f"{files}: {key} has numbers that are not finite (NaN or infinity): the training ran away."
+            )
     model: Model = registry().load(assembly.architecture, "model")(assembly.config, assembly.space)
     model.load_state_dict(
         {k: v for k, v in assembly.state.items() if not k.startswith(f"{DISCRIMINATOR}.")}, strict=True

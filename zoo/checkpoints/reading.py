@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import warnings
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from zoo.checkpoints.archives import check_archive, storage_sizes
+from zoo.checkpoints.bounds import Refused, check_claims, claims_of
 from zoo.checkpoints.extras import stand_ins
 from zoo.checkpoints.foreign import EXPECTED, describe, is_tar
 from zoo.checkpoints.refusals import (
@@ -26,6 +27,7 @@ from zoo.checkpoints.refusals import (
 )
 from zoo.checkpoints.shards import index_of, read_index
 from zoo.errors import WeightsError
+from zoo.files.headers import SIZES, damaged, read_header
 
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 """The number with which the files of torch before 1.6 begin, as pickle writes it."""
@@ -68,6 +70,7 @@ def _read_pickle(path: Path, archive: bool, data: bool) -> Any:
     named = judge(head, pickles)
     if named.harmful:
         raise named_refusal(path, named.harmful)
+    _check_pickle(path, head, pickles, archive, named.dicts)
     try:
         with warnings.catch_warnings(), stand_ins(named.names, named.dicts):
             warnings.simplefilter("ignore")  # about storage classes of old files
@@ -81,6 +84,21 @@ def _read_pickle(path: Path, archive: bool, data: bool) -> Any:
     except Exception as error:  # the loader meets damaged bytes in many ways
         raise _damaged(path, error) from error
     return content
+
+
+def _check_pickle(path: Path, head: bytes, pickles: int, archive: bool, dicts: frozenset[str]) -> None:
+    """Raise WeightsError for a pickle that asks for what no checkpoint does, and where torch would read another one than was judged."""
+    try:
+        if archive and torch._C.PyTorchFileReader(str(path)).get_record("data.pkl") != head:
+            raise Refused("two readers find two different pickles in its archive")
+        records = storage_sizes(path) if archive else None
+        check_claims(claims_of(head, pickles, dicts), path.stat().st_size, records)
+    except Refused as error:
+        raise WeightsError(
+            f"{path} is damaged, cut off, or hostile: {error}. Get it again from its publisher."
+        ) from None
+    except (ValueError, RuntimeError, OSError) as error:
+        raise _damaged(path, error) from error
 
 
 def _check_claims(path: Path, content: Any, data: bool) -> None:
@@ -148,31 +166,11 @@ def _form(path: Path) -> str:
     if size > 10 and 2 <= int.from_bytes(head[:8], "little") <= size - 8 and head[8:9] == b"{":
         return "safetensors"
     if head[:4] == b"PK\x03\x04":
-        return _archive(path, size)
+        check_archive(path, size)
+        return "torch"
     if head[:1] == b"\x80" and _LEGACY in head[:32] and not is_tar(head):
         return "torch (before 1.6)"
     raise WeightsError(f"{path} is {describe(path, head)}")
-
-
-def _archive(path: Path, size: int) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged or cut off ({error}, {size} bytes): get it again.") from error
-    names = [e.filename for e in entries]
-    leaves = {n.rpartition("/")[2] for n in names}
-    if "constants.pkl" in leaves or any("/code/" in f"/{n}" for n in names):
-        raise WeightsError(
-            f"{path} is refused: it is a TorchScript archive, which is code and not only tensors. {WAY_OUT}"
-        )
-    if "data.pkl" not in leaves:
-        raise WeightsError(f"{path} is a zip archive without a checkpoint (it has {', '.join(names[:4])}): {EXPECTED}.")
-    if any(e.compress_type != zipfile.ZIP_STORED for e in entries) or sum(e.file_size for e in entries) > size:
-        raise WeightsError(
-            f"{path} is refused: it is a compressed archive, and those of torch.save are not. Get the file as its authors wrote it."
-        )
-    return "torch"
 
 
 def _damaged(path: Path, error: Exception) -> WeightsError:
@@ -186,19 +184,11 @@ def _damaged(path: Path, error: Exception) -> WeightsError:
 
 
 def _read_safetensors(path: Path, data: bool) -> dict[str, torch.Tensor]:
+    header = read_header(path, types=frozenset(SIZES))
+    if not data:
+        return {k: torch.empty(stored.shape, device="meta") for k, stored in header.items()}
     try:
         with safe_open(str(path), "pt") as file:
-            if data:
-                return {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-            return {k: torch.empty(file.get_slice(k).get_shape(), device="meta") for k in file.keys()}  # noqa: SIM118
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        TypeError,
-        RuntimeError,
-        OverflowError,
-    ) as error:  # odd types, huge sizes
-        raise WeightsError(
-            f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again."
-        ) from error
+            return {k: file.get_tensor(k) for k in header}
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, KeyError) as error:  # odd types
+        raise damaged(path, error, path.stat().st_size) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from zoo.errors import WeightsError
+from zoo.errors import WeightsError, shown
+from zoo.files.jsonfiles import field, read_json
+from zoo.files.ordinary import ordinary_file
 
 SUFFIX = ".safetensors.index.json"
-_LARGEST = 64 << 20
+_MOST = 4096
 
 
 def index_of(path: Path) -> Path | None:
@@ -29,30 +30,20 @@ def read_index(index: Path) -> dict[Path, set[str]]:
 
     Raises WeightsError for an index that is damaged, names files outside its folder, or names files that are not there.
     """
-    try:
-        if index.stat().st_size > _LARGEST:
-            raise ValueError(f"more than {_LARGEST >> 20} MiB")
-        content = json.loads(index.read_text(encoding="utf-8"))
-        names = content["weight_map"]
-        pairs = {str(k): v for k, v in names.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(
-            f"{index} is no index of safetensors ({type(error).__name__}: {error}): get it again."
-        ) from error
+    content = read_json(index, error=WeightsError, what="an index of safetensors")
+    pairs = field(content, "weight_map", dict, where=f"{index} is no index of safetensors", error=WeightsError)
     shards: dict[Path, set[str]] = {}
     for key, name in pairs.items():
         if not isinstance(name, str) or not _is_plain(name):
             raise WeightsError(
-                f"{index} is refused: it names {name!r}, and shards lie beside their index, as NAME.safetensors."
+                f"{index} is refused: it names {shown(repr(name), 200)}, and shards lie beside their index, as NAME.safetensors."
             )
         shards.setdefault(index.parent / name, set()).add(key)
+    if len(shards) > _MOST:
+        raise WeightsError(f"{index} names {len(shards):,} files, more than {_MOST:,}: no index of a checkpoint.")
     for file in shards:
-        if not file.is_file():
+        if ordinary_file(index.parent, file.name) is None:
             raise WeightsError(f"{index} names {file.name}, which is not beside it: get all its files.")
-        if not _inside(file):
-            raise WeightsError(
-                f"{index} is refused: {file.name} is a link to a file outside the folder. Copy it there."
-            )
     if not shards:
         raise WeightsError(f"{index} names no tensors: get it again.")
     return dict(sorted(shards.items()))
@@ -61,11 +52,3 @@ def read_index(index: Path) -> dict[Path, set[str]]:
 def _is_plain(name: str) -> bool:
     """A bare file name of safetensors on any system."""
     return name.endswith(".safetensors") and not name.startswith(".") and not set(name) & set("/\\:\0")
-
-
-def _inside(file: Path) -> bool:
-    """Does a shard lie in its folder, or, by a link, in the `blobs` of the Hub's cache that the folder belongs to?"""
-    folder = file.parent.resolve()
-    blobs = folder.parent.parent / "blobs"
-    target = file.resolve()
-    return target.parent == folder or (folder.parent.name == "snapshots" and target.parent == blobs)

@@ -38,7 +38,7 @@ def config_of(architecture: str, match: Match) -> Any | None:
     reg = registry()
     cls = reg.load(reg.architecture(architecture), "config")
     try:
-        return configs.from_dict(cls, match.config)
+        return configs.from_dict(cls, match.config, network=True)
     except ZooError:
         return None
 

@@ -14,6 +14,7 @@ import numpy as np
 from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, PhotoArray, read_label_array
 from zoo.errors import DataError, UsageError
+from zoo.files.jsonfiles import read_json
 from zoo.labels import LabelSpace
 
 OPTIONS = ("aspect", "crop", "pad")
@@ -157,10 +158,10 @@ def _aspect_ratios(maps: Mapping[str, Path], space: LabelSpace) -> dict[str, flo
     path = cache_folder() / "proportions" / f"{key}.json"
     if cached(path):
         try:
-            stored = json.loads(path.read_text("utf-8"))
-            if isinstance(stored, dict) and sorted(stored) == names:
+            stored = read_json(path)
+            if sorted(stored) == names and all(v is None or type(v) is float for v in stored.values()):
                 return stored
-        except (OSError, ValueError):
+        except DataError:
             pass  # made again below
     ratios: dict[str, float | None] = {}
     for name in names:

@@ -7,12 +7,12 @@ read in its documents; docs/maps.md ("Class lists of tools") says with which ver
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zoo.errors import LabelError
+from zoo.files.jsonfiles import parse_json
 from zoo.files.labelconfig import is_xml, labels_of_config
 from zoo.labels import IGNORE, Color, LabelClass, LabelSpace, parse_space, voc_color
 
@@ -90,10 +90,7 @@ def _read(path: Path) -> str:
 
 
 def _from_json(path: Path, text: str, fault: Fault) -> LabelSpace:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:  # RecursionError: endless brackets
-        raise LabelError(f"{path} is not a JSON file: {error}.") from error
+    values = parse_json(text, object, where=str(path), error=LabelError, what="a list of classes")
     if isinstance(values, dict):
         if _supervisely(values):
             return _space(path, _after_background(_from_meta(values["classes"], fault)), fault, background=0)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from zoo.errors import DataError, WeightsError, few
+from zoo.files.headers import SUFFIX, check_finite, damaged, read_header
 from zoo.files.images import write_atomic
-
-if TYPE_CHECKING:
-    pass
-
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
@@ -43,29 +39,43 @@ def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file. Raises WeightsError for a missing, damaged or foreign file."""
+    """All tensors of a safetensors file, whose header agrees with its bytes and whose numbers are finite.
+
+    Raises WeightsError for a missing, damaged or foreign file.
+    """
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
-    if path.suffix != ".safetensors":
+    if path.suffix != SUFFIX:
         raise WeightsError(
             f"{path}: only safetensors files are loaded; bring other checkpoints in with the authors' converter (official.py)."
         )
+    check_finite(path, read_header(path))
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path} is damaged or no safetensors file ({error}, {path.stat().st_size} bytes): get it again."
-        ) from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise damaged(path, error, path.stat().st_size) from error
 
 
 def load_strict(network: nn.Module, path: Path) -> None:
     """Load a file into a network; keys and shapes must agree exactly. Raises WeightsError that tells the differences."""
     tensors = read_tensors(path)
-    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    state = network.state_dict()
+    expected = {k: tuple(v.shape) for k, v in state.items()}
     found = {k: tuple(v.shape) for k, v in tensors.items()}
     missing = [k for k in expected if k not in found]
     unknown = [k for k in found if k not in expected]
     shapes = [f"{k} {found[k]} instead of {expected[k]}" for k in expected if k in found and found[k] != expected[k]]
+    if not shapes:  # a copy would cut fractions off without a word
+        shapes = [
+            f"{k} {_type(tensors[k])} instead of {_type(v)}"
+            for k, v in state.items()
+            if k in found and tensors[k].is_floating_point() != v.is_floating_point()
+        ]
+        shapes += [
+            f"{k} has numbers that float32 does not hold"
+            for k, v in tensors.items()
+            if v.dtype == torch.float64 and k in state and not bool(torch.isfinite(v.to(state[k].dtype)).all())
+        ]
     if missing or unknown or shapes:
         matched = len(expected) - len(missing) - len(shapes)
         parts = [
@@ -81,13 +91,10 @@ def load_strict(network: nn.Module, path: Path) -> None:
     network.load_state_dict(tensors, strict=True)
 
 
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def count_parameters(path: Path) -> int:
-    """Elements of all tensors in a safetensors file, from its header alone."""
-    with safe_open(str(path), "pt") as file:
-        total = 0
-        for key in file.keys():  # noqa: SIM118 (not a dict)
-            size = 1
-            for n in file.get_slice(key).get_shape():
-                size *= n
-            total += size
-        return total
+    """Elements of all tensors in a safetensors file, from its header alone. Raises WeightsError as `read_header` does."""
+    return sum(stored.numel for stored in read_header(path).values())

@@ -16,10 +16,14 @@ from typing import Any
 from urllib.parse import quote
 
 from zoo.cards import Card
+from zoo.errors import ZooError
 from zoo.files.images import write_text
+from zoo.files.jsonfiles import field, read_json
+from zoo.files.names import is_inside
 from zoo.hub.references import Remote, remote_of
 
 RECORDS = "zoo"
+_NAMES = ("repo", "revision", "commit", "model")
 
 
 def hub_cache() -> Path:
@@ -73,8 +77,7 @@ class Record:
     def write(self) -> None:
         """Make the snapshot usable (atomically). Raises DataError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = ("repo", "revision", "commit", "model")
-        values: dict[str, Any] = {name: getattr(self, name) for name in kept}
+        values: dict[str, Any] = {name: getattr(self, name) for name in _NAMES}
         values["files"] = {n: {"sha256": d, "size": s} for n, (d, s) in sorted(self.files.items())}
         write_text(self.path, json.dumps(values, indent=2) + "\n")
 
@@ -89,10 +92,13 @@ def _size(path: Path) -> int:
 def _read(path: Path, folder: Path) -> Record | None:
     """A record, or None for what is none."""
     try:
-        values = json.loads(path.read_text("utf-8"))
-        files = {str(n): (str(f["sha256"]), int(f["size"])) for n, f in values["files"].items()}
-        repo, revision, commit, model = (str(values[k]) for k in ("repo", "revision", "commit", "model"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        values = read_json(path, what="a record")
+        listed = field(values, "files", dict, where=str(path))
+        files = {n: (str(f["sha256"]), int(f["size"])) for n, f in listed.items()}
+        repo, revision, commit, model = (field(values, k, str, where=str(path)) for k in _NAMES)
+    except (ZooError, ValueError, KeyError, TypeError):
+        return None
+    if not all(map(is_inside, (commit, *files))) or "/" in commit:
         return None
     return Record(repo, revision, commit, model, files, folder)
 

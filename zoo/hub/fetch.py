@@ -14,7 +14,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from zoo.cards import card_digests
-from zoo.errors import DataError, WeightsError
+from zoo.errors import DataError, WeightsError, ZooError
+from zoo.files.configfile import config_values
 from zoo.files.digests import git_sha1, sha256
 from zoo.hub.cache import Record, hub_cache, storage
 from zoo.hub.job import Job
@@ -91,10 +92,10 @@ def _hash(folder: Path, files: Mapping[str, Any], pins: Mapping[str, str]) -> tu
 def _check_model(job: Job, folder: Path) -> None:
     """It is a model of the zoo, and its own card agrees with its files. Raises WeightsError."""
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict) or "architecture" not in config or "label_space" not in config:
+        config = config_values(folder)
+    except ZooError:
+        config = {}
+    if "architecture" not in config or "label_space" not in config:
         raise WeightsError(
             f"{job.where} is no model of the zoo: its config.json names no architecture and label space."
             " For an authors' checkpoint, download the file and see: zoo identify FILE, zoo convert FILE --out DIR"

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, shown
+from zoo.files.jsonfiles import named
 from zoo.labels import LabelSet, LabelSpace
 from zoo.rng import RngLike, as_rng
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 LABEL_SETS = "label_sets"
 BATCH = 16
+_MOST_SETS = 100_000
+_MOST_MAPS = 1 << 50
+"""Counts stay whole in float64, added up, too."""
 
 
 def count_label_sets(sets: Iterable[LabelSet]) -> list[dict[str, Any]]:
@@ -42,6 +46,23 @@ def fit_label_sets(data: PairData, names: Collection[str], *, mirror: bool = Fal
         table = data.label_space.mirror_table
         sets += [LabelSet(s.space, tuple(s.space.names[v] for v in sorted(table[v] for v in s.indices))) for s in sets]
     return count_label_sets(s for s in sets if s.names)
+
+
+def label_sets_fault(space: LabelSpace, asset: Any) -> str:
+    """What is wrong with the asset for a model that speaks this label space, in words, or ""."""
+    if not isinstance(asset, list) or not asset or len(asset) > _MOST_SETS:
+        return f"expected a list of 1 to {_MOST_SETS:,} label sets with their counts, got {named(asset)}"
+    for entry in asset:
+        if not isinstance(entry, dict) or entry.keys() != {"labels", "count"}:
+            return f'expected {{"labels": [names], "count": number}}, got {named(entry)}'
+        labels, count = entry["labels"], entry["count"]
+        if type(count) is not int or not 1 <= count <= _MOST_MAPS:
+            return f"a label set occurs 1 to {_MOST_MAPS:,} times, got {named(count)}"
+        if not isinstance(labels, list) or not labels or not all(isinstance(n, str) for n in labels):
+            return f"labels are a list of class names, got {named(labels)}"
+        if unknown := [n for n in labels if space.find(n) is None]:
+            return f"label space {space.name!r} has no class {shown(unknown[0])}"
+    return ""
 
 
 def draw_label_sets(

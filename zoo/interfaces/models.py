@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, few
 from zoo.files.tensors import load_strict, save_tensors, stored_state
 from zoo.interfaces.capabilities import (
     Conditions,
@@ -40,11 +40,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asset:
-    """A file `assets/<name>.*` that is computed from data. `kind`: "tensors" (safetensors) or "json"."""
+    """A file `assets/<name>.*` that is computed from data. `kind`: "tensors" (safetensors) or "json".
+
+    fault: what is wrong with such a value for a model, in words, or ""; asked when it is loaded, so that a wrong file is named there and
+    not met in the middle of a draw (`shape_fault` helps with tensors). Numbers are finite already.
+    """
 
     kind: Literal["tensors", "json"]
     about: str
     required: bool = False
+    fault: Callable[[Any, Any], str] | None = None
+
+
+def shape_fault(
+    tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], *, counts: Sequence[str] = ()
+) -> str:
+    """For `Asset.fault`: what is wrong with tensors that should be exactly these, with fractions (`counts`: whole numbers), or ""."""
+    if tensors.keys() != shapes.keys():
+        return f"it has {few(sorted(tensors)) or 'nothing'}, expected {', '.join(shapes)}"
+    for name, shape in shapes.items():
+        tensor = tensors[name]
+        if tuple(tensor.shape) != tuple(shape):
+            return f"{name} has the shape {list(tensor.shape)}, expected {list(shape)}"
+        if tensor.is_floating_point() == (name in counts) or tensor.dtype == torch.bool:
+            return f"{name} has numbers of type {str(tensor.dtype).removeprefix('torch.')}"
+        if tensor.dtype == torch.float64 and not bool(torch.isfinite(tensor.float()).all()):
+            return f"{name} has numbers that float32 does not hold"
+    return ""
 
 
 class Model(nn.Module, ABC):

@@ -3,57 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from zoo import configs
-from zoo.cards import card_digests, listed_bytes
-from zoo.errors import ConfigError, DataError, WeightsError
-from zoo.files.digests import sha256
+from zoo.errors import ConfigError, DataError, WeightsError, ZooError, shown
+from zoo.files.configfile import config_values
+from zoo.files.headers import SUFFIX, check_finite, read_header
 from zoo.files.images import write_text
-from zoo.files.tensors import count_parameters, read_tensors, save_tensors, stored_state
+from zoo.files.ordinary import ordinary_file
+from zoo.files.tensors import save_tensors, stored_state
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
+from zoo.store.assets import asset_file, load_assets, save_assets
 from zoo.store.budget import Budget
+from zoo.store.vouching import ASSETS as ASSETS
+from zoo.store.vouching import CONFIG as CONFIG
+from zoo.store.vouching import WEIGHTS, WRAPPED, card_files, check_listed
+from zoo.store.vouching import digests as digests
+from zoo.store.vouching import model_files as model_files
+from zoo.store.vouching import verify_files as verify_files
+from zoo.store.vouching import vouched as vouched
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.interfaces.models import Asset, Model
+    from zoo.interfaces.models import Model
 
-CONFIG, ASSETS, WRAPPED = "config.json", "assets", "wrapped"
 FIELDS = ("architecture", "variant", "config", "label_space", "channels", "resolution", "dtype", "zoo_version")
-
-
-def model_files(folder: Path) -> list[Path]:
-    """The files of a model folder that its card vouches for: config, weights, assets and the files of a wrapped library's
-    model (at any depth of `wrapped/`), sorted."""
-    inner = (*(folder / ASSETS).glob("*"), *(folder / WRAPPED).rglob("*"))
-    files = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
-    return sorted(p for p in files if p.suffix in (".json", ".safetensors"))
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Relative file name to sha256."""
-    return {p.relative_to(folder).as_posix(): sha256(p) for p in model_files(folder)}
-
-
-def verify_files(folder: Path, expected: Mapping[str, str], repair: str = "get it again") -> None:
-    """Compare the files with the digests of the card. Raises WeightsError naming the first file that differs."""
-    for name, digest in expected.items():
-        path = folder / name
-        if not path.is_file():
-            raise WeightsError(f"{folder}: the card lists {name}, which is missing: get the whole folder again.")
-        actual = sha256(path)
-        if actual != digest:
-            raise WeightsError(
-                f"{path} does not match its card: sha256 {actual}, expected {digest}. The file is damaged or was changed: {repair}."
-            )
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "architecture": lambda v: isinstance(v, str) and len(v) <= 200,
+    "variant": lambda v: v is None or (isinstance(v, str) and len(v) <= 200),
+    "config": lambda v: isinstance(v, dict),
+    "label_space": lambda v: isinstance(v, dict) or (isinstance(v, str) and len(v) <= 200),
+    "channels": lambda v: isinstance(v, list) and all(isinstance(n, str) for n in v),
+    "resolution": lambda v: isinstance(v, list) and len(v) == 2 and all(type(n) is int and n > 0 for n in v),
+    "dtype": lambda v: isinstance(v, str),
+    "zoo_version": lambda v: isinstance(v, str),
+}
 
 
 # --- out ----------------------------------------------------------------------------------------------------------
@@ -102,61 +92,21 @@ def save_model(
     write_text(folder / CONFIG, json.dumps(model_config(model, architecture, variant, dtype), indent=2) + "\n")
 
 
-def save_assets(model: Model, folder: Path) -> None:
-    """Write every asset that the model has and its class declares."""
-    unknown = [n for n in model.assets if n not in model.ASSETS]
-    if unknown:
-        raise WeightsError(
-            f"{type(model).__name__} declares no asset {', '.join(unknown)} (declared: {', '.join(model.ASSETS) or 'none'})."
-        )
-    for name, value in model.assets.items():
-        save_asset(name, model.ASSETS[name], value, folder)
-
-
-def asset_file(name: str, asset: Asset) -> str:
-    """Where an asset lies in a model folder."""
-    return f"{ASSETS}/{name}.safetensors" if asset.kind == "tensors" else f"{ASSETS}/{name}.json"
-
-
-def save_asset(name: str, asset: Asset, value: Any, folder: Path) -> Path:
-    """Write one asset (atomically) into a model folder; returns its file. Raises DataError if it cannot be written."""
-    path = folder / asset_file(name, asset)
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {path.parent}: {error.strerror or error}.") from error
-    if asset.kind == "tensors":
-        save_tensors(value, path)
-    else:
-        write_text(path, json.dumps(value, sort_keys=True) + "\n")
-    return path
-
-
 # --- in -----------------------------------------------------------------------------------------------------------
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """`config.json`, checked for its fields. Raises WeightsError or ConfigError."""
+    """`config.json`, checked for its fields and their types. Raises WeightsError or ConfigError."""
     path = folder / CONFIG
-    if not folder.is_dir():
-        raise WeightsError(f"There is no model folder {folder}.")
-    if not path.is_file():
-        names = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
-        raise WeightsError(f"{folder} is not a model folder: it has no {CONFIG} (found: {names}).")
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise ConfigError(f"{path} is not readable JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected an object with {', '.join(FIELDS)}.")
+    values = config_values(folder)
+    odd = [f for f in values if f not in FIELDS]
     faults = [f"missing field {f!r}" for f in FIELDS if f not in values] + [
-        f"unknown field {f!r}" for f in values if f not in FIELDS
+        f"unknown field {shown(repr(f))}" for f in odd[:10]
     ]
-    kinds = {"architecture": str, "config": dict, "label_space": (str, dict)}
     faults += [
-        f"ill-typed field {f!r}: {values[f]!r}"
-        for f, kind in kinds.items()
-        if f in values and not isinstance(values[f], kind)
+        f"ill-typed field {f!r}: {shown(repr(values[f]))}"
+        for f, fits in _TYPES.items()
+        if f in values and not fits(values[f])
     ]
     if faults:
         raise ConfigError(f"{path}: {'; '.join(faults)}.")
@@ -179,64 +129,98 @@ def load_model(
 ) -> Model:
     """Rebuild a model from its folder, in evaluation mode, parameters in float32.
 
-    check: compare the files with the card's digests first. pinned: digests that count instead of the card's, because they were
-    verified when the folder was pulled (`zoo.hub.pinned`). without: an asset that is neither compared nor read, because it
-    is about to be computed (`zoo fit`). Raises WeightsError, ConfigError, UsageError, PluginError.
+    check: compare the files with the card's digests first; each file that is loaded must be listed there. A folder without a card (what
+    `zoo.save` writes) is loaded as it is. pinned: digests that count instead of the card's, because they were verified when the folder
+    was pulled (`zoo.hub.pinned`). without: an asset that is neither compared nor read, because it is about to be computed (`zoo fit`).
+
+    Whoever made the folder: nothing outside it is opened, nothing is built that its weights do not fill, and weights and assets hold
+    finite numbers. Raises WeightsError, ConfigError, UsageError, PluginError.
     """
+    left_out = f"{ASSETS}/{without}."
 
     def expected(files: Mapping[str, str]) -> dict[str, str]:
-        return {n: d for n, d in files.items() if without is None or not n.startswith(f"{ASSETS}/{without}.")}
+        return {n: d for n, d in files.items() if without is None or not n.startswith(left_out)}
 
     if check and pinned:  # before anything of it is read
         verify_files(folder, expected(pinned), "zoo pull gets it again (see: zoo verify)")
     values = read_config(folder)
     reg = registry()
     arch = reg.architecture(values["architecture"])
+    listed = dict(pinned or {}) if pinned or not check else card_files(folder)
     if check and not pinned:
-        verify_files(folder, expected(card_digests(folder)))
-    config = configs.from_dict(reg.load(arch, "config"), values["config"], complete=True, where=str(folder / CONFIG))
-    with _budget(folder):
-        model: Model = reg.load(arch, "model")(config, folder_space(values, reg, str(folder / CONFIG)))
+        verify_files(folder, expected(listed))
+    files = [p for p in model_files(folder) if without is None or not _name(p, folder).startswith(left_out)]
+    config = configs.from_dict(
+        reg.load(arch, "config"), values["config"], complete=True, network=True, where=str(folder / CONFIG)
+    )
+    kind: type[Model] = reg.load(arch, "model")
+    weights = _weights(kind, folder, files)
+    if check:
+        assets = {asset_file(n, a) for n, a in kind.ASSETS.items()}
+        loaded = {_name(p, folder) for p in (folder / CONFIG, *weights)} | {
+            n for p in files if (n := _name(p, folder)) in assets or n.startswith(f"{WRAPPED}/")
+        }
+        check_listed(folder, sorted(loaded), listed)
+    model = _build(kind, config, folder_space(values, reg, str(folder / CONFIG)), weights, folder)
     if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:
         raise ConfigError(
             f"{folder / CONFIG}: channels or resolution disagree with the config"
             f" (config gives {model.resolution[0]} x {model.resolution[1]} and {len(model.channels)} channels)."
         )
-    model.load_weights(folder)
+    _load_weights(model, folder, weights)
     model.assets = load_assets(model, folder, without=without)
     return model.to(device).eval().requires_grad_(False)
 
 
-def _budget(folder: Path) -> AbstractContextManager[Any]:
-    """What the weights file allows to allocate; nothing where there is none (a wrapped model), or a damaged one (told later)."""
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _weights(kind: type[Model], folder: Path, files: Sequence[Path]) -> list[Path]:
+    """The files from which a model of this class is loaded: its own one, or, where it wraps another library's, all there are."""
+    if _has_own_file(kind):
+        path = ordinary_file(folder, WEIGHTS)
+        if path is None:
+            raise WeightsError(f"There is no weights file {folder / WEIGHTS}.")
+        return [path]
+    return [p for p in files if p.suffix == SUFFIX and not _name(p, folder).startswith(f"{ASSETS}/")]
+
+
+def _has_own_file(kind: type[Model]) -> bool:
+    from zoo.interfaces.models import Model
+
+    return kind.load_weights is Model.load_weights
+
+
+def _build(kind: type[Model], config: Any, space: LabelSpace, weights: Sequence[Path], folder: Path) -> Model:
+    """The network of a config, within the budget that its weights give. Raises ConfigError, WeightsError, LabelError."""
+    with Budget(weights, str(folder / CONFIG)):
+        try:
+            model = kind(config, space)
+            sides = model.resolution
+        except ZooError:
+            raise
+        except Exception as error:  # sizes that go together in no network fail in many ways
+            raise ConfigError(
+                f"{folder / CONFIG}: no {kind.__name__} can be built from it ({type(error).__name__}: {shown(str(error), 200)})."
+            ) from error
+    if not all(1 <= n <= configs.SIDE for n in sides):
+        raise ConfigError(
+            f"{folder / CONFIG} describes pictures of {shown(sides)} pixels; a side has at most {configs.SIDE}."
+        )
+    return model
+
+
+def _load_weights(model: Model, folder: Path, weights: Sequence[Path]) -> None:
+    """Raises WeightsError, whatever a wrapper's own loader raises."""
+    if not _has_own_file(type(model)):
+        for path in weights:
+            check_finite(path, read_header(path))
     try:
-        return Budget(count_parameters(folder / "model.safetensors"), str(folder / CONFIG))
-    except (SafetensorError, OSError):
-        return nullcontext()
-
-
-def load_assets(model: Model, folder: Path, *, without: str | None = None) -> dict[str, Any]:
-    """The assets that the model's class declares, as far as the folder has them. Raises WeightsError if a required one is missing."""
-    assets: dict[str, Any] = {}
-    for name, asset in model.ASSETS.items():
-        path = folder / asset_file(name, asset)
-        if name == without:
-            continue
-        if path.is_file():
-            assets[name] = read_tensors(path) if asset.kind == "tensors" else _read_json(path)
-        elif asset.required:
-            raise WeightsError(f"{folder} lacks the required asset {path.relative_to(folder)} ({asset.about}).")
-    return assets
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise WeightsError(f"{path} is not readable JSON: {error}.") from error
-
-
-def vouched(folder: Path) -> dict[str, Any]:
-    """The facts `bytes` and `files` (name to sha256) of a model folder."""
-    files = digests(folder)
-    return {"bytes": listed_bytes(folder, files), "files": files}
+        model.load_weights(folder)
+    except (ZooError, ImportError):
+        raise
+    except Exception as error:
+        raise WeightsError(
+            f"{folder}: its weights cannot be loaded ({type(error).__name__}: {shown(str(error), 200)})."
+        ) from error

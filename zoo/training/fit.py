@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from zoo.cards import Card, listed_bytes, read_card, write_card
 from zoo.data.facts import facts_of
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, did_you_mean
+from zoo.files.configfile import config_values
 from zoo.hub import is_path, pinned, resolve
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -81,14 +81,14 @@ def plan_fit(
 
 def _peek(folder: Path) -> tuple[Architecture, str | None]:
     """Architecture and variant of a model folder, by its config alone."""
-    try:
-        values = json.loads((folder / "config.json").read_text("utf-8"))
-        return registry().architecture(values["architecture"]), values["variant"]
-    except (OSError, ValueError, KeyError, TypeError):
+    values = config_values(folder)
+    name, variant = values.get("architecture"), values.get("variant")
+    if not isinstance(name, str) or not isinstance(variant, str | None):
         from zoo.store.models import read_config
 
         values = read_config(folder)  # says what is wrong with it
-        return registry().architecture(values["architecture"]), values["variant"]
+        name, variant = values["architecture"], values["variant"]
+    return registry().architecture(name), variant
 
 
 def _options(folder: Path, arch: Architecture, variant: str | None) -> TrainingOptions:
@@ -181,7 +181,7 @@ def _mapping(data: PairData, model: Model) -> str | None:
 
 def _write(plan: FitPlan, model: Model, value: Any, pairs: int) -> tuple[Path, Path]:
     """Put the asset where it belongs; returns the model folder and the asset's file."""
-    from zoo.store.models import asset_file
+    from zoo.store.assets import asset_file
 
     name = asset_file(plan.asset, model.ASSETS[plan.asset])
     if plan.out is None:
@@ -216,11 +216,11 @@ def _copy(folder: Path, target: Path) -> None:
 def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) -> None:
     """The asset's file in `folder`, then its card."""
     from zoo.files.digests import sha256
-    from zoo.store.models import save_asset
+    from zoo.store.assets import save_asset
 
     card = read_card(folder)
     path = save_asset(plan.asset, model.ASSETS[plan.asset], value, folder)
-    if card is not None:
+    if card is not None and card.facts:
         _update(card, plan, path.relative_to(folder).as_posix(), sha256(path), pairs)
 
 

@@ -55,7 +55,7 @@ class TrainingPlan:
             raise DataError(f"{where} lacks {', '.join(missing)}: it is not the options.json of a training run.")
         name = values["architecture"]
         arch = registry().architecture(name)
-        config = configs.from_dict(registry().load(arch, "config"), values["config"], where=where)
+        config = configs.from_dict(registry().load(arch, "config"), values["config"], network=True, where=where)
         training = configs.from_dict(training_class(name), values["training"], where=where)
         rest = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
         return cls(**{**rest, "config": config, "training": training})
@@ -87,7 +87,9 @@ class TrainingPlan:
         network, training = split_changes(self.config, self.training, changes)
         return dataclasses.replace(
             self,
-            config=configs.override(self.config, network, where=self.architecture) if network else self.config,
+            config=configs.override(self.config, network, network=True, where=self.architecture)
+            if network
+            else self.config,
             training=configs.override(self.training, training, where="training options") if training else self.training,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zoo.plugin import Variant
+from zoo.plugin import SIDE, Variant, at_most
 
 MAX_STEPS = 1000  # noise levels that Stable Diffusion was trained with
 
@@ -19,9 +19,9 @@ class ControlNetSegConfig:
 
     label_space: str = "ade20k"
     """The vocabulary of the maps; the colours are those of ADE20K's 150 classes, so there is no other."""
-    height: int = 512
+    height: int = at_most(SIDE, 512)
     """Pixels; Stable Diffusion 1.5 was trained at 512 x 512."""
-    width: int = 512
+    width: int = at_most(SIDE, 512)
 
     def __post_init__(self) -> None:
         if self.label_space != "ade20k":

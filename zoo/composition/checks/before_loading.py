@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.roles import check_kind, check_role, stands_alone
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
+from zoo.files.configfile import config_values
 from zoo.files.opened import OpenedFiles
 from zoo.hub import Resolved, resolve
 from zoo.labels import LabelSpace, parse_space
@@ -173,9 +173,9 @@ def check_names(request: Request, generator: LabelSpace | None, output: LabelSpa
 def _peek(folder: Path) -> tuple[Architecture | None, LabelSpace | None]:
     """Architecture and label space of a model folder, as far as its config can be read."""
     try:
-        values = json.loads((folder / "config.json").read_text("utf-8"))
+        values = config_values(folder)
         arch = registry().architecture(values["architecture"])
         space = values["label_space"]
         return arch, registry().label_space(space) if isinstance(space, str) else parse_space(space, str(folder))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, ZooError):
+    except (KeyError, TypeError, ZooError):
         return None, None

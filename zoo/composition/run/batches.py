@@ -16,6 +16,7 @@ from zoo.composition.run.progress import Work
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator
+from zoo.interfaces.pictures import finished
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.registry.capabilities import style_sources
@@ -60,7 +61,8 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
         style = built and built.style
         options = models.options(request)["synthesizer"]
         options |= work.within(models.synthesizer, samples[0], len(samples))
-        images = models.synthesizer.synthesize(layout, style, rng=rng.within("image"), **options).float().cpu()
+        drawn = models.synthesizer.synthesize(layout, style, rng=rng.within("image"), **options)
+        images = finished(drawn, models.synthesizer, models.named["synthesizer"].resolved.name)
         if built is not None:
             styling.record_gaps(records, built, request)
             style_change.record_change(records, loader, layout, maps, images, built.base, rng.within("image"))
@@ -86,7 +88,8 @@ def _pictures(models: Models, generator: ImageGenerator, request: Request, rng: 
     """Pictures from label sets. Their records hold the sets asked for: without a map nobody sees what came out empty."""
     sets = _label_sets(generator, request, rng.within("map"))
     options = models.options(request)["generator"] | work.within(generator, rng.samples[0], len(sets))
-    images = generator.generate(sets, rng=rng.within("image"), **options).float().cpu()
+    drawn = generator.generate(sets, rng=rng.within("image"), **options)
+    images = finished(drawn, generator, models.named["generator"].resolved.name)
     records = [
         {"index": i, "seed": request.seed, "labels": list(s.names)} for i, s in zip(rng.samples, sets, strict=True)
     ]

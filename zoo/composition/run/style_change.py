@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from zoo.composition.request.requests import Request
 from zoo.composition.summary import ratio
+from zoo.interfaces.pictures import finished
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.style import Style
@@ -107,7 +108,7 @@ class BaseImages:
             fitting = layout if whole else synthesizer.layout(maps[rows].to(loader.models.device))
             options = loader.models.options(loader.request)["synthesizer"]
             streams = rng.take([rng.samples[r] for r in rows])
-            made = synthesizer.synthesize(fitting, style[rows], rng=streams, **options).float().cpu()
+            made = finished(synthesizer.synthesize(fitting, style[rows], rng=streams, **options), synthesizer)
             kept |= {keys[row]: made[i] for i, row in enumerate(rows)}
         self._kept = kept
         return torch.stack([kept[key] for key in keys])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from zoo.data.layouts.named import empty_value, value_of
 from zoo.data.layouts.shapes import labelme_shape
 from zoo.errors import DataError, LabelError
 from zoo.files.images import MAX_PIXELS
+from zoo.files.jsonfiles import read_json
 from zoo.labels import IGNORE, LabelClass, LabelSpace, voc_color
 
 LIST = "label_names.txt"
@@ -49,12 +49,16 @@ def find_json(root: Path) -> Layout | None:
     return layout
 
 
+_LARGEST = 256 << 20
+"""Bytes of a file: labelme may put the photo into it."""
+
+
 def _shapes(path: Path, problems: list[str]) -> dict[str, Any] | None:
     """What counts of a labelme file; None for any other JSON."""
     try:
-        values = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{path} is not readable JSON: {error}")
+        values = read_json(path, object, limit=_LARGEST)
+    except DataError as error:
+        problems.append(str(error).rstrip("."))
         return None
     if not isinstance(values, dict) or not isinstance(values.get("shapes"), list) or not values.get("imagePath"):
         return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, LabelError
+from zoo.errors import LabelError
+from zoo.files import jsonfiles
 from zoo.files.classfiles import BACKGROUNDS, LEFT_OUT
 from zoo.labels import IGNORE, Color, LabelClass, LabelSpace, voc_color
 
@@ -49,9 +49,10 @@ def empty_value(space: LabelSpace) -> int:
     return IGNORE if space.ignore else 0
 
 
+LARGEST = 1 << 30
+"""Bytes of a JSON file with the annotations of a whole data set."""
+
+
 def read_json(path: Path) -> Any:
     """Raises DataError for a file that is no JSON."""
-    try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not readable JSON: {error}.") from error
+    return jsonfiles.read_json(path, object, limit=LARGEST)

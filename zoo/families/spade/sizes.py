@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoo.configs import SIDE
+
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 """`num_upsampling_layers`: doublings of the side from the start grid to the picture."""
 MULTIPLES = (16, 8, 4, 2, 1)
@@ -39,7 +41,11 @@ class GridSizes:
         step = 2**self.doublings
         if self.resolution < step or self.resolution % step:
             return [f"resolution must be a multiple of {step}, got {self.resolution}"]
-        if self.aspect_ratio <= 0 or self.grid[0] < 1:
+        if self.aspect_ratio <= 0:
+            return [f"aspect_ratio leaves no height, got {self.aspect_ratio:g}"]
+        if self.resolution / self.aspect_ratio > SIDE:
+            return [f"aspect_ratio {self.aspect_ratio:g} makes pictures higher than {SIDE} pixels"]
+        if self.grid[0] < 1:
             return [f"aspect_ratio leaves no height, got {self.aspect_ratio:g}"]
         return []
 

@@ -12,7 +12,7 @@ from zoo.data import PairData
 from zoo.errors import DataError, UsageError
 from zoo.families.spade.encoders import ConvEncoder
 from zoo.families.spade.layouts import PlanLayout, plan_with
-from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map
+from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map, shape_fault
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
@@ -50,6 +50,12 @@ def choose_prior(prior: str | None, fitted: object | None) -> str:
     return prior
 
 
+def prior_fault(model: Any, tensors: Mapping[str, Tensor]) -> str:
+    """What is wrong with the asset `latent_prior` of a model of this family, or ""."""
+    size = model.config.z_dim
+    return shape_fault(tensors, {"mean": (size,), "factor": (size, size)})
+
+
 class LatentSynthesizer(ImageSynthesizer):
     """Style: tensor `z` [samples, z_dim], from N(0, I), a fitted Gaussian or the encoder; without an encoder there is none
     and the images are functions of the map. Maps of another size are resized (nearest, pixel centres) and photos too
@@ -61,7 +67,9 @@ class LatentSynthesizer(ImageSynthesizer):
 
     ASSETS: ClassVar[Mapping[str, Asset]] = {
         "latent_prior": Asset(
-            "tensors", "Gaussian over the encoder's codes of the training photos: mean [z_dim], factor [z_dim, z_dim]"
+            "tensors",
+            "Gaussian over the encoder's codes of the training photos: mean [z_dim], factor [z_dim, z_dim]",
+            fault=prior_fault,
         )
     }
     title: ClassVar[str] = "synthesizer"
