@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 
 from zoo.errors import LabelError, did_you_mean
 
@@ -334,7 +335,7 @@ def parse_space(values: object, where: str) -> LabelSpace:
     if faults:
         raise LabelError(f"{where}: " + "; ".join(faults) + ".")
     space = LabelSpace(
-        str(values.get("name", where)),
+        str(values.get("name", PurePath(where).stem)),
         tuple(classes),
         values.get("background"),
         bool(values.get("ignore", False)),

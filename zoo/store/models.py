@@ -17,6 +17,7 @@ from zoo.cards import card_digests, listed_bytes
 from zoo.errors import ConfigError, DataError, WeightsError
 from zoo.files.digests import sha256
 from zoo.files.images import write_text
+from zoo.files.private import public_text, public_value
 from zoo.files.tensors import count_parameters, read_tensors, save_tensors, stored_state
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
@@ -60,14 +61,14 @@ def verify_files(folder: Path, expected: Mapping[str, str], repair: str = "get i
 
 
 def model_config(model: Model, architecture: str, variant: str | None, dtype: str) -> dict[str, Any]:
-    """The content of `config.json`."""
+    """The content of `config.json`; it travels, so that places of this machine are shortened (not in names of classes)."""
     space = model.label_space
     known = space.name in registry().label_spaces() and registry().label_space(space.name) == space
     return {
         "architecture": architecture,
         "variant": variant,
-        "config": configs.to_dict(model.config),
-        "label_space": space.name if known else space.to_json(),
+        "config": public_value(configs.to_dict(model.config)),
+        "label_space": space.name if known else {**space.to_json(), "name": public_text(space.name)},
         "channels": list(model.channels),
         "resolution": list(model.resolution),
         "dtype": dtype,
