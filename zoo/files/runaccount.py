@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.errors import DataError, few
 from zoo.files.digests import sha256
+from zoo.files.images import is_picture
 from zoo.files.names import printable
 from zoo.files.runfiles import FOLDERS, MANIFEST, METADATA, files_of, lines, own_file
 
@@ -104,7 +105,8 @@ def _look_at_files(folder: Path, found: Account, digests: bool) -> None:
             names = sorted(entry.name for entry in os.scandir(folder / inner))
         except OSError:
             continue
-        found.extra += [printable(f"{inner}/{n}") for n in names if f"{inner}/{n}" not in known and not n.startswith(".")]
+        extra = [n for n in names if f"{inner}/{n}" not in known and is_picture(Path(n))]
+        found.extra += [printable(f"{inner}/{n}") for n in extra]
 
 
 def check_accounted(folder: Path, found: Account) -> None:
