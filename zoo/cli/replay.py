@@ -113,9 +113,7 @@ def _check_models(recorded: dict[str, Any]) -> None:
         raise DataError("The manifest names no model that makes maps or pictures: it is damaged.")
 
 
-def _again(
-    recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path, ...] = ()
-) -> list[dict[str, Any]]:
+def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
     """Run the request of a manifest into `out`, with its threads; returns the new records. places: where inputs lie besides `folder`."""
     import torch
 
@@ -126,7 +124,9 @@ def _again(
     from zoo.files.opened import OpenedFiles
 
     inputs = InputFiles(folder, recorded.get("inputs"), places)
-    request_from_json(recorded["request"], folder, files=inputs)  # what is wrong with it is said before a model is loaded
+    request_from_json(
+        recorded["request"], folder, files=inputs
+    )  # what is wrong with it is said before a model is loaded
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
         (models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser")

@@ -114,5 +114,3 @@ def check_accounted(folder: Path, found: Account) -> None:
     wrong = [*found.faults, *(f"{n} belongs to no sample" for n in found.extra)]
     if wrong:
         raise DataError(f"{folder}: not every sample is accounted for: {few(wrong, 5)}.")
-
-

@@ -270,10 +270,9 @@ def _modern(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_record(record: dict[str, Any]) -> None:
-    files = {kind: name for kind, name in (("image", "file_name"), ("map", "map_file_name"))}
     own = {kind: file_of(kind, record["index"]) for kind in FOLDERS if record["sha256"][kind] is not None}
     expected = {"file_name": own.get("image", own.get("map")), "map_file_name": own.get("map")}
-    for name in files.values():
+    for name in expected:
         if field(record, name, str, None, where="it", default=None) != expected[name]:
             raise DataError(f"{name} is {named(record.get(name))}, expected {named(expected[name])}")
     if not own:

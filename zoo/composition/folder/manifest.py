@@ -199,7 +199,9 @@ def check_made(manifest: dict[str, Any], models: Models, request: Request, folde
         "images": models.synthesizer is not None or models.direct is not None,
         "label_space": models.space.name,
     }
-    wrong = [f"{n} is {manifest[n]}, its models and request make {v}" for n, v in made.items() if manifest.get(n, v) != v]
+    wrong = [
+        f"{n} is {manifest[n]}, its models and request make {v}" for n, v in made.items() if manifest.get(n, v) != v
+    ]
     if wrong:
         raise _damaged(folder, wrong)
     height, width = models.resolution

@@ -146,7 +146,11 @@ def _items(values: Any, *keys: str) -> list[Any]:
 
 def names_from_json(values: Any) -> tuple[str, ...]:
     """A JSON list of names. Raises TypeError."""
-    if not isinstance(values, list) or len(values) > NAMES or not all(isinstance(v, str) and is_label(v) for v in values):
+    if (
+        not isinstance(values, list)
+        or len(values) > NAMES
+        or not all(isinstance(v, str) and is_label(v) for v in values)
+    ):
         raise TypeError(f"{shown(values)} is no list of names")
     return tuple(values)
 
