@@ -67,7 +67,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _makers(manifest: dict[str, Any]) -> list[Maker]:
-    runs = manifest["merged"] if "merged" in manifest else [manifest]
+    runs = manifest.get("merged", [manifest])
     makers: dict[str, Maker] = {}
     for run in runs:
         for model in run["models"].values():
