@@ -57,7 +57,7 @@ def _reads_as(content: bytes, path: Path, pixels: np.ndarray) -> bool:
 
     try:
         return np.array_equal(photo_pixels(decode_image(path, io.BytesIO(content)), path), pixels)
-    except DataError:
+    except (DataError, OSError):
         return False
 
 

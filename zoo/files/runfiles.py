@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, UsageError
-from zoo.files.jsonfiles import field, named, parse_json, read_json
+from zoo.files.jsonfiles import MISSING, field, named, parse_json, read_json
 from zoo.files.names import is_inside
 
 MANIFEST, METADATA = "manifest.json", "metadata.jsonl"
@@ -187,9 +187,9 @@ def whole(values: Mapping[str, Any], name: str, where: str, low: int, high: int)
     return number
 
 
-def text(values: Mapping[str, Any], name: str, where: str, **default: str) -> str:
+def text(values: Mapping[str, Any], name: str, where: str, default: Any = MISSING) -> str:
     """The text `values[name]`, of bounded length and on one line. Raises DataError."""
-    value = field(values, name, str, where=where, **default)
+    value = field(values, name, str, where=where, default=default)
     if len(value) > TEXT or _CONTROL.search(value) or "\n" in value:
         raise DataError(f"{where}: the field {name!r} is too long or holds control characters: {named(value)}.")
     return value
@@ -272,11 +272,11 @@ def _modern(record: dict[str, Any]) -> dict[str, Any]:
 def _check_record(record: dict[str, Any]) -> None:
     own = {kind: file_of(kind, record["index"]) for kind in FOLDERS if record["sha256"][kind] is not None}
     expected = {"file_name": own.get("image", own.get("map")), "map_file_name": own.get("map")}
+    if not own:
+        raise DataError("it has the sha256 of no file")
     for name in expected:
         if field(record, name, str, None, where="it", default=None) != expected[name]:
             raise DataError(f"{name} is {named(record.get(name))}, expected {named(expected[name])}")
-    if not own:
-        raise DataError("it has the sha256 of no file")
     for name in LISTS:
         values = field(record, name, list, where="it", default=[])
         if len(values) > NAMES or not all(isinstance(v, str) and len(v) <= TEXT for v in values):

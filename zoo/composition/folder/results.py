@@ -81,8 +81,8 @@ class Result:
         Raises UsageError for a folder of something else, DataError if an input was changed since the run read it.
         """
         path = Path(folder)
-        manifest, inputs = make_manifest(self._models, self._request, self._files, inputs=inputs)
-        output = OutputFolder(path, manifest, inputs, overwrite=overwrite, space=self._models.space)
+        manifest, copies = make_manifest(self._models, self._request, self._files, inputs=inputs)
+        output = OutputFolder(path, manifest, copies, overwrite=overwrite, space=self._models.space)
         if not output.finished:
             output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
             output.finish()
