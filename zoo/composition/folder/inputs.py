@@ -125,7 +125,7 @@ class InputFiles:
     def __init__(self, folder: Path, digests: Mapping[str, str] | None = None, places: Sequence[Path] = ()) -> None:
         """digests: sha256 by name, of inputs that were not copied. places: files, and folders to look in. Raises UsageError for a place
         that is not there."""
-        self._folder, self._digests = folder, digests or {}
+        self._folder, self._digests = folder, dict(digests or {})
         self.missing: dict[str, str] = {}
         self._offered: dict[str, Path] = {}
         for place in places:
@@ -141,7 +141,7 @@ class InputFiles:
         stem = name[len(INPUTS) + 1 :].partition(".")[0]
         if not re.fullmatch(r"[0-9a-f]{16}", stem):
             raise TypeError(f"{named(name)} is not named by its digest")
-        digest = self._digests.get(name, stem)
+        digest: str = self._digests.get(name) or stem
         path = own_file(self._folder, name)
         if path is None and os.path.lexists(self._folder / name):
             raise TypeError(f"{name} is a link or no ordinary file")
