@@ -72,7 +72,7 @@ class Folder(Source):
             )
         self.root, stems = root, None
         if split in listed:
-            stems = [line.strip() for line in listed[split].read_text("utf-8").splitlines() if line.strip()]
+            stems = _stems(listed[split])
         elif split in inner:
             self.root = root / inner[split]
         elif split in hashed:
@@ -144,6 +144,17 @@ class Folder(Source):
 
     def notes(self) -> list[str]:
         return list(self._notes)
+
+
+def _stems(path: Path) -> list[str]:
+    """One name a line, which may have spaces. Raises DataError."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8; expected one name per line.") from error
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _hashed(layout: Layout) -> dict[str, list[str]]:

@@ -57,13 +57,13 @@ def _is_run(folder: Path) -> bool:
     path = folder / MANIFEST
     if not path.is_file():
         return False
-    if (folder / METADATA).is_file():
-        return True
     try:
         values = read_json(path, object)
     except ZooError:
+        return (folder / METADATA).is_file()
+    if not isinstance(values, dict):
         return False
-    return isinstance(values, dict) and any(all(k in values for k in keys) for keys in (NEEDED, MERGED))
+    return sum(k in values for k in NEEDED) > 1 or all(k in values for k in MERGED)
 
 
 def _makers(manifest: dict[str, Any]) -> list[Maker]:
