@@ -177,7 +177,7 @@ def test_folder_as_compose_writes_it(tmp_path: Path) -> None:
     assert data.names == ("000000", "000001", "000002") and data.label_space.name == "celebamask-hq" and data.has_images
     stored = np.asarray(PIL.Image.open(tmp_path / "maps" / "000001.png"))
     assert np.array_equal(data.batch([1]).maps.labels[0].numpy(), stored)
-    assert splits_of(f"folder:{tmp_path}") == ()
+    assert splits_of(f"folder:{tmp_path}") == ("train", "test")
     with pytest.raises(DataError, match="no split 'val'"):
         open_data(f"folder:{tmp_path}#val", resolution=16)
 

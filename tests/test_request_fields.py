@@ -67,7 +67,9 @@ def test_a_manifest_has_the_fields_of_0_1_0_and_gives_the_request_back(inputs: P
 
 def test_a_later_field_is_written_where_it_was_given(inputs: Path, tmp_path: Path) -> None:
     request = read_request({"maps": inputs / "face.png", "trust_maps": True})
-    values = request_to_json(request, Inputs())
+    files = Inputs()
+    values = request_to_json(request, files)
+    files.copy_to(tmp_path)
     assert values["trust_maps"] is True and request_from_json(values, tmp_path).trust_maps
     with pytest.raises(DataError, match="trust_maps"):
         request_from_json({**values, "trust_maps": "yes"}, tmp_path)

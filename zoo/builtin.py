@@ -12,7 +12,7 @@ plugin = Plugin(
         "cityscapes": "zoo.data.scenes:Cityscapes",
         "coco-stuff": "zoo.data.scenes:COCOStuff",
         "deepfashion": "zoo.data.scenes:DeepFashion",
-        "folder": "zoo.data.folder:Folder",
+        "folder": "zoo.data.joined:open_folder",
         "gta5": "zoo.data.scenes:GTA5",
         "humanparsing": "zoo.data.people:HumanParsing",
         "toy-faces": "zoo.data.toy_faces:ToyFaces",

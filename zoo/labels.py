@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from zoo.errors import LabelError, did_you_mean, shown
@@ -323,7 +324,7 @@ def parse_space(values: object, where: str) -> LabelSpace:
             faults.append(f"class {i} ({shown(entry['name'])}): {wrong}")
         else:
             classes.append(_class(entry, i))
-    name, title = values.get("name", where), values.get("title", "")
+    name, title = values.get("name", PurePath(where).stem), values.get("title", "")
     background, ignore = values.get("background"), values.get("ignore", False)
     if "name" in values and not _is_name(name):
         faults.append(f"its name is {_NAMED}, got {shown(repr(name))}")

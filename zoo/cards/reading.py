@@ -18,6 +18,7 @@ from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.files.images import write_text
 from zoo.files.names import is_name, is_repository, is_revision
 from zoo.files.ordinary import ordinary_file, trust_installed
+from zoo.files.private import public_text, public_value
 from zoo.registry import FIRST_PARTY, import_string, registry
 
 README = "README.md"
@@ -144,10 +145,14 @@ def read_card(folder: Path, *, owner: str = "") -> Card | None:
 
 
 def write_card(folder: Path, front: Mapping[str, Any], body: str) -> None:
-    """Write `README.md` (atomically): the front matter as `huggingface_hub.ModelCardData` writes it, then the text."""
+    """Write `README.md` (atomically): the front matter as `huggingface_hub.ModelCardData` writes it, then the text.
+
+    A card travels: places of this machine are shortened to their last name, whoever wrote them (`zoo.files.private`).
+    """
     from huggingface_hub import ModelCardData
 
-    write_text(folder / README, f"---\n{ModelCardData(**front).to_yaml()}\n---\n\n{body.strip()}\n")
+    head = ModelCardData(**public_value(front)).to_yaml()
+    write_text(folder / README, f"---\n{head}\n---\n\n{public_text(body.strip())}\n")
 
 
 def card_digests(folder: Path) -> dict[str, str]:

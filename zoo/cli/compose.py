@@ -64,7 +64,7 @@ _PHOTOS: Options = (
         metavar="PHOTO",
         multiple=True,
         type=click.Path(path_type=Path),
-        help="Start from a photo: its map is parsed, its look is the style.",
+        help="Start from a photo: its map is parsed, its look is the style. Its copy in DIR/inputs has no EXIF or other metadata.",
     ),
     click.option("--parser", metavar="MODEL", help="The parser of photos.  [default: by label space]"),
     _option("keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
@@ -109,6 +109,12 @@ _RUN: Options = (
         "--labelmap",
         is_flag=True,
         help="Make the folder a Pascal VOC data set too, which datumaro and CVAT import: labelmap.txt with our colours.",
+    ),
+    click.option(
+        "--no-inputs",
+        is_flag=True,
+        help="Copy none of the files that are read into DIR/inputs; the manifest keeps their sha256, and zoo replay asks for"
+        " them (--input).  [default: copied, photos without their metadata]",
     ),
     click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
     _option(
@@ -200,7 +206,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
         if composition.direct is not None:
             raise UsageError(f"{names[0]} makes pictures without maps: leave --labelmap out.")
         check_labelmap(composition.space, request.map_format)
-    manifest, inputs = make_manifest(composition, request, files)
+    manifest, inputs = make_manifest(composition, request, files, inputs=not given["no_inputs"])
     output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)
     if not output.finished:
         _produce(composition, request, output, files)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.flags import with_flags
+from zoo.cli.show import say
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 
@@ -98,6 +99,31 @@ def tar(dataset: str, path: Path, space: str | None, map_format: str, overwrite:
     source = open_source(dataset, space=None if space is None else _space(space))
     write_tar(source, path, map_format)
     click.echo(str(path))
+
+
+@data.command()
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", metavar="DIR", required=True, type=click.Path(path_type=Path), help="The folder to write; a new one."
+)
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Label space of the merged maps (a name or FILE).  [default: that of the first run]",
+)
+def merge(runs: tuple[Path, ...], out: Path, space: str | None) -> None:
+    """Write the samples of several run folders as one data set, in their order. Prints the folder.
+
+    Runs of one label space are copied byte for byte; others are joined by the names of classes, and classes that the space lacks become
+    its background. Each line of metadata.jsonl says where its sample is from, and each sample stays in its split. Inputs are not copied.
+
+    Example: zoo data merge smiles hats --out faces
+    """
+    from zoo.composition.folder.merge import merge as write
+
+    for line in write(runs, out, space=None if space is None else _space(space)):
+        say(line)
+    click.echo(str(out))
 
 
 def _space(name: str) -> LabelSpace:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
 from zoo.cli.labels import space_option
-from zoo.cli.show import emit_json, json_option, say
+from zoo.cli.show import command_line, emit_json, json_option, say
 from zoo.cli.train import parse_sets
 from zoo.training.fit import plan_fit, run_fit
 
@@ -58,9 +56,8 @@ def fit(
     Whether mirror images count, and the like, is as in the model's training; --set changes it. The card gets the new digest
     and says where the asset is from. Prints the model folder.
     """
-    command = shlex.join(["zoo", *sys.argv[1:]])
     plan = plan_fit(
-        model, asset, data, out=out, changes=parse_sets(changes), space=space_option(space), command=command
+        model, asset, data, out=out, changes=parse_sets(changes), space=space_option(space), command=command_line()
     )
     from zoo.api import pick_device
 

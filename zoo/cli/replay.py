@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.show import emit_json, json_option, say
+from zoo.cli.show import emit_json, json_option, say, show
 from zoo.errors import DataError, UsageError
 from zoo.registry.kinds import of_role
+
+if TYPE_CHECKING:
+    from zoo.files.runaccount import Account
+
+SHOWN = 20
 
 
 @click.command(epilog="Example: zoo replay faces/manifest.json")
@@ -22,43 +27,63 @@ from zoo.registry.kinds import of_role
     type=click.Path(path_type=Path),
     help="Keep what is made again here.  [default: a temporary folder]",
 )
+@click.option(
+    "--input",
+    "inputs",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file that the run read, or a folder to look in, by sha256; repeatable. Needed where inputs were not copied (--no-inputs).",
+)
 @json_option
-def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
+def replay(manifest: Path, out: Path | None, inputs: tuple[Path, ...], as_json: bool) -> None:
     """Make the run of MANIFEST again, with its models, seed, threads and batch size, and compare the digests.
 
-    Exit 0 if every file has the same bytes, 1 if not (equal bytes are promised for one machine and the same versions).
+    Exit 0 if every sample is accounted for and every file has the same bytes, 1 if not (equal bytes are promised for one machine
+    and the same versions).
     """
     from zoo.composition.folder.records import check_target, read_manifest
+    from zoo.files.runaccount import account, check_accounted
 
     recorded = read_manifest(manifest)
     folder = manifest if manifest.is_dir() else manifest.parent
-    lines = _records(folder)
+    there = account(folder, recorded)
+    if not there.records and not there.faults[1:]:
+        raise UsageError(f"{folder} has no metadata.jsonl with samples: the run made nothing to compare with.")
+    check_accounted(folder, there)
     _check_models(recorded)
     if out is not None:
         check_target(out)
         if out.is_dir() and any(out.iterdir()):
             raise UsageError(f"--out {out} is not empty: name a new folder.")
     with tempfile.TemporaryDirectory() as temporary:
-        made = _again(recorded, folder, out or Path(temporary))
-    report = _compare(lines, made, recorded, folder)
+        made = _again(recorded, folder, out or Path(temporary), inputs)
+    report = _compare(there, made, recorded)
     if as_json:
         emit_json(report)
     else:
-        click.echo(f"{report['equal']} of {report['files']} files are equal")
-        for name in report["different"][:20]:
-            click.echo(f"different: {name}")
-        for name in report["changed"][:20]:
-            click.echo(f"changed since it was made: {name}")
-        packed = [name for name in report["different"] if is_packed(folder / name)]
-        if packed:
-            say(
-                f"{packed[0]}{f' and {len(packed) - 1} others' if packed[1:] else ''}: written with fewer than 8 bits per pixel,"
-                " as versions before 0.3.0 did for 16 classes and fewer; today's files have 8, so that their bytes differ."
-            )
-        for name, (old, new) in report["versions"].items():
-            say(f"{name} was {old}, is {new}")
+        _tell(report, folder)
     if report["different"] or report["changed"]:
         sys.exit(1)
+
+
+def _tell(report: dict[str, Any], folder: Path) -> None:
+    """The report for people."""
+    show(f"{report['equal']} of {report['files']} files are equal")
+    for kind, told in (("different", "different"), ("changed", "changed since it was made")):
+        names = report[kind]
+        for name in names[:SHOWN]:
+            show(f"{told}: {name}")
+        if names[SHOWN:]:
+            show(f"… and {len(names) - SHOWN} more (--json lists all)")
+    packed = [name for name in report["different"] if is_packed(folder / name)]
+    if packed:
+        say(
+            f"{packed[0]}{f' and {len(packed) - 1} others' if packed[1:] else ''}: written with fewer than 8 bits per pixel,"
+            " as versions before 0.3.0 did for 16 classes and fewer; today's files have 8, so that their bytes differ."
+        )
+    for name, (old, new) in report["versions"].items():
+        say(f"{name} was {old}, is {new}")
 
 
 def is_packed(path: Path) -> bool:
@@ -67,52 +92,54 @@ def is_packed(path: Path) -> bool:
     return head[:4] == b"\x89PNG" and len(head) == 25 and head[24] < 8
 
 
-def _records(folder: Path) -> list[dict[str, Any]]:
-    from zoo.composition.folder.records import METADATA, read_records
-
-    found = read_records(folder / METADATA)
-    if not found:
-        raise UsageError(f"{folder} has no {METADATA} with samples: the run made nothing to compare with.")
-    return found
-
-
 def _check_models(recorded: dict[str, Any]) -> None:
-    """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown."""
+    """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown, WeightsError for
+    models that are not those of the run; none is loaded for that."""
     from zoo.composition.checks.before_loading import check_reference
+    from zoo.composition.folder.manifest import check_digests
 
     drawing = of_role("generator") if "synthesizer" in recorded["models"] else of_role("generator", "alone")
     kinds = {"generator": drawing, "synthesizer": of_role("synthesizer"), "parser": of_role("parser")}
     for role, model in recorded["models"].items():
-        if not isinstance(model, dict) or role not in kinds:
+        if role not in kinds:
             raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")
         if model.get("sha256") is None:
             raise UsageError(
                 f"The {role} {model.get('id')} was given as a Python object: save it (zoo.save) and compose with its folder to replay a run."
             )
-        check_reference(str(model.get("source")), *kinds[role])
+        resolved = check_reference(str(model.get("source")), *kinds[role])
+        check_digests(role, model["sha256"], resolved)
+    if not recorded["models"].keys() & {"generator", "synthesizer"}:
+        raise DataError("The manifest names no model that makes maps or pictures: it is damaged.")
 
 
-def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, Any]]:
-    """Run the request of a manifest into `out`, with its threads; returns the new records."""
+def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
+    """Run the request of a manifest into `out`, with its threads; returns the new records. places: where inputs lie besides `folder`."""
     import torch
 
     from zoo.composition.chain import compose
-    from zoo.composition.folder.manifest import check_models, make_manifest, request_from_json
+    from zoo.composition.folder.inputs import InputFiles
+    from zoo.composition.folder.manifest import check_made, check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
     from zoo.files.opened import OpenedFiles
 
+    inputs = InputFiles(folder, recorded.get("inputs"), places)
+    request_from_json(
+        recorded["request"], folder, files=inputs
+    )  # what is wrong with it is said before a model is loaded
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
         (models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser")
     )
     check_models(recorded, composition)
-    request = request_from_json(recorded["request"], folder, device=composition.device)
+    request = request_from_json(recorded["request"], folder, device=composition.device, files=inputs)
+    check_made(recorded, composition, request, folder)
     threads = torch.get_num_threads()
-    torch.set_num_threads(int(recorded["threads"]))
+    torch.set_num_threads(recorded["threads"])
     try:
         files = OpenedFiles(trusted=True)
-        manifest, inputs = make_manifest(composition, request, files)
-        output = OutputFolder(out, manifest, inputs, space=composition.space)
+        manifest, copies = make_manifest(composition, request, files, inputs="inputs" not in recorded)
+        output = OutputFolder(out, manifest, copies, space=composition.space)
         for part in composition.run(request, files=files):
             output.write(part)
         output.finish()
@@ -121,24 +148,20 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     return output.records
 
 
-def _compare(
-    old: list[dict[str, Any]], new: list[dict[str, Any]], recorded: dict[str, Any], folder: Path
-) -> dict[str, Any]:
+def _compare(there: Account, new: list[dict[str, Any]], recorded: dict[str, Any]) -> dict[str, Any]:
     """equal, different: recorded digests against those made now; changed: files that no longer have their recorded digest."""
     from zoo.composition.folder.records import files_of
     from zoo.environment import versions
-    from zoo.files.digests import sha256
 
-    before = {n: d for r in old for n, d in files_of(r).items()}
+    before = {n: d for r in there.records for n, d in files_of(r).items()}
     after = {n: d for r in new for n, d in files_of(r).items()}
-    different = [n for n, d in before.items() if after.get(n) != d]
-    changed = [n for n, d in before.items() if not (folder / n).is_file() or sha256(folder / n) != d]
+    different = [n for n, d in before.items() if after.get(n) != d] + [n for n in after if n not in before]
     now = versions()
     newer = {n: (v, now.get(n)) for n, v in recorded["versions"].items() if now.get(n) != v}
     return {
         "files": len(before),
-        "equal": len(before) - len(different),
+        "equal": sum(after.get(n) == d for n, d in before.items()),
         "different": different,
-        "changed": changed,
+        "changed": sorted([*there.missing, *there.linked, *there.changed]),
         "versions": newer,
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,12 +11,9 @@ from typing import Any
 import click
 
 from zoo.files.names import printable, printable_json
+from zoo.files.private import public_command
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-
-
-ABSOLUTE = re.compile(r"(?<![^=:])~?/(?:[^/,#=:]+/)*([^/,#=:]+)")
-"""A path from the root or from home, at the start of an argument or of its value; group 1: its last name."""
 
 
 def widen_output() -> None:
@@ -56,7 +51,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def command_line() -> str:
     """The command as it was typed, for a card that travels: absolute paths by their last name, not where things lie here."""
-    return shlex.join(["zoo", *(ABSOLUTE.sub(r"\1", a) for a in sys.argv[1:])])
+    return public_command(["zoo", *sys.argv[1:]])
 
 
 def megabytes(size: int) -> str:

@@ -16,6 +16,7 @@ from zoo.data.copies import Copies, splits_by_file
 from zoo.data.files import LabelArray, LayerArray, PhotoArray, resize_labels, resize_photo
 from zoo.data.judging import Judged, looked_at
 from zoo.data.pairs import Source
+from zoo.data.runs import run_of
 from zoo.data.specs import DataSpec
 from zoo.errors import ZooError, plain
 from zoo.files.images import turn_fault, turn_of
@@ -79,6 +80,10 @@ def check_data(
     )
     report.problems += source.leftovers()
     report.notes += source.notes()
+    for place in source.places():
+        run = run_of(place)
+        report.problems += run.problems
+        report.notes += run.notes
     pixels, maps = np.zeros(256, dtype=np.int64), np.zeros(256, dtype=np.int64)
     sizes: Counter[str] = Counter()
     doubled = 0

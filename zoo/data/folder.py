@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from zoo.data.files import (
@@ -19,10 +18,12 @@ from zoo.data.layouts.base import SPLITS, Layout, pictures, sub
 from zoo.data.layouts.named import space_of
 from zoo.data.layouts.plain import MAP_FOLDERS
 from zoo.data.pairs import Source
-from zoo.data.splits import ordered
+from zoo.data.places import not_there
+from zoo.data.splits import USUAL, hashed_split, ordered
 from zoo.errors import DataError, LabelError, UsageError, did_you_mean
 from zoo.files.classfiles import load_space
 from zoo.files.images import is_hidden
+from zoo.files.jsonfiles import read_json
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import label_space
 
@@ -40,8 +41,8 @@ class Folder(Source):
     """Pairs in the first layout of `zoo.data.layouts` that lies there; a map folder alone gives maps alone. A sub-folder
     `instances` with a file for every pair numbers the objects.
 
-    path: the folder. split: a file splits/SPLIT.txt of stems, a sub-folder SPLIT that holds the pairs, or what the layout calls
-    a split; None: all.
+    path: the folder. split: a file splits/SPLIT.txt of stems, a sub-folder SPLIT that holds the pairs, what the layout calls
+    a split, or where there is nothing of that a part by the hash of each name (`splits.hashed_split`); None: all.
     space: the maps' label space, needed where neither a file of the folder (`SPACE_FILES`, `CLASS_FILES`) nor the layout says it.
     Raises DataError if no pairs are found (naming what was looked for and what lies there), UsageError if nothing says the
     label space.
@@ -50,10 +51,10 @@ class Folder(Source):
     def __init__(self, path: str | None, split: str | None = None, space: LabelSpace | None = None) -> None:
         if path is None:
             raise UsageError("The data set folder needs its place: folder:DIR.")
-        root = Path(path)
+        self._place, root = path, Path(path)
         if not root.is_dir():
             raise DataError(
-                f"There is no folder {root}."
+                f"There is no folder {not_there(path)}."
                 if not root.exists()
                 else f"{root} is a file, expected a folder of photos and maps."
             )
@@ -61,6 +62,8 @@ class Folder(Source):
         layout = find_layout(root)
         inner = _inner_splits(root, layout)
         self.splits = ordered({*listed, *inner}) or tuple(layout.splits if layout is not None else ())
+        hashed = {} if self.splits or layout is None else _hashed(layout)
+        self.splits = self.splits or tuple(hashed)
         if split not in self.splits and SPLITS.get(split or "") in self.splits:
             split = SPLITS[split or ""]
         if split is not None and split not in self.splits:
@@ -69,9 +72,11 @@ class Folder(Source):
             )
         self.root, stems = root, None
         if split in listed:
-            stems = [line.strip() for line in listed[split].read_text("utf-8").splitlines() if line.strip()]
+            stems = _stems(listed[split])
         elif split in inner:
             self.root = root / inner[split]
+        elif split in hashed:
+            stems = hashed[split]
         elif split is not None and layout is not None:
             stems = list(layout.splits[split])
         self.location = str(self.root)
@@ -131,11 +136,37 @@ class Folder(Source):
         instances = {"instances": str(self._instances[name])} if self.has_instances else {}
         return {**photo, "map": str(self._layout.maps[name][0]), **instances}
 
+    def places(self) -> list[str]:
+        return [self._place]
+
     def leftovers(self) -> list[str]:
         return list(self._leftovers)
 
     def notes(self) -> list[str]:
         return list(self._notes)
+
+
+def _stems(path: Path) -> list[str]:
+    """One name a line, which may have spaces. Raises DataError."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8; expected one name per line.") from error
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _hashed(layout: Layout) -> dict[str, list[str]]:
+    """Names of pairs by the hash of each, so that a pair stays in its split when others come; {} where
+    one split would be empty of what to train on, or be all there is."""
+    both = sorted(set(layout.maps) & set(layout.photos) if layout.photos else layout.maps)
+    by_split = {split: [n for n in both if hashed_split(n) == split] for split in USUAL}
+    return (
+        {split: names for split, names in by_split.items() if names}
+        if by_split["train"] and len(both) > len(by_split["train"])
+        else {}
+    )
 
 
 def _inner_splits(root: Path, layout: Layout | None) -> dict[str, str]:
@@ -209,11 +240,7 @@ def _own_space(root: Path, given: LabelSpace | None) -> LabelSpace | None:
     for name in SPACE_FILES:
         path = root / name
         if path.is_file():
-            try:
-                values = json.loads(path.read_text("utf-8"))
-            except ValueError as error:
-                raise DataError(f"{path} is not readable JSON: {error}.") from error
-            space = _read_space(values, path, given)
+            space = _read_space(read_json(path, object, what="a file of a label space"), path, given)
             if space is not None:
                 return space
     return None

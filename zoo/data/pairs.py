@@ -80,6 +80,10 @@ class Source(ABC):
         del index
         return {}
 
+    def places(self) -> list[str]:
+        """The folders that people named, which may be runs of the zoo with facts of their own; [] for data sets of another form."""
+        return []
+
     def leftovers(self) -> list[str]:
         """What lies there unused and should not: photos without a map, maps without a photo, names without files."""
         return []

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cards import README, Card
-from zoo.errors import UsageError, WeightsError, ZooError
+from zoo.errors import UsageError, WeightsError, ZooError, few
+from zoo.files.jsonfiles import read_json
 from zoo.files.names import is_repository, is_revision
+from zoo.files.private import private_in
 from zoo.hub.checking import check_card
 from zoo.hub.references import endpoint, offline
+from zoo.store.models import CONFIG
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -66,9 +69,27 @@ def parcel(folder: Path) -> Parcel:
             )
         folder = folder / "model"
     card = check_card(folder)
+    if private := _private(card):
+        raise WeightsError(
+            f"{folder} names places of this machine, which everybody would see: {'; '.join(private)}. Shorten them to their last"
+            " name (cards that the zoo writes have none)."
+        )
     files = (README, *sorted(card.files))
     inside = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     return Parcel(card, files, tuple(name for name in inside if name not in files))
+
+
+def _private(card: Card) -> list[str]:
+    """Which file that travels names which places: the card, and the config beside it."""
+    config = read_json(card.folder / CONFIG, error=WeightsError, what="a config")
+    texts = {README: [card.front, card.body], CONFIG: [config.get("config"), _named(config.get("label_space"))]}
+    seen = {name: list(dict.fromkeys(private_in(values))) for name, values in texts.items()}
+    return [f"{name}: {few(paths)}" for name, paths in seen.items() if paths]
+
+
+def _named(space: Any) -> Any:
+    """What of a label space may hold a place: its names, not those of its classes."""
+    return [space.get("name"), space.get("title")] if isinstance(space, dict) else space
 
 
 def check_repo(repo: str) -> str:

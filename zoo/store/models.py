@@ -16,6 +16,7 @@ from zoo.files.configfile import config_values
 from zoo.files.headers import SUFFIX, check_finite, read_header
 from zoo.files.images import write_text
 from zoo.files.ordinary import ordinary_file
+from zoo.files.private import public_text, public_value
 from zoo.files.tensors import save_tensors, stored_state
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
@@ -50,14 +51,14 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def model_config(model: Model, architecture: str, variant: str | None, dtype: str) -> dict[str, Any]:
-    """The content of `config.json`."""
+    """The content of `config.json`; it travels, so that places of this machine are shortened (not in names of classes)."""
     space = model.label_space
     known = space.name in registry().label_spaces() and registry().label_space(space.name) == space
     return {
         "architecture": architecture,
         "variant": variant,
-        "config": configs.to_dict(model.config),
-        "label_space": space.name if known else space.to_json(),
+        "config": public_value(configs.to_dict(model.config)),
+        "label_space": space.name if known else {**space.to_json(), "name": public_text(space.name)},
         "channels": list(model.channels),
         "resolution": list(model.resolution),
         "dtype": dtype,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cards import read_card, write_card
 from zoo.cards.writing import Measured, finite_figures, front_matter, not_finite
-from zoo.data.facts import UNKNOWN, DataFacts, facts_of
+from zoo.data.facts import UNKNOWN, DataFacts
 from zoo.data.specs import parse_spec
 from zoo.errors import ZooError
 from zoo.hub import resolve
 from zoo.registry import registry
 from zoo.store.models import vouched
+from zoo.training.origin import facts_of_data
 
 if TYPE_CHECKING:
     from zoo.training.loop import Loop, Published
@@ -32,7 +33,8 @@ def write_training_card(
     arch = registry().architecture(plan.architecture)
     model = loop.trainer.model
     data = parse_spec(plan.data).name
-    about = facts_of(data)
+    about = facts_of_data(parse_spec(plan.data))
+    known = about is not UNKNOWN and data != "folder"
     facts = {
         "architecture": plan.architecture,
         "variant": plan.variant,
@@ -60,7 +62,6 @@ def write_training_card(
         "limits": _limits(plan, about, len(loop.data), model.resolution, published),
         **vouched(folder),
     }
-    known = about is not UNKNOWN
     front = front_matter(
         facts,
         name=plan.architecture,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import configs
 from zoo.cards import Card, listed_bytes, read_card, write_card
-from zoo.data.facts import facts_of
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, did_you_mean
 from zoo.files.configfile import config_values
@@ -18,6 +17,7 @@ from zoo.hub import is_path, pinned, resolve
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Architecture, registry
+from zoo.training.origin import facts_of_data
 from zoo.training.plan import TrainingPlan, absolute_data, check_data_set, public_name, training_class
 from zoo.training.runs import MODEL, OPTIONS, RunFolder
 
@@ -165,7 +165,7 @@ def _open(plan: FitPlan, model: Model) -> PairData:
 
 def _source_space(data: PairData) -> LabelSpace:
     """The label space of the files."""
-    from zoo.training.session import Relabelled
+    from zoo.data.relabelled import Relabelled
 
     return data.source.source.label_space if isinstance(data.source, Relabelled) else data.label_space
 
@@ -231,7 +231,7 @@ def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int) -> No
         **card.facts.get("fitted", {}),
         plan.asset: {
             "data": public_name(absolute_data(plan.data)),
-            "data_license": facts_of(plan.data.name).terms,
+            "data_license": facts_of_data(plan.data).terms,
             "pairs": pairs,
             "recipe": plan.command,
         },

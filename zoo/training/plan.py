@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo import configs
+from zoo.data.places import JOIN, folders_of
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
 from zoo.files.classfiles import SUFFIXES
+from zoo.files.private import private_paths, public_text
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Variant, registry, space_or_file
@@ -97,22 +99,33 @@ class TrainingPlan:
 def public_name(spec: DataSpec) -> str:
     """The data set as cards call it: without the place where it lies here (of a `folder` its own name is kept), with options."""
     place, options = _place(spec)
-    if place is None or not Path(place).is_absolute():
+    if place is None:
         return str(spec)
-    kept = f":{Path(place).name}" if spec.name == "folder" else ""
+    folders = folders_of(place) if spec.name == "folder" else [place]
+    if not any(Path(f).is_absolute() or private_paths(f) for f in folders):
+        return str(spec)
+    kept = f":{JOIN.join(public_text(f) for f in folders)}" if spec.name == "folder" else ""
     return f"{spec.name}{kept}{options}" + (f"#{spec.split}" if spec.split else "")
 
 
+def place_of(spec: DataSpec) -> str | None:
+    """The path of a data set without the options behind it."""
+    return _place(spec)[0]
+
+
 def absolute_data(spec: DataSpec) -> DataSpec:
-    """The same data set from anywhere: a path that is there becomes absolute, the options behind it stay."""
+    """The same data set from anywhere: a path that is there becomes absolute (each of `folder:A+B`), the options behind it stay."""
     place, options = _place(spec)
-    return spec if place is None else spec._replace(path=f"{_absolute(place)}{options}")
+    if place is None:
+        return spec
+    folders = folders_of(place) if spec.name == "folder" else [place]
+    return spec._replace(path=f"{JOIN.join(str(_absolute(f)) for f in folders)}{options}")
 
 
 def _place(spec: DataSpec) -> tuple[str | None, str]:
     """The path alone and the `,KEY=VALUE` groups behind it, told apart by what is there; the data set checks them later."""
     place, options = spec.path, ""
-    while place and not Path(place).exists():
+    while place and not Path(place).exists() and len(folders_of(place)) == 1:
         shorter, comma, group = place.rpartition(",")
         if not comma or "=" not in group:
             break

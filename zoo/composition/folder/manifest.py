@@ -23,88 +23,34 @@ they are read too (`records.read_records`), and a run that is continued gets the
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zoo.composition.checks.before_loading import existing_file, sources
-from zoo.composition.folder.records import INPUTS
+from zoo.composition.checks.before_loading import sources
+from zoo.composition.folder.inputs import InputFiles, Inputs, png_of
 from zoo.composition.request.requests import FIELDS, Request
+from zoo.composition.request.written import LARGEST
+from zoo.environment import memory
 from zoo.errors import DataError, UsageError, WeightsError, ZooError
-from zoo.files.images import to_pil, write_atomic
+from zoo.files.names import printable
 from zoo.files.opened import OpenedFiles
+from zoo.files.runfiles import SAMPLES
 from zoo.maps import SemanticMap
 from zoo.store.models import digests
-from zoo.style import Style
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from zoo.composition.models import Models
+    from zoo.hub import Resolved
 
 MASK_NAMES = "mask_names"
 """The file names of the maps as they were given, beside the copies' names; for people."""
 OPTIONAL = {"options", MASK_NAMES, *(f.name for f in FIELDS if f.later)}
 """What a request in a manifest may lack."""
-
-
-class Inputs:
-    """The files a request reads, each once, named by its digest so that equal inputs have equal names.
-
-    `add` only collects; `copy_to` writes them into `inputs/` of a run folder.
-    """
-
-    def __init__(self, files: OpenedFiles | None = None) -> None:
-        """files: those that the run has opened, whose bytes are the ones that are copied."""
-        self._files = OpenedFiles() if files is None else files
-        self._pending: dict[str, Path | bytes] = {}
-
-    def add(self, value: Any) -> str:
-        """A path, SemanticMap, Style, photo tensor or PNG's bytes as a file name relative to the run folder.
-
-        Raises UsageError for no file, DataError for one that was changed since the run read it.
-        """
-        if isinstance(value, str | Path):
-            path = Path(value)
-            existing_file(path)
-            name = f"{INPUTS}/{self._files.verified(path)[:16]}{path.suffix.lower()}"
-            self._pending[name] = path
-            return name
-        if isinstance(value, Style):
-            content, suffix = value.to_bytes(), ".safetensors"
-        else:
-            content, suffix = value if isinstance(value, bytes) else _png(value), ".png"
-        name = f"{INPUTS}/{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
-        self._pending[name] = content
-        return name
-
-    def copy_to(self, folder: Path) -> None:
-        """Write what is not there yet. Raises DataError."""
-        for name, content in self._pending.items():
-            target = folder / name
-            if target.is_file():
-                continue
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DataError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error
-            if isinstance(content, bytes):
-                write_atomic(target, lambda part, content=content: part.write_bytes(content))
-            else:
-                write_atomic(target, lambda part, content=content: self._files.copy(content, part))
-
-
-def _png(value: Any) -> bytes:
-    """A SemanticMap [1, H, W] or a photo tensor [3, H, W] as PNG bytes."""
-    return _png_of(value.to_pil() if isinstance(value, SemanticMap) else to_pil(value.reshape(value.shape[-3:])))
-
-
-def _png_of(image: PIL.Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
+PLANES = 8
+"""Numbers per pixel that lie in memory for each sample of a batch at least: its map, its picture, and what they are made of."""
+LIMITS = {"n": SAMPLES, "seed": LARGEST, "batch_size": SAMPLES}
+"""The largest numbers of a request in a manifest."""
 
 
 def _with_instances(request: Request) -> Request:
@@ -116,7 +62,7 @@ def _with_instances(request: Request) -> Request:
 
     # numbered anew, so that sixteen bits hold any numbers: they only tell one object from another
     numbers = only.instances[0].cpu().unique(return_inverse=True)[1].numpy().astype("uint16")
-    return replace(request, instances=cast(Any, _png_of(PIL.Image.fromarray(numbers))))
+    return replace(request, instances=cast(Any, png_of(PIL.Image.fromarray(numbers))))
 
 
 def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
@@ -133,49 +79,67 @@ def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
     return values
 
 
-def request_from_json(values: Any, folder: Path, *, device: str = "cpu") -> Request:
-    """The request of a manifest in `folder`. Raises DataError for fields that are missing, unknown or ill-typed."""
+def request_from_json(values: Any, folder: Path, *, device: str = "cpu", files: InputFiles | None = None) -> Request:
+    """The request of a manifest in `folder`, every field held against its type and range.
 
-    def path(name: Any) -> str:
-        if not isinstance(name, str):
-            raise TypeError(f"{name!r} is no file name")
-        return str(folder / name)
-
+    files: where its inputs lie (None: in the folder). Raises DataError for fields that are missing, unknown or ill-typed, UsageError for
+    inputs that are nowhere.
+    """
     if not isinstance(values, dict):
         raise _damaged(folder, ["the request is no JSON object"])
+    files = InputFiles(folder) if files is None else files
     names = {f.name for f in FIELDS}
     faults = [f"{n} is missing" for n in names - OPTIONAL if n not in values]
-    faults += [f"{n!r} is no field of a request" for n in values if n not in names | OPTIONAL]
+    faults += [f"{n!r:.60} is no field of a request" for n in values if n not in names | OPTIONAL]
     read: dict[str, Any] = {}
     for field in FIELDS:
         if field.name in values:
             try:
-                read[field.name] = field.from_json(values[field.name], path)
+                read[field.name] = field.from_json(values[field.name], files)
             except KeyError as error:
                 faults.append(f"{field.name}: {error} is missing")
-            except (TypeError, ZooError) as error:
+            except (TypeError, ValueError, AttributeError, ZooError) as error:
                 faults.append(f"{field.name}: {error}")
+    for name, most in LIMITS.items():
+        if type(read.get(name)) is int and not 0 <= read[name] <= most:
+            faults.append(f"{name} should be from 0 to {most:g}")
+    if not _are_names(values.get(MASK_NAMES), read.get("masks", ())):
+        faults.append(f"{MASK_NAMES} are not the names of the masks")
     if faults:
         raise _damaged(folder, sorted(faults))
+    files.check()
     try:
         return Request(**read, device=device)
     except UsageError as error:
         raise _damaged(folder, [str(error).rstrip(".")]) from error
 
 
+def _are_names(names: Any, masks: Any) -> bool:
+    if names is None:
+        return True
+    return isinstance(names, list) and len(names) == len(masks) and all(n is None or isinstance(n, str) for n in names)
+
+
 def _damaged(folder: Path, faults: list[str]) -> DataError:
-    return DataError(f"The manifest in {folder} is incomplete or damaged ({'; '.join(faults)}).")
+    told = [printable(fault if len(fault) < 300 else f"{fault[:297]}...") for fault in faults[:8]]
+    more = f"; … {len(faults)} in all" if len(faults) > 8 else ""
+    return DataError(f"The manifest in {folder} is incomplete or damaged ({'; '.join(told)}{more}).")
 
 
-def make_manifest(models: Models, request: Request, files: OpenedFiles | None = None) -> tuple[dict[str, Any], Inputs]:
-    """The manifest of a run, and the inputs that belong into its folder. files: those of the request that are opened already."""
+def make_manifest(
+    models: Models, request: Request, files: OpenedFiles | None = None, *, inputs: bool = True
+) -> tuple[dict[str, Any], Inputs]:
+    """The manifest of a run, and the inputs that belong into its folder.
+
+    files: those of the request that are opened already. inputs: False: none are copied, the manifest has their sha256 in `inputs`.
+    """
     import torch
 
     from zoo.environment import versions
 
     if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
         _ = models.parser  # so that it is among the models
-    inputs = Inputs(files)
+    copies = Inputs(files, copied=inputs)
     manifest = {
         "format": 1,
         "composition": models.name,
@@ -186,12 +150,14 @@ def make_manifest(models: Models, request: Request, files: OpenedFiles | None = 
         "maps": models.direct is None,
         "images": models.synthesizer is not None or models.direct is not None,
         "samples": request.samples,
-        "request": request_to_json(request, inputs),
+        "request": request_to_json(request, copies),
         "versions": versions(),
         "threads": torch.get_num_threads(),
         "device": request.device,
     }
-    return manifest, inputs
+    if not copies.copied:
+        manifest["inputs"] = copies.digests
+    return manifest, copies
 
 
 def model_json(named: Any) -> dict[str, Any]:
@@ -208,8 +174,40 @@ def check_models(manifest: dict[str, Any], models: Models) -> None:
     """Raise WeightsError if a model is not the one that made the run."""
     for role, named in models.named.items():
         recorded = manifest["models"].get(role)
-        found = model_json(named)
-        if recorded is not None and recorded["sha256"] != found["sha256"]:
-            raise WeightsError(
-                f"The {role} {found['id']} is not the one that made this run: its files have other digests. Get the version of the manifest."
-            )
+        if recorded is not None:
+            check_digests(role, recorded["sha256"], named.resolved)
+
+
+def check_digests(role: str, recorded: dict[str, str] | None, resolved: Resolved) -> None:
+    """Raise WeightsError if the files of a model have other digests than those that a manifest has (None: a Python object)."""
+    found = digests(resolved.folder) if resolved.folder.is_dir() else None
+    if recorded != found:
+        raise WeightsError(
+            f"The {role} {resolved.name} is not the one that made this run: its files have other digests. Get the version of the manifest."
+        )
+
+
+def check_made(manifest: dict[str, Any], models: Models, request: Request, folder: Path) -> None:
+    """Hold what a manifest says of its run against what its models make of its request, and against this machine.
+
+    Raises DataError where they contradict each other, UsageError for batches that could not lie in memory.
+    """
+    made = {
+        "samples": request.samples,
+        "size": list(models.resolution),
+        "maps": models.direct is None,
+        "images": models.synthesizer is not None or models.direct is not None,
+        "label_space": models.space.name,
+    }
+    wrong = [
+        f"{n} is {manifest[n]}, its models and request make {v}" for n, v in made.items() if manifest.get(n, v) != v
+    ]
+    if wrong:
+        raise _damaged(folder, wrong)
+    height, width = models.resolution
+    needed = min(request.batch_size, request.samples) * height * width * 4 * PLANES
+    if needed > memory():
+        raise UsageError(
+            f"A batch of {min(request.batch_size, request.samples)} samples of {width} x {height} pixels needs more than the"
+            f" {memory() / 2**30:.1f} GiB of memory that this machine has: replay it on a larger one."
+        )

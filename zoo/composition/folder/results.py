@@ -73,14 +73,16 @@ class Result:
         assert self.maps is not None  # a run makes one of the two
         return [to_pil(p) for p in self.maps.colorize()]
 
-    def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
+    def save(self, folder: Path | str, *, overwrite: bool = False, inputs: bool = True) -> Path:
         """Write the folder that `zoo compose --out` writes; returns it.
+
+        inputs: False: copy none of the files that the run read; the manifest has their sha256, and `zoo replay --input` asks for them.
 
         Raises UsageError for a folder of something else, DataError if an input was changed since the run read it.
         """
         path = Path(folder)
-        manifest, inputs = make_manifest(self._models, self._request, self._files)
-        output = OutputFolder(path, manifest, inputs, overwrite=overwrite, space=self._models.space)
+        manifest, copies = make_manifest(self._models, self._request, self._files, inputs=inputs)
+        output = OutputFolder(path, manifest, copies, overwrite=overwrite, space=self._models.space)
         if not output.finished:
             output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
             output.finish()

@@ -15,14 +15,17 @@ from zoo.composition.request.written import (
     File,
     StyleSource,
     StyleSpec,
+    is_label,
     names_from_json,
     parse_edit,
     parse_options,
     parse_source,
     parse_style,
+    shown,
     split_names,
 )
 from zoo.errors import UsageError
+from zoo.files import runfiles
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import space_or_file
 
@@ -106,7 +109,7 @@ def _parsed(parse: Callable[[str], Any], written: type) -> Callable[[Any], Any]:
 def _listed(one: Callable[[Any, File], Any]) -> Callable[[Any, File], Any]:
     def from_json(values: Any, file: File) -> tuple[Any, ...]:
         if not isinstance(values, list):
-            raise TypeError(f"{values!r} is no list")
+            raise TypeError(f"{shown(values)} is no list")
         return tuple(one(v, file) for v in values)
 
     return from_json
@@ -114,8 +117,8 @@ def _listed(one: Callable[[Any, File], Any]) -> Callable[[Any, File], Any]:
 
 def _exactly(kind: type) -> Callable[[Any, File], Any]:
     def from_json(value: Any, _: File) -> Any:
-        if type(value) is not kind:
-            raise TypeError(f"{value!r} is no {kind.__name__}")
+        if type(value) is not kind or (isinstance(value, str) and len(value) > runfiles.TEXT):
+            raise TypeError(f"{shown(value)} is no {kind.__name__}")
         return value
 
     return from_json
@@ -147,6 +150,16 @@ def _space(value: Any) -> LabelSpace:
     return value if isinstance(value, LabelSpace) else space_or_file(_text(_path(value)))
 
 
+def _options_from_json(values: Any, _: File) -> tuple[tuple[str, Any], ...]:
+    if not isinstance(values, dict) or len(values) > runfiles.NAMES or not all(is_label(key) for key in values):
+        raise TypeError(f"{shown(values)} is no dict of options")
+    for value in values.values():
+        for item in value if isinstance(value, list) else [value]:
+            if not (item is None or type(item) in (bool, int, float, str)) or len(str(item)) > runfiles.TEXT:
+                raise TypeError(f"{shown(values)} holds no plain values")
+    return tuple(values.items())
+
+
 WHOLE = Kind("a whole number", operator.index, _same, _exactly(int))
 FLAG = Kind("True or False", bool, _same, _exactly(bool))
 TEXT = Kind("a text", _text, _same, _exactly(str))
@@ -158,6 +171,8 @@ FILES = Kind(
     lambda v, add: [add(item) for item in v],
     _listed(lambda v, file: file(v)),
 )
+PHOTOS = dataclasses.replace(FILES, to_json=lambda v, add: [add(item, True) for item in v])
+"""Paths whose copies lose their metadata."""
 EDITS = Kind(
     "edits",
     lambda v: tuple(_parsed(parse_edit, EditSpec)(item) for item in several(v, EditSpec)),
@@ -173,7 +188,5 @@ STYLES = Kind(
 SOURCE = Kind(
     "a source of a style", _parsed(parse_source, StyleSource), lambda v, add: v.to_json(add), StyleSource.from_json
 )
-OPTIONS = Kind(
-    "sampling options by name", _options, lambda v, _: dict(v), lambda v, _: tuple(_exactly(dict)(v, _).items())
-)
+OPTIONS = Kind("sampling options by name", _options, lambda v, _: dict(v), _options_from_json)
 SPACE = Kind("a label space", _space, lambda v, _: v.to_json(), lambda v, _: parse_space(v, "manifest"))

@@ -16,6 +16,7 @@ from zoo.composition.request.fields import (
     FLAG,
     NAMES,
     OPTIONS,
+    PHOTOS,
     SOURCE,
     SPACE,
     STYLES,
@@ -79,7 +80,7 @@ class Request:
     mask_space: Any = field(default=None, metadata=asked(SPACE))
     trust_maps: bool = field(default=False, metadata=asked(FLAG, later=True))
     instances: str | None = field(default=None, metadata=asked(FILE))
-    photos: tuple[Any, ...] = field(default=(), metadata=asked(FILES, flag="--photo"))
+    photos: tuple[Any, ...] = field(default=(), metadata=asked(PHOTOS, flag="--photo"))
     edits: tuple[EditSpec, ...] = field(default=(), metadata=asked(EDITS, flag="--edit"))
     styles: tuple[StyleSpec, ...] = field(default=(), metadata=asked(STYLES, argument="style"))
     style_to: StyleSource | None = field(default=None, metadata=asked(SOURCE))

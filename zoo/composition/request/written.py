@@ -11,14 +11,25 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.errors import UsageError, did_you_mean
+from zoo.files.runfiles import NAMES
 
 EDIT_KINDS = ("add", "remove", "redraw", "perturb", "interpolate")
+LONGEST = 200
+"""Letters of a class's name."""
 DEPTHS = ("shallow", "middle", "deep")
-Add = Callable[[Any], str]
-"""Takes a file or an object into a run folder; returns its name there."""
+LARGEST = 10**40
+"""The largest seed in a manifest."""
+
+
+class Add(Protocol):
+    """Takes a file or an object into a run folder; returns its name there. photo: the file is a photo (copied without metadata)."""
+
+    def __call__(self, value: Any, photo: bool = False, /) -> str: ...
+
+
 File = Callable[[Any], str]
 """The path of such a name; raises TypeError for what is no name."""
 
@@ -47,8 +58,12 @@ class EditSpec:
     def from_json(cls, values: Any, file: File) -> EditSpec:
         """From a manifest; `file` gives the path of such a name. Raises KeyError, TypeError."""
         kind, classes, value, other = _items(values, "kind", "classes", "value", "other")
-        if kind not in EDIT_KINDS or not (value is None or type(value) in (int, float)):
-            raise TypeError(f"no edit: {values!r}")
+        most = {"perturb": 1e6, "interpolate": 1}.get(kind) if isinstance(kind, str) else None
+        fits = value is None or (type(value) in (int, float) and most is not None and abs(value) <= most)
+        if kind not in EDIT_KINDS or not fits or (kind == "interpolate") != (other is not None):
+            raise TypeError(f"no edit: {shown(values)}")
+        if kind == "interpolate" and value is not None and value < 0:
+            raise TypeError(f"no edit: {shown(values)}")
         return cls(kind, names_from_json(classes), value, None if other is None else file(other))
 
 
@@ -77,7 +92,8 @@ class StyleSource:
         """For a manifest; a style object becomes a file of styles."""
         if self.kind == "style":
             return {"kind": "file", "path": add(self.style), "mask": None, "seed": None}
-        path, mask = (None if p is None else add(p) for p in (self.path, self.mask))
+        path = None if self.path is None else add(self.path, self.kind == "photo")
+        mask = None if self.mask is None else add(self.mask)
         return {"kind": self.kind, "path": path, "mask": mask, "seed": self.seed}
 
     @classmethod
@@ -85,8 +101,9 @@ class StyleSource:
         """From a manifest. Raises KeyError, TypeError."""
         kind, path, mask, seed = _items(values, "kind", "path", "mask", "seed")
         needed = {"photo": path, "file": path, "seed": seed, "prior": kind, "mean": kind}
-        if needed.get(kind) is None or not (seed is None or type(seed) is int):
-            raise TypeError(f"no source of a style: {values!r}")
+        right = isinstance(kind, str) and needed.get(kind) is not None and (mask is None or kind == "photo")
+        if not right or not (seed is None or (type(seed) is int and 0 <= seed <= LARGEST)):
+            raise TypeError(f"no source of a style: {shown(values)}")
         path, mask = (None if p is None else file(p) for p in (path, mask))
         return cls(kind, path, mask, seed)
 
@@ -113,21 +130,40 @@ class StyleSpec:
     @classmethod
     def from_json(cls, values: Any, file: File) -> StyleSpec:
         """From a manifest. Raises KeyError, TypeError."""
-        source, *names = _items(values, "source", "classes", "layers")
-        return cls(StyleSource.from_json(source, file), *(None if n is None else names_from_json(n) for n in names))
+        source, classes, layers = _items(values, "source", "classes", "layers")
+        classes, layers = (None if n is None else names_from_json(n) for n in (classes, layers))
+        wrong = [n for n in layers or () if not _is_layer(n)]
+        if wrong or classes == () or layers == () or (layers and classes is None):
+            raise TypeError(f"no style: {shown(values)}")
+        return cls(StyleSource.from_json(source, file), classes, layers)
 
 
 def _items(values: Any, *keys: str) -> list[Any]:
     if not isinstance(values, dict):
-        raise TypeError(f"{values!r} is no JSON object")
+        raise TypeError(f"{shown(values)} is no JSON object")
     return [values[k] for k in keys]
 
 
 def names_from_json(values: Any) -> tuple[str, ...]:
-    """A JSON list of texts. Raises TypeError."""
-    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-        raise TypeError(f"{values!r} is no list of names")
+    """A JSON list of names. Raises TypeError."""
+    if (
+        not isinstance(values, list)
+        or len(values) > NAMES
+        or not all(isinstance(v, str) and is_label(v) for v in values)
+    ):
+        raise TypeError(f"{shown(values)} is no list of names")
     return tuple(values)
+
+
+def shown(value: Any) -> str:
+    """A value of a manifest in a message: as Python has it, and short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_label(text: str) -> bool:
+    """What may be a class's name: one short line."""
+    return 0 < len(text) <= LONGEST and text.isprintable()
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -216,11 +252,15 @@ def parse_style(text: str) -> StyleSpec:
     if not classes or (at and not split_names(layers)):
         raise UsageError(f"The style {text!r} names no class or layer (expected C[,C][@LAYERS]=SOURCE).")
     for layer in split_names(layers):
-        if layer not in DEPTHS and not re.fullmatch(r"[1-9]\d*", layer):
+        if not _is_layer(layer):
             raise UsageError(
                 f"The style {text!r}: layers are {', '.join(DEPTHS)} or numbers from 1, got {layer!r}{did_you_mean(layer, DEPTHS)}"
             )
     return StyleSpec(parse_source(source), classes, split_names(layers) or None)
+
+
+def _is_layer(text: str) -> bool:
+    return text in DEPTHS or re.fullmatch(r"[1-9]\d{0,5}", text) is not None
 
 
 def layer_names(layers: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...] | None:
