@@ -365,7 +365,9 @@ def parse_space(values: object, where: str) -> LabelSpace:
             faults.append(f"class {i} ({entry['name']}): counts_as is the name of a class, got {counts_as!r}")
             continue
         first, *more = [(c[0], c[1], c[2]) for c in colors]
-        classes.append(LabelClass(entry["name"], first, tuple(aliases), entry.get("mirror"), tuple(more), on, counts_as))
+        classes.append(
+            LabelClass(entry["name"], first, tuple(aliases), entry.get("mirror"), tuple(more), on, counts_as)
+        )
     if faults:
         raise LabelError(f"{where}: " + "; ".join(faults) + ".")
     space = LabelSpace(

@@ -70,10 +70,10 @@ def is_packed(path: Path) -> bool:
 def _records(folder: Path) -> list[dict[str, Any]]:
     from zoo.composition.folder.records import METADATA, read_records
 
-    found = read_records(folder / METADATA)
-    if not found:
+    lines = read_records(folder / METADATA)
+    if not lines:
         raise UsageError(f"{folder} has no {METADATA} with samples: the run made nothing to compare with.")
-    return found
+    return lines
 
 
 def _check_models(recorded: dict[str, Any]) -> None:
@@ -99,12 +99,14 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path) -> list[dict[str, 
     from zoo.composition.chain import compose
     from zoo.composition.folder.manifest import check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
+    from zoo.composition.folder.records import recorded_rules
     from zoo.files.opened import OpenedFiles
 
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
         (models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser")
     )
+    composition.rules = recorded_rules(recorded)
     check_models(recorded, composition)
     request = request_from_json(recorded["request"], folder, device=composition.device)
     threads = torch.get_num_threads()

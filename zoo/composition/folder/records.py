@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.rules import RULES
 from zoo.errors import DataError, UsageError
+from zoo.files.pictureformats import PICTURE_FORMATS
 
 MANIFEST, METADATA, GRID, CARD = "manifest.json", "metadata.jsonl", "grid.png", "README.md"
 MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
@@ -39,14 +41,31 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def file_of(kind: str, index: int) -> str:
-    """The name of a sample's picture or map, relative to the run folder. kind: a key of `FOLDERS`."""
-    return f"{FOLDERS[kind]}/{index:06d}.png"
+def image_ending(request: dict[str, Any]) -> str:
+    """The ending of a run's pictures, by the request in its manifest."""
+    return PICTURE_FORMATS.get(str(request.get("image_format")), ".png")
 
 
-def line_of(record: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
-    """A sample's line: the same keys whatever it has, [] or null where there is nothing. digests: sha256 by kind, image or map."""
-    names = {kind: file_of(kind, record["index"]) for kind in digests}
+def file_of(kind: str, index: int, ending: str = ".png") -> str:
+    """The name of a sample's picture or map, relative to the run folder. kind: a key of `FOLDERS`; ending: of the pictures (maps
+    are always PNGs)."""
+    return f"{FOLDERS[kind]}/{index:06d}{ending if kind == 'image' else '.png'}"
+
+
+def recorded_rules(manifest: dict[str, Any]) -> int:
+    """The rules (`zoo.composition.rules`) by which a run was made. Raises DataError for others than those of this version."""
+    rules = manifest.get("rules", 1)
+    if type(rules) is not int or not 1 <= rules <= RULES:
+        raise DataError(
+            f"The run was made by rules {str(rules)[:20]}, which this version of the zoo does not know: get a newer one."
+        )
+    return rules
+
+
+def line_of(record: dict[str, Any], digests: dict[str, str], ending: str = ".png") -> dict[str, Any]:
+    """A sample's line: the same keys whatever it has, [] or null where there is nothing. digests: sha256 by kind, image or map;
+    ending: of the pictures."""
+    names = {kind: file_of(kind, record["index"], ending) for kind in digests}
     return {
         # the columns that `datasets` reads as pictures: file_name becomes "image", map_file_name "map"
         "file_name": names.get("image", names.get("map")),
@@ -63,7 +82,8 @@ def line_of(record: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
 def files_of(record: dict[str, Any]) -> dict[str, str]:
     """The digests of a line by file name, the map before the picture."""
     kinds = [k for k in ("map", "image") if record["sha256"].get(k)]
-    return {file_of(kind, record["index"]): record["sha256"][kind] for kind in kinds}
+    ending = next((e for e in PICTURE_FORMATS.values() if str(record.get("file_name")).endswith(e)), ".png")
+    return {file_of(kind, record["index"], ending): record["sha256"][kind] for kind in kinds}
 
 
 def _modern(record: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +125,14 @@ def existing_seed(folder: Path) -> int | None:
         return None
 
 
+def existing_rules(folder: Path) -> int:
+    """The rules of the run that lies in a folder, which its continuation follows; today's where there is none."""
+    try:
+        return recorded_rules(read_manifest(folder))
+    except (UsageError, DataError):
+        return RULES
+
+
 def check_target(path: Path, *, overwrite: bool = False) -> None:
     """Raise UsageError for a folder that no run can be written to: a file, or full of things that are not a run's;
     DataError where no folder can be made. Writes nothing."""
@@ -131,15 +159,16 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
 
 def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
     """Remove the files that the run of this manifest made, and no other: what a user put beside them stays."""
+    ending = image_ending(manifest["request"])
     for index in range(int(manifest["samples"])):
-        for name in (MAPS, IMAGES):
-            (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+        for kind in FOLDERS:
+            (folder / file_of(kind, index, ending)).unlink(missing_ok=True)
     if is_our_card(folder / CARD):
         (folder / CARD).unlink()
     if _holds(folder / LABELMAP, LABELMAP_MARK):
         for index in range(int(manifest["samples"])):
-            for name in VOC_FOLDERS.values():
-                (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+            for kind, name in VOC_FOLDERS.items():
+                (folder / name / Path(file_of(kind, index, ending)).name).unlink(missing_ok=True)
         for name in (LABELMAP, VOC_NAMES):
             (folder / name).unlink(missing_ok=True)
     for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
