@@ -219,7 +219,7 @@ class LabelSpace:
         pairs, laid, dropped, table = [], [], [], []
         nothing = -1 if other.background_index is None else other.background_index
         for cls in self.classes:
-            value = self._counterpart(cls, other)
+            value = _counterpart(cls, other)
             if value is None and cls.name == self.background and other.background_index is not None:
                 value = other.background_index
             if value is not None:
@@ -236,17 +236,12 @@ class LabelSpace:
             )
         return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table), tuple(laid))
 
-    @staticmethod
-    def _counterpart(cls: LabelClass, other: LabelSpace) -> int | None:
-        """The value of a class in another space, by name or alias."""
-        return next((v for v in map(other.find, (cls.name, *cls.aliases)) if v is not None), None)
-
     def _beneath(self, cls: LabelClass, other: LabelSpace) -> int | None:
         """The value in another space of the nearest class that a class lies on, or counts as; None where it has none of them."""
         lower = cls.on or cls.counts_as
         while lower is not None:
             cls = self.classes[self.names.index(lower)]
-            value = self._counterpart(cls, other)
+            value = _counterpart(cls, other)
             if value is not None:
                 return None if value == other.background_index else value
             lower = cls.on or cls.counts_as
@@ -297,6 +292,11 @@ class LabelSet:
     def indices(self) -> tuple[int, ...]:
         """Values of the classes."""
         return tuple(self.space.names.index(n) for n in self.names)
+
+
+def _counterpart(cls: LabelClass, other: LabelSpace) -> int | None:
+    """The value of a class in another space, by name or alias."""
+    return next((v for v in map(other.find, (cls.name, *cls.aliases)) if v is not None), None)
 
 
 def _check_on(space: LabelSpace) -> None:

@@ -123,7 +123,7 @@ def spread_labels(given: Mapping[str, Any]) -> dict[str, Any]:
             raise TypeError
         sets = read_sets(labels)
     except TypeError:
-        raise UsageError(f"<<labels>> takes class names, or label sets ({FORM}), got {labels!r}.") from None
+        raise UsageError(f"<<labels>> takes class names, or label sets ({FORM}), got {named(labels)}.") from None
     if given.get("label_sets") is not None:
         raise UsageError("Label sets are given twice, in <<labels>> and <<label_sets>>: give one of the two.")
     plain = {name: value for name, value in given.items() if name != "labels"}
