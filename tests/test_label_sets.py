@@ -178,7 +178,20 @@ def test_required_classes_are_drawn_until_they_are_there(pipe: zoo.Composition) 
 def test_what_cannot_be_met_stays_and_is_told(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
     """No set of the model names both; a sample keeps the first draw that shows more of them."""
     assert not any({"hat", "neck"} <= set(names) for names in LABEL_SETS)
-    command = ("compose", "+".join(pair), "-n", 4, "--seed", 2, "--require", "hat,neck", "--tries", 3, "--device", "cpu")
+    command = (
+        "compose",
+        "+".join(pair),
+        "-n",
+        4,
+        "--seed",
+        2,
+        "--require",
+        "hat,neck",
+        "--tries",
+        3,
+        "--device",
+        "cpu",
+    )
     told = run(*command, "--out", tmp_path / "o")
     assert told.code == 0 and "still missing: " in told.err and "these samples stay" in " ".join(told.err.split())
     manifest = json.loads((tmp_path / "o/manifest.json").read_text())
@@ -219,7 +232,20 @@ def test_what_no_draw_can_bring_is_refused(
 
 
 def test_required_on_the_command_line(pair: tuple[str, str], tmp_path: Path) -> None:
-    start = ("compose", "+".join(pair), "-n", 5, "--batch-size", 2, "--seed", 2, "--device", "cpu", "--require", "eye_g")
+    start = (
+        "compose",
+        "+".join(pair),
+        "-n",
+        5,
+        "--batch-size",
+        2,
+        "--seed",
+        2,
+        "--device",
+        "cpu",
+        "--require",
+        "eye_g",
+    )
     made = process(*start, "--out", tmp_path / "o")
     assert made.returncode == 0 and "every map shows them" in " ".join(made.stderr.split()), made.stderr
     replayed = process("replay", tmp_path / "o")

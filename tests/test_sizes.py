@@ -17,6 +17,7 @@ from test_processes import process
 
 import zoo
 from zoo.composition.request.requests import read_request
+from zoo.composition.run.sizing import resample
 from zoo.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -61,12 +62,20 @@ def test_the_models_work_at_their_own_size(pipe: zoo.Composition) -> None:
     assert torch.equal(sized.maps.labels, plain.maps.resize((80, 48)).labels)
     assert torch.equal(sized.styles.tensors["z"], plain.styles.tensors["z"])
     assert sized.images.min() >= 0 and sized.images.max() <= 1
-    for small, large in zip(plain.images, sized.images, strict=True):
-        eight = PIL.Image.fromarray((small.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
-        resized = np.asarray(eight.resize((48, 80), PIL.Image.Resampling.LANCZOS), dtype=float)
-        assert np.abs(large.permute(1, 2, 0).numpy() * 255 - resized).max() < 3
+    assert torch.equal(sized.images, resample(plain.images, (80, 48)))
     tiny = pipe(n=3, seed=2, size=8)
     assert [tuple(r["labels"]) for r in tiny.report["samples"]] == [s.names for s in tiny.maps.label_sets()]
+
+
+def test_pictures_are_resampled_as_pillow_does() -> None:
+    """On floats, so without the rounding between; each picture alone."""
+    y, x = torch.meshgrid(torch.linspace(0.2, 0.8, 32), torch.linspace(0, 6.28, 32), indexing="ij")
+    images = torch.stack([y, (x.sin() + 2) / 4, 1 - y]).expand(2, 3, 32, 32)
+    found = resample(images, (80, 48))
+    eight = PIL.Image.fromarray((images[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+    theirs = np.asarray(eight.resize((48, 80), PIL.Image.Resampling.LANCZOS), dtype=float)
+    assert np.abs(found[0].permute(1, 2, 0).numpy() * 255 - theirs).max() < 2
+    assert torch.equal(resample(images[:1], (80, 48)), found[1:])
 
 
 @pytest.mark.parametrize("quality", [None, 40])
@@ -117,20 +126,24 @@ def test_maps_are_never_jpegs(run: Run, pair: tuple[str, str], tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("more", "cells"),
-    [((), (2, 3)), (("-n", 3), (5, 2)), (("-n", 2, "--edit", "redraw:hair"), (4, 3)), (("--no-photo",), None)],
+    ("asked", "cells", "photo"),
+    [
+        ("--photo A --photo B", (2, 3), True),
+        ("--photo A --photo B -n 3", (5, 2), True),
+        ("--photo A --mask M -n 2 --edit redraw:hair", (2, 3), True),
+        ("--mask M -n 2", (3, 1), False),
+    ],
 )
 def test_the_grid_of_photos_shows_them(
-    run: Run, published: Path, inputs: Path, tmp_path: Path, more: tuple[object, ...], cells: tuple[int, int] | None
+    run: Run, published: Path, inputs: Path, tmp_path: Path, asked: str, cells: tuple[int, int], photo: bool
 ) -> None:
     """Columns and rows of cells; the photo stands before the map, or above it."""
-    photos = [a for name in ("photo", "photo2") for a in ("--photo", inputs / f"{name}.png")]
-    maps = [a for name in ("face", "other") for a in ("--mask", inputs / f"{name}.png")]
-    start = ("compose", "mask-vae+scgan", *(photos if cells else maps), "--seed", 1, "--device", "cpu")
-    done = run(*start, *(more if cells else ()), "--out", tmp_path / "o")
+    files = {"A": inputs / "photo.png", "B": inputs / "photo2.png", "M": inputs / "face.png"}
+    flags = [files.get(a, a) for a in asked.split()]
+    done = run("compose", "mask-vae+scgan", *flags, "--seed", 1, "--device", "cpu", "--out", tmp_path / "o")
     assert done.code == 0, done.err
-    with PIL.Image.open(tmp_path / "o/grid.png") as grid, PIL.Image.open(inputs / "photo.png") as photo:
-        assert grid.size == tuple(SIDE * c for c in cells or (2, 2))
+    with PIL.Image.open(tmp_path / "o/grid.png") as grid, PIL.Image.open(files["A"]) as picture:
+        assert grid.size == (SIDE * cells[0], SIDE * cells[1])
         first = np.asarray(grid.crop((0, 0, SIDE, SIDE)), dtype=float)
-        theirs = np.asarray(photo.convert("RGB").resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC), dtype=float)
-    assert (np.abs(first - theirs).mean() < 1) == (cells is not None)
+        theirs = np.asarray(picture.convert("RGB").resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC), dtype=float)
+    assert (np.abs(first - theirs).mean() < 1) == photo
