@@ -141,7 +141,8 @@ def test_an_edit_with_nothing_to_act_on_changes_nothing(
     edit = edit.replace("OTHER", str(inputs / "other.png"))
     plain = pipe(maps=inputs / "face.png", seed=1, n=2)
     idle = pipe(maps=inputs / "face.png", seed=1, n=2, edits=edit)
-    assert torch.equal(idle.maps.labels, plain.maps.labels) and torch.equal(idle.images, plain.images)
+    assert torch.equal(idle.maps.labels, plain.maps.labels)
+    assert torch.allclose(idle.images, plain.images, atol=1e-4)  # a map that stays is laid out once for its samples
     for record in idle.report["samples"]:
         assert record["notes"] == [note] and record["changed_outside_edits"] == 0
     pipe.rules = 1

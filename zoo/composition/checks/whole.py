@@ -15,7 +15,7 @@ from zoo.labels import LabelSpace
 def check(models: Models, request: Request, files: OpenedFiles) -> None:
     """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written.
 
-    files: those of the run; what `before_loading.quick_check` found in them is not looked at again.
+    files: those of the run; what `before_loading.quick_check` has looked at is not looked at again.
     """
     given = bool(request.masks or request.photos)
     pictures = models.synthesizer is not None or models.direct is not None

@@ -109,7 +109,7 @@ def _acting(specs: Sequence[EditSpec], present: set[str], loader: Loader) -> lis
 
 
 def _idle(specs: Sequence[EditSpec], acts: Sequence[bool], before: set[str], space: LabelSpace) -> list[str]:
-    """What is to be said of edits that found nothing to act on in a map with the classes `before`."""
+    """What is to be said of edits that have nothing to act on in a map with the classes `before`."""
     drawn = {n for spec in specs if spec.kind in DRAWN for n in edited_classes(spec, space)}
     gone = {n for spec in specs if spec.kind == "remove" for n in edited_classes(spec, space)}
     notes = []
