@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def test_a_command_opens_each_file_once(
     print(case, "opened", dict(counts.opened), "decoded", dict(counts.decoded))
     assert counts.opened == Counter(names)
     # the grid shows the photos that a run starts from, from their copies in the run folder, when all samples are done
-    shown = [w for flag, w in zip(command, command[1:], strict=False) if flag == "--photo"]
+    shown = [w for flag, w in pairwise(command) if flag == "--photo"]
     assert counts.decoded == Counter([*names, *shown])
 
 
