@@ -34,7 +34,9 @@ def importable(checkout: Path) -> Iterator[str]:
             (Path(folder) / package).symlink_to((checkout / where).resolve(), target_is_directory=True)
         settings = configparser.ConfigParser(delimiters=("=",))
         settings.read(checkout / "setup.cfg", encoding="utf-8")
-        facts = Path(folder) / "maskzoo-0.dist-info"  # the entry points are those of the checkout, not of what is installed
+        facts = (
+            Path(folder) / "maskzoo-0.dist-info"
+        )  # the entry points are those of the checkout, not of what is installed
         facts.mkdir()
         (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: maskzoo\nVersion: 0\n")
         plugins = settings.get("options.entry_points", "zoo.plugins").strip()

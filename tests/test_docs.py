@@ -41,7 +41,7 @@ def test_the_page_has_every_command_with_usage_text_and_options(commands: Module
         assert f"\n### zoo {name}\n\n```text\nzoo {name} [OPTIONS]" in text
     for name in ("mask inspect", "data check"):
         assert f"\n#### zoo {name}\n\n```text\nzoo {name} [OPTIONS]" in text
-    assert "- `--edit EDIT`: add:C\\[,C\\] | remove:C" in text and "- `-n N`: Samples per label set" in text
+    assert "- `--edit EDIT`: add:C\\[,C\\] | remove:C" in text and "- `-n N`: Samples per map or photo" in text
 
 
 def test_every_page_is_in_the_navigation_and_the_other_way_round() -> None:

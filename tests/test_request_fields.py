@@ -127,7 +127,7 @@ def test_no_request_at_all() -> None:
         ({"n": 2.5}, "n takes a whole number, got 2.5"),
         ({"seed": "five"}, "seed takes a whole number"),
         ({"labels": 3}, "labels takes class names, got 3"),
-        ({"labels": [3]}, "labels takes class names, got [3]"),
+        ({"labels": [3]}, "labels takes class names, or label sets ("),
         ({"maps": 3}, "maps takes paths, got 3"),
         ({"edits": 3}, "edits takes edits, got 3"),
         ({"style": [3]}, "style takes styles, got [3]"),

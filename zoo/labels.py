@@ -26,6 +26,8 @@ class LabelClass:
     facial features (nose, eyes, brows, lips, mouth) and glasses lie on the skin, a necklace lies on the neck; hair, hats,
     ears, earrings and clothes lie on nothing that a flat map tells (an earring hangs beside the ear as often as on it).
     In `atr` and `ccp` nothing lies on anything: annotators saw one label per pixel.
+    counts_as: the class that its pixels count as in a space which lacks it, where that is not the one it lies on: a watch is worn
+    on the skin, a blazer is an upper garment. Unlike `on` it says nothing about layers.
     """
 
     name: str
@@ -34,13 +36,15 @@ class LabelClass:
     mirror: str | None = None
     colors: tuple[Color, ...] = ()
     on: str | None = None
+    counts_as: str | None = None
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """How the classes of `source` become classes of `target`: by name, alias, or not at all.
+    """How the classes of `source` become classes of `target`: by name, by alias, by what they lie on, or not at all.
 
-    table: for each source value the target value; a dropped class has the target's background, or -1 if it has none.
+    pairs: by name or alias. table: for each source value the target value; a dropped class has the target's background, or -1 if
+    it has none. laid: classes that the target lacks, with the target's class of what they lie on (nose, skin).
     """
 
     source: LabelSpace
@@ -48,6 +52,7 @@ class Mapping:
     pairs: tuple[tuple[str, str], ...]
     dropped: tuple[str, ...]
     table: tuple[int, ...]
+    laid: tuple[tuple[str, str], ...] = ()
 
     @property
     def identity(self) -> bool:
@@ -55,11 +60,12 @@ class Mapping:
         return self.source.names == self.target.names
 
     def report(self) -> dict[str, object]:
-        """What was mapped and what was dropped, as the manifest records it."""
+        """What was mapped and what was dropped, as the manifest records it; `laid` stands there only where there is any."""
         return {
             "from": self.source.name,
             "to": self.target.name,
             "mapped": dict(self.pairs),
+            **({"laid": dict(self.laid)} if self.laid else {}),
             "dropped": list(self.dropped),
             "dropped_become": self.target.background,
         }
@@ -72,6 +78,8 @@ class Mapping:
         )
         if renamed:
             text += f" (renamed: {', '.join(renamed)})"
+        if self.laid:
+            text += f"; no counterpart, becomes what it lies on: {', '.join(f'{a} -> {b}' for a, b in self.laid)}"
         if self.dropped:
             text += f"; no counterpart, becomes {self.target.background or 'an error'}: {', '.join(self.dropped)}"
         return text
@@ -203,26 +211,43 @@ class LabelSpace:
             )
         return LabelSet(self, tuple(self.names[v] for v in values))
 
-    def mapping_to(self, other: LabelSpace) -> Mapping:
-        """Join by name, then by alias. Raises LabelError if not one class but the background is common."""
-        pairs, dropped, table = [], [], []
-        fallback = -1 if other.background_index is None else other.background_index
+    def mapping_to(self, other: LabelSpace, *, lay: bool = True) -> Mapping:
+        """Join by name, then by alias; a class that `other` lacks becomes what it lies on (`LabelClass.on`, `counts_as`, and on from
+        there), as far as `other` has that.
+
+        lay: False gives the join of 0.3.0 and before, in which such a class was dropped.
+        Raises LabelError if not one class but the background is common.
+        """
+        pairs, laid, dropped, table = [], [], [], []
+        nothing = -1 if other.background_index is None else other.background_index
         for cls in self.classes:
-            names = (cls.name, *cls.aliases)
-            value = next((v for v in (other.find(n) for n in names) if v is not None), None)
+            value = _counterpart(cls, other)
             if value is None and cls.name == self.background and other.background_index is not None:
                 value = other.background_index
-            if value is None:
-                dropped.append(cls.name)
-            else:
+            if value is not None:
                 pairs.append((cls.name, other.names[value]))
-            table.append(fallback if value is None else value)
+            elif lay and (value := self._beneath(cls, other)) is not None:
+                laid.append((cls.name, other.names[value]))
+            else:
+                dropped.append(cls.name)
+            table.append(nothing if value is None else value)
         if not [1 for a, b in pairs if a != self.background and b != other.background]:
             raise LabelError(
                 f"Label spaces {self.name!r} and {other.name!r} have no class in common"
                 f" ({_some(self.names)} against {_some(other.names)}): these models cannot be composed."
             )
-        return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table))
+        return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table), tuple(laid))
+
+    def _beneath(self, cls: LabelClass, other: LabelSpace) -> int | None:
+        """The value in another space of the nearest class that a class lies on, or counts as; None where it has none of them."""
+        lower = cls.on or cls.counts_as
+        while lower is not None:
+            cls = self.classes[self.names.index(lower)]
+            value = _counterpart(cls, other)
+            if value is not None:
+                return None if value == other.background_index else value
+            lower = cls.on or cls.counts_as
+        return None
 
     def to_json(self) -> dict[str, object]:
         """The form of the files in `zoo/label_spaces` and of a user's own JSON file."""
@@ -235,6 +260,8 @@ class LabelSpace:
                 entry["mirror"] = c.mirror
             if c.on:
                 entry["on"] = c.on
+            if c.counts_as:
+                entry["counts_as"] = c.counts_as
             if c.colors:
                 entry["colors"] = [list(color) for color in c.colors]
             classes.append(entry)
@@ -269,9 +296,14 @@ class LabelSet:
         return tuple(self.space.names.index(n) for n in self.names)
 
 
+def _counterpart(cls: LabelClass, other: LabelSpace) -> int | None:
+    """The value of a class in another space, by name or alias."""
+    return next((v for v in map(other.find, (cls.name, *cls.aliases)) if v is not None), None)
+
+
 def _check_on(space: LabelSpace) -> None:
-    """Raises LabelError for a class that lies on an unknown one, or that lies on itself through others."""
-    below = {c.name: c.on for c in space.classes if c.on is not None}
+    """Raises LabelError for a class that lies on (or counts as) an unknown one, or itself through others."""
+    below = {c.name: c.on or c.counts_as for c in space.classes if c.on is not None or c.counts_as is not None}
     for name, lower in below.items():
         if lower not in space.names:
             raise LabelError(
@@ -368,7 +400,11 @@ def _fault(entry: dict[str, Any]) -> str:
         return f"a color is three integers 0..255, got {shown(repr(wrong[0]))}"
     if not isinstance(aliases, list | tuple) or len(aliases) > _MOST or not all(map(_is_name, aliases)):
         return f"aliases are a list of names, got {shown(repr(aliases))}"
-    for key, meaning in (("mirror", "its left/right counterpart"), ("on", "the class that it lies on")):
+    for key, meaning in (
+        ("mirror", "its left/right counterpart"),
+        ("on", "the class that it lies on"),
+        ("counts_as", "the class that it counts as"),
+    ):
         if entry.get(key) is not None and not _is_name(entry[key]):
             return f"{key} is the name of {meaning}, got {shown(repr(entry[key]))}"
     return ""
@@ -376,9 +412,8 @@ def _fault(entry: dict[str, Any]) -> str:
 
 def _class(entry: dict[str, Any], value: int) -> LabelClass:
     first, *more = [(c[0], c[1], c[2]) for c in (entry.get("color", voc_color(value)), *entry.get("colors", ()))]
-    return LabelClass(
-        entry["name"], first, tuple(entry.get("aliases", ())), entry.get("mirror"), tuple(more), entry.get("on")
-    )
+    aliases, mirror = tuple(entry.get("aliases", ())), entry.get("mirror")
+    return LabelClass(entry["name"], first, aliases, mirror, tuple(more), entry.get("on"), entry.get("counts_as"))
 
 
 def _is_name(text: object) -> bool:

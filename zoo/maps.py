@@ -46,8 +46,10 @@ class SemanticMap:
         if self.space.ignore:
             legal |= self.labels == IGNORE
         if not bool(legal.all()):
-            found = sorted(set(self.labels[~legal].unique().tolist()))[:10]
-            raise LabelError(f"Values {found} are no classes of {self.space.name!r} (valid: 0..{len(self.space) - 1}).")
+            strange = sorted(set(self.labels[~legal].unique().tolist()))[:10]
+            raise LabelError(
+                f"Values {strange} are no classes of {self.space.name!r} (valid: 0..{len(self.space) - 1})."
+            )
         if self.instances is not None and self.instances.shape != labels.shape:
             raise LabelError(
                 f"Instances have shape {tuple(self.instances.shape)}, the labels {tuple(labels.shape)}: they must agree."

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.compose_options import EDITS, LABELS, MAPS, PHOTOS, PRIOR, RUN, STYLES, with_options
+from zoo.cli.compose_report import report
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say
-from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
+from zoo.composition.request.requests import ARGUMENTS, Request, read_request, split_composition, split_names
 from zoo.errors import UsageError
-from zoo.files.mapformats import MAP_FORMATS
+from zoo.files.pictureformats import PICTURE_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
@@ -22,124 +23,10 @@ if TYPE_CHECKING:
     from zoo.composition.folder.outputs import OutputFolder
     from zoo.files.opened import OpenedFiles
 
-Options = tuple[Callable[[Any], Any], ...]
-
-
-def _option(argument: str, **more: Any) -> Callable[[Any], Any]:
-    """The option of a request's argument, under the flag that `Request` gives it."""
-    return click.option(FLAGS[argument], argument, **more)
-
-
-_LABELS: Options = (
-    _option(
-        "labels",
-        metavar="C,C",
-        help="Classes that every map shall have; without it label sets are drawn as the training data had them.",
-    ),
-    _option(
-        "prior",
-        type=click.Choice(["fitted", "normal"]),
-        help="Where latents come from.  [default: fitted where the model has it]",
-    ),
-)
-_MAPS: Options = (
-    _option(
-        "maps",
-        metavar="PATH",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="A label map; repeatable; a folder means its PNGs.",
-    ),
-    _option(
-        "mask_space",
-        metavar="SPACE",
-        help="Label space of the maps, if it is not the synthesizer's (a name or FILE).",
-    ),
-    _option("trust_maps", is_flag=True, help="The maps' numbers are in that order, wherever their parts lie."),
-    _option("instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
-)
-_PHOTOS: Options = (
-    _option(
-        "photos",
-        metavar="PHOTO",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="Start from a photo: its map is parsed, its look is the style. Its copy in DIR/inputs has no EXIF or other metadata.",
-    ),
-    click.option("--parser", metavar="MODEL", help="The parser of photos.  [default: by label space]"),
-    _option("keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
-)
-_EDITS: Options = (
-    _option(
-        "edits",
-        metavar="EDIT",
-        multiple=True,
-        help="add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]; repeatable.",
-    ),
-    _option("keep_rest", is_flag=True, help="Put the old map back where no edited class was or is."),
-)
-_STYLES: Options = (
-    _option(
-        "style",
-        metavar="STYLE",
-        multiple=True,
-        help="SOURCE or C[,C][@LAYERS]=SOURCE; SOURCE: PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean.",
-    ),
-    _option("style_to", metavar="SOURCE", help="The n samples go from --style to this style in equal steps."),
-    _option("same_style", is_flag=True, help="All samples get the style of the first."),
-)
-_RUN: Options = (
-    _option(
-        "n", metavar="N", type=int, default=Request.n, show_default=True, help="Samples per label set, map or photo."
-    ),
-    _option("seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
-    click.option(
-        "--out",
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        help="Output folder.  [default: ./<composition>-<seed>/]",
-    ),
-    _option(
-        "options",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
-    ),
-    click.option(
-        "--labelmap",
-        is_flag=True,
-        help="Make the folder a Pascal VOC data set too, which datumaro and CVAT import: labelmap.txt with our colours.",
-    ),
-    click.option(
-        "--no-inputs",
-        is_flag=True,
-        help="Copy none of the files that are read into DIR/inputs; the manifest keeps their sha256, and zoo replay asks for"
-        " them (--input).  [default: copied, photos without their metadata]",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
-    _option(
-        "map_format",
-        type=click.Choice(MAP_FORMATS),
-        help="How maps are written: class numbers with colours, or class numbers alone, which every library reads right."
-        "  [default: palette]",
-    ),
-    _option("batch_size", metavar="B", type=int, default=Request.batch_size, show_default=True),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
-)
-
-
-def _with(*groups: Options) -> Callable[[Any], Any]:
-    def add(function: Any) -> Any:
-        for option in reversed([o for group in groups for o in group]):
-            function = option(function)
-        return function
-
-    return add
-
 
 @click.command(epilog="Example: zoo compose mask-vae+scgan --mask FACE.png --edit perturb:nose --edit redraw:hair -n 4")
 @click.argument("models", metavar="GEN+SYN")
-@_with(_LABELS, _MAPS, _PHOTOS, _EDITS, _STYLES, _RUN)
+@with_options(LABELS, PRIOR, MAPS, PHOTOS, EDITS, STYLES, RUN)
 def compose(models: str, **given: Any) -> None:
     """Maps from a generator, pictures from a synthesizer, joined by class names. Prints the output folder.
 
@@ -151,12 +38,12 @@ def compose(models: str, **given: Any) -> None:
 
 @click.command(epilog="Example: zoo generate mask-vae --labels skin,hair,nose,l_eye,r_eye -n 8")
 @click.argument("model", metavar="GEN")
-@_with(_LABELS, _MAPS, _EDITS, _RUN)
+@with_options(LABELS, PRIOR, MAPS, EDITS, RUN)
 def generate(model: str, **given: Any) -> None:
     """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
-    maps = [name for name in ("maps", "instances", "edits", "map_format") if given[name]]
+    maps = [name for name in ("maps", "instances", "edits", "map_format", "require") if given[name]]
     if maps:
         check_draws_maps(model, maps)
     if given["maps"] and not given["edits"]:
@@ -167,7 +54,7 @@ def generate(model: str, **given: Any) -> None:
 @click.command(epilog="Example: zoo synth scgan face-map.png -n 4 --out faces")
 @click.argument("model", metavar="SYN")
 @click.argument("paths", metavar="MASK.png…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_with(_LABELS[1:], _MAPS[1:], _STYLES, _RUN, _PHOTOS[1:2])
+@with_options(PRIOR, MAPS[1:], STYLES, RUN, PHOTOS[1:2])
 def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
     """Pictures of given label maps. Prints the output folder."""
     _run((None, model), {**given, "maps": paths})
@@ -176,7 +63,7 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
     from zoo.composition.checks.before_loading import check_reference, quick_check
-    from zoo.composition.folder.records import check_target, existing_seed
+    from zoo.composition.folder.records import check_target, existing_rules, existing_seed
     from zoo.files.opened import OpenedFiles
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
@@ -202,6 +89,8 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
 
     composition = load_pair(models, device=given["device"], parser=given.get("parser"))
     request = replace(request, device=composition.device)
+    if out is not None and not overwrite:
+        composition.rules = existing_rules(out)
     if given["labelmap"]:
         if composition.direct is not None:
             raise UsageError(f"{names[0]} makes pictures without maps: leave --labelmap out.")
@@ -211,14 +100,17 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     if not output.finished:
         _produce(composition, request, output, files)
     if given["labelmap"]:
-        write_labelmap(folder, composition.space, output.done)
-    _report(output)
+        write_labelmap(folder, composition.space, output.done, PICTURE_FORMATS[request.image_format])
+    report(output)
     click.echo(str(folder))
 
 
 def _request(given: dict[str, Any], seed: int) -> Request:
     """The request of the options; an option that was not given leaves its field's default."""
     asked = {name: value for name, value in given.items() if name in ARGUMENTS and value not in (None, ())}
+    if "labels" in asked:
+        sets = tuple(split_names(text) for text in asked["labels"])
+        asked["labels"] = sets[0] if len(sets) == 1 else sets
     if "maps" in asked:
         asked["maps"] = _map_files(asked["maps"])
     return read_request({**asked, "seed": seed})
@@ -231,10 +123,10 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
     files: list[str] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() == ".png" and is_picture(p))
-            if not found:
+            maps = sorted(str(p) for p in path.iterdir() if p.suffix.lower() == ".png" and is_picture(p))
+            if not maps:
                 raise UsageError(f"The folder {path} holds no *.png.")
-            files += found
+            files += maps
         else:
             files.append(str(path))
     return tuple(files)
@@ -280,51 +172,3 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
                 f"{output.done} of {total} samples are in {output.path}; the same command with --out {output.path} continues."
             )
         raise
-
-
-def _report(output: OutputFolder) -> None:
-    """What a user should know of the finished run."""
-    summary = output.manifest.get("summary", {})
-    say(f"{output.done} samples, seed {output.manifest['request']['seed']}")
-    missed = {n: c for n, c in summary.get("requested", {}).items() if c["appeared"] < c["asked"]}
-    if missed:
-        say(
-            "Asked for and empty: "
-            + ", ".join(f"{n} in {c['asked'] - c['appeared']} of {c['asked']}" for n, c in missed.items())
-        )
-    if summary.get("dropped"):
-        say(
-            "Without a counterpart, became background: "
-            + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items())
-        )
-    for note in summary.get("notes", ()):
-        say(note)
-    if summary.get("style_from_prior"):
-        say(
-            "Not in the style's photo or file, taken from the prior: "
-            + ", ".join(f"{n} in {c}" for n, c in summary["style_from_prior"].items())
-        )
-    if "style_change" in summary:
-        say(_style_change(summary["style_change"]))
-    if "changed_outside_edits" in summary:
-        changed = summary["changed_outside_edits"]
-        kept = output.manifest["request"]["keep_rest"]
-        hint = " and were put back" if kept else " (--keep-rest puts the old ones back)"
-        say(f"Outside the edited classes {changed:.2%} of the pixels changed{hint if changed else ''}.")
-
-
-def _style_change(change: dict[str, Any]) -> str:
-    """How far the styles of single classes reached, in a sentence."""
-    names = ", ".join(change["classes"])
-    if change["inside"] is None:
-        return f"No map shows {names}: its style changed nothing."
-    if change["inside"] == 0:
-        return (
-            f"The style of {names} changed nothing: it is what {names} would have had anyway. Give the rest a style that stays,"
-            " for example --style seed:1 before it."
-        )
-    text = f"The style of {names} changed its pixels by {change['inside']:.4f} on average (1 is black to white)"
-    if change["outside"] is None:
-        return f"{text}; nothing lies farther than {change['reach']} pixels from it."
-    share = "" if change["ratio"] is None else f", {change['ratio']:.2f} of that"
-    return f"{text}; what lies farther than {change['reach']} pixels from it, by {change['outside']:.4f}{share}."

@@ -121,6 +121,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
     from zoo.composition.folder.inputs import InputFiles
     from zoo.composition.folder.manifest import check_made, check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
+    from zoo.composition.folder.records import recorded_rules
     from zoo.files.opened import OpenedFiles
 
     inputs = InputFiles(folder, recorded.get("inputs"), places)
@@ -131,6 +132,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
     composition = compose(
         (models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser")
     )
+    composition.rules = recorded_rules(recorded)
     check_models(recorded, composition)
     request = request_from_json(recorded["request"], folder, device=composition.device, files=inputs)
     check_made(recorded, composition, request, folder)

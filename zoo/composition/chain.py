@@ -36,7 +36,7 @@ class Composition(Models):
     def __call__(
         self,
         *,
-        labels: Sequence[str] | str | None = None,
+        labels: Sequence[str] | Sequence[Sequence[str]] | str | None = None,
         maps: SemanticMap | Sequence[Any] | str | Path | None = None,
         photos: Tensor | Sequence[Any] | str | Path | None = None,
         n: int = 1,
@@ -47,11 +47,15 @@ class Composition(Models):
         progress: Progress | None = None,
         **options: Any,
     ) -> Result:
-        """Everything at once, as a Result. `n` counts per label set, map or photo; without any, n label sets are drawn.
+        """Everything at once, as a Result. `n` counts per map or photo; without them it is the number of samples.
+
+        labels: the classes of every map, or several lists of them, of which each sample draws one (by weight: label_sets, a JSON
+        file or `[{"labels": [...], "weight": 2}, ...]`); None: sets as the training data had them.
 
         maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
         [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
-        mask_space, instances, options (sampling options of the models, by name). progress(done, total) is called after each
+        mask_space, instances, label_sets, require (classes that every map shall show), tries, size (pixels, or width and height),
+        image_format, quality, options (sampling options of the models, by name). progress(done, total) is called after each
         batch, and after each step of a model that works in steps (total: samples, or samples times steps); raise `zoo.Cancelled`
         in it to stop.
         Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.

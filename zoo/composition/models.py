@@ -17,6 +17,7 @@ from zoo.api import load
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request
 from zoo.composition.roles import check_kind, stands_alone
+from zoo.composition.rules import RULES
 from zoo.errors import UsageError, ZooError
 from zoo.hub import Resolved, resolve
 from zoo.inference.optimize import optimize
@@ -51,6 +52,7 @@ class Models:
         device: str = "cpu",
     ) -> None:
         """Raises UsageError without any model, LabelError if the two have no class in common."""
+        self.rules = RULES
         self.named = {role: named for role, named in (("generator", generator), ("synthesizer", synthesizer)) if named}
         self.device = device
         self._parser = parser
@@ -61,8 +63,16 @@ class Models:
         self.synthesizer = cast("ImageSynthesizer | None", synthesizer and synthesizer.model)
         if first is None and self.synthesizer is None:
             raise UsageError("A composition needs a generator or a synthesizer.")
-        # the join by names happens here, before anything is drawn
-        self.mapping = self.generator.label_space.mapping_to(self.space) if self.generator is not None else None
+        _ = self.mapping  # the join by names happens here, before anything is drawn
+
+    def join(self, source: LabelSpace, target: LabelSpace) -> LabelMapping:
+        """How maps of one space become maps of another in this composition. Raises LabelError without a class in common."""
+        return source.mapping_to(target, lay=self.rules >= 2)
+
+    @property
+    def mapping(self) -> LabelMapping | None:
+        """The join of generator and output; None without a generator of maps."""
+        return None if self.generator is None else self.join(self.generator.label_space, self.space)
 
     @property
     def name(self) -> str:
@@ -76,7 +86,7 @@ class Models:
 
     @property
     def resolution(self) -> tuple[int, int]:
-        """(height, width) of maps and images that come out."""
+        """(height, width) at which the models make maps and images."""
         return self._last.resolution
 
     @property
@@ -91,6 +101,10 @@ class Models:
         self.named["parser"] = named
         return cast(MaskParser, named.model)
 
+    def size(self, request: Request) -> tuple[int, int]:
+        """(height, width) of the maps and images of a request: as it asks, else the models'."""
+        return self.resolution if request.size is None else (request.size[1], request.size[0])
+
     def map_space(self, request: Request) -> LabelSpace:
         """The space of the maps on disk that a request names."""
         return request.mask_space or self.space
@@ -102,8 +116,8 @@ class Models:
     def mappings(self, request: Request) -> list[LabelMapping]:
         """The changes of label space on the way from what is given to what comes out, without those that change nothing."""
         work_space = self.work_space(request)
-        mappings = [self.map_space(request).mapping_to(work_space)] if request.masks else []
-        mappings += [self.parser.label_space.mapping_to(work_space)] if request.photos and not request.masks else []
+        mappings = [self.join(self.map_space(request), work_space)] if request.masks else []
+        mappings += [self.join(self.parser.label_space, work_space)] if request.photos and not request.masks else []
         if self.mapping is not None and (request.edits or not (request.masks or request.photos)):
             mappings.append(self.mapping)
         return [m for m in mappings if not m.identity]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 
-def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(records: list[dict[str, Any]], *, sets: bool = False) -> dict[str, Any]:
     """The samples' records in short.
 
     requested: how often each requested class was asked for and appeared. dropped: in how many samples a class without a
     counterpart was. style_from_prior: in how many samples a class was shown that the style's source lacks. notes: each once.
-    changed_outside_edits: mean share of pixels. style_change: means of `style_change.measure`.
+    changed_outside_edits: mean share of pixels. style_change: means of `style_change.measure`. label_sets (with `sets`): each set
+    that was drawn, how often, and in how many samples all of it appeared. require: what was drawn again, and in vain.
     """
     asked: dict[str, int] = {}
     empty: dict[str, int] = {}
@@ -28,6 +29,10 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
         summary["dropped"] = dropped
     if drawn:
         summary["style_from_prior"] = drawn
+    if sets:
+        summary["label_sets"] = _sets(records)
+    if required := [r for r in records if "tries" in r]:
+        summary["require"] = _required(required)
     notes = dict.fromkeys(n for r in records for n in r.get("notes") or ())
     if notes:
         summary["notes"] = list(notes)
@@ -38,6 +43,27 @@ def summarize(records: list[dict[str, Any]]) -> dict[str, Any]:
     if styled is not None:
         summary["style_change"] = styled
     return summary
+
+
+def _sets(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The label sets of the samples, the most frequent first. complete: None where no maps were made, which would show it."""
+    counts: dict[tuple[str, ...], list[int]] = {}
+    maps = any(r.get("requested") for r in records)
+    for record in records:
+        asked = counts.setdefault(tuple(record["requested"] if maps else record["labels"]), [0, 0])
+        asked[0] += 1
+        asked[1] += not record.get("empty")
+    ordered = sorted(counts.items(), key=lambda item: (-item[1][0], item[0]))
+    return [{"labels": list(n), "asked": c[0], "complete": c[1] if maps else None} for n, c in ordered]
+
+
+def _required(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """draws: of all samples together; drawn_again: samples that took more than one; missing: samples that never showed a class."""
+    missing: dict[str, int] = {}
+    for name in (n for r in records for n in r.get("missing") or ()):
+        missing[name] = missing.get(name, 0) + 1
+    tries = [r["tries"] for r in records]
+    return {"draws": sum(tries), "drawn_again": sum(t > 1 for t in tries), "most": max(tries), "missing": missing}
 
 
 def ratio(inside: float | None, outside: float | None) -> float | None:

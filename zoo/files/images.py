@@ -179,6 +179,14 @@ def save_image(image: Image, path: Path | str, **options: Any) -> None:
     write_atomic(Path(path), lambda part: image.save(part, format="PNG", **options))
 
 
+def save_picture(image: Image, path: Path, quality: int) -> None:
+    """Write a picture in the format that its ending says, PNG or JPEG (of this quality, 1 to 100, colours at full resolution)."""
+    if path.suffix == ".png":
+        save_image(image, path)
+    else:
+        write_atomic(path, lambda part: image.save(part, format="JPEG", quality=quality, subsampling=0))
+
+
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write(temporary path)` and rename the result to `path`; on any failure nothing is left behind.
 

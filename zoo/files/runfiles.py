@@ -16,6 +16,7 @@ from typing import Any
 from zoo.errors import DataError, UsageError
 from zoo.files.jsonfiles import MISSING, field, named, parse_json, read_json
 from zoo.files.names import is_inside
+from zoo.files.pictureformats import PICTURE_FORMATS
 
 MANIFEST, METADATA = "manifest.json", "metadata.jsonl"
 MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
@@ -41,20 +42,29 @@ _DEVICE = re.compile(r"cpu|mps|cuda(:\d{1,3})?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def file_of(kind: str, index: int) -> str:
-    """The name of a sample's picture or map, relative to the run folder. kind: a key of `FOLDERS`."""
-    return f"{FOLDERS[kind]}/{index:06d}.png"
+def file_of(kind: str, index: int, ending: str = ".png") -> str:
+    """The name of a sample's picture or map, relative to the run folder. kind: a key of `FOLDERS`; ending: of the pictures (maps
+    are always PNGs)."""
+    return f"{FOLDERS[kind]}/{index:06d}{ending if kind == 'image' else '.png'}"
+
+
+def ending_of(record: Mapping[str, Any]) -> str:
+    """The ending of the picture that a line names."""
+    name = str(record.get("file_name"))
+    return next((ending for ending in PICTURE_FORMATS.values() if name.endswith(ending)), ".png")
 
 
 def files_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The digests of a line by file name, the map before the picture."""
     kinds = [k for k in ("map", "image") if record["sha256"].get(k)]
-    return {file_of(kind, record["index"]): record["sha256"][kind] for kind in kinds}
+    ending = ending_of(record)
+    return {file_of(kind, record["index"], ending): record["sha256"][kind] for kind in kinds}
 
 
-def line_of(record: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
-    """A sample's line: the same keys whatever it has, [] or null where there is nothing. digests: sha256 by kind, image or map."""
-    names = {kind: file_of(kind, record["index"]) for kind in digests}
+def line_of(record: Mapping[str, Any], digests: Mapping[str, str], ending: str = ".png") -> dict[str, Any]:
+    """A sample's line: the same keys whatever it has, [] or null where there is nothing. digests: sha256 by kind, image or map;
+    ending: of the pictures."""
+    names = {kind: file_of(kind, record["index"], ending) for kind in digests}
     return {
         # the columns that `datasets` reads as pictures: file_name becomes "image", map_file_name "map"
         "file_name": names.get("image", names.get("map")),
@@ -270,7 +280,8 @@ def _modern(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_record(record: dict[str, Any]) -> None:
-    own = {kind: file_of(kind, record["index"]) for kind in FOLDERS if record["sha256"][kind] is not None}
+    ending = ending_of(record)
+    own = {kind: file_of(kind, record["index"], ending) for kind in FOLDERS if record["sha256"][kind] is not None}
     expected = {"file_name": own.get("image", own.get("map")), "map_file_name": own.get("map")}
     if not own:
         raise DataError("it has the sha256 of no file")

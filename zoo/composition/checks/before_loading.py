@@ -38,6 +38,7 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
 def check_direct(request: Request, source: str) -> None:
     """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
     maps = {"maps": request.masks, "photos": request.photos, "edits": request.edits, "keep": request.keep}
+    maps |= {"require": request.require}
     styles = {"style": request.styles, "style_to": request.style_to, "same_style": request.same_style}
     given = [n for n, v in {**maps, **styles, "prior": request.prior}.items() if v]
     if given:
@@ -61,11 +62,11 @@ def _no_maps(source: str, given: Sequence[str]) -> str:
 def check_classes(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:
     """Raise LabelError for a class that the space it is used in does not have, or whose pixels would have no place."""
     if generator is not None:
-        for name in (*(request.labels or ()), *(c for e in request.edits for c in e.classes)):
+        for name in (*(c for names in request.sets for c in names), *(c for e in request.edits for c in e.classes)):
             generator.index(name)
         if not (request.masks or request.photos):
             _check_dropped(request, generator, output)
-    for name in (*request.keep, *(c for s in request.styles for c in s.classes or ())):
+    for name in (*request.keep, *request.require, *(c for s in request.styles for c in s.classes or ())):
         output.index(name)
 
 
@@ -74,11 +75,7 @@ def _check_dropped(request: Request, generator: LabelSpace, output: LabelSpace) 
     mapping = generator.mapping_to(output)
     if output.background is not None or not mapping.dropped:
         return
-    asked = (
-        {generator.names[generator.index(n)] for n in request.labels}
-        if request.labels is not None
-        else set(generator.names)
-    )
+    asked = {generator.names[generator.index(n)] for names in request.sets for n in names} or set(generator.names)
     lost = [n for n in mapping.dropped if n in asked or n == generator.background]
     if lost:
         raise LabelError(
@@ -129,17 +126,17 @@ def quick_check(models: tuple[str | None, str | None], request: Request, files: 
     resolved = [resolve(m) if m is not None else None for m in models]
     spaces: list[LabelSpace | None] = [None, None]
     options: dict[str, type | None] = {}
-    for i, found in enumerate(resolved):
-        if found is None:
+    for i, model in enumerate(resolved):
+        if model is None:
             continue
-        arch, spaces[i] = _peek(found.folder)
+        arch, spaces[i] = _peek(model.folder)
         if arch is not None:
             options[arch.name] = import_string(arch.options, arch.name) if arch.options else None
-            check_role(models, i, arch.kind, found.source)
+            check_role(models, i, arch.kind, model.source)
             if stands_alone(arch.kind):
-                check_direct(request, found.source)
+                check_direct(request, model.source)
             if i == 0 and request.edits and not edits(may(arch.can)):
-                raise UsageError(f"{found.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
+                raise UsageError(f"{model.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
     if len(options) == len([r for r in resolved if r is not None]):
         split_options(request.options, options)
     check_files(request)
@@ -155,11 +152,11 @@ def quick_check(models: tuple[str | None, str | None], request: Request, files: 
 
 def check_reference(reference: str, *kinds: str) -> Resolved:
     """Resolve a model and refuse one whose config names none of these kinds. Raises UsageError, WeightsError."""
-    found = resolve(reference)
-    arch, _ = _peek(found.folder)
+    model = resolve(reference)
+    arch, _ = _peek(model.folder)
     if arch is not None:
-        check_kind(kinds, arch.kind, found.source)
-    return found
+        check_kind(kinds, arch.kind, model.source)
+    return model
 
 
 def check_names(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:

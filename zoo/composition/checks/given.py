@@ -18,9 +18,9 @@ def read_map(source: Any, space: LabelSpace, files: OpenedFiles, instances: str 
     """One map [1, H, W] from a map file (values of `space`), or the SemanticMap itself."""
     if isinstance(source, SemanticMap):
         return source
-    found = files.map(source)
-    numbers = None if instances is None else files.map(instances).instances(found.size)
-    return SemanticMap.from_arrays(found.labels(space), space, numbers)
+    file = files.map(source)
+    numbers = None if instances is None else files.map(instances).instances(file.size)
+    return SemanticMap.from_arrays(file.labels(space), space, numbers)
 
 
 def shown_classes(models: Models, request: Request, files: OpenedFiles) -> set[str] | None:
@@ -34,8 +34,8 @@ def shown_classes(models: Models, request: Request, files: OpenedFiles) -> set[s
     names: set[str] = set()
     for mask in request.masks:
         # a map of one row with each of its classes: what is said of it holds for the whole
-        found = mask if isinstance(mask, SemanticMap) else _row(files.map(mask).shown(space), space)
-        names.update(found.mapped(found.space.mapping_to(work_space)).label_set().names)
+        row = mask if isinstance(mask, SemanticMap) else _row(files.map(mask).shown(space), space)
+        names.update(row.mapped(models.join(row.space, work_space)).label_set().names)
     return names
 
 

@@ -82,28 +82,28 @@ def _name_of(source: Any) -> str:
 
 def _check_numbering(path: str | Path, files: OpenedFiles, space: LabelSpace, *, trusted: bool) -> None:
     """Refuse a map that does not fit `space`, or one that is legal in it and in another order; note what is doubtful."""
-    found = files.map(path)
-    if (space, trusted) in found.passed:
+    opened = files.map(path)
+    if (space, trusted) in opened.passed:
         return
-    file = found.file
+    file = opened.file
     verdict = None if trusted else judge_file(file, space, registry().working_spaces()[0])
     if verdict is not None and verdict.refused:
         raise UsageError(verdict.about(str(path)))
-    doubt = palette_doubt(file, space, found.labels(space))
+    doubt = palette_doubt(file, space, opened.labels(space))
     notes = [verdict.about(str(path))] if verdict is not None else []
     for note in [*notes, *([f"{path} {doubt}."] if doubt is not None else [])]:
         files.note(note)
-    found.passed.add((space, trusted))
+    opened.passed.add((space, trusted))
 
 
 def _check_class(spec: StyleSpec, space: LabelSpace, output: LabelSpace, files: OpenedFiles) -> None:
     """Refuse a class asked for by name that the map of its photo does not show."""
-    found = files.map(str(spec.source.mask)).shown(space)
+    values = files.map(str(spec.source.mask)).shown(space)
     try:
         table = space.mapping_to(output).table
     except LabelError as error:
         raise UsageError(f"The map {spec.source.mask}: {error}") from error
-    shown = {output.names[table[v]] for v in found if v < len(table) and table[v] >= 0}
+    shown = {output.names[table[v]] for v in values if v < len(table) and table[v] >= 0}
     check_classes_shown(spec, shown, output)
 
 

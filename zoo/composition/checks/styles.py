@@ -39,13 +39,13 @@ def check_styles(synthesizer: ImageSynthesizer, request: Request, files: OpenedF
         _check_axes(synthesizer, spec, form)
     for source in sources(request):
         if source.kind in ("style", "file"):
-            found = load_style(source, files)
-            if len(found) not in (1, request.samples):
+            loaded = load_style(source, files)
+            if len(loaded) not in (1, request.samples):
                 raise UsageError(
-                    f"The style {source} holds {len(found)} samples, the run makes {request.samples}:"
+                    f"The style {source} holds {len(loaded)} samples, the run makes {request.samples}:"
                     f" give a style of one sample or of {request.samples}."
                 )
-            _check_form(source, found, form)
+            _check_form(source, loaded, form)
     for spec in request.styles:
         if spec.source.kind in ("style", "file"):
             check_style_shown(
@@ -83,7 +83,7 @@ def _check_axes(synthesizer: ImageSynthesizer, spec: StyleSpec, form: Style | No
         raise UsageError(f"{name} has no style for {', '.join(missing)} (it has: {', '.join(form.classes)}).")
 
 
-def _check_form(source: StyleSource, found: Style, form: Style | None) -> None:
+def _check_form(source: StyleSource, loaded: Style, form: Style | None) -> None:
     """Raise UsageError for a style of another model."""
     if form is None:
         return
@@ -91,10 +91,10 @@ def _check_form(source: StyleSource, found: Style, form: Style | None) -> None:
     def sizes(style: Style) -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
         return {n: (tuple(style.axes[n]), tuple(t.shape[1:])) for n, t in style.tensors.items()}
 
-    if sizes(found) == sizes(form) and (found.classes, found.layers) == (form.classes, form.layers):
+    if sizes(loaded) == sizes(form) and (loaded.classes, loaded.layers) == (form.classes, form.layers):
         return
     raise UsageError(
-        f"The style {source} was made by another model: it holds {_describe(found)}; this synthesizer's styles hold {_describe(form)}."
+        f"The style {source} was made by another model: it holds {_describe(loaded)}; this synthesizer's styles hold {_describe(form)}."
     )
 
 
@@ -123,12 +123,12 @@ def check_styled(request: Request, space: LabelSpace, shown: set[str] | None) ->
             )
 
 
-def check_style_shown(spec: StyleSpec, found: Style, classes: tuple[str, ...] | None, space: LabelSpace) -> None:
+def check_style_shown(spec: StyleSpec, loaded: Style, classes: tuple[str, ...] | None, space: LabelSpace) -> None:
     """Refuse a class that is asked for by name and that the source shows nowhere."""
-    if classes is None or found.present is None or spec.source.kind not in FIXED:
+    if classes is None or loaded.present is None or spec.source.kind not in FIXED:
         return
-    shown = {name for name, any_row in zip(found.classes, found.present.any(0).tolist(), strict=True) if any_row}
-    if set(classes) <= set(found.classes):
+    shown = {name for name, any_row in zip(loaded.classes, loaded.present.any(0).tolist(), strict=True) if any_row}
+    if set(classes) <= set(loaded.classes):
         pictures.check_classes_shown(spec, shown, space)
 
 

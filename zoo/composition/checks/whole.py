@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.composition.checks import before_loading, edits, randomness, styles
+from zoo.composition.checks import before_loading, edits, randomness, required, styles
 from zoo.composition.checks import given as given_files
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.models import Models
@@ -15,9 +15,12 @@ from zoo.labels import LabelSpace
 def check(models: Models, request: Request, files: OpenedFiles) -> None:
     """Raise UsageError, LabelError or DataError for what these models cannot do, before anything is drawn or written.
 
-    files: those of the run; what `before_loading.quick_check` found in them is not looked at again.
+    files: those of the run; what `before_loading.quick_check` has looked at is not looked at again.
     """
     given = bool(request.masks or request.photos)
+    pictures = models.synthesizer is not None or models.direct is not None
+    if request.image_format != "png" and not pictures:
+        raise UsageError(f"{models.name} makes maps alone, and maps are always PNGs: leave <<image_format>> out.")
     if models.direct is not None:
         before_loading.check_direct(request, models.name)
         before_loading.check_classes(request, models.space, models.space)
@@ -43,18 +46,23 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
     shown = given_files.shown_classes(models, request, files)
     if request.edits:
         edits.check_parts_shown(request.edits, work_space, shown)
+    if request.require:
+        required.check_required(models, request)
     styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))
 
 
 def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown: set[str] | None) -> set[str] | None:
     """Classes of the output space that some map of the run may show; None where only the run itself will tell."""
-    if request.labels is not None and models.generator is not None:
+    if request.sets and models.generator is not None:
         work_space = models.generator.label_space
-        shown = {*request.labels, *([work_space.background] if work_space.background else [])}
+        shown = {
+            *(c for names in request.sets for c in names),
+            *([work_space.background] if work_space.background else []),
+        }
     if shown is None:
         return None
     added = (c for e in request.edits if e.kind in ("add", "interpolate") for c in e.classes)
-    mapping = work_space.mapping_to(models.space)
+    mapping = models.join(work_space, models.space)
     values = (mapping.table[work_space.index(name)] for name in {*shown, *added})
     return {models.space.names[v] for v in values if v >= 0}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.composition.folder.records import CARD, CARD_MARK, METADATA, is_our_card
+from zoo.composition.folder.records import CARD, CARD_MARK, METADATA, image_ending, is_our_card
 from zoo.files.images import write_text
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def card(manifest: dict[str, Any], records: list[dict[str, Any]], space: LabelSp
 
 def _samples(manifest: dict[str, Any]) -> list[str]:
     """The files that are samples: not the grid, not the inputs."""
-    return [METADATA, *(f"{name}/*.png" for name in ("images", "maps") if manifest[name])]
+    endings = {"images": image_ending(manifest["request"]), "maps": ".png"}
+    return [METADATA, *(f"{name}/*{ending}" for name, ending in endings.items() if manifest[name])]
 
 
 def features(manifest: dict[str, Any], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -53,6 +54,7 @@ def features(manifest: dict[str, Any], records: list[dict[str, Any]]) -> list[di
     types: dict[str, dict[str, Any]] = {
         "index": _WHOLE,
         "seed": _WHOLE,
+        "tries": _WHOLE,
         "changed_outside_edits": _SHARE,
         "style_change": {
             "struct": [

@@ -25,9 +25,9 @@ def check_labelmap(space: LabelSpace, map_format: str) -> None:
         )
 
 
-def write_labelmap(folder: Path, space: LabelSpace, samples: int) -> None:
+def write_labelmap(folder: Path, space: LabelSpace, samples: int, ending: str = ".png") -> None:
     """Write `labelmap.txt`, the list of samples, and what is in `maps` and `images` once more under VOC's names (hard links,
-    copies where the disk knows none). Raises DataError."""
+    copies where the disk knows none). ending: of the pictures. Raises DataError."""
     lines = [f"{name}:{','.join(map(str, color))}::" for name, color in zip(space.names, space.palette, strict=True)]
     try:
         (folder / VOC_NAMES).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,8 @@ def write_labelmap(folder: Path, space: LabelSpace, samples: int) -> None:
             if (folder / FOLDERS[kind]).is_dir():
                 (folder / name).mkdir(exist_ok=True)
                 for index in range(samples):
-                    _link(folder / file_of(kind, index), folder / name / f"{index:06d}.png")
+                    source = folder / file_of(kind, index, ending)
+                    _link(source, folder / name / source.name)
     except OSError as error:
         raise DataError(f"Cannot write {error.filename or folder}: {error.strerror or error}.") from error
     write_text(folder / VOC_NAMES, "".join(f"{index:06d}\n" for index in range(samples)))

@@ -16,6 +16,8 @@ the same keys in every run (`records.line_of`), [] or null where there is nothin
                                           the `classes`, `outside` of them beyond `reach` pixels, and the `ratio` outside / inside;
                                           measured before `--keep` pastes pixels back
     notes                                 what was made up because an input lacked it
+    tries, missing                        of runs with `--require` only: how often the sample was drawn, and the classes that no
+                                          draw showed
 
 Lines of 0.1.0 and 0.2.0 lack `map_file_name` and the keys of what there was nothing of, and their digests are keyed by file name;
 they are read too (`records.read_records`), and a run that is continued gets the new form.
@@ -142,11 +144,12 @@ def make_manifest(
     copies = Inputs(files, copied=inputs)
     manifest = {
         "format": 1,
+        **({"rules": models.rules} if models.rules > 1 else {}),
         "composition": models.name,
         "models": {role: model_json(named) for role, named in models.named.items()},
         "label_space": models.space.name,
         "mappings": [m.report() for m in models.mappings(request)],
-        "size": list(models.resolution),
+        "size": list(models.size(request)),
         "maps": models.direct is None,
         "images": models.synthesizer is not None or models.direct is not None,
         "samples": request.samples,
@@ -194,7 +197,7 @@ def check_made(manifest: dict[str, Any], models: Models, request: Request, folde
     """
     made = {
         "samples": request.samples,
-        "size": list(models.resolution),
+        "size": list(models.size(request)),
         "maps": models.direct is None,
         "images": models.synthesizer is not None or models.direct is not None,
         "label_space": models.space.name,

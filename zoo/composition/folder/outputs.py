@@ -26,6 +26,7 @@ from zoo.composition.folder.records import (
     differences,
     file_of,
     files_of,
+    image_ending,
     line_of,
     read_manifest,
     read_records,
@@ -34,8 +35,9 @@ from zoo.composition.folder.records import (
 from zoo.composition.summary import summarize
 from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
-from zoo.files.images import save_image, to_pil, write_text
+from zoo.files.images import save_picture, to_pil, write_text
 from zoo.files.mapformats import MAP_FORMATS
+from zoo.files.pictureformats import QUALITY
 
 if TYPE_CHECKING:
     from zoo.labels import LabelSpace
@@ -111,6 +113,10 @@ class OutputFolder:
         """The folders of what a sample has: maps, images or both."""
         return [n for n in (MAPS, IMAGES) if self.manifest.get(n, True)]
 
+    @property
+    def _ending(self) -> str:
+        return image_ending(self.manifest["request"])
+
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -159,10 +165,10 @@ class OutputFolder:
                 continue
             digests = {}
             for kind, save in self._savers(part, row).items():
-                path = self.path / file_of(kind, record["index"])
+                path = self.path / file_of(kind, record["index"], self._ending)
                 save(path)
                 digests[kind] = sha256(path)
-            self._append(line_of(record, digests))
+            self._append(line_of(record, digests, self._ending))
 
     def _savers(self, part: Any, row: int) -> dict[str, Callable[[Path], None]]:
         """What writes the map and the picture of a row, where there are any."""
@@ -171,7 +177,8 @@ class OutputFolder:
             map_format = self.manifest["request"].get("map_format", MAP_FORMATS[0])
             savers["map"] = lambda path: part.maps.to_png(path, row, map_format)
         if part.images is not None:
-            savers["image"] = lambda path: save_image(to_pil(part.images[row]), path)
+            quality = self.manifest["request"].get("quality") or QUALITY
+            savers["image"] = lambda path: save_picture(to_pil(part.images[row]), path, quality)
         return savers
 
     def _append(self, record: dict[str, Any]) -> None:
@@ -186,6 +193,7 @@ class OutputFolder:
         """Write the grid of the first samples, the data set card and the summary."""
         self._begin()
         write_grid(self.path, self.manifest, self.records, self._kinds, self._space)
-        self.manifest = {**self.manifest, "finished": True, "summary": summarize(self.records)}
+        sets = self.manifest["request"].get("label_sets") is not None
+        self.manifest = {**self.manifest, "finished": True, "summary": summarize(self.records, sets=sets)}
         write_card(self.path, self.manifest, self.records, self._space)
         self._write_manifest()

@@ -1,7 +1,8 @@
 """`grid.png`: the first samples of a run on one sheet. No torch at import.
 
 Where a map has several pictures (`-n` above 1 with maps that stay as they are), it is a row for each map: the map, then its
-pictures side by side, so that what varies between them is seen at a glance. Else maps stand above their pictures.
+pictures side by side, so that what varies between them is seen at a glance. Else maps stand above their pictures. What starts from
+photos shows the photo beside: before the map of its row, or above it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.composition.folder.records import GRID, IMAGES, MAPS
-from zoo.files.images import save_image
+from zoo.composition.folder.records import FOLDERS, GRID, IMAGES, INPUTS, MAPS, file_of, image_ending
+from zoo.files.images import open_image, photo_pixels, save_image
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from zoo.labels import LabelSpace
 
 SAMPLES = 64
@@ -36,43 +39,72 @@ def write_grid(
     colors = [] if space is None else [c for color in space.palette for c in color]
 
     shown = records[:SAMPLES]
-    rows = _by_map(shown, manifest["request"]["n"]) if list(kinds) == [MAPS, IMAGES] else None
-    rows = rows or _by_sample(shown, kinds)
+    names = _Names(folder, manifest)
+    rows = _by_map(shown, names) if list(kinds) == [MAPS, IMAGES] else None
+    rows = rows or _by_sample(shown, ([INPUTS] if names.photos else []) + list(kinds), names)
     height, width = manifest["size"]
     sheet = Image.new("RGB", (max(map(len, rows)) * width, len(rows) * height), "white")
     for y, row in enumerate(rows):
         for x, name in enumerate(row):
-            if name:
+            if name in names.photos:
+                sheet.paste(_photo(folder / name, (width, height)), (x * width, y * height))
+            elif name:
                 with Image.open(folder / name) as picture:
-                    if picture.mode == "L" and colors:
+                    if picture.mode == "L" and colors and name.startswith(f"{MAPS}/"):
                         picture.putpalette(colors + [0] * (768 - len(colors)))
                     sheet.paste(picture.convert("RGB"), (x * width, y * height))
     save_image(sheet, folder / GRID)
 
 
-def _by_map(records: Sequence[dict[str, Any]], n: int) -> list[list[str]] | None:
+class _Names:
+    """Where the pictures of samples lie. photos: the copies of the photos that a run starts from, "" for one that is not there."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        request = manifest["request"]
+        self.n, self._ending = request["n"], image_ending(request)
+        self.photos = [name if _is_copy(folder, name) else "" for name in request.get("photos") or ()]
+        self.photos = self.photos if any(self.photos) else []
+
+    def of(self, kind: str, record: dict[str, Any]) -> str:
+        """The file of a sample in the folder `kind`; of `INPUTS` the photo that it starts from."""
+        if kind == INPUTS:
+            return self.photos[record["index"] // self.n] if self.photos else ""
+        return file_of(next(k for k, name in FOLDERS.items() if name == kind), record["index"], self._ending)
+
+
+def _is_copy(folder: Path, name: str) -> bool:
+    """True for a file of the run itself: a link is nothing that a run writes."""
+    place, _, file = name.partition("/")
+    return place == INPUTS and "/" not in file and not (folder / name).is_symlink() and (folder / name).is_file()
+
+
+def _photo(path: Path, size: tuple[int, int]) -> Image:
+    """A photo upright, its middle cut to the shape of (width, height) `size`, as the models were given it."""
+    from PIL import Image, ImageOps
+
+    return ImageOps.fit(Image.fromarray(photo_pixels(open_image(path), path)), size, Image.Resampling.BICUBIC)
+
+
+def _by_map(records: Sequence[dict[str, Any]], names: _Names) -> list[list[str]] | None:
     """A map and its n pictures per row (further rows where they are more than `COLUMNS`); None if some maps of an item differ."""
     items: dict[int, list[dict[str, Any]]] = {}
     for record in records:
-        items.setdefault(record["index"] // n, []).append(record)
-    for found in items.values():
-        if len({r["sha256"]["map"] for r in found}) > 1:
+        items.setdefault(record["index"] // names.n, []).append(record)
+    for samples in items.values():
+        if len({r["sha256"]["map"] for r in samples}) > 1:
             return None
-    if n == 1:
+    if names.n == 1:
         return None
+    heads = [INPUTS, MAPS] if names.photos else [MAPS]
     rows = []
-    for found in items.values():
-        for first in range(0, len(found), COLUMNS):
-            head = "" if first else _name(MAPS, found[0])
-            rows.append([head, *(_name(IMAGES, r) for r in found[first : first + COLUMNS])])
+    for samples in items.values():
+        for first in range(0, len(samples), COLUMNS):
+            head = ["" if first else names.of(kind, samples[0]) for kind in heads]
+            rows.append([*head, *(names.of(IMAGES, r) for r in samples[first : first + COLUMNS])])
     return rows
 
 
-def _by_sample(records: Sequence[dict[str, Any]], kinds: Sequence[str]) -> list[list[str]]:
+def _by_sample(records: Sequence[dict[str, Any]], kinds: Sequence[str], names: _Names) -> list[list[str]]:
     """Lines of up to `COLUMNS` samples, one row of each kind per line."""
     lines = [records[first : first + COLUMNS] for first in range(0, len(records), COLUMNS)]
-    return [[_name(kind, r) for r in line] for line in lines for kind in kinds]
-
-
-def _name(kind: str, record: dict[str, Any]) -> str:
-    return f"{kind}/{record['index']:06d}.png"
+    return [[names.of(kind, r) for r in line] for line in lines for kind in kinds]

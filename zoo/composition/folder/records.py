@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.rules import RULES
 from zoo.errors import DataError, UsageError
+from zoo.files.pictureformats import PICTURE_FORMATS
 from zoo.files.runfiles import FOLDERS as FOLDERS
 from zoo.files.runfiles import IMAGES, INPUTS, MANIFEST, MAPS, METADATA, read_manifest
 from zoo.files.runfiles import LISTS as LISTS
@@ -26,12 +28,35 @@ CARD_MARK = "<!-- written by zoo compose -->"
 VOLATILE = ("versions", "threads", "device", "finished", "summary")
 
 
+def image_ending(request: dict[str, Any]) -> str:
+    """The ending of a run's pictures, by the request in its manifest."""
+    return PICTURE_FORMATS.get(str(request.get("image_format")), ".png")
+
+
+def recorded_rules(manifest: dict[str, Any]) -> int:
+    """The rules (`zoo.composition.rules`) by which a run was made. Raises DataError for others than those of this version."""
+    rules = manifest.get("rules", 1)
+    if type(rules) is not int or not 1 <= rules <= RULES:
+        raise DataError(
+            f"The run was made by rules {str(rules)[:20]}, which this version of the zoo does not know: get a newer one."
+        )
+    return rules
+
+
 def existing_seed(folder: Path) -> int | None:
     """The seed of the run that lies in a folder, or None."""
     try:
         return int(read_manifest(folder)["request"]["seed"])
     except (UsageError, DataError, KeyError, TypeError, ValueError):
         return None  # continuing says what is wrong with it
+
+
+def existing_rules(folder: Path) -> int:
+    """The rules of the run that lies in a folder, which its continuation follows; today's where there is none."""
+    try:
+        return recorded_rules(read_manifest(folder))
+    except (UsageError, DataError):
+        return RULES
 
 
 def check_target(path: Path, *, overwrite: bool = False) -> None:
@@ -60,15 +85,16 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
 
 def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
     """Remove the files that the run of this manifest made, and no other: what a user put beside them stays."""
+    ending = image_ending(manifest["request"])
     for index in range(int(manifest["samples"])):
-        for name in (MAPS, IMAGES):
-            (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+        for kind in FOLDERS:
+            (folder / file_of(kind, index, ending)).unlink(missing_ok=True)
     if is_our_card(folder / CARD):
         (folder / CARD).unlink()
     if _holds(folder / LABELMAP, LABELMAP_MARK):
         for index in range(int(manifest["samples"])):
-            for name in VOC_FOLDERS.values():
-                (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
+            for kind, name in VOC_FOLDERS.items():
+                (folder / name / Path(file_of(kind, index, ending)).name).unlink(missing_ok=True)
         for name in (LABELMAP, VOC_NAMES):
             (folder / name).unlink(missing_ok=True)
     for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):

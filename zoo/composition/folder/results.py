@@ -51,7 +51,7 @@ class Result:
             "seed": request.seed,
             "mappings": [m.report() for m in models.mappings(request)],
             "samples": records,
-            **summarize(records),
+            **summarize(records, sets=request.label_sets is not None),
         }
         return cls(
             SemanticMap.cat(maps) if maps else None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.request.labelsets import read_sets, sets_from_json
 from zoo.composition.request.written import (
     Add,
     EditSpec,
@@ -79,13 +80,13 @@ def asked(kind: Kind, *, argument: str = "", flag: str = "", later: bool = False
 
 def asked_fields(request: type) -> tuple[Asked, ...]:
     """The fields of a dataclass that say what `asked` gives them, in their order."""
-    found = []
+    fields = []
     for f in dataclasses.fields(request):
         if f.metadata:
             argument = f.metadata["argument"] or f.name
             flag = f.metadata["flag"] or f"--{argument.replace('_', '-')}"
-            found.append(Asked(f.name, argument, flag, f.metadata["kind"], f.default, f.metadata["later"]))
-    return tuple(found)
+            fields.append(Asked(f.name, argument, flag, f.metadata["kind"], f.default, f.metadata["later"]))
+    return tuple(fields)
 
 
 def several(value: Any, *single: type) -> tuple[Any, ...]:
@@ -146,6 +147,24 @@ def _options(value: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(value.items()) if isinstance(value, Mapping) else parse_options(several(value))
 
 
+def _size(value: Any) -> tuple[int, int]:
+    """`N`, `W,H`, or the same as numbers."""
+    if isinstance(value, str):
+        value = [int(part) if part.strip().isdecimal() else None for part in value.split(",")]
+    sides = (value, value) if isinstance(value, int) else tuple(value)
+    if len(sides) == 1:
+        sides *= 2
+    if len(sides) != 2 or any(isinstance(side, bool) for side in sides):
+        raise TypeError
+    return operator.index(sides[0]), operator.index(sides[1])
+
+
+def _size_from_json(value: Any, _: File) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2 or any(type(side) is not int for side in value):
+        raise TypeError(f"{value!r} is no width and height")
+    return value[0], value[1]
+
+
 def _space(value: Any) -> LabelSpace:
     return value if isinstance(value, LabelSpace) else space_or_file(_text(_path(value)))
 
@@ -164,6 +183,13 @@ WHOLE = Kind("a whole number", operator.index, _same, _exactly(int))
 FLAG = Kind("True or False", bool, _same, _exactly(bool))
 TEXT = Kind("a text", _text, _same, _exactly(str))
 NAMES = Kind("class names", _names, lambda v, _: list(v), lambda v, _: names_from_json(v))
+SETS = Kind(
+    "label sets (a JSON file, or a list of lists of class names)",
+    read_sets,
+    lambda v, _: [wanted.to_json() for wanted in v],
+    lambda v, _: sets_from_json(v),
+)
+SIZE = Kind("a number of pixels, or a width and a height", _size, lambda v, _: list(v), _size_from_json)
 FILE = Kind("a path", lambda v: _text(_path(v)), lambda v, add: add(v), lambda v, file: file(v))
 FILES = Kind(
     "paths",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zoo.composition.request.faults import TRIES, check_fields
 from zoo.composition.request.fields import (
     EDITS,
     FILE,
@@ -17,6 +18,8 @@ from zoo.composition.request.fields import (
     NAMES,
     OPTIONS,
     PHOTOS,
+    SETS,
+    SIZE,
     SOURCE,
     SPACE,
     STYLES,
@@ -26,6 +29,7 @@ from zoo.composition.request.fields import (
     asked,
     asked_fields,
 )
+from zoo.composition.request.labelsets import WantedSet, spread_labels
 from zoo.composition.request.written import (
     EditSpec,
     StyleSource,
@@ -48,7 +52,6 @@ __all__ = [
     "Request",
     "StyleSource",
     "StyleSpec",
-    "check_fields",
     "layer_names",
     "parse_edit",
     "parse_options",
@@ -66,11 +69,14 @@ DEFAULT_BATCH = 8
 class Request:
     """Everything that decides a run's output, apart from the models.
 
-    n: samples per label set, map or photo. masks, photos: paths (or, for maps, SemanticMap objects).
+    n: samples per map or photo; without them, in all. labels: the classes of every map; label_sets: several sets, of which each
+    sample draws one by weight, from its own stream. require: classes that the maps shall show, drawn again (`tries` times at most).
+    masks, photos: paths (or, for maps, SemanticMap objects).
     mask_space: the space of the maps (None: the synthesizer's). trust_maps: their numbers are in its order, whatever shows.
     prior: fitted, normal or None (the model's default). options: (key, value) pairs of the models' own sampling options, values
-    as written or plain. map_format: how maps are written, palette or grey (`zoo.files.mapformats.MAP_FORMATS`). device is the models', not
-    asked for here.
+    as written or plain. map_format: how maps are written, palette or grey (`zoo.files.mapformats.MAP_FORMATS`). image_format, quality:
+    how pictures are, png or jpeg (`zoo.files.pictureformats`). size: (width, height) of both where it is not the models', which work
+    at their own all the same. device is the models', not asked for here.
     """
 
     n: int = field(default=1, metadata=asked(WHOLE, flag="-n"))
@@ -91,6 +97,12 @@ class Request:
     options: tuple[tuple[str, Any], ...] = field(default=(), metadata=asked(OPTIONS, flag="--opt"))
     batch_size: int = field(default=DEFAULT_BATCH, metadata=asked(WHOLE))
     map_format: str = field(default=MAP_FORMATS[0], metadata=asked(TEXT, later=True))
+    label_sets: tuple[WantedSet, ...] | None = field(default=None, metadata=asked(SETS, later=True))
+    require: tuple[str, ...] = field(default=(), metadata=asked(NAMES, later=True))
+    tries: int = field(default=TRIES, metadata=asked(WHOLE, later=True))
+    size: tuple[int, int] | None = field(default=None, metadata=asked(SIZE, later=True))
+    image_format: str = field(default="png", metadata=asked(TEXT, flag="--format", later=True))
+    quality: int | None = field(default=None, metadata=asked(WHOLE, later=True))
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -100,6 +112,11 @@ class Request:
     def samples(self) -> int:
         """How many samples it makes."""
         return self.n * max(1, len(self.masks) or len(self.photos))
+
+    @property
+    def sets(self) -> tuple[tuple[str, ...], ...]:
+        """The label sets that it names; none where they are drawn as the training data had them."""
+        return (self.labels,) if self.labels is not None else tuple(wanted.labels for wanted in self.label_sets or ())
 
 
 FIELDS: tuple[Asked, ...] = asked_fields(Request)
@@ -118,41 +135,8 @@ def read_request(given: Mapping[str, Any], *, device: str = "cpu") -> Request:
     if unknown:
         near = did_you_mean(unknown[0], ARGUMENTS)
         raise UsageError(f"No option {', '.join(map(repr, unknown))}{near} (known: {', '.join(ARGUMENTS)}).")
-    values = {ARGUMENTS[a].name: ARGUMENTS[a].read(v) for a, v in given.items() if v is not None}
+    values = {ARGUMENTS[a].name: ARGUMENTS[a].read(v) for a, v in spread_labels(given).items() if v is not None}
     return Request(**values, device=device)
-
-
-def check_fields(request: Request) -> None:
-    """Raise UsageError for what no model could answer."""
-    given = [request.labels is not None, bool(request.masks), bool(request.photos)]
-    faults = {
-        f"<<n>> must be at least 1, got {request.n}": request.n < 1,
-        f"<<seed>> must be 0 or more, got {request.seed}": request.seed < 0,
-        f"<<batch_size>> must be at least 1, got {request.batch_size}": request.batch_size < 1,
-        'the label set is empty: name at least one class (<<labels="skin,hair">>)': request.labels is not None
-        and not request.labels,
-        "<<labels>> with <<maps>> or <<photos>>: a map says itself which classes it has": request.labels is not None
-        and sum(given) > 1,
-        '<<edits>> needs a map: give <<maps="MAP.png">> or <<photos="PHOTO">>': bool(request.edits)
-        and not (request.masks or request.photos),
-        "<<keep_rest>> needs <<edits>>": request.keep_rest and not request.edits,
-        "<<keep>> needs <<photos>>": bool(request.keep) and not request.photos,
-        "<<instances>> needs exactly one map (<<maps>>)": request.instances is not None and len(request.masks) != 1,
-        f"<<photos>> and <<maps>> together need one of each, got {len(request.photos)} and {len(request.masks)}": bool(
-            request.photos and request.masks and (len(request.photos), len(request.masks)) != (1, 1)
-        ),
-        "<<style_to>> goes from one style to another: give <<n=2>> or more": request.style_to is not None
-        and request.n < 2,
-        "<<style_to>> already gives each sample its own style: leave <<same_style>> out": request.style_to is not None
-        and request.same_style,
-        f"<<prior>> must be fitted or normal, got {request.prior!r}": request.prior not in (None, "fitted", "normal"),
-        f"<<map_format>> must be {' or '.join(MAP_FORMATS)}, got {request.map_format!r}": request.map_format
-        not in MAP_FORMATS,
-    }
-    wrong = [text for text, bad in faults.items() if bad]
-    if wrong:
-        text = "; ".join(wrong)
-        raise UsageError(f"{text if text.startswith('<<') else text[0].upper() + text[1:]}.")
 
 
 def split_composition(text: str) -> tuple[str, str]:

@@ -7,14 +7,18 @@ from typing import Any
 
 import torch
 
+from zoo.composition.checks.required import could_show, required_classes
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
 from zoo.composition.run import editing, style_change, styling
-from zoo.composition.run.inputs import Loader, keep_pixels
+from zoo.composition.run.inputs import Given, Loader, keep_pixels
 from zoo.composition.run.part import Part
 from zoo.composition.run.progress import Work
+from zoo.composition.run.requiring import Drawn, Requirement
+from zoo.composition.run.sizing import resample
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import Progress
+from zoo.interfaces.label_sets import LABEL_SETS, draw_label_sets
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator
 from zoo.interfaces.pictures import finished
 from zoo.labels import LabelSet
@@ -42,16 +46,10 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
     if models.direct is not None:
         return _pictures(models, models.direct, request, rng, work)
     given = loader.given([i // request.n for i in samples])
-    if given is None:
-        maps, records = _generated(models, request, rng.within("map"), work)
-    elif request.edits:
-        maps, records = editing.edit_maps(loader, given, rng.within("map"))
-    else:
-        maps, records = given.maps, [{} for _ in samples]
+    maps, records = _maps(loader, given, rng.within("map"), work)
     for record, told in zip(records, given.notes if given is not None else (), strict=False):
         if told:
             record["notes"] = [*record.get("notes", ()), *told]
-    maps = _mapped(models, maps, records, [()] * len(samples) if given is None else given.dropped)
     images = style = None
     if models.synthesizer is not None:
         layout = _layout(models.synthesizer, loader, maps, [i // request.n for i in samples])
@@ -67,7 +65,9 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
             styling.record_gaps(records, built, request)
             style_change.record_change(records, loader, layout, maps, images, built.base, rng.within("image"))
         if request.keep and given is not None and given.photos is not None:
-            images = keep_pixels(images, given.photos, given.maps.to_space(models.space), maps, request.keep)
+            images = keep_pixels(images, given.photos, _in_output(models, given.maps), maps, request.keep)
+    size = models.size(request)
+    maps, images = maps.resize(size), None if images is None else resample(images, size)
     for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
         record.update(index=sample, seed=request.seed, labels=list(present.names))
     return Part(samples[0], maps, images, None if style is None else style.to("cpu"), records)
@@ -89,36 +89,91 @@ def _pictures(models: Models, generator: ImageGenerator, request: Request, rng: 
     sets = _label_sets(generator, request, rng.within("map"))
     options = models.options(request)["generator"] | work.within(generator, rng.samples[0], len(sets))
     drawn = generator.generate(sets, rng=rng.within("image"), **options)
-    images = finished(drawn, generator, models.named["generator"].resolved.name)
+    images = resample(finished(drawn, generator, models.named["generator"].resolved.name), models.size(request))
     records = [
         {"index": i, "seed": request.seed, "labels": list(s.names)} for i, s in zip(rng.samples, sets, strict=True)
     ]
     return Part(rng.samples[0], None, images, None, records)
 
 
-def _generated(models: Models, request: Request, rng: Rng, work: Work) -> tuple[SemanticMap, list[dict[str, Any]]]:
-    """Maps from label sets; each record says what was asked for and what came out empty."""
+def _maps(loader: Loader, given: Given | None, rng: Rng, work: Work) -> Drawn:
+    """The maps of a batch in the output space at the models' resolution, with a record each."""
+    models, request = loader.models, loader.request
+    if given is not None and not request.edits:
+        records: list[dict[str, Any]] = [{} for _ in given.dropped]
+        return _mapped(models, given.maps, records, given.dropped), records
+    open_ = list(range(len(rng.samples)))
+    if given is None:
+        maps, records = _generated(models, request, rng, work)
+    else:
+        maps, records, open_ = _edited(loader, given, rng)
+    if not request.require:
+        return maps, records
+    names = required_classes(request, models.space)
+
+    def draw(rows: Sequence[int], streams: Rng) -> Drawn:
+        if given is None:
+            return _generated(models, request, streams, work, again=True)
+        return _edited(loader, given.take(rows), streams)[:2]
+
+    def promising(rows: Sequence[int], streams: Rng) -> list[int]:
+        if given is not None:
+            return [row for row in rows if row in open_]
+        assert models.generator is not None
+        sets = _label_sets(models.generator, request, streams)
+        return [row for row, labels in zip(rows, sets, strict=True) if could_show(models, labels, names)]
+
+    return Requirement(names, models.size(request), request.tries, draw, promising).meet(maps, records, rng)
+
+
+def _edited(loader: Loader, given: Given, rng: Rng) -> tuple[SemanticMap, list[dict[str, Any]], list[int]]:
+    """Edited maps in the output space, their records, and the rows that another draw would change."""
+    models = loader.models
+    edited = editing.edit_maps(loader, given, rng)
+    maps = _mapped(models, edited.maps, edited.records, given.dropped)
+    if edited.still:
+        # not by way of the generator's size: they stay byte by byte
+        labels = maps.labels.clone()
+        labels[edited.still] = _in_output(models, given.maps).labels[edited.still]
+        maps = SemanticMap(labels, maps.space)
+    return maps, edited.records, edited.open
+
+
+def _generated(models: Models, request: Request, rng: Rng, work: Work, *, again: bool = False) -> Drawn:
+    """Maps from label sets, in the output space; each record says what was asked for and what came out empty.
+
+    again: for samples whose first draw has been counted as progress.
+    """
     assert models.generator is not None
     sets = _label_sets(models.generator, request, rng)
     latents = models.generator.sample_latents(sets, rng, prior=request.prior)
-    steps = work.within(models.generator, rng.samples[0], len(sets), counted=models.synthesizer is None)
+    steps = work.within(models.generator, rng.samples[0], len(sets), counted=models.synthesizer is None and not again)
     drawn = models.generator.generate(sets, latents=latents, **models.options(request)["generator"], **steps).to("cpu")
-    return drawn, [_asked_and_shown(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
+    records = [_asked_and_shown(asked, shown) for asked, shown in zip(sets, drawn.label_sets(), strict=True)]
+    return _mapped(models, drawn, records, [()] * len(sets)), records
+
+
+def _in_output(models: Models, maps: SemanticMap) -> SemanticMap:
+    return maps.mapped(models.join(maps.space, models.space))
 
 
 def _mapped(
     models: Models, maps: SemanticMap, records: list[dict[str, Any]], dropped: Sequence[Sequence[str]]
 ) -> SemanticMap:
     """Maps in the output space and size; each record gets the classes that were dropped on the way (`dropped`: earlier)."""
-    mapping = maps.space.mapping_to(models.space)
+    mapping = models.join(maps.space, models.space)
     for record, shown, before in zip(records, maps.label_sets(), dropped, strict=True):
         record["dropped"] = [*before, *(n for n in shown.names if n in mapping.dropped)]
     return maps.mapped(mapping).resize(models.resolution)
 
 
 def _label_sets(model: MaskGenerator | ImageGenerator, request: Request, rng: Rng) -> list[LabelSet]:
-    """The set of the request for every sample, else sets drawn as the training data had them."""
+    """The set of the request for every sample; of several each sample's own draw by weight, by the sample's number and nothing
+    else; without any, sets drawn as the training data had them."""
     count = len(rng.samples)
+    if request.label_sets is not None:
+        weighted = [{"labels": wanted.labels, "count": wanted.weight} for wanted in request.label_sets]
+        return draw_label_sets({LABEL_SETS: weighted}, model.label_space, count, rng)
     if request.labels is None:
         return model.sample_label_sets(count, rng)
     return [model.label_space.label_set(request.labels)] * count

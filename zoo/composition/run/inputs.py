@@ -16,7 +16,7 @@ from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.run.style_change import BaseImages
 from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
-from zoo.labels import LabelSpace
+from zoo.labels import LabelSpace, Mapping
 from zoo.maps import SemanticMap
 from zoo.style import Style
 
@@ -41,6 +41,15 @@ class Given:
     dropped: tuple[tuple[str, ...], ...]
     notes: tuple[tuple[str, ...], ...]
 
+    def take(self, rows: Sequence[int]) -> Given:
+        """Some of them, by position."""
+        return Given(
+            self.maps[rows],
+            None if self.photos is None else self.photos[list(rows)],
+            tuple(self.dropped[row] for row in rows),
+            tuple(self.notes[row] for row in rows),
+        )
+
 
 def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """The largest centred crop of [..., H, W] with the aspect ratio of `size` (height, width)."""
@@ -51,12 +60,11 @@ def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return picture[..., top : top + h, left : left + w]
 
 
-def fit_map(maps: SemanticMap, target: LabelSpace, size: tuple[int, int]) -> Given:
-    """A map in the space `target`, cropped to the aspect of `size` and resized."""
+def fit_map(maps: SemanticMap, mapping: Mapping, size: tuple[int, int]) -> Given:
+    """A map brought to another space by `mapping`, cropped to the aspect of `size` and resized."""
     cropped = None if maps.instances is None else crop_to(maps.instances.cpu(), size)
     labels = crop_to(maps.labels.cpu(), size)
     small = SemanticMap(labels, maps.space, cropped).resize(size)
-    mapping = maps.space.mapping_to(target)
     dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
     background = maps.space.background_index
     shown, kept = (int((x != (-1 if background is None else background)).sum()) for x in (maps.labels, labels))
@@ -114,11 +122,10 @@ class Loader:
         if request.photos:
             mask = request.masks[item] if request.masks else None
             return self.pair(request.photos[item], mask, self.models.work_space(self.request), request.instances)
-        return fit_map(
-            self.read_map(request.masks[item], request.instances),
-            self.models.work_space(self.request),
-            self.models.resolution,
-        )
+        return self._fitted(self.read_map(request.masks[item], request.instances), self.models.work_space(self.request))
+
+    def _fitted(self, maps: SemanticMap, target: LabelSpace) -> Given:
+        return fit_map(maps, self.models.join(maps.space, target), self.models.resolution)
 
     def read_map(self, source: Any, instances: str | None = None) -> SemanticMap:
         """A map that the request names, or brings along."""
@@ -135,13 +142,13 @@ class Loader:
         picture = picture.reshape(1, *picture.shape[-3:])
         if mask is None:
             parsed = self.models.parser.parse(crop_to(picture, size).to(self.models.device))
-            given = fit_map(parsed.to("cpu"), target, size)
+            given = self._fitted(parsed.to("cpu"), target)
             whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
             gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
             if gone > CUT_AWAY:
                 given.notes = ((_cut(whole_size, size, "photo", gone),),)
         else:
-            given = fit_map(self.read_map(mask, instances), target, size)
+            given = self._fitted(self.read_map(mask, instances), target)
         return Given(given.maps, fit_photo(picture, size), given.dropped, given.notes)
 
 

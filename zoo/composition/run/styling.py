@@ -172,7 +172,7 @@ def _encode_given(batch: _Batch) -> Style:
     given, synthesizer = batch.given, batch.synthesizer
     assert given is not None and given.photos is not None and isinstance(synthesizer, EncodesStyle)
     items = [s // batch.request.n for s in batch.samples]
-    maps = given.maps.to_space(synthesizer.label_space)
+    maps = given.maps.mapped(batch.loader.models.join(given.maps.space, batch.loader.models.space))
     encoded = {
         i: synthesizer.encode_style(given.photos[row : row + 1], maps[row])
         for row, i in reversed(list(enumerate(items)))

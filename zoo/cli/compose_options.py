@@ -1,0 +1,161 @@
+"""The options of `zoo compose`, `zoo generate` and `zoo synth`, in groups. No torch in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.composition.request.faults import TRIES
+from zoo.composition.request.requests import FLAGS, Request
+from zoo.files.mapformats import MAP_FORMATS
+from zoo.files.pictureformats import PICTURE_FORMATS, QUALITY
+
+Options = tuple[Callable[[Any], Any], ...]
+
+
+def _option(argument: str, **more: Any) -> Callable[[Any], Any]:
+    """The option of a request's argument, under the flag that `Request` gives it."""
+    return click.option(FLAGS[argument], argument, **more)
+
+
+LABELS: Options = (
+    _option(
+        "labels",
+        metavar="C,C",
+        multiple=True,
+        help="Classes that every map shall have; given several times each sample draws one of the sets, all equally often; without"
+        " it label sets are drawn as the training data had them.",
+    ),
+    _option(
+        "label_sets",
+        metavar="FILE.json",
+        type=click.Path(path_type=Path),
+        help='Sets with weights, [{"labels": ["skin", "hair"], "weight": 2}, …]; each sample draws one.',
+    ),
+    _option(
+        "require",
+        metavar="C[,C]",
+        help="A sample whose map lacks one of these classes is drawn again, --tries times at most; one that never shows them stays,"
+        " and the report tells it.",
+    ),
+    _option("tries", metavar="N", type=int, help=f"Draws of a sample at most, with --require.  [default: {TRIES}]"),
+)
+PRIOR: Options = (
+    _option(
+        "prior",
+        type=click.Choice(["fitted", "normal"]),
+        help="Where latents come from.  [default: fitted where the model has it]",
+    ),
+)
+MAPS: Options = (
+    _option(
+        "maps",
+        metavar="PATH",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A label map; repeatable; a folder means its PNGs.",
+    ),
+    _option(
+        "mask_space",
+        metavar="SPACE",
+        help="Label space of the maps, if it is not the synthesizer's (a name or FILE).",
+    ),
+    _option("trust_maps", is_flag=True, help="The maps' numbers are in that order, wherever their parts lie."),
+    _option("instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
+)
+PHOTOS: Options = (
+    _option(
+        "photos",
+        metavar="PHOTO",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Start from a photo: its map is parsed, its look is the style. Its copy in DIR/inputs has no EXIF or other metadata.",
+    ),
+    click.option("--parser", metavar="MODEL", help="The parser of photos.  [default: by label space]"),
+    _option("keep", metavar="C,C", default="", help="Paste these classes' pixels of the photo back."),
+)
+EDITS: Options = (
+    _option(
+        "edits",
+        metavar="EDIT",
+        multiple=True,
+        help="add:C[,C] | remove:C | redraw:C | perturb:C[=STRENGTH] | interpolate:C=OTHER.png[@T]; repeatable.",
+    ),
+    _option("keep_rest", is_flag=True, help="Put the old map back where no edited class was or is."),
+)
+STYLES: Options = (
+    _option(
+        "style",
+        metavar="STYLE",
+        multiple=True,
+        help="SOURCE or C[,C][@LAYERS]=SOURCE; SOURCE: PHOTO[::MASK.png] | FILE.safetensors | seed:N | prior | mean.",
+    ),
+    _option("style_to", metavar="SOURCE", help="The n samples go from --style to this style in equal steps."),
+    _option("same_style", is_flag=True, help="All samples get the style of the first."),
+)
+RUN: Options = (
+    _option(
+        "n",
+        metavar="N",
+        type=int,
+        default=Request.n,
+        show_default=True,
+        help="Samples per map or photo; without them, in all.",
+    ),
+    _option("seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
+    click.option(
+        "--out",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Output folder.  [default: ./<composition>-<seed>/]",
+    ),
+    _option(
+        "options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="A sampling option of a model, such as flatten=argmax of segvae; repeatable; zoo card lists them.",
+    ),
+    click.option(
+        "--labelmap",
+        is_flag=True,
+        help="Make the folder a Pascal VOC data set too, which datumaro and CVAT import: labelmap.txt with our colours.",
+    ),
+    click.option(
+        "--no-inputs",
+        is_flag=True,
+        help="Copy none of the files that are read into DIR/inputs; the manifest keeps their sha256, and zoo replay asks for"
+        " them (--input).  [default: copied, photos without their metadata]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace another run of the zoo in that folder."),
+    _option(
+        "map_format",
+        type=click.Choice(MAP_FORMATS),
+        help="How maps are written: class numbers with colours, or class numbers alone, which every library reads right."
+        "  [default: palette]",
+    ),
+    _option(
+        "size",
+        metavar="N|W,H",
+        help="Pixels of pictures and maps, where not the models' own: what they make is resampled (Lanczos; maps by the nearest).",
+    ),
+    _option(
+        "image_format",
+        type=click.Choice(list(PICTURE_FORMATS)),
+        help="How pictures are written; maps are always PNGs.  [default: png]",
+    ),
+    _option("quality", metavar="1..100", type=int, help=f"Quality of JPEG.  [default: {QUALITY}]"),
+    _option("batch_size", metavar="B", type=int, default=Request.batch_size, show_default=True),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
+)
+
+
+def with_options(*groups: Options) -> Callable[[Any], Any]:
+    def add(function: Any) -> Any:
+        for option in reversed([o for group in groups for o in group]):
+            function = option(function)
+        return function
+
+    return add
