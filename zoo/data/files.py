@@ -11,7 +11,8 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.files.images import open_image, photo_pixels
+from zoo.files.decoding import open_image
+from zoo.files.images import photo_pixels
 from zoo.files.mapfiles import map_file, read_map_file, to_values
 from zoo.labels import IGNORE, LabelSpace
 
@@ -39,7 +40,7 @@ def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None
     A one-channel file whose values fit the space (and whose palette, if it has one, names the same classes) is taken as
     it stands; everything else goes the way of `SemanticMap.from_png`, with its errors.
     """
-    image = open_image(path)
+    image = open_image(path, exact=True)
     labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(map_file(path, image), space)
     return labels if size is None else resize_labels(labels, size)
 

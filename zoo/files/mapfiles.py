@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.errors import DataError, LabelError
 from zoo.files.depths import refuse_fractions
-from zoo.files.images import open_image
+from zoo.files.decoding import open_image
 from zoo.files.mapfaults import color_fault, value_fault
 from zoo.files.palettes import by_color, by_palette, one_to_one, renumbered
 from zoo.labels import IGNORE, Color, LabelSpace
@@ -59,7 +59,7 @@ def read_map_file(path: Path | str) -> MapFile:
     A grey map saved as RGB (all channels equal) gives numbers. Raises DataError for unreadable files and for
     transparency, which says nothing about classes.
     """
-    return map_file(Path(path), open_image(path))
+    return map_file(Path(path), open_image(path, exact=True))
 
 
 def map_file(path: Path, image: Image) -> MapFile:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.composition.folder.records import GRID, IMAGES, MAPS
+from zoo.files.decoding import open_image
 from zoo.files.images import save_image
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def write_grid(
     for y, row in enumerate(rows):
         for x, name in enumerate(row):
             if name:
-                with Image.open(folder / name) as picture:
-                    if picture.mode == "L" and colors:
-                        picture.putpalette(colors + [0] * (768 - len(colors)))
-                    sheet.paste(picture.convert("RGB"), (x * width, y * height))
+                picture = open_image(folder / name)
+                if picture.mode == "L" and colors:
+                    picture.putpalette(colors + [0] * (768 - len(colors)))
+                sheet.paste(picture.convert("RGB"), (x * width, y * height))
     save_image(sheet, folder / GRID)
 
 
