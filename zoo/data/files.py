@@ -53,7 +53,8 @@ def read_instance_array(path: Path, size: tuple[int, int] | None = None) -> Inst
     file = read_map_file(path)
     if file.values is None:
         raise DataError(f"{path}: an instance map holds a number per pixel, got colours (mode {file.mode}).")
-    return file.values if size is None else resize_instances(file.values, size)
+    values = file.values.astype(np.int32, copy=False)
+    return values if size is None else resize_instances(values, size)
 
 
 def _plain(image: PIL.Image.Image, space: LabelSpace) -> bool:

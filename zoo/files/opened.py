@@ -194,7 +194,7 @@ class OpenedMap:
         self.check_instances(size)
         values = self.file.values
         assert values is not None
-        return values
+        return values.astype(np.int32, copy=False)
 
 
 @dataclass(eq=False)
