@@ -85,7 +85,7 @@ def photo_tensor(pixels: np.ndarray) -> torch.Tensor:
     """float32 [3, H, W] in [0, 1] of uint8 RGB [H, W, 3]; shares no memory with it."""
     import torch
 
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
 
 
 def to_pil(image: torch.Tensor) -> Image:
