@@ -58,7 +58,7 @@ def read_instance_array(path: Path, size: tuple[int, int] | None = None) -> Inst
 
 
 def _plain(image: PIL.Image.Image, space: LabelSpace) -> bool:
-    if image.mode not in ("L", "P"):
+    if image.mode not in ("L", "P") or image.format == "GIF":
         return False
     used = [value for value, count in enumerate(image.histogram()[:256]) if count]
     if any(v >= len(space) and not (space.ignore and v == IGNORE) for v in used):

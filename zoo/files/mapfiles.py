@@ -76,7 +76,7 @@ def map_file(path: Path, image: Image) -> MapFile:
 
 def _map_file(path: Path, image: Image) -> MapFile:
     refuse_fractions(path, image)
-    mode = image.mode
+    mode, form = image.mode, image.format
     if mode in ("RGBA", "LA", "PA"):
         alpha = np.asarray(image.getchannel("A"))
         if alpha.min() < 255:
@@ -86,7 +86,8 @@ def _map_file(path: Path, image: Image) -> MapFile:
         image = image.convert({"RGBA": "RGB", "LA": "L", "PA": "P"}[mode])
     if image.mode == "P":
         values = np.array(image)
-        return MapFile(path, mode, values, palette=_palette(image, values))
+        palette = _palette(image, values)
+        return _gif(path, mode, values, palette) if form == "GIF" else MapFile(path, mode, values, palette=palette)
     if image.mode in ("1", "L", "I", "I;16", "I;16B", "F"):
         return MapFile(path, mode, np.asarray(image).astype(np.uint8 if image.mode in ("1", "L") else np.int32))
     colors = np.asarray(image.convert("RGB"))
@@ -105,6 +106,19 @@ def check_instances(path: Path, mode: str, numbers: bool, size: tuple[int, int],
             f"{path}: an instance map holds numbers and has the label map's size"
             f" {wanted[1]} x {wanted[0]}, got mode {mode}, {size[1]} x {size[0]}."
         )
+
+
+def _gif(path: Path, mode: str, values: np.ndarray, palette: np.ndarray | None) -> MapFile:
+    """A GIF by its colours: its numbers mean nothing, as Pillow and others leave unused ones out and count again when they write.
+
+    A palette of greys is a grey map's, whose numbers the greys are.
+    """
+    if palette is None:
+        raise DataError(f"{path}: some numbers have no colour in its palette: save the map as PNG.")
+    shown = palette[np.unique(values)]
+    if (shown == shown[:, :1]).all():
+        return MapFile(path, mode, palette[:, 0][values])
+    return MapFile(path, mode, None, palette[values])
 
 
 def _palette(image: Image, values: np.ndarray) -> np.ndarray | None:
