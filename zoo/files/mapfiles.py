@@ -15,7 +15,7 @@ from zoo.files.decoding import one_line, open_image
 from zoo.files.depths import refuse_fractions
 from zoo.files.mapfaults import color_fault, value_fault
 from zoo.files.palettes import by_color, by_palette, color_keys, one_to_one, renumbered
-from zoo.files.tally import Tally, color_of, tally_colors, tally_numbers
+from zoo.files.tally import Tally, color_of, look_up, tally_colors, tally_numbers
 from zoo.labels import IGNORE, Color, LabelSpace
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _gif(path: Path, mode: str, values: np.ndarray, palette: np.ndarray | None) 
         raise DataError(f"{path}: some numbers have no colour in its palette: save the map as PNG.")
     shown = palette[np.unique(values)]
     if (shown == shown[:, :1]).all():
-        return MapFile(path, mode, palette[:, 0][values])
+        return MapFile(path, mode, look_up(palette[:, 0], values))
     return MapFile(path, mode, None, palette[values])
 
 
@@ -148,7 +148,7 @@ def to_values(file: MapFile, space: LabelSpace) -> np.ndarray:
     table = class_table(file, space)
     if table is None:
         raise LabelError(value_fault(file, space))
-    return table[file.values]
+    return look_up(table, file.values)
 
 
 def class_table(file: MapFile, space: LabelSpace) -> np.ndarray | None:

@@ -22,6 +22,7 @@ from zoo.files.decoding import check_file, decode_image, one_line
 from zoo.files.images import photo_pixels
 from zoo.files.kept import Kept
 from zoo.files.mapfiles import MapFile, check_instances, map_file, to_values
+from zoo.files.tally import tally_numbers
 from zoo.labels import LabelSpace
 
 T = TypeVar("T")
@@ -174,7 +175,7 @@ class OpenedMap:
         def make() -> tuple[np.ndarray, int]:
             found = to_values(self.file, space)
             self._files.kept.drop((self.path, "map"))  # several times as large, and no longer needed
-            self._shown[space] = frozenset(np.flatnonzero(np.bincount(found.ravel())).tolist())
+            self._shown[space] = frozenset(tally_numbers(found).keys.tolist())
             return found, found.nbytes
 
         return self._files.kept.once((self.path, space), make)

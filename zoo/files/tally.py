@@ -73,6 +73,14 @@ def strips(shape: tuple[int, ...]) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
+def look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """table[values] for uint8 or int32 [H, W]; in strips, as numpy makes indices of eight bytes of them."""
+    found = np.empty((*values.shape, *table.shape[1:]), table.dtype)
+    for rows in strips(values.shape):
+        found[rows] = table[values[rows]]
+    return found
+
+
 def tally_numbers(values: np.ndarray) -> Tally:
     """Of integers [H, W]."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, -1)
