@@ -16,7 +16,8 @@ import pytest
 from fixtures_models import Ran
 
 from zoo.files.bare import bare_photo
-from zoo.files.images import decode_image, photo_pixels
+from zoo.files.decoding import decode_image
+from zoo.files.images import photo_pixels
 
 Run = Callable[..., Ran]
 SECRET = b"anna-secret"

@@ -137,9 +137,10 @@ class SemanticMap:
         if size == self.size:
             return self
 
+        rows, columns = (places.to(self.labels.device) for places in nearest(self.size, size))
+
         def scaled(values: torch.Tensor) -> torch.Tensor:
-            # float64 holds every instance number exactly
-            return F.interpolate(values[:, None].double(), size=size, mode="nearest-exact")[:, 0].long()
+            return values[:, rows[:, None], columns[None]]
 
         return SemanticMap(scaled(self.labels), self.space, None if self.instances is None else scaled(self.instances))
 
@@ -290,6 +291,17 @@ class LayeredMap:
         elif rule != "argmax":
             raise LabelError(f"Unknown flattening rule {rule!r}: expected 'painter' or 'argmax'.")
         return SemanticMap(labels, self.space)
+
+
+def nearest(size: tuple[int, int], target: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which rows and columns of a map of (height, width) `size` a nearest-neighbour resize to `target` takes, int64 each.
+
+    Asked of torch itself, with the target's own size: torch rounds otherwise where height and width sum to 128 or less.
+    """
+    rows = torch.arange(size[0], dtype=torch.float64)[None, None, :, None]
+    columns = torch.arange(size[1], dtype=torch.float64)[None, None, None]
+    taken = [F.interpolate(line, size=target, mode="nearest-exact")[0, 0].long() for line in (rows, columns)]
+    return taken[0][:, 0], taken[1][0]
 
 
 def _check_bits(space: LabelSpace) -> None:

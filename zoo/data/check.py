@@ -19,6 +19,7 @@ from zoo.data.pairs import Source
 from zoo.data.runs import run_of
 from zoo.data.specs import DataSpec
 from zoo.errors import ZooError, plain
+from zoo.files.decoding import quiet
 from zoo.files.images import turn_fault, turn_of
 from zoo.labels import IGNORE
 from zoo.maps import SemanticMap
@@ -138,6 +139,7 @@ def _read(
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
+            quiet()
             pair = source.read(index)
         notes += [str(w.message) for w in told if issubclass(w.category, UserWarning)]
         return pair

@@ -11,7 +11,8 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.files.images import open_image, photo_pixels
+from zoo.files.decoding import open_image
+from zoo.files.images import photo_pixels
 from zoo.files.mapfiles import map_file, read_map_file, to_values
 from zoo.labels import IGNORE, LabelSpace
 
@@ -39,7 +40,7 @@ def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None
     A one-channel file whose values fit the space (and whose palette, if it has one, names the same classes) is taken as
     it stands; everything else goes the way of `SemanticMap.from_png`, with its errors.
     """
-    image = open_image(path)
+    image = open_image(path, exact=True)
     labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(map_file(path, image), space)
     return labels if size is None else resize_labels(labels, size)
 
@@ -52,11 +53,12 @@ def read_instance_array(path: Path, size: tuple[int, int] | None = None) -> Inst
     file = read_map_file(path)
     if file.values is None:
         raise DataError(f"{path}: an instance map holds a number per pixel, got colours (mode {file.mode}).")
-    return file.values if size is None else resize_instances(file.values, size)
+    values = file.values.astype(np.int32, copy=False)
+    return values if size is None else resize_instances(values, size)
 
 
 def _plain(image: PIL.Image.Image, space: LabelSpace) -> bool:
-    if image.mode not in ("L", "P"):
+    if image.mode not in ("L", "P") or image.format == "GIF":
         return False
     used = [value for value, count in enumerate(image.histogram()[:256]) if count]
     if any(v >= len(space) and not (space.ignore and v == IGNORE) for v in used):

@@ -13,8 +13,9 @@ import PIL.Image
 from zoo.data.cache import cache_folder, cached, digest_of, files_digest, store
 from zoo.data.files import LabelArray, LayerArray, merged, pack_layers
 from zoo.errors import DataError, LabelError, ZooError
+from zoo.files.decoding import open_image
 from zoo.files.depths import is_deep, refuse_fractions
-from zoo.files.images import is_hidden, open_image
+from zoo.files.images import is_hidden
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
 

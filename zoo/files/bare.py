@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError
-from zoo.files.images import ORIENTATION, decode_image, photo_pixels
+from zoo.files.decoding import decode_image, orientation
+from zoo.files.images import photo_pixels
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL.Image import Image
 
+ORIENTATION = 0x0112
+"""The field of EXIF."""
 PNG = b"\x89PNG\r\n\x1a\n"
 _DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 """The chunks of a PNG that its pixels need."""
@@ -34,7 +36,7 @@ def bare_photo(content: bytes, path: Path, pixels: np.ndarray) -> tuple[bytes, s
     """
     if content.startswith(PNG) and _is_plain_png(content):
         return content, path.suffix.lower()
-    turn = _turn(decode_image(path, io.BytesIO(content)))
+    turn = orientation(decode_image(path, io.BytesIO(content)))
     try:
         if content.startswith(PNG):
             stripped = _bare_png(content, turn)
@@ -59,12 +61,6 @@ def _reads_as(content: bytes, path: Path, pixels: np.ndarray) -> bool:
         return np.array_equal(photo_pixels(decode_image(path, io.BytesIO(content)), path), pixels)
     except (DataError, OSError):
         return False
-
-
-def _turn(image: Image) -> int:
-    """The orientation, 1 where nothing or nonsense is said."""
-    turn = image.getexif().get(ORIENTATION, 1)
-    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
 def _exif(turn: int) -> bytes:

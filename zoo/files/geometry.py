@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.files.tally import strips
+
 SPECKS = 4
 """Pixels below which a part says nothing about its place."""
 SIDE = 512
@@ -37,14 +39,19 @@ Rule = tuple[str, frozenset[str], Callable[[Parts], bool]]
 def parts_of(values: np.ndarray) -> dict[int, Part]:
     """The parts of a map by number; specks are left out, but for 255. values: integers [H, W]; {} if one is not in 0..255."""
     step = max(1, min(values.shape) // SIDE)
-    values = values[::step, ::step].astype(np.int64)
+    values = values[::step, ::step]
     if values.size == 0 or values.min() < 0 or values.max() > 255:
         return {}
     height, width = values.shape
     count = int(values.max()) + 1
-    rows = np.bincount((values * height + np.arange(height)[:, None]).ravel(), minlength=count * height)
-    columns = np.bincount((values * width + np.arange(width)[None]).ravel(), minlength=count * width)
-    rows, columns = rows.reshape(count, height), columns.reshape(count, width)
+    rows, columns = np.zeros((count, height), np.int64), np.zeros((count, width), np.int64)
+    for strip in strips(values.shape):
+        part = values[strip].astype(np.int64)
+        tall = len(part)
+        down = np.bincount((part * tall + np.arange(tall)[:, None]).ravel(), minlength=count * tall)
+        across = np.bincount((part * width + np.arange(width)[None]).ravel(), minlength=count * width)
+        rows[:, strip] = down.reshape(count, tall)
+        columns += across.reshape(count, width)
     border = np.concatenate([values[0], values[: height // 2, 0], values[: height // 2, -1]])
     edges = np.bincount(border, minlength=count) / len(border)
     areas = rows.sum(1)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.errors import LabelError
-from zoo.files.mapfiles import MapFile, to_values
+from zoo.files.mapfiles import MapFile, read_by_colors
 from zoo.files.mapguess import SUBJECTS, Guess, Reading, best_of, part_names, readings
 from zoo.files.palettes import palette_matches, used_colors, voc_palette
 from zoo.labels import LabelSpace
@@ -44,7 +43,7 @@ def judge_file(file: MapFile, space: LabelSpace, known: Sequence[LabelSpace]) ->
     """What speaks against a file as a map of `space`, its palette first; None also for colours that name the classes."""
     if file.values is None:
         return None
-    if file.colors is not None:
+    if file.palette is not None:
         if named_by_colors(file, space):
             return None
         other = foreign_palette(file, space, known)
@@ -55,19 +54,16 @@ def judge_file(file: MapFile, space: LabelSpace, known: Sequence[LabelSpace]) ->
 
 def named_by_colors(file: MapFile, space: LabelSpace) -> bool:
     """True of a palette file whose colours say what its classes in `space` are."""
-    if file.values is None or file.colors is None:
+    if file.palette is None:
         return False
     if palette_matches(file, space):
         return not (space.voc_colored or max(used_colors(file), default=0) == 0)
-    try:
-        return bool((to_values(file, space) != file.values).any())
-    except LabelError:
-        return False
+    return read_by_colors(file, space)
 
 
 def foreign_palette(file: MapFile, space: LabelSpace, known: Sequence[LabelSpace]) -> str | None:
     """Another label space whose own colours the palette shows at their own numbers, while this one's are others."""
-    if palette_matches(file, space) or voc_palette(file) or len(file.value_counts()) <= 2:
+    if palette_matches(file, space) or voc_palette(file) or len(file.tally) <= 2:
         return None
     return next(
         (

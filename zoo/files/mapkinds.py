@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.files.palettes import color_codes
+from zoo.files.palettes import color_keys
+from zoo.files.tally import code_of, color_codes, color_of, strips
 from zoo.labels import LabelSpace
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def binary(file: MapFile) -> bool:
     """True of a mask of one part: one bit a pixel, or 0 and 255 alone."""
     if file.mode == "1":
         return True
-    return file.values is not None and {255} <= set(file.value_counts()) <= {0, 255}
+    return file.values is not None and len(file.tally) <= 2 and {255} <= set(file.tally.keys.tolist()) <= {0, 255}
 
 
 def factor_of(values: np.ndarray) -> int | None:
@@ -47,10 +48,13 @@ def factor_text(factor: int) -> str:
 def swapped_space(file: MapFile, spaces: Sequence[LabelSpace]) -> LabelSpace | None:
     """The space whose colours these are with red and blue swapped, as OpenCV writes an RGB array; None if none or several."""
     found = []
-    shown = {(c[2], c[1], c[0]) for c in file.color_counts()}
+    if len(file.tally) > MANY_COLORS:
+        return None
+    colors = [color_of(code) for code in file.tally.keys.tolist()]
+    swapped = np.asarray(sorted(code_of((c[2], c[1], c[0])) for c in colors), np.int32)
     for space in spaces:
-        known = {c for cls in space.classes for c in (cls.color, *cls.colors)}
-        if shown <= known and not file.color_counts().keys() <= known:
+        known = color_keys(space)
+        if np.isin(swapped, known).all() and not file.tally.within(known):
             found.append(space)
     return found[0] if found else None
 
@@ -60,15 +64,13 @@ def smoothed(file: MapFile, spaces: Sequence[LabelSpace]) -> tuple[LabelSpace, i
 
     None where fewer than 60 % of the pixels or two colours are known.
     """
-    counts = file.color_counts()
-    total = sum(counts.values())
+    total = int(file.tally.pixels.sum())
     best: tuple[float, LabelSpace, int] | None = None
     for space in spaces:
-        known = {c for cls in space.classes for c in (cls.color, *cls.colors)}
-        inside = [n for c, n in counts.items() if c in known]
-        share = sum(inside) / total
+        inside = file.tally.pixels[file.tally.places(color_keys(space))]
+        share = int(inside.sum()) / total
         if len(inside) >= 2 and share >= 0.6 and (best is None or share > best[0]):
-            best = (share, space, len(counts) - len(inside))
+            best = (share, space, len(file.tally) - len(inside))
     return None if best is None or not best[2] else (best[1], best[2], 1 - best[0])
 
 
@@ -82,19 +84,18 @@ def smoothed_text(space: LabelSpace, colors: int, share: float) -> str:
 
 def coded_ids(file: MapFile) -> str | None:
     """What it may be that holds numbers spread over red, green and blue; None for what looks like a photo or like few colours."""
-    counts = file.color_counts()
+    counts = file.tally
     if file.colors is None or not FEW_IDS <= len(counts) <= MANY_COLORS:
         return None
-    red = np.unique(file.colors[..., 0])
+    red = np.unique(counts.keys >> 16)
     if red.max() <= 140 and len(red) >= 2 and not (red % 10).any():
-        codes = file.colors.astype(np.int64)
-        classes = len(np.unique(codes[..., 0] // 10 * 256 + codes[..., 1]))
+        classes = len(np.unique((counts.keys >> 16) // 10 * 256 + (counts.keys >> 8 & 255)))
         return (
             "Its colours may be numbers as in ADE20K's full *_seg.png: class = R / 10 * 256 + G, object = B"
             f" ({classes} classes then). Compute the classes and save them as one channel; the index of the full data set names them."
         )
-    neighbours = np.diff(color_codes(file.colors), axis=1)
-    if (neighbours != 0).mean() < 0.2:
+    changes = sum(np.count_nonzero(np.diff(color_codes(file.colors[rows]), axis=1)) for rows in strips(file.size))
+    if changes < 0.2 * file.size[0] * (file.size[1] - 1):
         return (
             "Its colours are no label space's. If it is a panoptic PNG (COCO), each colour is an object's number, R + 256 * G +"
             f" 65536 * B ({len(counts)} objects then), and the classes stand in the JSON file beside it (segments_info)."

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.errors import LabelError
 from zoo.files.mapfaults import general_fix, many_values
-from zoo.files.mapfiles import MapFile, fitting_spaces, to_values
+from zoo.files.mapfiles import MapFile, fitting_spaces, read_by_colors, to_values
 from zoo.files.mapguess import Guess
 from zoo.files.mapjudge import inspected, judge_file, named_by_colors, odd, off_by_one, turned
 from zoo.files.mapkinds import binary, coded_ids, factor_of, smoothed, smoothed_text, swapped_space
@@ -28,14 +28,12 @@ def describe(file: MapFile, known: Sequence[LabelSpace], space: LabelSpace | Non
     spaces = [*known, *([space] if space is not None and space not in known else [])]
     fits = [] if binary(file) else list(dict.fromkeys(fitting_spaces(file, spaces)))
     fitting = [s for s in spaces if s.name in fits]
-    factor = None if file.values is None else factor_of(file.values)
+    factor = None if file.values is None else factor_of(file.tally.keys)
     guess = _guess(file, spaces, factor)
     named = space or _named(file, fitting, guess, factor)
-    counts: dict[Any, int] = dict(file.value_counts() or file.color_counts())
+    count = len(file.tally)
     height, width = file.size
-    advice = (
-        [f"{len(counts)} different values or colours in all; the first {ROWS} are shown."] if len(counts) > ROWS else []
-    )
+    advice = [f"{count} different values or colours in all; the first {ROWS} are shown."] if count > ROWS else []
     advice += _palette_advice(file, fitting)
     if space is not None:
         advice += _against(file, space, known)
@@ -56,7 +54,7 @@ def describe(file: MapFile, known: Sequence[LabelSpace], space: LabelSpace | Non
         "width": width,
         "height": height,
         "holds": _holds(file),
-        "histogram": _histogram(counts, width * height, named),
+        "histogram": _histogram(dict(file.counts(ROWS)), width * height, named),
         "fits": fits,
         "guess": None if guess is None else guess.to_json(),
         "advice": advice,
@@ -66,12 +64,12 @@ def describe(file: MapFile, known: Sequence[LabelSpace], space: LabelSpace | Non
 def _holds(file: MapFile) -> str:
     if file.values is None:
         return "colours"
-    return "class numbers" + (" with a palette" if file.colors is not None else "")
+    return "class numbers" + (" with a palette" if file.palette is not None else "")
 
 
 def _histogram(counts: dict[Any, int], total: int, named: LabelSpace | None) -> list[dict[str, Any]]:
     rows = []
-    for value, count in list(counts.items())[:ROWS]:
+    for value, count in counts.items():
         row = {"value": value, "pixels": count, "share": count / total}
         if named is not None and isinstance(value, int) and 0 <= value < len(named):
             row["class"] = named.names[value]
@@ -83,7 +81,7 @@ def _guess(file: MapFile, spaces: Sequence[LabelSpace], factor: int | None) -> G
     """The order of its numbers; None if its colours, not its numbers, say what its parts are."""
     if file.values is None or any(named_by_colors(file, s) for s in spaces):
         return None
-    return inspected(file.values // (factor or 1), spaces)
+    return inspected(file.values if factor is None else file.values // factor, spaces)
 
 
 def _named(file: MapFile, fitting: Sequence[LabelSpace], guess: Guess | None, factor: int | None) -> LabelSpace | None:
@@ -92,18 +90,18 @@ def _named(file: MapFile, fitting: Sequence[LabelSpace], guess: Guess | None, fa
     own = [s for s in fitting if palette_matches(file, s) and not s.voc_colored]
     guessed = [s for s in fitting if guess is not None and s.name == guess.space]
     shown = own or guessed
-    if len(file.value_counts()) > 1 or not own:
+    if (file.values is not None and len(file.tally) > 1) or not own:
         return next(iter(shown), fitting[0] if len(fitting) == 1 else None)
     return None
 
 
 def _palette_advice(file: MapFile, fitting: Sequence[LabelSpace]) -> list[str]:
     """What the palette says, and where the file is read by its colours, not by its numbers."""
-    if file.values is None or file.colors is None:
+    if file.palette is None:
         return []
     if voc_palette(file):
         return ["Its palette is Pascal VOC's colour map, which tools give to maps of any label space: it names none."]
-    changed = [s.name for s in fitting if (to_values(file, s) != file.values).any()]
+    changed = [s.name for s in fitting if read_by_colors(file, s)]
     if not changed:
         return []
     return [f"Its palette shows the colours of {', '.join(changed)} at other numbers: there it is read by its colours."]
@@ -122,8 +120,8 @@ def _against(file: MapFile, space: LabelSpace, known: Sequence[LabelSpace]) -> l
 
 def _no_space(file: MapFile) -> str:
     """Advice on numbers that fit no label space."""
-    values = list(file.value_counts())
-    if len(values) > 200 or file.path.suffix.lower() in (".jpg", ".jpeg"):
+    values = file.tally.keys
+    if len(values) > 200:
         return many_values(len(values))
     return (
         f"{len(values)} values from {values[0]} to {values[-1] if values[-1] != IGNORE else values[-2]}"
@@ -145,7 +143,7 @@ def _color_advice(file: MapFile, spaces: Sequence[LabelSpace]) -> list[str]:
     coded = coded_ids(file)
     if coded is not None:
         return [coded]
-    count = len(file.color_counts())
+    count = len(file.tally)
     photo = (
         "so many look like a photo, or like a map saved as JPEG"
         if count > 4 * ROWS

@@ -18,9 +18,11 @@ from typing import IO, TypeVar
 import numpy as np
 
 from zoo.errors import DataError
-from zoo.files.images import check_file, damaged, decode_image, photo_pixels
+from zoo.files.decoding import check_file, decode_image, one_line
+from zoo.files.images import photo_pixels
 from zoo.files.kept import Kept
 from zoo.files.mapfiles import MapFile, check_instances, map_file, to_values
+from zoo.files.tally import tally_numbers
 from zoo.labels import LabelSpace
 
 T = TypeVar("T")
@@ -106,7 +108,7 @@ class OpenedFiles:
         if found is not None:
             return io.BytesIO(found)
         check_file(path)
-        try:
+        with one_line(path):
             if path.stat().st_size > self.kept.limit:
                 file = path.open("rb")
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -115,8 +117,6 @@ class OpenedFiles:
                 content = path.read_bytes()
                 digest, file = hashlib.sha256(content).hexdigest(), io.BytesIO(content)
                 self.kept.add((path, "bytes"), content, len(content))
-        except OSError as error:
-            raise damaged(path, error) from error
         if self._digests.setdefault(path, digest) != digest:
             self.kept.drop((path, "bytes"))
             file.close()
@@ -132,7 +132,7 @@ class OpenedFiles:
 
         def make() -> tuple[MapFile, int]:
             with self.stream(path) as file:
-                found = map_file(path, decode_image(path, file))
+                found = map_file(path, decode_image(path, file, exact=True))
             return found, sum(a.nbytes for a in (found.values, found.colors) if a is not None)
 
         return self.kept.once((path, "map"), make)
@@ -175,7 +175,7 @@ class OpenedMap:
         def make() -> tuple[np.ndarray, int]:
             found = to_values(self.file, space)
             self._files.kept.drop((self.path, "map"))  # several times as large, and no longer needed
-            self._shown[space] = frozenset(np.flatnonzero(np.bincount(found.ravel())).tolist())
+            self._shown[space] = frozenset(tally_numbers(found).keys.tolist())
             return found, found.nbytes
 
         return self._files.kept.once((self.path, space), make)
@@ -195,7 +195,7 @@ class OpenedMap:
         self.check_instances(size)
         values = self.file.values
         assert values is not None
-        return values
+        return values.astype(np.int32, copy=False)
 
 
 @dataclass(eq=False)

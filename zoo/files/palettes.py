@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.files.tally import code_of, color_codes, strips
 from zoo.labels import IGNORE, Color, LabelSpace, voc_color
 
 if TYPE_CHECKING:
@@ -14,55 +16,65 @@ if TYPE_CHECKING:
 
 def palette_matches(file: MapFile, space: LabelSpace) -> bool:
     """True if a palette file shows the space's own colours at the space's own numbers."""
-    if file.values is None or file.colors is None:
+    if file.palette is None:
         return False
     found = by_palette(file, space)
-    return found is not None and bool((file.values == found).all())
+    return found is not None and bool((found[file.tally.keys] == file.tally.keys).all())
 
 
 def by_palette(file: MapFile, space: LabelSpace) -> np.ndarray | None:
-    """Class values by the palette's colours; 255 has no colour of its own and stays where the space knows "unlabeled"."""
-    assert file.values is not None and file.colors is not None
-    if not space.ignore:
-        return by_color(file.colors, space)
-    unlabeled = file.values == IGNORE
-    found = by_color(np.where(unlabeled[..., None], np.asarray(space.palette[0], np.uint8), file.colors), space)
-    return None if found is None else np.where(unlabeled, np.uint8(IGNORE), found)
+    """The class of each number by its colour in the palette, uint8 [256] (0 for those that do not occur), or None if one is no
+    class's; 255 has no colour of its own and stays where the space knows "unlabeled"."""
+    assert file.palette is not None
+    shown = file.tally.keys
+    if space.ignore:
+        shown = shown[shown != IGNORE]
+    found = by_color(file.palette[None, shown], space)
+    if found is None:
+        return None
+    table = np.zeros(256, np.uint8)
+    table[shown] = found[0]
+    if space.ignore:
+        table[IGNORE] = IGNORE
+    return table
+
+
+@cache
+def _color_table(space: LabelSpace) -> tuple[np.ndarray, np.ndarray]:
+    """The codes of a space's colours, int32, ascending, and the class of each; of classes that share one the first."""
+    table = {code_of(c): v for v, cls in reversed(list(enumerate(space.classes))) for c in (*cls.colors, cls.color)}
+    known = sorted(table)
+    return np.asarray(known, np.int32), np.asarray([table[code] for code in known], np.uint8)
+
+
+def color_keys(space: LabelSpace) -> np.ndarray:
+    """The codes of all colours of a space, int32, ascending."""
+    return _color_table(space)[0]
 
 
 def by_color(colors: np.ndarray, space: LabelSpace) -> np.ndarray | None:
-    """Class values of colours uint8 [..., 3], or None if one is no class's."""
-    table = {_code(c): v for v, cls in reversed(list(enumerate(space.classes))) for c in (*cls.colors, cls.color)}
-    codes = color_codes(colors)
-    known = sorted(table)
-    keys = np.asarray(known, np.int32)
-    places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
-    if (keys[places] != codes).any():
-        return None
-    return np.asarray([table[code] for code in known], np.uint8)[places]
-
-
-def color_codes(colors: np.ndarray) -> np.ndarray:
-    """Each colour of uint8 [..., 3] as one number, int32 [...]: red * 65536 + green * 256 + blue."""
-    parts = colors.astype(np.int32)
-    return parts[..., 0] << 16 | parts[..., 1] << 8 | parts[..., 2]
-
-
-def _code(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]
+    """Class values uint8 [H, W] of colours uint8 [H, W, 3], or None if one is no class's."""
+    keys, classes = _color_table(space)
+    found = np.empty(colors.shape[:2], np.uint8)
+    for rows in strips(found.shape):
+        codes = color_codes(colors[rows])
+        places = np.searchsorted(keys, codes).clip(max=len(keys) - 1)
+        if (keys[places] != codes).any():
+            return None
+        found[rows] = classes[places]
+    return found
 
 
 def used_colors(file: MapFile) -> dict[int, Color]:
     """The palette's colour at each number that occurs, but for 255."""
-    assert file.values is not None and file.colors is not None
-    values, first = np.unique(file.values, return_index=True)
-    flat = file.colors.reshape(-1, 3)[first].tolist()
-    return {int(v): (c[0], c[1], c[2]) for v, c in zip(values, flat, strict=True) if v != IGNORE}
+    assert file.palette is not None
+    rows = file.palette.tolist()
+    return {v: (rows[v][0], rows[v][1], rows[v][2]) for v in file.tally.keys.tolist() if v != IGNORE}
 
 
 def voc_palette(file: MapFile) -> bool:
     """True of a palette that is Pascal VOC's where it is used: tools give it to maps of any label space."""
-    if file.values is None or file.colors is None:
+    if file.palette is None:
         return False
     used = used_colors(file)
     return max(used, default=0) > 0 and all(color == voc_color(value) for value, color in used.items())
@@ -76,7 +88,7 @@ def one_to_one(file: MapFile) -> bool:
 
 def renumbered(file: MapFile, space: LabelSpace, found: np.ndarray) -> bool:
     """True if numbers that would be legal cannot be meant: the palette shows a colour of the space at each of them, each
-    another, and at another number than the class's. found: the classes by colour.
+    another, and at another number than the class's. found: the classes by colour (`by_palette`).
 
     It says nothing where the colours are nobody's own: Pascal VOC's, or a space's that shares one among classes.
     """
@@ -86,7 +98,7 @@ def renumbered(file: MapFile, space: LabelSpace, found: np.ndarray) -> bool:
         and not space.voc_colored
         and not voc_palette(file)
         and one_to_one(file)
-        and bool((file.values != found).any())
+        and bool((found[file.tally.keys] != file.tally.keys).any())
     )
 
 
@@ -95,15 +107,16 @@ def palette_doubt(file: MapFile, space: LabelSpace, labels: np.ndarray) -> str |
 
     labels: the classes as `to_values` read them.
     """
-    if file.values is None or file.colors is None:
+    if file.values is None or file.palette is None:
         return None
     if (labels != file.values).any():
-        legal = file.values.max() < len(space) or (space.ignore and _legal(file.values, space))
+        shown = file.tally.keys
+        legal = shown[-1] < len(space) or (space.ignore and _legal(shown, space))
         return f"is read by the colours of its palette, which are those of {space.name}: " + (
             "they stand at other numbers, as a picture tool leaves them" if legal else "its numbers are no classes"
         )
     found = by_palette(file, space)
-    if found is None or (found == labels).all():
+    if found is None or (found[file.tally.keys] == file.tally.keys).all():  # the labels are the numbers here
         return None
     if voc_palette(file):
         why = "is Pascal VOC's, which tools give to any map"

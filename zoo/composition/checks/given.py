@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,11 @@ from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 
 
-def read_map(source: Any, space: LabelSpace, files: OpenedFiles, instances: str | Path | None = None) -> SemanticMap:
+def read_map(source: Any, space: LabelSpace, files: OpenedFiles) -> SemanticMap:
     """One map [1, H, W] from a map file (values of `space`), or the SemanticMap itself."""
     if isinstance(source, SemanticMap):
         return source
-    file = files.map(source)
-    numbers = None if instances is None else files.map(instances).instances(file.size)
-    return SemanticMap.from_arrays(file.labels(space), space, numbers)
+    return SemanticMap.from_arrays(files.map(source).labels(space), space)
 
 
 def shown_classes(models: Models, request: Request, files: OpenedFiles) -> set[str] | None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.composition.folder.records import FOLDERS, GRID, IMAGES, INPUTS, MAPS, file_of, image_ending
-from zoo.files.images import open_image, photo_pixels, save_image
+from zoo.files.decoding import open_image
+from zoo.files.images import photo_pixels, save_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,10 +50,10 @@ def write_grid(
             if name in names.photos:
                 sheet.paste(_photo(folder / name, (width, height)), (x * width, y * height))
             elif name:
-                with Image.open(folder / name) as picture:
-                    if picture.mode == "L" and colors and name.startswith(f"{MAPS}/"):
-                        picture.putpalette(colors + [0] * (768 - len(colors)))
-                    sheet.paste(picture.convert("RGB"), (x * width, y * height))
+                picture = open_image(folder / name)
+                if picture.mode == "L" and colors and name.startswith(f"{MAPS}/"):
+                    picture.putpalette(colors + [0] * (768 - len(colors)))
+                sheet.paste(picture.convert("RGB"), (x * width, y * height))
     save_image(sheet, folder / GRID)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,9 +16,9 @@ from zoo.composition.models import Models
 from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.run.style_change import BaseImages
 from zoo.files.images import photo_tensor
-from zoo.files.opened import OpenedFiles
+from zoo.files.opened import OpenedFiles, OpenedMap
 from zoo.labels import LabelSpace, Mapping
-from zoo.maps import SemanticMap
+from zoo.maps import SemanticMap, nearest
 from zoo.style import Style
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class Given:
         )
 
 
-def crop_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
+Picture = TypeVar("Picture", Tensor, np.ndarray)
+
+
+def crop_to(picture: Picture, size: tuple[int, int]) -> Picture:
     """The largest centred crop of [..., H, W] with the aspect ratio of `size` (height, width)."""
     height, width = picture.shape[-2:]
     scale = min(height / size[0], width / size[1])
@@ -65,10 +69,27 @@ def fit_map(maps: SemanticMap, mapping: Mapping, size: tuple[int, int]) -> Given
     cropped = None if maps.instances is None else crop_to(maps.instances.cpu(), size)
     labels = crop_to(maps.labels.cpu(), size)
     small = SemanticMap(labels, maps.space, cropped).resize(size)
+    return _fitted(small, mapping, maps.labels[0], labels[0])
+
+
+def fit_file(
+    opened: OpenedMap, space: LabelSpace, mapping: Mapping, size: tuple[int, int], numbers: Any = None
+) -> Given:
+    """`fit_map` of a file in `space`, reduced before it becomes a tensor of eight times the bytes. numbers: int32 [H, W], its objects."""
+    labels = opened.labels(space)
+    cropped = crop_to(labels, size)
+    rows, columns = nearest((cropped.shape[0], cropped.shape[1]), size)
+    place = np.ix_(rows.numpy(), columns.numpy())
+    objects = None if numbers is None else crop_to(numbers, size)[place]
+    return _fitted(SemanticMap.from_arrays(cropped[place], space, objects), mapping, labels, cropped)
+
+
+def _fitted(small: SemanticMap, mapping: Mapping, whole: Any, cropped: Any) -> Given:
+    """A map at its final size, brought to another space by `mapping`. whole, cropped: the labels [H, W] that it was made of."""
     dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
-    background = maps.space.background_index
-    shown, kept = (int((x != (-1 if background is None else background)).sum()) for x in (maps.labels, labels))
-    notes = (_cut(maps.size, size, "map", 1 - kept / shown),) if kept < (1 - CUT_AWAY) * shown else ()
+    background = -1 if small.space.background_index is None else small.space.background_index
+    shown, left = (int((x != background).sum()) for x in (whole, cropped))
+    notes = (_cut(tuple(whole.shape), small.size, "map", 1 - left / shown),) if left < (1 - CUT_AWAY) * shown else ()
     return Given(small.mapped(mapping), None, (dropped,), (notes,))
 
 
@@ -122,14 +143,21 @@ class Loader:
         if request.photos:
             mask = request.masks[item] if request.masks else None
             return self.pair(request.photos[item], mask, self.models.work_space(self.request), request.instances)
-        return self._fitted(self.read_map(request.masks[item], request.instances), self.models.work_space(self.request))
+        return self._fitted_map(request.masks[item], self.models.work_space(self.request), request.instances)
 
     def _fitted(self, maps: SemanticMap, target: LabelSpace) -> Given:
         return fit_map(maps, self.models.join(maps.space, target), self.models.resolution)
 
-    def read_map(self, source: Any, instances: str | None = None) -> SemanticMap:
-        """A map that the request names, or brings along."""
-        return read_map(source, self.models.map_space(self.request), self.files, instances)
+    def _fitted_map(self, source: Any, target: LabelSpace, instances: str | None) -> Given:
+        if isinstance(source, SemanticMap):
+            return self._fitted(source, target)
+        opened, space = self.files.map(source), self.models.map_space(self.request)
+        numbers = None if instances is None else self.files.map(instances).instances(opened.size)
+        return fit_file(opened, space, self.models.join(space, target), self.models.resolution, numbers)
+
+    def read_map(self, source: Any) -> SemanticMap:
+        """A map that the request names, or brings along, at its own size."""
+        return read_map(source, self.models.map_space(self.request), self.files)
 
     def pair(self, photo: Any, mask: Any | None, target: LabelSpace, instances: str | None = None) -> Given:
         """A photo and its map in `target`: the map given (checked to have its size), else what the parser reads in it.
@@ -148,7 +176,7 @@ class Loader:
             if gone > CUT_AWAY:
                 given.notes = ((_cut(whole_size, size, "photo", gone),),)
         else:
-            given = self._fitted(self.read_map(mask, instances), target)
+            given = self._fitted_map(mask, target, instances)
         return Given(given.maps, fit_photo(picture, size), given.dropped, given.notes)
 
 

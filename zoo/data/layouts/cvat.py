@@ -14,7 +14,7 @@ from zoo.data.layouts.named import empty_value, space_of, value_of
 from zoo.data.layouts.shapes import filled, from_runs
 from zoo.data.splits import ordered
 from zoo.errors import DataError
-from zoo.files.images import MAX_PIXELS
+from zoo.files.decoding import MAX_PIXELS
 from zoo.labels import Color, LabelSpace
 
 DRAWN = ("polygon", "mask")

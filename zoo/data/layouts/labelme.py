@@ -12,7 +12,7 @@ from zoo.data.layouts.base import Finder, Layout, splits_of_names, walk
 from zoo.data.layouts.named import empty_value, value_of
 from zoo.data.layouts.shapes import labelme_shape
 from zoo.errors import DataError, LabelError
-from zoo.files.images import MAX_PIXELS
+from zoo.files.decoding import MAX_PIXELS
 from zoo.files.jsonfiles import read_json
 from zoo.labels import IGNORE, LabelClass, LabelSpace, voc_color
 

@@ -12,7 +12,8 @@ from zoo.data.files import LabelArray
 from zoo.data.layouts.base import PHOTO_FOLDERS, Finder, Layout, pictures, sub
 from zoo.data.layouts.named import empty_value, read_json, value_of
 from zoo.errors import DataError
-from zoo.files.images import is_picture, open_image
+from zoo.files.decoding import open_image
+from zoo.files.images import is_picture
 from zoo.labels import LabelSpace
 
 NAME = re.compile(
@@ -76,7 +77,7 @@ def _drawn(parts: list[tuple[str, Path]], space: LabelSpace) -> LabelArray:
     """The regions by the order of their classes and files, later ones on top. Raises DataError, LabelError."""
     labels: LabelArray | None = None
     for value, path in sorted((_value(label, space, path), path) for label, path in parts):
-        mask = np.asarray(open_image(path).convert("L")) >= 128
+        mask = np.asarray(open_image(path, exact=True).convert("L")) >= 128
         if labels is None:
             labels = np.full(mask.shape, empty_value(space), np.uint8)
         if labels.shape != mask.shape:

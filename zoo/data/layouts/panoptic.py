@@ -13,7 +13,7 @@ from zoo.data.layouts.base import PHOTO_FOLDERS, SPLITS, Finder, Layout, sub
 from zoo.data.layouts.named import empty_value, read_json, space_of, value_of
 from zoo.data.splits import ordered
 from zoo.errors import DataError
-from zoo.files.images import open_image
+from zoo.files.decoding import open_image
 from zoo.labels import LabelSpace
 
 Segments = dict[int, str]
@@ -82,7 +82,7 @@ def _photo(root: Path, subset: str, name: str) -> Path | None:
 
 def _drawn(path: Path, segments: Segments, space: LabelSpace) -> LabelArray:
     """Class numbers of one PNG; segment 0 is what nobody labelled. Raises DataError, LabelError."""
-    colors = np.asarray(open_image(path).convert("RGB")).astype(np.int64)
+    colors = np.asarray(open_image(path, exact=True).convert("RGB")).astype(np.int64)
     numbers = colors[..., 0] + (colors[..., 1] << 8) + (colors[..., 2] << 16)
     found, places = np.unique(numbers, return_inverse=True)
     unknown = [int(n) for n in found if n and int(n) not in segments]

@@ -8,11 +8,15 @@ import io
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 from numpy.typing import NDArray
+
+from zoo.errors import DataError
+from zoo.files.decoding import decode_image
 
 Mask = NDArray[np.bool_]
 Points = Sequence[tuple[float, float]]
@@ -53,8 +57,9 @@ def labelme_shape(kind: str | None, points: Points, mask: str | None, size: tupl
 
 def _decoded(mask: str | None) -> Mask:
     try:
-        return np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(mask or "", validate=True))).convert("L")) != 0
-    except (binascii.Error, OSError, SyntaxError) as error:
+        content = io.BytesIO(base64.b64decode(mask or "", validate=True))
+        return np.asarray(decode_image(Path("mask"), content, exact=True).convert("L")) != 0
+    except (binascii.Error, DataError) as error:
         raise ValueError("a mask that is no PNG in base64") from error
 
 
