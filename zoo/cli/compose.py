@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.flags import with_flags
-from zoo.cli.show import say
+from zoo.cli.show import say, show
 from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
@@ -207,7 +207,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     if given["labelmap"]:
         write_labelmap(folder, composition.space, output.done)
     _report(output)
-    click.echo(str(folder))
+    show(folder)
 
 
 def _request(given: dict[str, Any], seed: int) -> Request:

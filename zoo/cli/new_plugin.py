@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.cli.show import say
+from zoo.cli.show import say, show
 from zoo.scaffold import KINDS, new_plugin
 
 
@@ -30,5 +30,5 @@ def new(name: str, kind: str, where: Path) -> None:
     tests, README and licence. CONTRIBUTING.md of the zoo goes through it step by step.
     """
     folder = new_plugin(name, kind, where)
-    click.echo(str(folder))
+    show(folder)
     say(f"Next: pip install -e {folder}   then: zoo list '{folder.name}*'   and read {folder / 'README.md'}")

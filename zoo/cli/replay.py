@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.show import emit_json, json_option, say
+from zoo.cli.show import emit_json, json_option, say, show
 from zoo.errors import DataError, UsageError
 from zoo.registry.kinds import of_role
 
@@ -44,11 +44,11 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
     if as_json:
         emit_json(report)
     else:
-        click.echo(f"{report['equal']} of {report['files']} files are equal")
+        show(f"{report['equal']} of {report['files']} files are equal")
         for name in report["different"][:20]:
-            click.echo(f"different: {name}")
+            show(f"different: {name}")
         for name in report["changed"][:20]:
-            click.echo(f"changed since it was made: {name}")
+            show(f"changed since it was made: {name}")
         packed = [name for name in report["different"] if is_packed(folder / name)]
         if packed:
             say(

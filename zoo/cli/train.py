@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zoo.cli.show import command_line
+from zoo.cli.show import command_line, emit_json, show
 from zoo.errors import UsageError
 from zoo.training.plan import TrainingPlan, make_plan
 
@@ -88,14 +87,14 @@ def train(
             run = RunFolder.create(run.path)
         plan.check()
     if dry_run:
-        click.echo(json.dumps(plan.to_json(), indent=2))
+        emit_json(plan.to_json())
         return
     from zoo.api import pick_device
     from zoo.training.session import run_training
 
     run_training(plan, run, device=str(pick_device(plan.device)))
     if _first_process():
-        click.echo(str(run.path))
+        show(run.path)
 
 
 def _first_process() -> bool:
