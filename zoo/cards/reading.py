@@ -71,7 +71,9 @@ class Card:
     def size(self) -> int:
         """Bytes of the model's files: of those beside the card, else what the card says."""
         stated = self.facts.get("bytes")
-        return listed_bytes(self.folder, self.files) or (stated if isinstance(stated, int) else 0)
+        return listed_bytes(self.folder, self.files) or (
+            stated if isinstance(stated, int) and 0 < stated < 2**63 else 0
+        )
 
     @property
     def limits(self) -> list[str]:

@@ -130,7 +130,7 @@ def _check_arguments(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if not is_printable(argument):
             raise UsageError(
-                f"The argument {one_line(argument, 100)!r} holds control characters, which no name here has: leave them out."
+                f'The argument "{one_line(argument, 100)}" holds control characters, which no name here has: leave them out.'
             )
 
 

@@ -14,6 +14,7 @@ from zoo.cli.show import say, show
 from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
+from zoo.files.names import one_line
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
@@ -238,6 +239,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
     """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
     import torch
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from zoo.composition.checks.whole import describe_randomness
@@ -258,7 +260,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
     console = Console(stderr=True)
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(composition.name, total=total, completed=output.done)
+            task = bar.add_task(escape(one_line(composition.name)), total=total, completed=output.done)
             start = output.done // request.batch_size * request.batch_size
             for part in composition.run(
                 request,

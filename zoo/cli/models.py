@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import typing
 
 import click
 
 from zoo import cards, hub
 from zoo.cards.licenses import near_licence
-from zoo.cli.show import emit_json, json_option, megabytes, say, show, table
+from zoo.cli.show import emit_json, is_terminal, json_option, megabytes, say, show, stdout, table
 from zoo.errors import UsageError, WeightsError, did_you_mean
 from zoo.files.names import printable
 from zoo.hub.resolving import card_of
@@ -107,7 +106,7 @@ def _row(card: cards.Card) -> dict[str, object]:
 
 def _count(card: cards.Card) -> str:
     parameters = card.facts.get("parameters")
-    return f"{parameters:,}" if isinstance(parameters, int) else "?"
+    return f"{parameters:,}" if isinstance(parameters, int) and 0 <= parameters < 2**63 else "?"
 
 
 def _short(text: str) -> str:
@@ -130,7 +129,7 @@ def card(model: str, as_json: bool) -> None:
         emit_json({**card.to_json(), "state": state, "source": source})
         return
     rows = [("state", source), *_facts(card)]
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+    if is_terminal() and "NO_COLOR" not in os.environ:
         _rich(card, rows)
         return
     show(f"{card.model_id}  ({state}, {megabytes(card.size)})")
@@ -199,7 +198,7 @@ def _rich(card: cards.Card, rows: list[tuple[str, str]]) -> None:
     for name, text in rows:
         grid.add_row(printable(name), Text(printable(text)))
     title = Text(printable(card.model_id), style="bold") + Text(f"  {megabytes(card.size)}", style="dim")
-    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(card.body))))
+    Console(file=stdout()).print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(card.body))))
 
 
 def _options(architecture: str) -> list[str]:

@@ -53,6 +53,11 @@ def stdout() -> TextIO:
     return _STDOUT[0] if _STDOUT else sys.stdout
 
 
+def is_terminal() -> bool:
+    """Whether data go to a terminal."""
+    return stdout().isatty()
+
+
 def emit_json(value: Any) -> None:
     """Print one JSON document; in a narrow code page in ASCII, as JSON escapes."""
     wide = (getattr(stdout(), "encoding", None) or "").lower().replace("-", "").startswith("utf")

@@ -12,7 +12,7 @@ _LONGEST = 200
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """C0 (but tab and newline) and C1 controls, those that turn the direction of writing, and halves that no encoding has."""
 _BREAK = re.compile(r"[\t\n\r\u2028\u2029]")
-_WORDS, _LINE = 300, 3000
+_WORDS, _LINE = 300, 1200
 _WORD = re.compile(rf"[^\s/]{{{_WORDS + 1},}}")
 
 

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.errors import PluginError, ZooError
 from zoo.interfaces.models import ImageGenerator, Layout, Model
 from zoo.labels import LabelSet
 from zoo.maps import LayeredMap, SemanticMap
-from zoo.registry import FIRST_PARTY, plugin_code, registry
+from zoo.registry import FIRST_PARTY, plugin_code, registry, told
+from zoo.registry.border import ADVICE
 from zoo.registry.capabilities import CAPABILITIES
 from zoo.registry.plugin import PluginRecord
 from zoo.style import Style
@@ -63,12 +64,23 @@ def _checked(model: Model, name: str, call: Callable[..., Any], check: Check, ow
         except ZooError as error:
             if ours and error.__cause__ is ours[0]:
                 raise ours[0] from None
+            if _misbuilt(error):
+                raise PluginError(f"{owner}: {name} failed ({told(error)}). {ADVICE}") from error
             raise
         with plugin_code(f"{owner}: what {name} returns is wrong"):
             check(model, value, args, kwargs)
         return value
 
     return wrapped
+
+
+def _misbuilt(error: ZooError) -> bool:
+    """Whether a map or a style refused what it was made of; other errors of the zoo speak of what the caller asked for."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = None if trace is None else trace.tb_frame.f_code
+    return code in (SemanticMap.__post_init__.__code__, Style.__post_init__.__code__)
 
 
 def _listening(progress: Callable[..., Any], raised: list[BaseException]) -> Callable[..., Any]:
@@ -143,8 +155,8 @@ def _parse(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str,
 def _synthesize(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     drawn = args[0] if args else kwargs.get("semantic_map")
     style = args[1] if len(args) > 1 else kwargs.get("style")
-    count = len(style) if isinstance(style, Style) else len(drawn) if isinstance(drawn, SemanticMap) else None
-    _images(model, value, count)
+    maps = drawn.semantic_map if isinstance(drawn, Layout) else drawn
+    _images(model, value, len(style) if isinstance(style, Style) else len(maps))
 
 
 def _layout(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

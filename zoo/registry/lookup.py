@@ -145,6 +145,10 @@ class Registry:
         with plugin_code(f"Plugin {record.label}: {name!r} among its {table} is wrong"):
             return checked_entry(table, value)
 
+    def owner_of(self, table: str, name: str) -> PluginRecord:
+        """The plugin that registered a name of a table."""
+        return self._tables[table][name][1]
+
     def label_space(self, name: str) -> LabelSpace:
         """A registered label space. Raises UsageError with near misses, LabelError for one that is none."""
         if name in self._tables["label_spaces"]:
@@ -159,7 +163,7 @@ class Registry:
 
     def _read_space(self, name: str, entry: Any) -> LabelSpace:
         """A plugin's label space, read like a file: from the JSON form, also if it is a LabelSpace, whose fields nobody checked."""
-        record = self._tables["label_spaces"][name][1]
+        record = self.owner_of("label_spaces", name)
         with plugin_code(f"Plugin {record.label}: its label space {name!r} is wrong"):
             space = parse_space(entry.to_json() if isinstance(entry, LabelSpace) else entry, name)
         owner = self._tables["label_spaces"].get(space.name, (None, record))[1]
