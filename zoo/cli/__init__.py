@@ -36,6 +36,7 @@ COMMANDS = {
     "pull": ("zoo.cli.hub:pull", "Get models from the Hub, verified."),
     "push": ("zoo.cli.push:push", "Publish a model folder on the Hub."),
     "verify": ("zoo.cli.hub:verify", "Hash the files of models again."),
+    "compare": ("zoo.cli.compare:compare", "How two models differ: config, weights, outputs."),
     "train": ("zoo.cli.train:train", "Train a model."),
     "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
     "identify": ("zoo.cli.checkpoints:identify", "Whose networks a checkpoint file holds."),

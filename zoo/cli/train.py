@@ -27,7 +27,11 @@ from zoo.training.plan import TrainingPlan, make_plan
 @click.option(
     "--trust-maps", is_flag=True, help="The maps' numbers are in the order of their label space, wherever parts lie."
 )
-@click.option("--init", metavar="MODEL", help="Start from these weights (and its discriminator, if it has one).")
+@click.option(
+    "--init",
+    metavar="MODEL",
+    help="Start from these weights (and its discriminator, if it has one); without ARCH also with its config.",
+)
 @click.option(
     "--set",
     "changes",
@@ -62,7 +66,8 @@ def train(
 ) -> None:
     """Train a model; the run folder ends with a model folder, RUN/model, that every command takes.
 
-    ARCH alone trains the official config; ARCH/VARIANT a named one. Ctrl-C and SIGTERM save and stop. Prints the run folder.
+    ARCH alone trains the official config; ARCH/VARIANT a named one; without either, --init MODEL gives architecture, network and label
+    space, and --set changes what the weights still fit. Ctrl-C and SIGTERM save and stop. Prints the run folder.
     """
     from zoo.training.runs import RunFolder
 
@@ -114,7 +119,7 @@ def parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
 
 
 def _new(name: str | None, data: str | None, sets: dict[str, str], more: dict[str, Any]) -> TrainingPlan:
-    if not name:
+    if not name and not more["init"]:
         raise UsageError(
             "Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)"
         )

@@ -75,7 +75,11 @@ class Registry:
         if name in self.architectures:
             return self.architectures[name]
         self.refuse_clash("architectures", name)
-        raise UsageError(f"No architecture {name!r}{did_you_mean(name, self.architectures)}{self.broken_hint()}")
+        known = ", ".join(n for n in self.architectures if ":" not in n)
+        raise UsageError(
+            f"No architecture {one_line(name)!r}{did_you_mean(name, self.architectures)} (known: {known};"
+            f" see: zoo list --architectures){self.broken_hint()}"
+        )
 
     def refuse_clash(self, table: str, name: str) -> None:
         """Raise UsageError for a name that several third parties claim."""
