@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from fixtures_models import Ran
 from safetensors import safe_open
+from thirdparty import write_metadata
 
 from zoo import scaffold
 from zoo.cards import missing_facts, read_card
@@ -34,7 +36,8 @@ def expected(name: str, kind: str) -> set[str]:
     return {
         "pyproject.toml", "README.md", "LICENSE", ".gitignore", f"tests/test_{package}.py", f"{package}/py.typed",
         *(f"{package}/{m}.py" for m in modules),
-        *(f"{card}/{f}" for f in ("README.md", "config.json", "model.safetensors", f"assets/{KINDS[kind].asset}")),
+        *(f"{card}/{f}" for f in ("README.md", "config.json", "model.safetensors")),
+        *([f"{card}/assets/{KINDS[kind].asset}"] if KINDS[kind].asset else []),
     }  # fmt: skip
 
 
@@ -76,7 +79,7 @@ def test_its_licence_is_the_zoos() -> None:
 def test_every_template_is_used_and_fits_any_name(kind: str, tmp_path: Path) -> None:
     """Formatter and linter are content with the shortest and the longest name."""
     pytest.importorskip("ruff")
-    named = {f"{n}.in" for n in scaffold.OWN} | {"card.md.in", "model.safetensors", KINDS[kind].asset}
+    named = {f"{n}.in" for n in scaffold.OWN} | {"card.md.in", "model.safetensors", *filter(None, [KINDS[kind].asset])}
     assert {p.name for p in (scaffold.TEMPLATES / kind).iterdir()} == named
     assert {p.name for p in (scaffold.TEMPLATES / "common").iterdir()} == {f"{n}.in" for n in scaffold.COMMON}
     for name in ("ab", "x" * 8 + "-" + "y" * (LONGEST - 9)):
@@ -90,6 +93,34 @@ def test_every_template_is_used_and_fits_any_name(kind: str, tmp_path: Path) -> 
                 check=False,
             )
             assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("kind", list(scaffold.PARTS))
+def test_a_plugin_without_a_model_is_written_and_its_tests_pass(kind: str, tmp_path: Path) -> None:
+    """On the path as pip would leave it; formatter and linter are content with the shortest and the longest name."""
+    for name in ("ab", "x" * 8 + "-" + "y" * (LONGEST - 9)):
+        folder = new_plugin(name, kind, tmp_path)
+        package = name.replace("-", "_")
+        own = {"data-set": "data.py", "label-space": "space.json"}[kind]
+        assert files(folder) == {
+            "pyproject.toml", "README.md", "LICENSE", ".gitignore", f"tests/test_{package}.py",
+            *(f"{package}/{f}" for f in ("__init__.py", "py.typed", own)),
+        }  # fmt: skip
+        assert not [p for p in folder.rglob("*") if p.is_file() and "$" in p.read_text()]
+        for command in (["check"], ["format", "--check"]):
+            result = subprocess.run(
+                [sys.executable, "-m", "ruff", *command, "--no-cache", "."], cwd=folder, capture_output=True, text=True
+            )
+            assert result.returncode == 0, result.stdout + result.stderr
+    folder = tmp_path / "ab"
+    write_metadata(folder, "ab", "ab")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0 and re.search(r"^[45] passed", result.stdout, re.MULTILINE), result.stdout
+    what = ["labels", "ab", "--json"] if kind == "label-space" else ["plugins", "--json"]
+    listed = subprocess.run([sys.executable, "-m", "zoo", *what], env=environment, capture_output=True, text=True)
+    assert listed.returncode == 0 and '"ab"' in listed.stdout
 
 
 @pytest.mark.parametrize(

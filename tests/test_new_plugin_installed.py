@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-GENERATOR, SYNTHESIZER = "toy-masks", "toy-paint"
+GENERATOR, SYNTHESIZER, PARSER = "toy-masks", "toy-paint", "toy-read"
 OURS = {"scgan-celeba", "mask-vae-celeba", "segvae-celeba"}
 pytestmark = pytest.mark.slow
 
@@ -74,12 +74,12 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="module")
 def env(fresh: Environment) -> Environment:
-    """The environment with both plugins, written by the command and installed by pip."""
+    """The environment with the three plugins, written by the command and installed by pip."""
     before = {c["id"] for c in fresh.json("list")}
     assert before >= OURS
-    for name, kind in ((GENERATOR, "mask-generator"), (SYNTHESIZER, "image-synthesizer")):
+    for name, kind in ((GENERATOR, "mask-generator"), (SYNTHESIZER, "image-synthesizer"), (PARSER, "mask-parser")):
         folder = fresh.zoo("new-plugin", name, "--kind", kind).stdout.strip()
-        fresh.pip("install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index", f"./{folder}")
+        fresh.pip("install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index", f"./{folder}[test]")
     return fresh
 
 
@@ -125,7 +125,7 @@ def test_it_composes_in_both_directions(env: Environment, pair: str) -> None:
     assert pair.partition("+")[0] in json.dumps(manifest)
 
 
-@pytest.mark.parametrize("name", [GENERATOR, SYNTHESIZER])
+@pytest.mark.parametrize("name", [GENERATOR, SYNTHESIZER, PARSER])
 def test_its_own_tests_pass_and_its_types_are_right(env: Environment, name: str) -> None:
     result = env.run(env.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", env.folder / name)
     assert passed(result.stdout) >= 19, "the zoo's contract and what is its own"
@@ -199,7 +199,7 @@ def test_a_first_party_name_is_not_taken(env: Environment, package: Path) -> Non
 
 
 def test_uninstalled_nothing_of_it_is_left(env: Environment) -> None:
-    for name in (GENERATOR, SYNTHESIZER):
+    for name in (GENERATOR, SYNTHESIZER, PARSER):
         env.pip("uninstall", "--quiet", "--yes", name)
     assert not [n for n in env.installed() if n.startswith("toy")]
     assert {r["distribution"] for r in env.json("plugins")} == {"maskzoo"}

@@ -154,8 +154,8 @@ def test_what_the_zoo_found_is_not_replaced_by_the_front_matter(tmp_path: Path, 
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, run: Run) -> None:
-    assert printable("half \ud800") == "half ?"
-    assert printable("a\x1b]0;x\x07\x9b2J\rb\n\tc\u202ed é") == "a?]0;x??2J?b\n\tc?d é"
+    assert printable("half \ud800") == "half \\ud800"
+    assert printable("a\x1b]0;x\x07\x9b2J\rb\n\tc\u202ed é") == "a\\x1b]0;x\\x07\\x9b2J\\rb\n\tc\\u202ed é"
     evil = "\x1b[2J\x1b]0;owned\x07\x9b"
     folder = card(tmp_path / "model", head='  paper: "\\e[2Jpaper"\n', body=f"# Text {evil}")
     for command in (["card", folder], ["card", folder, "--json"]):

@@ -17,6 +17,7 @@ from zoo.version import __version__ as __version__
 if TYPE_CHECKING:
     from zoo.api import create, list_models, load, save
     from zoo.composition import Composition, compose
+    from zoo.composition.parsing import parse
     from zoo.errors import Cancelled, ZooError
     from zoo.inference.optimize import optimize
     from zoo.labels import LabelSet, LabelSpace
@@ -41,12 +42,14 @@ __all__ = [
     "list_models",
     "load",
     "optimize",
+    "parse",
     "save",
 ]
 
 _HOME = {
     "api": ("create", "list_models", "load", "save"),
     "composition": ("Composition", "compose"),
+    "composition.parsing": ("parse",),
     "errors": ("Cancelled", "ZooError"),
     "inference.optimize": ("optimize",),
     "labels": ("LabelSet", "LabelSpace"),

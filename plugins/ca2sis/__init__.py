@@ -15,6 +15,10 @@ plugin = Plugin(
             official="zoo_plugins.ca2sis.official",
             paper="The synthesizer in the demo of: Automatic Generation of Semantic Parts for Face Image Synthesis (ICIAP 2023)",
             can=("style:photo", "style:mean", "style:partial"),
+            parameters={
+                "celeba": 48_985_019,
+                "celeba-128": 3_576_103,
+            },
             title="Cross-attention from the picture to one style token per class, taken from a photo",
         )
     ],

@@ -13,6 +13,10 @@ plugin = Plugin(
             variants="zoo_plugins.cgan.config:VARIANTS",
             trainer="zoo_plugins.cgan.trainer:CGANTrainer",
             paper="Controllable Image Synthesis via SegVAE (ECCV 2020), baseline C-GAN of Table 1",
+            parameters={
+                "celeba": 36_855_300,
+                "humanparsing": 36_855_172,
+            },
             title="Label set to picture without a map between: the baseline that SegVAE is compared with",
         )
     ],

@@ -16,6 +16,18 @@ plugin = Plugin(
             paper="Diversifying Semantic Image Synthesis and Editing via Class- and Layer-wise VAEs (CGF 39(7), 2020), arXiv:2106.13416",
             can=("style:prior", "style:mean", "style:photo", "style:partial"),
             default="clvae-celeba",
+            parameters={
+                "ade20k": 122_874_874,
+                "deepfashion": 540_752_611,
+                "gta5": 111_327_707,
+                "gta5-no-class": 111_327_707,
+                "gta5-no-layer": 111_278_907,
+                "gta5-3-layers": 103_280_995,
+                "gta5-5-layers": 108_947_891,
+                "celeba-128": 4_168_443,
+                "celeba-128-projected": 4_168_443,
+                "ccp-128": 4_167_567,
+            },
             title="SPADE with a latent per class and per layer: the look of each part at five scales",
         )
     ],

@@ -18,6 +18,11 @@ plugin = Plugin(
             paper="https://arxiv.org/abs/1907.11922",
             can=(),
             default="face-parser-celeba",
+            parameters={
+                "celeba": 1_944_355,
+                "celeba-128": 1_944_355,
+                "ccp-128": 1_944_338,
+            },
             title="Photo to label map: the U-Net of CelebAMask-HQ (MaskGAN, CVPR 2020)",
         )
     ],

@@ -16,6 +16,15 @@ plugin = Plugin(
             paper="Automatic Generation of Semantic Parts for Face Image Synthesis (ICIAP 2023)",
             can=("reconstruct", "edit:add", "edit:remove", "edit:redraw", "edit:perturb", "edit:interpolate"),
             default="mask-vae-celeba",
+            parameters={
+                "celeba": 25_230_386,
+                "celeba-no-lstm": 20_630_322,
+                "celeba-1-lstm": 21_156_658,
+                "celeba-3-lstm": 22_209_330,
+                "celeba-3-lstm-weighted": 22_209_330,
+                "celeba-3-bilstm": 25_230_386,
+                "celeba-128": 7_347_314,
+            },
             title="Semantic-VAE: a code per part, drawn, perturbed or mixed, then decoded together",
         )
     ],

@@ -16,6 +16,14 @@ plugin = Plugin(
             paper="Image Synthesis via Semantic Composition (ICCV 2021), arXiv:2109.07053",
             can=("style:prior", "style:mean", "style:photo"),
             default="scgan-celeba",
+            parameters={
+                "celeba": 154_242_710,
+                "ade20k": 60_854_662,
+                "coco": 41_846_838,
+                "cityscapes": 66_203_462,
+                "celeba-128": 8_540_422,
+                "celeba-128-projected": 8_540_422,
+            },
             title="Spatially conditional convolution and normalisation by semantic vectors",
         )
     ],

@@ -5,6 +5,28 @@ With its ablations (config fields) and the baselines C-VAE_sep and C-VAE_global 
 
 from zoo.plugin import Architecture, Plugin
 
+PARAMETERS = {
+    "segvae": {
+        "celeba": 40_123_713,
+        "celeba-paper": 40_123_713,
+        "celeba-no-lstm": 38_743_617,
+        "celeba-no-prior": 39_268_673,
+        "humanparsing": 40_122_369,
+        "humanparsing-paper": 40_122_369,
+        "celeba-128": 3_173_969,
+        "ccp-128": 3_173_777,
+    },
+    "cvae-sep": {
+        "celeba": 34_187_585,
+        "humanparsing": 34_187_073,
+    },
+    "cvae-global": {
+        "celeba": 38_403_969,
+        "humanparsing": 38_403_201,
+    },
+}
+"""Numbers that training moves, by variant."""
+
 
 def _architecture(
     name: str, config: str, variants: str, title: str, default: str | None, official: str | None
@@ -22,6 +44,7 @@ def _architecture(
         default=default,
         options="zoo_plugins.segvae.config:SegVAEOptions",
         title=title,
+        parameters=PARAMETERS[name],
     )
 
 

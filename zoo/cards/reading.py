@@ -16,10 +16,10 @@ from zoo.cards.head import check_file_names, parse_card, read_text
 from zoo.cards.licenses import permits_commercial_use
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.files.images import write_text
-from zoo.files.names import is_name, is_repository, is_revision
+from zoo.files.names import is_name, is_repository, is_revision, one_line
 from zoo.files.ordinary import ordinary_file, trust_installed
 from zoo.files.private import public_text, public_value
-from zoo.registry import FIRST_PARTY, import_string, registry
+from zoo.registry import FIRST_PARTY, import_string, registry, told
 
 README = "README.md"
 CORE_CARDS = "zoo_cards"
@@ -73,7 +73,9 @@ class Card:
     def size(self) -> int:
         """Bytes of the model's files: of those beside the card, else what the card says."""
         stated = self.facts.get("bytes")
-        return listed_bytes(self.folder, self.files) or (stated if isinstance(stated, int) else 0)
+        return listed_bytes(self.folder, self.files) or (
+            stated if isinstance(stated, int) and 0 < stated < 2**63 else 0
+        )
 
     @property
     def limits(self) -> list[str]:
@@ -176,14 +178,17 @@ def all_cards() -> dict[str, Card]:
         raise WeightsError(faults[0])
     for card in core:
         claims[card.model_id] = {card.folder: (FIRST_PARTY, card)}
-    for record in registry().plugins:
+    reg = registry()
+    for record in reg.plugins:
         if record.plugin and record.plugin.cards:
             for card in read_cards(record.plugin.cards, record.label)[0]:
                 claims.setdefault(card.model_id, {}).setdefault(card.folder, (record.distribution, card))
     cards: dict[str, Card] = {}
     for model_id, by_folder in claims.items():
         rivals = list(by_folder.values())
-        if len(rivals) == 1 or rivals[0][0] == FIRST_PARTY:
+        # an architecture's name means its default model: a plugin's card takes none of ours
+        taken = model_id in reg.architectures and reg.owner(model_id).distribution == FIRST_PARTY
+        if rivals[0][0] == FIRST_PARTY or (len(rivals) == 1 and not taken):
             cards[model_id] = rivals.pop(0)[1]
         for distribution, card in rivals:
             qualified = f"{distribution}:{model_id}"
@@ -205,8 +210,8 @@ def read_cards(package: str, owner: str) -> tuple[list[Card], list[str]]:
             if card is not None:
                 _check_names(card)
                 cards.append(card)
-        except WeightsError as error:
-            faults.append(f"The card of {folder.name} cannot be read: {error}")
+        except Exception as error:  # whatever a plugin's card holds, the others are read
+            faults.append(f"The card of {one_line(folder.name, 80)} cannot be read: {told(error)}")
     return cards, faults
 
 

@@ -21,7 +21,8 @@ from zoo.checkpoints.networks import (
 from zoo.checkpoints.reading import read_checkpoint
 from zoo.checkpoints.variants import Nearest, nearest_variants
 from zoo.errors import ZooError
-from zoo.registry import Match, registry
+from zoo.registry import FIRST_PARTY, Match, registry, told
+from zoo.registry.border import detected
 
 _LEVELS = 4
 """How deep below the top of a file a network may lie."""
@@ -206,9 +207,9 @@ def _ask(
 
 def _detect(name: str, detect: Any, shapes: dict[str, tuple[int, ...]], report: Report) -> Match | None:
     try:
-        return detect(shapes)
-    except Exception as error:  # a plugin's detector met a network it did not think of: that is no match
-        fault = f"{name}: its detector failed ({type(error).__name__}: {error})"
+        return detected(detect, shapes, limited=registry().owner(name).distribution != FIRST_PARTY)
+    except ZooError as error:  # a plugin's detector met a network it did not think of: that is no match
+        fault = f"{name}: {told(error)}"
         if fault not in report.faults:
             report.faults.append(fault)
         return None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import functools
+import io
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
-from zoo.cli.show import widen_output
+from zoo.cli.show import own_stdout, say, widen_output
 from zoo.errors import UsageError, ZooError, did_you_mean
-from zoo.files.names import printable
+from zoo.files.names import is_printable, one_line
 from zoo.version import __version__
 
 # name: (module:command, one line for the list); the line is here so that --help imports no command
@@ -31,6 +36,7 @@ COMMANDS = {
     "pull": ("zoo.cli.hub:pull", "Get models from the Hub, verified."),
     "push": ("zoo.cli.push:push", "Publish a model folder on the Hub."),
     "verify": ("zoo.cli.hub:verify", "Hash the files of models again."),
+    "compare": ("zoo.cli.compare:compare", "How two models differ: config, weights, outputs."),
     "train": ("zoo.cli.train:train", "Train a model."),
     "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
     "identify": ("zoo.cli.checkpoints:identify", "Whose networks a checkpoint file holds."),
@@ -49,17 +55,30 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        return getattr(import_module(module), name)
+        command: click.Command = getattr(import_module(module), name)
+        for leaf in command.commands.values() if isinstance(command, click.Group) else (command,):
+            if leaf.callback is not None and not hasattr(leaf.callback, "__wrapped__"):
+                leaf.callback = _alone_on_stdout(leaf.callback)
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
-            raise UsageError(f"No command {name!r}{did_you_mean(name, COMMANDS)} (see: zoo --help)")
+            raise UsageError(f"No command {one_line(name)!r}{did_you_mean(name, COMMANDS)} (see: zoo --help)")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _alone_on_stdout(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with own_stdout():
+            return callback(*args, **kwargs)
+
+    return wrapped
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,19 +99,20 @@ def main(argv: list[str] | None = None) -> None:
     widen_output()
     debug = "--debug" in arguments or os.environ.get("ZOO_DEBUG") == "1"
     try:
+        _check_arguments(arguments)
         code = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="zoo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except ZooError as error:
         if error.exit_code == 130 and argv is None:
             # the work is over: impatience while the interpreter ends would only add a traceback
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        from zoo.cli.flags import with_flags
-
-        _fail(with_flags(error), error.exit_code, debug)
+        _fail(_text(error), error.exit_code, debug)
     except click.ClickException as error:
         if debug:
             raise
-        error.show()
+        text = io.StringIO()
+        error.show(file=text)
+        say(text.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         if argv is None:
@@ -102,16 +122,45 @@ def main(argv: list[str] | None = None) -> None:
         # the reader of a pipe went away (| head): nothing is wrong, and nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:  # a fault of the zoo or of a plugin: still one block, and a way to see more
-        _fail(
-            f"{type(error).__name__}: {error}\nThis should not happen; the same command with --debug shows where it did.",
-            1,
-            debug,
-        )
+    except Exception as error:
+        _fail(*_unforeseen(error), debug)
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an argument with control characters: no name that a command takes has any, and none would be shown right."""
+    for argument in arguments:
+        if not is_printable(argument):
+            raise UsageError(
+                f'The argument "{one_line(argument, 100)}" holds control characters, which no name here has: leave them out.'
+            )
+
+
+def _text(error: ZooError) -> str:
+    from zoo.cli.flags import with_flags
+
+    try:
+        return with_flags(error)
+    except Exception:  # a plugin's own error, whose text cannot be read
+        from zoo.registry import told
+
+        return told(error)
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """The text and the exit code for what nothing else caught: a name that the system refuses, a plugin's fault, or one of the zoo."""
+    from zoo.registry import culprit, registry, told
+    from zoo.registry.border import ADVICE
+
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"A name is too long for a file: {one_line(str(error.filename), 100)!r}.", 2
+    record = culprit(error, registry().plugins)
+    if record is not None:
+        return f"Plugin {record.label} failed ({told(error)}). {ADVICE} --debug shows where.", 1
+    return f"{told(error)}\nThis should not happen; the same command with --debug shows where it did.", 1
 
 
 def _fail(message: str, code: int, debug: bool) -> None:
     if debug:
         raise
-    click.echo(printable(f"Error: {message}" if code != 130 else message), err=True)
+    say(f"Error: {message}" if code != 130 else message)
     sys.exit(code)

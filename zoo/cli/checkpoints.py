@@ -194,7 +194,7 @@ def convert(
         + (f"/{report['variant']}" if report["variant"] else "")
         + f", {report['parameters']:,} parameters, {' x '.join(map(str, report['resolution']))} px, {report['label_space']}"
     )
-    click.echo(report["folder"])
+    show(report["folder"])
 
 
 def _stated(name: str | None, dataset: str | None, space: str | None, changes: tuple[str, ...]) -> Statement:

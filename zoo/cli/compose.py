@@ -11,9 +11,10 @@ import click
 from zoo.cli.compose_options import EDITS, LABELS, MAPS, PHOTOS, PRIOR, RUN, STYLES, with_options
 from zoo.cli.compose_report import report
 from zoo.cli.flags import with_flags
-from zoo.cli.show import say
+from zoo.cli.show import say, show
 from zoo.composition.request.requests import ARGUMENTS, Request, read_request, split_composition, split_names
 from zoo.errors import UsageError
+from zoo.files.names import one_line
 from zoo.files.pictureformats import PICTURE_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
@@ -102,7 +103,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     if given["labelmap"]:
         write_labelmap(folder, composition.space, output.done, PICTURE_FORMATS[request.image_format])
     report(output)
-    click.echo(str(folder))
+    show(folder)
 
 
 def _request(given: dict[str, Any], seed: int) -> Request:
@@ -136,6 +137,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
     """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
     import torch
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from zoo.composition.checks.whole import describe_randomness
@@ -156,7 +158,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
     console = Console(stderr=True)
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(composition.name, total=total, completed=output.done)
+            task = bar.add_task(escape(one_line(composition.name)), total=total, completed=output.done)
             start = output.done // request.batch_size * request.batch_size
             for part in composition.run(
                 request,

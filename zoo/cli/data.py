@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.flags import with_flags
-from zoo.cli.show import say
+from zoo.cli.show import emit_json, say, say_count, show
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 
@@ -64,8 +63,11 @@ def check(dataset: str, space: str | None, out: Path | None, trust_maps: bool, a
     report = check_data(spec, source, trust_maps=trust_maps, told=with_flags, progress=progress)
     if out is not None and report.samples:
         write_sheet(report, source, out)
-        click.echo(f"Contact sheet: {out}", err=True)
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else _text(report))
+        say(f"Contact sheet: {out}")
+    if as_json:
+        emit_json(report.to_json())
+    else:
+        show(_text(report))
     if not report.ok:
         raise SystemExit(1)
 
@@ -98,7 +100,7 @@ def tar(dataset: str, path: Path, space: str | None, map_format: str, overwrite:
         raise UsageError(f"{path} exists: choose another name, or --overwrite.")
     source = open_source(dataset, space=None if space is None else _space(space))
     write_tar(source, path, map_format)
-    click.echo(str(path))
+    show(path)
 
 
 @data.command()
@@ -123,7 +125,7 @@ def merge(runs: tuple[Path, ...], out: Path, space: str | None) -> None:
 
     for line in write(runs, out, space=None if space is None else _space(space)):
         say(line)
-    click.echo(str(out))
+    show(out)
 
 
 def _space(name: str) -> LabelSpace:
@@ -133,7 +135,7 @@ def _space(name: str) -> LabelSpace:
 
 
 def _progress(done: int, total: int) -> None:
-    click.echo(f"\r{done + 1}/{total}" + ("\n" if done + 1 == total else ""), nl=False, err=True)
+    say_count(done + 1, total)
 
 
 def _text(report: DataReport) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zoo.cli.labels import space_option
-from zoo.cli.show import command_line, emit_json, json_option, say
+from zoo.cli.show import command_line, emit_json, json_option, say, show
 from zoo.cli.train import parse_sets
 from zoo.training.fit import plan_fit, run_fit
 
@@ -68,4 +68,4 @@ def fit(
         emit_json(report)
     else:
         say(f"{asset} of {report['model']} from {report['pairs']} pairs of {data}: {report['file']}")
-        click.echo(report["folder"])
+        show(report["folder"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.show import emit_json, json_option, megabytes, say, table
+from zoo.cli.show import emit_json, json_option, megabytes, say, show, table
 from zoo.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def pull(models: tuple[str, ...], to: Path | None, refresh: bool, timeout: float
         say(f"{pulled.name}: {_what(pulled)}")
         done.append(pulled.to_json() | {"folder": str(folder)})
         if not as_json:
-            click.echo(folder)
+            show(folder)
     if as_json:
         emit_json(done)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zoo.cli.show import emit_json, json_option, say, table
+from zoo.cli.show import emit_json, json_option, say, show, table
 from zoo.labels import LabelSpace
 from zoo.registry import registry, space_or_file
 
@@ -41,4 +41,4 @@ def labels(space: str | None, as_json: bool) -> None:
         ],
     )
     if label_space.ignore:
-        click.echo("255    unlabeled")
+        show("255    unlabeled")

@@ -9,7 +9,7 @@ import click
 
 from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
-from zoo.cli.show import emit_json, json_option
+from zoo.cli.show import emit_json, json_option, show
 from zoo.labels import LabelSpace
 
 
@@ -34,15 +34,15 @@ def inspect(file: Path, space: str | None, as_json: bool) -> None:
     if as_json:
         emit_json(report)
         return
-    click.echo(f"{file}: mode {report['mode']}, {report['width']} x {report['height']} pixels, {report['holds']}")
+    show(f"{file}: mode {report['mode']}, {report['width']} x {report['height']} pixels, {report['holds']}")
     for entry in report["histogram"]:
-        click.echo(
+        show(
             f"  {entry['value']!s:>16}  {entry['pixels']:>9}  {entry['share']:7.2%}"
             + (f"  {entry['class']}" if "class" in entry else "")
         )
-    click.echo("fits: " + (", ".join(report["fits"]) or "no known label space"))
+    show("fits: " + (", ".join(report["fits"]) or "no known label space"))
     for line in report["advice"]:
-        click.echo(line)
+        show(line)
 
 
 def _report(file: Path, space: LabelSpace | None) -> dict[str, Any]:

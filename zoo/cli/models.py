@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import typing
 
 import click
 
 from zoo import cards, hub
 from zoo.cards.licenses import near_licence
-from zoo.cli.show import emit_json, json_option, megabytes, say, show, table
+from zoo.cli.architectures import list_architectures, names_variant, show_variant
+from zoo.cli.show import emit_json, is_terminal, json_option, megabytes, say, show, stdout, table
 from zoo.errors import UsageError, WeightsError, did_you_mean
 from zoo.files.names import printable
 from zoo.hub.resolving import card_of
@@ -49,8 +49,11 @@ def _use(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
     callback=_use,
     help="Only models whose code, weights and data are all under licences that permit this use.",
 )
+@click.option(
+    "--architectures", is_flag=True, help="Systems and their variants instead, published or not: sizes, labels, papers."
+)
 @json_option
-def list_models(pattern: str, kind: str | None, use: str | None, as_json: bool) -> None:
+def list_models(pattern: str, kind: str | None, use: str | None, architectures: bool, as_json: bool) -> None:
     """Models whose id or architecture matches PATTERN (a glob; default: all): what they are, and where their weights lie.
 
     STATE is embedded (in this installation), cached (pulled before), remote (zoo pull gets it) or not published.
@@ -59,6 +62,13 @@ def list_models(pattern: str, kind: str | None, use: str | None, as_json: bool) 
     permits commercial use: Apache-2.0, MIT, BSD, CC0-1.0, CC-BY-4.0 and the like, share-alike and copyleft ones (CC-BY-SA-4.0,
     GPL-3.0-only) too; joined by AND or OR. Prose, non-commercial licences and `unknown` never count.
     """
+    if architectures:
+        if use is not None:
+            raise UsageError(
+                "Variants are no models and have no licences of weights: leave --license-ok or --architectures out."
+            )
+        list_architectures(pattern, kind, as_json=as_json)
+        return
     matching = cards.search(pattern, kind=kind)
     if not matching:
         say(f"No model matches {pattern!r}" + (f" of kind {kind}" if kind else "") + ".")
@@ -107,7 +117,7 @@ def _row(card: cards.Card) -> dict[str, object]:
 
 def _count(card: cards.Card) -> str:
     parameters = card.facts.get("parameters")
-    return f"{parameters:,}" if isinstance(parameters, int) else "?"
+    return f"{parameters:,}" if isinstance(parameters, int) and 0 <= parameters < 2**63 else "?"
 
 
 def _short(text: str) -> str:
@@ -123,14 +133,18 @@ def _short(text: str) -> str:
 def card(model: str, as_json: bool) -> None:
     """The card of MODEL: what it is, how it was made, what it was measured at, its limits and licences.
 
-    MODEL is a model id, an architecture (then its default model), a model folder or a finished training run.
+    MODEL is a model id, an architecture (then its default model), a model folder or a finished training run; or ARCH/VARIANT,
+    a config that may have no model yet: its sizes and options, and how to train it (zoo list --architectures has all).
     """
+    if names_variant(model):
+        show_variant(model, as_json=as_json)
+        return
     card, state, source = _find(model)
     if as_json:
         emit_json({**card.to_json(), "state": state, "source": source})
         return
     rows = [("state", source), *_facts(card)]
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+    if is_terminal() and "NO_COLOR" not in os.environ:
         _rich(card, rows)
         return
     show(f"{card.model_id}  ({state}, {megabytes(card.size)})")
@@ -199,7 +213,7 @@ def _rich(card: cards.Card, rows: list[tuple[str, str]]) -> None:
     for name, text in rows:
         grid.add_row(printable(name), Text(printable(text)))
     title = Text(printable(card.model_id), style="bold") + Text(f"  {megabytes(card.size)}", style="dim")
-    Console().print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(card.body))))
+    Console(file=stdout()).print(Group(title, Padding(grid, (0, 0, 1, 2)), Markdown(printable(card.body))))
 
 
 def _options(architecture: str) -> list[str]:

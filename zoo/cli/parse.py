@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.labels import space_option
-from zoo.cli.show import say
+from zoo.cli.show import say, show
 from zoo.errors import DataError, UsageError
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
@@ -78,7 +78,7 @@ def parse(
             raise DataError(f"Cannot make the folder {preview(path).parent}: {error.strerror or error}.") from error
         parsed.to_png(path, map_format=map_format)
         save_image(to_pil(parsed.colorize()[0]), preview(path))
-        click.echo(str(path))
+        show(path)
 
 
 def preview(path: Path) -> Path:

@@ -130,8 +130,8 @@ def doctor(as_json: bool) -> None:
     else:
         for key, value in report.items():
             if key != "faults":
-                click.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
-        click.echo("\n".join(f"FAULT {f}" for f in faults) if faults else "No faults found.")
+                show(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
+        show("\n".join(f"FAULT {f}" for f in faults) if faults else "No faults found.")
     if faults:
         sys.exit(1)
 

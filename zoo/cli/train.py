@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zoo.cli.show import command_line
+from zoo.cli.show import command_line, emit_json, show
 from zoo.errors import UsageError
 from zoo.training.plan import TrainingPlan, make_plan
 
@@ -28,7 +27,11 @@ from zoo.training.plan import TrainingPlan, make_plan
 @click.option(
     "--trust-maps", is_flag=True, help="The maps' numbers are in the order of their label space, wherever parts lie."
 )
-@click.option("--init", metavar="MODEL", help="Start from these weights (and its discriminator, if it has one).")
+@click.option(
+    "--init",
+    metavar="MODEL",
+    help="Start from these weights (and its discriminator, if it has one); without ARCH also with its config.",
+)
 @click.option(
     "--set",
     "changes",
@@ -63,7 +66,8 @@ def train(
 ) -> None:
     """Train a model; the run folder ends with a model folder, RUN/model, that every command takes.
 
-    ARCH alone trains the official config; ARCH/VARIANT a named one. Ctrl-C and SIGTERM save and stop. Prints the run folder.
+    ARCH alone trains the official config; ARCH/VARIANT a named one; without either, --init MODEL gives architecture, network and label
+    space, and --set changes what the weights still fit. Ctrl-C and SIGTERM save and stop. Prints the run folder.
     """
     from zoo.training.runs import RunFolder
 
@@ -88,14 +92,14 @@ def train(
             run = RunFolder.create(run.path)
         plan.check()
     if dry_run:
-        click.echo(json.dumps(plan.to_json(), indent=2))
+        emit_json(plan.to_json())
         return
     from zoo.api import pick_device
     from zoo.training.session import run_training
 
     run_training(plan, run, device=str(pick_device(plan.device)))
     if _first_process():
-        click.echo(str(run.path))
+        show(run.path)
 
 
 def _first_process() -> bool:
@@ -115,7 +119,7 @@ def parse_sets(changes: tuple[str, ...]) -> dict[str, str]:
 
 
 def _new(name: str | None, data: str | None, sets: dict[str, str], more: dict[str, Any]) -> TrainingPlan:
-    if not name:
+    if not name and not more["init"]:
         raise UsageError(
             "Say what to train, for example: zoo train mask-vae/celeba-128 --data toy-faces (see: zoo list --kind …)"
         )

@@ -21,10 +21,11 @@ from zoo.composition.rules import RULES
 from zoo.errors import UsageError, ZooError
 from zoo.hub import Resolved, resolve
 from zoo.inference.optimize import optimize
+from zoo.interfaces.border import guarded
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.labels import LabelSpace
 from zoo.labels import Mapping as LabelMapping
-from zoo.registry import registry
+from zoo.registry import FIRST_PARTY, registry
 from zoo.registry.kinds import kind_of, of_role
 from zoo.store.models import read_config
 
@@ -143,18 +144,23 @@ def load_named(reference: str | Model, device: str, check: Callable[[str, str], 
     if isinstance(reference, Model):
         name = type(reference).__name__
         check(kind_name(reference), name)
-        return Named(optimize(reference.to(device)), Resolved(name.lower(), NOWHERE, name))
+        return Named(guarded(optimize(reference.to(device))), Resolved(name.lower(), NOWHERE, name))
     if reference in registry().architectures:  # whether or not it has a published model
         check(registry().architectures[reference].kind, reference)
     resolved = resolve(reference)
     check(registry().architecture(read_config(resolved.folder)["architecture"]).kind, resolved.source)
-    return Named(optimize(load(resolved.folder, device=device)), resolved)
+    return Named(guarded(optimize(load(resolved.folder, device=device))), resolved)
 
 
 def default_parser(space: LabelSpace) -> str:
-    """The published parser that tells most of the classes of `space` apart, preferring one of the same space. Raises UsageError."""
+    """The published parser that tells most of the classes of `space` apart: one of ours before all others, then one of the same
+    space, then one whose weights are here, so that installing a plugin changes nothing. Raises UsageError."""
     parsers = [c for kind in of_role("parser") for c in cards.search("*", kind=kind)]
-    for card in sorted(parsers, key=lambda c: c.facts.get("label_space") != space.name):
+
+    def later(card: cards.Card) -> tuple[bool, bool, bool]:
+        return card.owner != FIRST_PARTY, card.facts.get("label_space") != space.name, not card.embedded
+
+    for card in sorted(parsers, key=later):
         try:
             mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
         except ZooError:  # a space that is unknown, broken or has nothing in common

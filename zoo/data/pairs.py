@@ -151,6 +151,11 @@ class PairData(Dataset[dict[str, Any]]):
             raise DataError(f"load_size {self.load_size} is smaller than the resolution {self.resolution}.")
         self._room = CACHE_BYTES
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was read: each worker of a DataLoader reads its own pairs."""
+        empty = {"_cache": {}, "_layers": {}, "_instances": {}, "_room": CACHE_BYTES}
+        return {**self.__dict__, **empty}
+
     @property
     def label_space(self) -> LabelSpace:
         """The vocabulary of the maps."""

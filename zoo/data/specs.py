@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.errors import UsageError, did_you_mean
-from zoo.registry import registry
+from zoo.registry import plugin_code, registry
 
 if TYPE_CHECKING:
     from zoo.data.pairs import PairData, Source
@@ -93,7 +93,25 @@ def open_source(spec: str | DataSpec, *, space: LabelSpace | None = None) -> Sou
     make = _data_set(parsed.name)
     known = tuple(getattr(make, "options", ()))
     path, options = path_and_options(parsed, known)
-    return make(path, parsed.split, space, options) if known else make(path, parsed.split, space)
+    owner = registry().owner_of("datasets", parsed.name).label
+    with plugin_code(f"Plugin {owner}: its data set {parsed.name!r} cannot be opened"):
+        source = make(path, parsed.split, space, options) if known else make(path, parsed.split, space)
+        _check_source(source)
+    return source
+
+
+def _check_source(source: Any) -> None:
+    """Raise TypeError for what is no Source, or lacks what one owes."""
+    from zoo.data.pairs import Source
+    from zoo.labels import LabelSpace
+
+    if not isinstance(source, Source):
+        raise TypeError(f"expected a Source, got {type(source).__name__}")
+    if not isinstance(getattr(source, "label_space", None), LabelSpace):
+        raise TypeError("its label_space should be a LabelSpace")
+    names = getattr(source, "names", None)
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise TypeError("its names should be a tuple of texts, one for each pair")
 
 
 def path_and_options(spec: DataSpec, known: Sequence[str]) -> tuple[str | None, dict[str, str]]:

@@ -1,5 +1,8 @@
 """What plugins declare, how they are found, and where names become classes. Nothing here imports torch."""
 
+from zoo.registry.border import culprit as culprit
+from zoo.registry.border import plugin_code as plugin_code
+from zoo.registry.border import told as told
 from zoo.registry.kinds import KINDS as KINDS
 from zoo.registry.lookup import Registry as Registry
 from zoo.registry.lookup import import_string as import_string

@@ -45,6 +45,8 @@ def check_capabilities(where: str, can: Any) -> None:
         raise PluginError(f"{where}: can is {type(can).__name__}, expected a tuple of names")
     known = {**CAPABILITIES, **OLD_NAMES}
     for name in can:
+        if not isinstance(name, str):
+            raise PluginError(f"{where}: can holds {type(name).__name__}, expected names")
         if name not in known:
             near = did_you_mean(str(name), known)
             raise PluginError(

@@ -6,16 +6,16 @@ so finding it costs nothing and a fault in one model stays that model's. Nothing
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import sys
+import threading
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import PluginError, UsageError, ZooError, did_you_mean
+from zoo.files.names import one_line
 from zoo.labels import LabelSpace, parse_space
+from zoo.registry.border import ADVICE, checked_entry, checked_part, plugin_code, told
 from zoo.registry.plugin import FIRST_PARTY, TABLES, Architecture, Plugin, PluginRecord, Variant
 
 
@@ -75,7 +75,11 @@ class Registry:
         if name in self.architectures:
             return self.architectures[name]
         self.refuse_clash("architectures", name)
-        raise UsageError(f"No architecture {name!r}{did_you_mean(name, self.architectures)}{self.broken_hint()}")
+        known = ", ".join(n for n in self.architectures if ":" not in n)
+        raise UsageError(
+            f"No architecture {one_line(name)!r}{did_you_mean(name, self.architectures)} (known: {known};"
+            f" see: zoo list --architectures){self.broken_hint()}"
+        )
 
     def refuse_clash(self, table: str, name: str) -> None:
         """Raise UsageError for a name that several third parties claim."""
@@ -98,7 +102,8 @@ class Registry:
             raise UsageError(
                 f"{arch_name!r} has no variant {name!r}{did_you_mean(name, variants)} (known: {', '.join(variants)})"
             )
-        config = self.load(arch, "config")()
+        with plugin_code(f"Plugin {self._owner[arch_name].label}: the config of {arch_name!r} has no defaults"):
+            config = self.load(arch, "config")()
         official = next((n for n, v in variants.items() if v.config == config), None)
         return arch_name, official, variants[official] if official else Variant(config)
 
@@ -121,8 +126,14 @@ class Registry:
         target = getattr(arch, part)
         if target is None:
             raise UsageError(f"{arch.name!r} has no {part}.")
-        record = next((self._owner[n] for n, a in self.architectures.items() if a is arch), None)
-        return import_string(target, record.label if record else arch.name)
+        record = self.record_of(arch)
+        value = import_string(target, record.label if record else arch.name)
+        with plugin_code(f"Plugin {record.label if record else arch.name}: {part} of {arch.name!r} is wrong"):
+            return checked_part(part, value, arch.kind)
+
+    def record_of(self, arch: Architecture) -> PluginRecord | None:
+        """The plugin that declares an architecture."""
+        return next((self._owner[n] for n, a in self.architectures.items() if a is arch), None)
 
     def names(self, table: str) -> tuple[str, ...]:
         """Registered names of `networks`, `losses`, `label_spaces`, `datasets` or `metrics`."""
@@ -134,20 +145,37 @@ class Registry:
             self.refuse_clash(table, name)
             raise UsageError(f"No {name!r} among {table}{did_you_mean(name, self._tables[table])}{self.broken_hint()}")
         target, record = self._tables[table][name]
-        return import_string(target, record.label)
+        value = import_string(target, record.label)
+        with plugin_code(f"Plugin {record.label}: {name!r} among its {table} is wrong"):
+            return checked_entry(table, value)
+
+    def owner_of(self, table: str, name: str) -> PluginRecord:
+        """The plugin that registered a name of a table."""
+        return self._tables[table][name][1]
 
     def label_space(self, name: str) -> LabelSpace:
         """A registered label space. Raises UsageError with near misses, LabelError for one that is none."""
         if name in self._tables["label_spaces"]:
             if name not in self._spaces:
-                entry = self.get("label_spaces", name)
-                self._spaces[name] = entry if isinstance(entry, LabelSpace) else parse_space(entry, name)
+                self._spaces[name] = self._read_space(name, self.get("label_spaces", name))
             return self._spaces[name]
         self.refuse_clash("label_spaces", name)
         known = self.label_spaces()
         raise UsageError(
             f"No label space {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; or the path of a file of your own, FILE.json){self.broken_hint()}"
         )
+
+    def _read_space(self, name: str, entry: Any) -> LabelSpace:
+        """A plugin's label space, read like a file: from the JSON form, also if it is a LabelSpace, whose fields nobody checked."""
+        record = self.owner_of("label_spaces", name)
+        with plugin_code(f"Plugin {record.label}: its label space {name!r} is wrong"):
+            space = parse_space(entry.to_json() if isinstance(entry, LabelSpace) else entry, name)
+        owner = self._tables["label_spaces"].get(space.name, (None, record))[1]
+        if owner is not record and owner.distribution == FIRST_PARTY:
+            raise PluginError(
+                f"Plugin {record.label}: its label space {name!r} calls itself {space.name!r}, which is the zoo's."
+            )
+        return space
 
     def label_spaces(self) -> tuple[str, ...]:
         """Names of all label spaces; `distribution:name` only where the plain name is another's."""
@@ -174,28 +202,40 @@ def import_string(target: str, owner: str) -> Any:
     """Import `module:name`, or a whole `module` (official.py). Any failure becomes a PluginError that names the owner and the exception."""
     module, _, name = target.partition(":")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what an import prints would spoil `--json`
+        with plugin_code("import"):
             imported = importlib.import_module(module)
-        return getattr(imported, name) if name else imported
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin's module may raise anything, SystemExit too
+            return getattr(imported, name) if name else imported
+    except ZooError as error:
         raise PluginError(
-            f"Plugin {owner}: cannot import {target!r} ({type(error).__name__}: {error}). Update or uninstall it, or leave it out with ZOO_PLUGINS."
-        ) from error
+            f"Plugin {owner}: cannot import {one_line(target, 120)!r} ({told(error.__cause__ or error)}). {ADVICE}"
+        ) from error.__cause__
 
 
-@cache
+_LOCK = threading.RLock()
+_CURRENT: list[Registry] = []
+_BUILDING: list[bool] = []
+
+
 def registry() -> Registry:
-    """The registry of this process, built at first use."""
-    from zoo.registry.discovery import discover
+    """The registry of this process, built at first use, by one thread. What a plugin prints while it is imported goes where prints
+    go; commands of the zoo send it to stderr. Raises PluginError in a plugin that asks for it while it is being imported."""
+    with _LOCK:
+        if not _CURRENT:
+            from zoo.registry.discovery import discover
 
-    return Registry(*discover())
+            if _BUILDING:
+                raise PluginError("it asks for the registry while it is being imported, before that is there")
+            _BUILDING.append(True)
+            try:
+                _CURRENT.append(Registry(*discover()))
+            finally:
+                _BUILDING.clear()
+        return _CURRENT[0]
 
 
 def reset() -> None:
     """Forget the registry (tests that install plugins)."""
-    registry.cache_clear()
+    _CURRENT.clear()
 
 
 def label_space(name: str) -> LabelSpace:

@@ -60,6 +60,8 @@ class Architecture:
     kind: a name in `zoo.registry.kinds`. can: names in `zoo.registry.capabilities`, all that a model of some variant and with
     all assets can do; what a config takes away, the config's property `lacks` names.
     options: `module:Class` of its sampling options, the `OPTIONS` of its model class, in a module without torch.
+    trainer: None for a system that is not trained here; its models are written by `zoo.save`. parameters: how many each variant
+    has, for `zoo list --architectures`, which builds no network.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Architecture:
     can: tuple[str, ...] = ()
     default: str | None = None
     options: str | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
 
 class ApiMismatch(PluginError):

@@ -1,4 +1,5 @@
-"""What `zoo new-plugin` writes: a small distribution of its own with one working system, its trained toy model and its tests.
+"""What `zoo new-plugin` writes: a small distribution of its own with one working system, its trained toy model and its tests; or with a
+data set, or a label space.
 
 The texts lie in `templates/` (`$name` and the like are filled in). Nothing here imports torch.
 """
@@ -50,7 +51,7 @@ OWN = {
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs between the kinds, apart from the templates. asset: a file of the embedded model beside its weights."""
+    """What differs between the kinds, apart from the templates. asset: a file of the embedded model beside its weights, if it has any."""
 
     title: str
     can: tuple[str, ...]
@@ -61,6 +62,14 @@ class Kind:
     trained: str
 
 
+@dataclass(frozen=True)
+class Part:
+    """A plugin without a model. own: template in the folder of the kind (plus `.in`) and what it becomes."""
+
+    title: str
+    own: dict[str, str]
+
+
 KINDS = {
     "mask-generator": Kind(
         title="a toy mask generator: a small conditional VAE of label maps",
@@ -68,8 +77,8 @@ KINDS = {
         loss="balanced_cross_entropy",
         steps=600,
         asset="label_sets.json",
-        example="$name+scgan",
-        trained="./run+scgan",
+        example="zoo compose $name+scgan -n 4 --out faces",
+        trained="zoo compose ./run+scgan -n 4 --out from-my-run",
     ),
     "image-synthesizer": Kind(
         title="a toy image synthesizer: one colour per class and a small shading network",
@@ -77,10 +86,39 @@ KINDS = {
         loss="picture_and_edges",
         steps=300,
         asset="colors.safetensors",
-        example="mask-vae+$name",
-        trained="mask-vae+./run",
+        example="zoo compose mask-vae+$name -n 4 --out faces",
+        trained="zoo compose mask-vae+./run -n 4 --out from-my-run",
+    ),
+    "mask-parser": Kind(
+        title="a toy mask parser: a few convolutions from a photo to its label map",
+        can=(),
+        loss="balanced_cross_entropy",
+        steps=400,
+        asset="",
+        example="zoo parse PHOTO.jpg --parser $name --out maps",
+        trained="zoo parse PHOTO.jpg --parser ./run --out maps-of-my-run",
     ),
 }
+
+_ALL_PARTS = {
+    "LICENSE": "LICENSE",
+    "gitignore": ".gitignore",
+    "py.typed": "$package/py.typed",
+}
+_OWN_PARTS = {
+    "plugin_init.py": "$package/__init__.py",
+    "README.md": "README.md",
+    "test_plugin.py": "tests/test_$package.py",
+}
+PARTS = {
+    "data-set": Part(
+        "a data set: photos and label maps in a layout of its own", {**_OWN_PARTS, "data.py": "$package/data.py"}
+    ),
+    "label-space": Part(
+        "a label space: classes with colours, aliases and mirrors", {**_OWN_PARTS, "space.json": "$package/space.json"}
+    ),
+}
+"""What a plugin can bring besides models."""
 
 
 def new_plugin(name: str, kind: str, where: Path) -> Path:
@@ -132,34 +170,42 @@ def _taken_by(name: str) -> str:
 
 def fields(name: str, kind: str) -> dict[str, str]:
     """What the templates are filled in with."""
-    about = KINDS[kind]
-    package, model_id = name.replace("-", "_"), f"{name}-toy"
-    return {
+    part = PARTS.get(kind)
+    title = part.title if part else KINDS[kind].title
+    general = {
         "name": name,
-        "package": package,
-        "model_id": model_id,
+        "package": name.replace("-", "_"),
         "class_name": "".join(word.capitalize() for word in name.split("-")),
         "kind": kind,
         "api": str(API),
         "zoo_version": __version__,
-        "title": about.title,
-        "summary": f"{about.title[2].upper()}{about.title[3:]}",
+        "title": title,
+        "summary": f"{title[2].upper()}{title[3:]}",
+    }
+    if part:
+        return general
+    about = KINDS[kind]
+    return {
+        **general,
+        "model_id": f"{name}-toy",
         "can": "(" + "".join(f'"{c}", ' for c in about.can).rstrip(" " if len(about.can) == 1 else ", ") + ")",
         "loss": about.loss,
         "steps": str(about.steps),
         "example": Template(about.example).substitute(name=name),
-        "trained": about.trained,
+        "trained": Template(about.trained).substitute(name=name),
     }
 
 
 def _write(folder: Path, values: dict[str, str], kind: str) -> None:
     for source, target in _texts(kind):
         _fill(source, folder / Template(target).substitute(values), values)
+    if kind in PARTS:
+        return
     model = folder / values["package"] / "cards" / values["model_id"]
-    (model / "assets").mkdir()
     shutil.copyfile(TEMPLATES / kind / "model.safetensors", model / "model.safetensors")
-    asset = KINDS[kind].asset
-    shutil.copyfile(TEMPLATES / kind / asset, model / "assets" / asset)
+    if asset := KINDS[kind].asset:
+        (model / "assets").mkdir()
+        shutil.copyfile(TEMPLATES / kind / asset, model / "assets" / asset)
     files = sorted(p for p in model.rglob("*") if p.is_file())
     digests = {p.relative_to(model).as_posix(): sha256(p) for p in files}
     lines = "\n".join(f"    {name}: {digest}" for name, digest in digests.items())
@@ -168,6 +214,11 @@ def _write(folder: Path, values: dict[str, str], kind: str) -> None:
 
 
 def _texts(kind: str) -> Iterator[tuple[Path, str]]:
+    if kind in PARTS:
+        yield from ((TEMPLATES / "common" / f"{name}.in", target) for name, target in _ALL_PARTS.items())
+        yield TEMPLATES / "parts" / "pyproject.toml.in", "pyproject.toml"
+        yield from ((TEMPLATES / kind / f"{name}.in", target) for name, target in PARTS[kind].own.items())
+        return
     yield from ((TEMPLATES / "common" / f"{name}.in", target) for name, target in COMMON.items())
     yield from ((TEMPLATES / kind / f"{name}.in", target) for name, target in OWN.items())
 

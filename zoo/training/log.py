@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from zoo.data.sheets import grid
+from zoo.files.names import one_line
 from zoo.training.events import Events
 
 
@@ -32,7 +33,7 @@ class Log:
             BarColumn(),
             MofNCompleteColumn(),
             *times,
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[losses]}", markup=False),
         )
         self.bar = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
         self.task = self.bar.add_task("training", total=steps, losses="")
@@ -52,20 +53,23 @@ class Log:
         if logs is None:
             self.bar.update(self.task, completed=step)
             return
-        losses = "  ".join(f"{name} {value:.3g}" for name, value in logs.items())
+        losses = "  ".join(f"{one_line(name)} {value:.3g}" for name, value in logs.items())
         self.bar.update(self.task, completed=step, losses=losses)
         self._scalars("train", logs, step)
         if not self.console.is_terminal:
             self.console.print(
-                f"step {step}/{self.steps}  {seconds / 60:.1f} min  {losses}", soft_wrap=True, highlight=False
+                f"step {step}/{self.steps}  {seconds / 60:.1f} min  {losses}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
             )
 
     def scores(self, step: int, scores: dict[str, float]) -> None:
         """Validation scores."""
         self._scalars("validation", scores, step)
         if scores:
-            text = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
-            self.console.print(f"validation at step {step}: {text}", soft_wrap=True, highlight=False)
+            text = "  ".join(f"{one_line(name)} {value:.4g}" for name, value in scores.items())
+            self.console.print(f"validation at step {step}: {text}", soft_wrap=True, highlight=False, markup=False)
 
     def pictures(self, step: int, rows: dict[str, Tensor]) -> None:
         """One grid, a row per name."""
@@ -85,6 +89,9 @@ class Log:
         except OSError as error:
             reason = f"{self.events.folder} cannot be written ({error.strerror or error})"
             self.console.print(
-                f"Training goes on without the TensorBoard log: {reason}.", soft_wrap=True, highlight=False
+                f"Training goes on without the TensorBoard log: {reason}.",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
             )
             self.events = None

@@ -10,8 +10,10 @@ from typing import Any
 from zoo import configs
 from zoo.data.places import JOIN, folders_of
 from zoo.data.specs import DataSpec, parse_spec
-from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
+from zoo.errors import ConfigError, DataError, UsageError, WeightsError, did_you_mean
 from zoo.files.classfiles import SUFFIXES
+from zoo.files.jsonfiles import read_json
+from zoo.files.names import one_line
 from zoo.files.private import private_paths, public_text
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -78,6 +80,13 @@ class TrainingPlan:
                 raise WeightsError(
                     f'<<init="{self.init}">>: there is no {folder / "model.safetensors"}; give a model or a model folder (RUN/model).'
                 )
+            if (folder / "config.json").is_file():
+                values = read_json(folder / "config.json", error=ConfigError, what="a model's config")
+                if values.get("architecture") != self.architecture:
+                    raise UsageError(
+                        f'<<init="{self.init}">> is a model of {one_line(str(values.get("architecture")))!r}, and {self.architecture!r} is to'
+                        " be trained: leave the architecture out to train what that model is."
+                    )
 
     @property
     def data_name(self) -> str:
@@ -149,12 +158,14 @@ def training_class(architecture: str) -> type:
     variants: dict[str, Variant] = registry().load(arch, "variants")
     options = next((type(v.training) for v in variants.values() if v.training is not None), None)
     if arch.trainer is None or options is None:
-        raise UsageError(f"{architecture!r} cannot be trained: its plugin brings no trainer.")
+        raise UsageError(
+            f"{architecture!r} cannot be trained here: its plugin brings no trainer (its models come from zoo.save)."
+        )
     return options
 
 
 def make_plan(
-    name: str,
+    name: str | None,
     data: str,
     changes: dict[str, Any],
     *,
@@ -166,9 +177,16 @@ def make_plan(
 ) -> TrainingPlan:
     """`ARCH[/VARIANT]` with changes. Paths become absolute, so that the run can be resumed from anywhere.
 
-    Raises UsageError with near misses, ConfigError listing all faults.
+    name None: architecture, variant, network config and label space of the model that `init` names; the training options are the
+    variant's. Raises UsageError with near misses, ConfigError listing all faults.
     """
-    arch_name, variant_name, variant = registry().variant(name)
+    if name is None:
+        if not init:
+            raise UsageError("Say what to train: an architecture, or a model to start from with <<init>>.")
+        arch_name, variant_name, variant, spelled = of_model(init)
+        space = space or spelled
+    else:
+        arch_name, variant_name, variant = registry().variant(name)
     training = variant.training or training_class(arch_name)()
     spec = parse_spec(data)
     data = str(absolute_data(spec))
@@ -177,6 +195,32 @@ def make_plan(
         arch_name, variant_name, variant.config, training, data, space, init, command, device, trust_maps
     )
     return plan.with_changes(changes)
+
+
+def of_model(reference: str) -> tuple[str, str | None, Variant, str | None]:
+    """Architecture, variant and config of a model, with the variant's training options, and the name of its label space where that is
+    not the config's. Raises UsageError, WeightsError, ConfigError; for a space of its own (no registered one) UsageError too."""
+    from zoo.hub import resolve
+    from zoo.store.models import read_config
+
+    folder = resolve(reference).folder
+    values = read_config(folder)
+    name, reg = str(values["architecture"]), registry()
+    arch = reg.architecture(name)
+    training_class(name)  # a system without a trainer is told now
+    config = configs.from_dict(
+        reg.load(arch, "config"), values["config"], complete=True, where=str(folder / "config.json")
+    )
+    known: dict[str, Variant] = reg.load(arch, "variants")
+    own = values["variant"] if isinstance(values["variant"], str) and values["variant"] in known else None
+    space = values["label_space"]
+    if not isinstance(space, str):
+        raise UsageError(
+            f'<<init="{reference}">>: the model speaks a label space of its own ({space.get("name", "without a name")}); write it to a'
+            " file and name that with <<space>>, and the architecture before it."
+        )
+    training = known[own].training if own else None
+    return name, own, Variant(config, training), None if space == getattr(config, "label_space", None) else space
 
 
 def _absolute(text: str | None, *, name: bool = False) -> str | None:

@@ -1,0 +1,81 @@
+"""Photos to label maps from Python: `zoo.parse`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.api import pick_device
+from zoo.composition.models import default_parser, load_named
+from zoo.composition.roles import check_kind
+from zoo.errors import UsageError
+from zoo.files.images import photo_tensor
+from zoo.files.opened import OpenedFiles
+from zoo.interfaces.models import MaskParser, Model
+from zoo.labels import LabelSpace
+from zoo.maps import SemanticMap
+from zoo.registry import label_space
+from zoo.registry.kinds import of_role
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+DEFAULT = "face-parser"
+"""The parser where nothing says what to look for: that of `zoo parse`."""
+
+
+def parse(
+    photo: str | Path | PIL.Image.Image | Tensor,
+    *,
+    parser: str | Path | Model | None = None,
+    space: LabelSpace | str | None = None,
+    device: str = "auto",
+) -> SemanticMap:
+    """The label map of a photo, at its size: what `zoo parse` writes.
+
+    photo: a file, a PIL picture, or a float tensor [3, H, W] or [B, 3, H, W] in [0, 1] (then one map for each).
+    parser: a model id, a folder or a loaded model; default: the published one that knows the classes of `space`, else `face-parser`.
+    space: label space of the result (default: the parser's). Not random.
+    Raises UsageError for a model that is no parser and for a tensor of another form, DataError for a file that is no picture,
+    LabelError for a space that shares no class with the parser's.
+    """
+    target = label_space(space) if isinstance(space, str) else space
+    images = _tensor(photo)
+    where = str(pick_device(device))
+    chosen: str | Model = (
+        str(parser) if isinstance(parser, Path) else parser or (default_parser(target) if target else DEFAULT)
+    )
+    model = cast(MaskParser, load_named(chosen, where, partial(check_kind, of_role("parser"))).model)
+    with torch.inference_mode():
+        parsed = model.parse(images.to(where)).to("cpu")
+    return parsed if target is None else parsed.to_space(target)
+
+
+def _tensor(photo: Any) -> Tensor:
+    """float32 [B, 3, H, W] in [0, 1]. Raises UsageError, DataError."""
+    if isinstance(photo, str | Path):
+        return photo_tensor(OpenedFiles().photo(photo).pixels)[None]
+    if isinstance(photo, Tensor):
+        return _checked(photo)
+    if hasattr(photo, "convert"):  # PIL, which need not be imported to be recognised
+        return photo_tensor(np.array(photo.convert("RGB")))[None]
+    raise UsageError(
+        f"A photo is a file, a PIL picture or a float tensor [3, H, W] in [0, 1], got {type(photo).__name__}."
+    )
+
+
+def _checked(photo: Tensor) -> Tensor:
+    fits = photo.dim() in (3, 4) and photo.shape[-3] == 3 and photo.numel() and photo.is_floating_point()
+    if not fits:
+        raise UsageError(
+            f"A photo is a float tensor [3, H, W] or [B, 3, H, W], got {photo.dtype} {tuple(photo.shape)}."
+        )
+    low, high = (float(x) for x in torch.aminmax(photo.detach().float()))
+    if not (low >= 0 and high <= 1):
+        raise UsageError(f"The photo's values go from {low:.4g} to {high:.4g}, expected 0 to 1.")
+    return photo.detach().float().reshape(-1, *photo.shape[-3:])
