@@ -20,6 +20,7 @@ from test_training_cli import TRAIN, zoo
 from zoo import load
 from zoo.data.specs import open_source, parse_spec
 from zoo.errors import UsageError
+from zoo.files.writing import write_atomic
 from zoo.registry import label_space
 from zoo.store.models import load_model
 from zoo.training.plan import split_changes
@@ -159,8 +160,10 @@ def test_a_full_disk_is_one_clear_error(
     if file == "metrics.jsonl":
         monkeypatch.setattr("zoo.training.runs.METRICS", str(full))
     elif file == "state.pt":
-        save = torch.save
-        monkeypatch.setattr(torch, "save", lambda state, path: save(state, "/dev/full"))
+        monkeypatch.setattr(
+            "zoo.training.runs.write_atomic",
+            lambda path, write, **more: write_atomic(path, lambda part: write(full), **more),
+        )
     else:
         from safetensors.torch import save_file
 

@@ -102,12 +102,19 @@ def main(argv: list[str] | None = None) -> None:
         # the reader of a pipe went away (| head): nothing is wrong, and nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        from zoo.files.writing import is_full, reason
+
+        if not is_full(error):
+            _unexpected(error, debug)
+        _fail(f"Cannot write {error.filename or 'a file'}: {reason(error)}.", 1, debug)
     except Exception as error:  # a fault of the zoo or of a plugin: still one block, and a way to see more
-        _fail(
-            f"{type(error).__name__}: {error}\nThis should not happen; the same command with --debug shows where it did.",
-            1,
-            debug,
-        )
+        _unexpected(error, debug)
+
+
+def _unexpected(error: Exception, debug: bool) -> None:
+    text = f"{type(error).__name__}: {error}\nThis should not happen; the same command with --debug shows where it did."
+    _fail(text, 1, debug)
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

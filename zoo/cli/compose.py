@@ -12,7 +12,7 @@ import click
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say
 from zoo.composition.request.requests import ARGUMENTS, FLAGS, Request, read_request, split_composition
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from zoo.files.opened import OpenedFiles
 
 Options = tuple[Callable[[Any], Any], ...]
+MOST_THREADS = 512
+"""More than any machine of ours has: what a manifest may ask for."""
 
 
 def _option(argument: str, **more: Any) -> Callable[[Any], Any]:
@@ -170,7 +172,8 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
     from zoo.composition.checks.before_loading import check_reference, quick_check
-    from zoo.composition.folder.records import check_target, existing_seed
+    from zoo.composition.folder.records import existing_seed
+    from zoo.composition.folder.target import check_target, has_labelmap
     from zoo.files.opened import OpenedFiles
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
@@ -201,11 +204,12 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
             raise UsageError(f"{names[0]} makes pictures without maps: leave --labelmap out.")
         check_labelmap(composition.space, request.map_format)
     manifest, inputs = make_manifest(composition, request, files)
-    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)
-    if not output.finished:
-        _produce(composition, request, output, files)
-    if given["labelmap"]:
-        write_labelmap(folder, composition.space, output.done)
+    with OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space) as output:
+        changed = not output.finished
+        if changed:
+            _produce(composition, request, output, files)
+        if given["labelmap"] or (changed and has_labelmap(folder)):
+            write_labelmap(folder, composition.space, output.done)
     _report(output)
     click.echo(str(folder))
 
@@ -250,30 +254,36 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
         say(with_flags(note))
     if output.done:
         say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
-        torch.set_num_threads(int(output.manifest["threads"]))
+        torch.set_num_threads(_threads(output.manifest["threads"]))
         if output.notes:
             say(
                 f"The run began with other versions, so its new samples may differ in the last bits: {', '.join(output.notes)}."
             )
+    if output.damaged:
+        say(f"{output.damaged} samples are damaged or incomplete, and are made again.")
     console = Console(stderr=True)
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(composition.name, total=total, completed=output.done)
-            start = output.done // request.batch_size * request.batch_size
             for part in composition.run(
                 request,
-                start=start,
+                missing=output.missing,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
                 files=files,
             ):
                 output.write(part)
         output.finish()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DataError):
         if output.done:
             say(
                 f"{output.done} of {total} samples are in {output.path}; the same command with --out {output.path} continues."
             )
         raise
+
+
+def _threads(recorded: Any) -> int:
+    """The threads that a manifest names, as far as a machine can have them."""
+    return min(max(recorded, 1), MOST_THREADS) if isinstance(recorded, int) else 1
 
 
 def _report(output: OutputFolder) -> None:

@@ -28,7 +28,8 @@ def replay(manifest: Path, out: Path | None, as_json: bool) -> None:
 
     Exit 0 if every file has the same bytes, 1 if not (equal bytes are promised for one machine and the same versions).
     """
-    from zoo.composition.folder.records import check_target, read_manifest
+    from zoo.composition.folder.records import read_manifest
+    from zoo.composition.folder.target import check_target
 
     recorded = read_manifest(manifest)
     folder = manifest if manifest.is_dir() else manifest.parent

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from zoo.errors import DataError, WeightsError, few
-from zoo.files.images import write_atomic
+from zoo.errors import WeightsError, few
+from zoo.files.writing import cannot_write, write_atomic
 
 if TYPE_CHECKING:
     pass
@@ -30,7 +30,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         write_atomic(path, lambda part: save_file(plain, part))
     except SafetensorError as error:  # its way of reporting a full disk
-        raise DataError(f"Cannot write {path}: {error}.") from error
+        raise cannot_write(path, error) from error
 
 
 def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:

@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from zoo import configs
-from zoo.cards import card_digests, listed_bytes
-from zoo.errors import ConfigError, DataError, WeightsError
+from zoo.cards import README, card_digests, listed_bytes
+from zoo.errors import ConfigError, WeightsError
 from zoo.files.digests import sha256
-from zoo.files.images import write_text
 from zoo.files.tensors import count_parameters, read_tensors, save_tensors, stored_state
+from zoo.files.writing import told, write_text
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
 from zoo.store.budget import Budget
@@ -36,6 +36,12 @@ def model_files(folder: Path) -> list[Path]:
     inner = (*(folder / ASSETS).glob("*"), *(folder / WRAPPED).rglob("*"))
     files = [p for p in (folder / CONFIG, *folder.glob("*.safetensors"), *inner) if p.is_file()]
     return sorted(p for p in files if p.suffix in (".json", ".safetensors"))
+
+
+def is_model_file(name: str) -> bool:
+    """True for the relative name (with `/`) of a file that a model folder is made of, its card included."""
+    top, slash, _ = name.partition("/")
+    return top in (ASSETS, WRAPPED) if slash else name in (CONFIG, README) or name.endswith(".safetensors")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -91,10 +97,8 @@ def save_model(
     missing = [n for n, a in model.ASSETS.items() if a.required and n not in model.assets]
     if missing:
         raise WeightsError(f"The model lacks the required asset {', '.join(missing)}: compute it first.")
-    try:
+    with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
     model.save_weights(folder, dtype)
     for name, network in (networks or {}).items():
         save_tensors(stored_state(network, dtype), folder / f"{name}.safetensors")
@@ -121,10 +125,8 @@ def asset_file(name: str, asset: Asset) -> str:
 def save_asset(name: str, asset: Asset, value: Any, folder: Path) -> Path:
     """Write one asset (atomically) into a model folder; returns its file. Raises DataError if it cannot be written."""
     path = folder / asset_file(name, asset)
-    try:
+    with told(path.parent):
         path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {path.parent}: {error.strerror or error}.") from error
     if asset.kind == "tensors":
         save_tensors(value, path)
     else:

@@ -11,7 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from zoo.data.sheets import grid
+from zoo.files.writing import reason
 from zoo.training.events import Events
+from zoo.training.runs import TENSORBOARD
 
 
 class Log:
@@ -22,7 +24,7 @@ class Log:
     """
 
     def __init__(self, folder: Path, steps: int, *, quiet: bool = False, write: bool = True) -> None:
-        self.events: Events | None = Events(folder / "tensorboard") if write else None
+        self.events: Events | None = Events(folder / TENSORBOARD) if write else None
         quiet = quiet or not write
         self.console = Console(stderr=True, quiet=quiet)
         self.steps = steps
@@ -83,8 +85,6 @@ class Log:
         try:
             add(self.events)
         except OSError as error:
-            reason = f"{self.events.folder} cannot be written ({error.strerror or error})"
-            self.console.print(
-                f"Training goes on without the TensorBoard log: {reason}.", soft_wrap=True, highlight=False
-            )
+            why = f"{self.events.folder} cannot be written ({reason(error, self.events.folder / 'events')})"
+            self.console.print(f"Training goes on without the TensorBoard log: {why}.", soft_wrap=True, highlight=False)
             self.events = None

@@ -33,8 +33,10 @@ from zoo.composition.checks.before_loading import existing_file, sources
 from zoo.composition.folder.records import INPUTS
 from zoo.composition.request.requests import FIELDS, Request
 from zoo.errors import DataError, UsageError, WeightsError, ZooError
-from zoo.files.images import to_pil, write_atomic
+from zoo.files.digests import sha256
+from zoo.files.images import to_pil
 from zoo.files.opened import OpenedFiles
+from zoo.files.writing import told, write_atomic
 from zoo.maps import SemanticMap
 from zoo.store.models import digests
 from zoo.style import Style
@@ -81,15 +83,13 @@ class Inputs:
         return name
 
     def copy_to(self, folder: Path) -> None:
-        """Write what is not there yet. Raises DataError."""
+        """Write what is not there yet with the bytes that its name says. Raises DataError."""
         for name, content in self._pending.items():
             target = folder / name
-            if target.is_file():
+            if target.is_file() and sha256(target).startswith(target.stem):
                 continue
-            try:
+            with told(target.parent):
                 target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DataError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error
             if isinstance(content, bytes):
                 write_atomic(target, lambda part, content=content: part.write_bytes(content))
             else:

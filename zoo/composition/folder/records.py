@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +64,7 @@ def files_of(record: dict[str, Any]) -> dict[str, str]:
     return {file_of(kind, record["index"]): record["sha256"][kind] for kind in kinds}
 
 
-def _modern(record: dict[str, Any]) -> dict[str, Any]:
+def modern(record: dict[str, Any]) -> dict[str, Any]:
     """A line in today's form; those of 0.1.0 and 0.2.0 have digests by file name and no keys for what is not there."""
     if set(record["sha256"]) == set(FOLDERS):
         return record
@@ -93,7 +91,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
                 or not isinstance(record.get("sha256"), dict)
             ):
                 break
-            records.append(_modern(record))
+            records.append(modern(record))
     return records
 
 
@@ -103,69 +101,6 @@ def existing_seed(folder: Path) -> int | None:
         return int(read_manifest(folder)["request"]["seed"])
     except (UsageError, DataError, KeyError, TypeError, ValueError):
         return None
-
-
-def check_target(path: Path, *, overwrite: bool = False) -> None:
-    """Raise UsageError for a folder that no run can be written to: a file, or full of things that are not a run's;
-    DataError where no folder can be made. Writes nothing."""
-    if path.exists() and not path.is_dir():
-        raise UsageError(f'<<folder="{path}">> is a file: name a folder.')
-    if path.is_dir():
-        if any(path.iterdir()):
-            try:
-                read_manifest(path)
-            except (UsageError, DataError) as error:
-                hint = (
-                    "<<overwrite>> replaces runs of the zoo only; choose another <<folder>>"
-                    if overwrite
-                    else "choose another <<folder>>"
-                )
-                raise UsageError(f"{path} is not empty and holds no run of the zoo: {hint}.") from error
-        return
-    above = next(p for p in path.absolute().parents if p.exists())
-    if not above.is_dir():
-        raise DataError(f"Cannot make the folder {path}: {above} is a file. Choose another <<folder>>.")
-    if not os.access(above, os.W_OK):
-        raise DataError(f"Cannot make the folder {path}: {above} is not writable. Choose another <<folder>>.")
-
-
-def remove_run(folder: Path, manifest: dict[str, Any]) -> None:
-    """Remove the files that the run of this manifest made, and no other: what a user put beside them stays."""
-    for index in range(int(manifest["samples"])):
-        for name in (MAPS, IMAGES):
-            (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
-    if is_our_card(folder / CARD):
-        (folder / CARD).unlink()
-    if _holds(folder / LABELMAP, LABELMAP_MARK):
-        for index in range(int(manifest["samples"])):
-            for name in VOC_FOLDERS.values():
-                (folder / name / f"{index:06d}.png").unlink(missing_ok=True)
-        for name in (LABELMAP, VOC_NAMES):
-            (folder / name).unlink(missing_ok=True)
-    for name in (*_inputs_of(manifest["request"]), MANIFEST, METADATA, GRID):
-        (folder / name).unlink(missing_ok=True)
-    listed = Path(VOC_NAMES).parent
-    for name in (MAPS, IMAGES, INPUTS, *VOC_FOLDERS.values(), listed, listed.parent):
-        if (folder / name).is_dir() and not any((folder / name).iterdir()):
-            (folder / name).rmdir()
-
-
-def is_our_card(path: Path) -> bool:
-    """True for a data set card that a run wrote (`card.write_card`), False for a README of somebody else or none."""
-    return _holds(path, CARD_MARK)
-
-
-def _holds(path: Path, mark: str) -> bool:
-    return path.is_file() and mark.encode() in path.read_bytes()
-
-
-def _inputs_of(value: Any) -> Iterator[str]:
-    """The names `inputs/…` anywhere in a request."""
-    if isinstance(value, str) and value.startswith(f"{INPUTS}/") and ".." not in value:
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _inputs_of(inner)
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
