@@ -33,6 +33,7 @@ from zoo.composition.summary import summarize
 from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
 from zoo.files.images import save_image, to_pil
+from zoo.files.jsonfiles import named
 from zoo.files.locks import Lock, folder_lock
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.writing import append, cannot_write, told, write_atomic, write_text
@@ -145,7 +146,11 @@ class OutputFolder:
             reason = "a run over several maps or photos, whose samples are numbered by <<n>>, so that it cannot change"
         elif now["request"]["style_to"] is not None:
             reason = "a run whose styles are steps from one to another, so that <<n>> cannot change"
-        elif not isinstance(before, int) or before != old["samples"] or before > n:
+        elif type(before) is not int or before != old["samples"] or before < 1:
+            raise DataError(
+                f"{self.path / MANIFEST} is damaged: it says {named(before)} and {named(old['samples'])} samples."
+            )
+        elif before > n:
             reason = f"{before} samples of this run, and <<n={n}>> asks for fewer: ask for {before} or more"
         else:
             return before // batch * batch
