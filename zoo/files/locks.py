@@ -16,7 +16,7 @@ from zoo.errors import DataError, UsageError
 from zoo.files.jsonfiles import field, parse_json
 from zoo.files.writing import cannot_write, hidden_beside
 
-LOCK = ".zoo.lock"
+LOCK = ".zoo-lock"
 """The lock of a folder, inside it."""
 _MARK = '{"zoo": "lock"'
 _LONGEST = 4096
