@@ -166,7 +166,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(scaffold.shutil, "copyfile", full)
-    with pytest.raises(DataError, match=r"Cannot write .*toy-x: No space left on device"):
+    with pytest.raises(DataError, match=r"Cannot write .*toy-x: the disk is full"):
         new_plugin("toy-x", "mask-generator", tmp_path)
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("")

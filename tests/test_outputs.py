@@ -120,8 +120,8 @@ def test_what_a_crash_can_leave(
     elif damage == "wrong index":
         metadata.write_bytes(b"".join(lines[:3]) + lines[4])
     elif damage == "part files":
-        for name in ("maps/000005.png", "images/000005.png", "manifest.json"):
-            (out / f"{name}.123-456.part").write_bytes(b"half")
+        for name in ("maps/.000005.png", "images/.000005.png", ".manifest.json"):
+            (out / f"{name}.0123456789abcdef.part").write_bytes(b"half")
     elif damage == "missing picture":
         (out / "images/000001.png").unlink()
     elif damage == "no metadata":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -201,8 +202,8 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(
 ) -> None:
     loop, before = trained(tmp_path, steps=2)
 
-    def half(state: object, path: Path) -> None:
-        Path(path).write_bytes(b"PK half a file")
+    def half(state: object, file: IO[bytes]) -> None:
+        file.write(b"PK half a file")
         raise SystemExit
 
     def never(*paths: object) -> None:
@@ -240,18 +241,22 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 
 def test_the_model_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.replace_model(lambda folder: (folder.mkdir(), (folder / "a").write_text("1")))
+    run.replace_model(lambda folder: (folder / "a.safetensors").write_text("1"))
+    (run.model / "notes.txt").write_text("mine")
+    (tmp_path / "model.part").write_text("mine")
+    (tmp_path / ".state.pt.0123456789abcdef.part").write_text("of a killed process")
 
     def fails(folder: Path) -> None:
-        folder.mkdir()
+        (folder / "half").touch()
         raise SystemExit
 
     with pytest.raises(SystemExit):
         run.replace_model(fails)
-    assert (run.model / "a").read_text() == "1"
+    assert (run.model / "a.safetensors").read_text() == "1"
     run.clean()
-    run.replace_model(lambda folder: (folder.mkdir(), (folder / "b").write_text("2")))
-    assert [p.name for p in tmp_path.iterdir()] == ["model"] and [p.name for p in run.model.iterdir()] == ["b"]
+    run.replace_model(lambda folder: (folder / "b.safetensors").write_text("2"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "model.part"]
+    assert sorted(p.name for p in run.model.iterdir()) == ["b.safetensors", "notes.txt"]
 
 
 @pytest.mark.parametrize(

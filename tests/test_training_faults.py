@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_training_cli import TRAIN, zoo
@@ -20,6 +19,7 @@ from test_training_cli import TRAIN, zoo
 from zoo import load
 from zoo.data.specs import open_source, parse_spec
 from zoo.errors import UsageError
+from zoo.files.writing import write_atomic
 from zoo.registry import label_space
 from zoo.store.models import load_model
 from zoo.training.plan import split_changes
@@ -157,10 +157,12 @@ def test_a_full_disk_is_one_clear_error(
     if not full.exists():
         pytest.skip("needs /dev/full")
     if file == "metrics.jsonl":
-        monkeypatch.setattr("zoo.training.runs.METRICS", str(full))
+        monkeypatch.setattr("zoo.files.writing._all", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     elif file == "state.pt":
-        save = torch.save
-        monkeypatch.setattr(torch, "save", lambda state, path: save(state, "/dev/full"))
+        monkeypatch.setattr(
+            "zoo.training.runs.write_atomic",
+            lambda path, write, **more: write_atomic(path, lambda part: write(full), **more),
+        )
     else:
         from safetensors.torch import save_file
 
@@ -170,6 +172,7 @@ def test_a_full_disk_is_one_clear_error(
     assert zoo(*TRAIN, "--out", tmp_path / "run") == 1
     errors = capsys.readouterr().err
     assert "Error: Cannot write" in errors and "should not happen" not in errors
+    assert file == "model.safetensors" or "the disk is full" in errors
     assert not list((tmp_path / "run").rglob("*.part/model.safetensors"))
 
 

@@ -22,7 +22,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "zoo.discovery": ("zoo.registry.discovery",),
     "zoo.fast": ("zoo.inference.optimize",),
     "zoo.folders": ("zoo.files.folders",),
-    "zoo.images": ("zoo.files.images",),
+    "zoo.images": ("zoo.files.images", "zoo.files.writing"),
     "zoo.licenses": ("zoo.cards.licenses",),
     "zoo.mapfiles": ("zoo.files.mapfiles",),
     "zoo.mapguess": ("zoo.files.mapguess",),

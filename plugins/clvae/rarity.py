@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.data.specs import open_data
+from zoo.files.writing import told, write_atomic
 from zoo.plugin import DataError, PairData, Rng, UsageError, ZooError
 
 BINS = (0, 2, 10, 19, 1)
@@ -159,18 +161,25 @@ def compute(data: PairData, folder: Path, *, skip: Sequence[int] = (), rarest: i
         raise DataError(
             f"Images are drawn by classes that too few images show: {', '.join(empty)} (more than {rarest} needed)."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for label in BINS:
-        np.save(folder / bin_name(label), np.cumsum(rarity[:, label] / rarity[:, label].sum()))
-    part = folder / (MASK + ".part")
-    mask = np.lib.format.open_memmap(part, "w+", np.float32, (len(data), *SIZE, 1))
-    for index in range(len(data)):
-        labels = data.pair(index, SIZE)[1].astype(np.int64)
-        weights = rarity[index, np.minimum(labels, classes - 1)]
-        mask[index, :, :, 0] = weights / max(weights.max(), 1e-12)
-    mask.flush()
-    del mask
-    part.rename(folder / MASK)
+        write_atomic(folder / bin_name(label), partial(_save, np.cumsum(rarity[:, label] / rarity[:, label].sum())))
+
+    def write(part: Path) -> None:
+        mask = np.lib.format.open_memmap(part, "w+", np.float32, (len(data), *SIZE, 1))
+        for index in range(len(data)):
+            labels = data.pair(index, SIZE)[1].astype(np.int64)
+            weights = rarity[index, np.minimum(labels, classes - 1)]
+            mask[index, :, :, 0] = weights / max(weights.max(), 1e-12)
+        mask.flush()
+
+    write_atomic(folder / MASK, write)
+
+
+def _save(values: Floats, path: Path) -> None:
+    with path.open("wb") as file:  # by its name numpy would add an ending
+        np.save(file, values)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,12 +16,14 @@ from zoo.checkpoints.identify import Report, identify
 from zoo.checkpoints.networks import is_ema
 from zoo.checkpoints.smoke import smoke
 from zoo.data.facts import facts_of
-from zoo.errors import UsageError, WeightsError
+from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
 from zoo.files.folders import whole_folder
+from zoo.files.jsonfiles import read_json
 from zoo.files.tensors import save_tensors
 from zoo.registry import registry
 from zoo.store.models import CONFIG, load_model, save_model, vouched
+from zoo.store.vouching import is_model_file
 
 if TYPE_CHECKING:
     from zoo.interfaces.models import Model
@@ -56,7 +58,7 @@ def convert(
     kept = [c for c in components if c.role != DISCRIMINATOR or discriminator]
     assembly = assemble(name, kept, stated)
     facts = _facts(assembly, stated, licenses, command)
-    with whole_folder(out) as part:
+    with whole_folder(out, replaces=is_model_file if overwrite else None) as part:
         _write(assembly, part, facts)
     return _summary(assembly, out, facts, [c.label for c in components if c not in kept], reports)
 
@@ -68,8 +70,18 @@ def _check_out(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UsageError(f'<<out="{out}">> exists and is not empty: name a new folder, or <<overwrite>>.')
-    if not (out / CONFIG).is_file():
+    if not _is_model(out):
         raise UsageError(f'<<out="{out}">> is no model folder, and <<overwrite>> replaces nothing else: name another.')
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether its config is one of the zoo, good or bad: other programs have files of that name, too."""
+    if not (folder / CONFIG).is_file():
+        return False
+    try:
+        return "architecture" in read_json(folder / CONFIG)
+    except DataError:
+        return False
 
 
 def _pick(report: Report, entry: str | None) -> Report:

@@ -148,11 +148,14 @@ def _text(error: ZooError) -> str:
 
 def _unforeseen(error: Exception) -> tuple[str, int]:
     """The text and the exit code for what nothing else caught: a name that the system refuses, a plugin's fault, or one of the zoo."""
+    from zoo.files.writing import is_full, reason
     from zoo.registry import culprit, registry, told
     from zoo.registry.border import ADVICE
 
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"A name is too long for a file: {one_line(str(error.filename), 100)!r}.", 2
+    if isinstance(error, OSError) and is_full(error):
+        return f"Cannot write {one_line(str(error.filename or 'a file'), 200)}: {reason(error)}.", 1
     record = culprit(error, registry().plugins)
     if record is not None:
         return f"Plugin {record.label} failed ({told(error)}). {ADVICE} --debug shows where.", 1

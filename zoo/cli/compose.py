@@ -13,7 +13,7 @@ from zoo.cli.compose_report import report
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say, show
 from zoo.composition.request.requests import ARGUMENTS, Request, read_request, split_composition, split_names
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError
 from zoo.files.names import one_line
 from zoo.files.pictureformats import PICTURE_FORMATS
 from zoo.registry.kinds import of_role
@@ -64,7 +64,8 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
     from zoo.composition.checks.before_loading import check_reference, quick_check
-    from zoo.composition.folder.records import check_target, existing_rules, existing_seed
+    from zoo.composition.folder.records import existing_rules, existing_seed
+    from zoo.composition.folder.target import check_target, has_labelmap
     from zoo.files.opened import OpenedFiles
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
@@ -97,11 +98,12 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
             raise UsageError(f"{names[0]} makes pictures without maps: leave --labelmap out.")
         check_labelmap(composition.space, request.map_format)
     manifest, inputs = make_manifest(composition, request, files, inputs=not given["no_inputs"])
-    output = OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space)
-    if not output.finished:
-        _produce(composition, request, output, files)
-    if given["labelmap"]:
-        write_labelmap(folder, composition.space, output.done, PICTURE_FORMATS[request.image_format])
+    with OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space) as output:
+        changed = not output.finished
+        if changed:
+            _produce(composition, request, output, files)
+        if given["labelmap"] or (changed and has_labelmap(folder)):
+            write_labelmap(folder, composition.space, output.done, PICTURE_FORMATS[request.image_format])
     report(output)
     show(folder)
 
@@ -150,25 +152,26 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
         say(with_flags(note))
     if output.done:
         say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
-        torch.set_num_threads(int(output.manifest["threads"]))
+        torch.set_num_threads(output.manifest["threads"])
         if output.notes:
             say(
                 f"The run began with other versions, so its new samples may differ in the last bits: {', '.join(output.notes)}."
             )
+    if output.damaged:
+        say(f"{output.damaged} samples are damaged or incomplete, and are made again.")
     console = Console(stderr=True)
     try:
         with Progress(console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(escape(one_line(composition.name)), total=total, completed=output.done)
-            start = output.done // request.batch_size * request.batch_size
             for part in composition.run(
                 request,
-                start=start,
+                missing=output.missing,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
                 files=files,
             ):
                 output.write(part)
         output.finish()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DataError):
         if output.done:
             say(
                 f"{output.done} of {total} samples are in {output.path}; the same command with --out {output.path} continues."

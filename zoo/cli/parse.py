@@ -9,7 +9,8 @@ import click
 
 from zoo.cli.labels import space_option
 from zoo.cli.show import say, show
-from zoo.errors import DataError, UsageError
+from zoo.errors import UsageError
+from zoo.files.links import refuse_links
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 
@@ -61,6 +62,7 @@ def parse(
 
     from zoo.api import load, pick_device
     from zoo.files.images import photo_tensor, save_image, to_pil
+    from zoo.files.writing import told
     from zoo.interfaces.models import MaskParser
 
     where = pick_device(device)
@@ -72,10 +74,8 @@ def parse(
     for path, photo in names.items():
         parsed = model.parse(photo_tensor(files.photo(photo).pixels)[None].to(where)).to("cpu")
         parsed = parsed.mapped(mapping) if mapping else parsed
-        try:
+        with told(preview(path).parent):
             preview(path).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"Cannot make the folder {preview(path).parent}: {error.strerror or error}.") from error
         parsed.to_png(path, map_format=map_format)
         save_image(to_pil(parsed.colorize()[0]), preview(path))
         show(path)
@@ -90,6 +90,7 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
     """The map that each photo becomes. Raises UsageError where files would collide or something of the user's be lost."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: name a folder.")
+    refuse_links(out, [f"{preview(Path('x')).parent}/"], "remove it, or choose another --out")
     names: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for photo in photos:

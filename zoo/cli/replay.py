@@ -42,7 +42,8 @@ def replay(manifest: Path, out: Path | None, inputs: tuple[Path, ...], as_json: 
     Exit 0 if every sample is accounted for and every file has the same bytes, 1 if not (equal bytes are promised for one machine
     and the same versions).
     """
-    from zoo.composition.folder.records import check_target, read_manifest
+    from zoo.composition.folder.records import read_manifest
+    from zoo.composition.folder.target import check_target
     from zoo.files.runaccount import account, check_accounted
 
     recorded = read_manifest(manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,17 +79,23 @@ class Composition(Models):
         check(self, request, OpenedFiles() if files is None else files)
 
     def run(
-        self, request: Request, *, start: int = 0, progress: Progress | None = None, files: OpenedFiles | None = None
+        self,
+        request: Request,
+        *,
+        start: int = 0,
+        missing: Collection[int] | None = None,
+        progress: Progress | None = None,
+        files: OpenedFiles | None = None,
     ) -> Iterator[Part]:
         """The batches from sample `start` (a batch boundary) on. The request is checked at once.
 
-        files: those of the request, if some of them are opened already.
+        missing: only the batches with some of these samples. files: those of the request, if some of them are opened already.
         """
         files = OpenedFiles() if files is None else files
         check(self, request, files)
         for note in files.take_notes():  # a command has told them by now
             warnings.warn(plain(note), stacklevel=2)
-        return batches(self, request, start, progress, files)
+        return batches(self, request, start, progress, files, missing)
 
 
 def compose(

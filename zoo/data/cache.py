@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from zoo.errors import DataError
-from zoo.files.images import write_atomic
+from zoo.files.writing import write_atomic
 
 _complained: set[Path] = set()  # folders whose warning was given: the messages differ from file to file
 

@@ -11,8 +11,8 @@ import PIL.Image
 
 from zoo.data.pairs import Source
 from zoo.errors import DataError
-from zoo.files.images import write_atomic
 from zoo.files.mapformats import MAP_FORMATS
+from zoo.files.writing import write_atomic
 from zoo.maps import SemanticMap
 
 

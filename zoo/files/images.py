@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError
 from zoo.files.decoding import one_line, open_image, orientation, orientation_of
 from zoo.files.depths import eight_bits, is_deep
+from zoo.files.writing import write_atomic as write_atomic  # both under their older place, too
+from zoo.files.writing import write_text as write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,30 +105,3 @@ def save_picture(image: Image, path: Path, quality: int) -> None:
         save_image(image, path)
     else:
         write_atomic(path, lambda part: image.save(part, format="JPEG", quality=quality, subsampling=0))
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write(temporary path)` and rename the result to `path`; on any failure nothing is left behind.
-
-    Raises DataError if the folder or file cannot be written.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        write(part)
-        part.chmod(0o666 & ~_umask())  # some writers make private files
-        os.replace(part, path)
-    except OSError as error:
-        raise DataError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from zoo.errors import DataError, WeightsError, few
+from zoo.errors import WeightsError, few
 from zoo.files.headers import SUFFIX, check_finite, damaged, read_header
-from zoo.files.images import write_atomic
+from zoo.files.writing import cannot_write, write_atomic
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
@@ -26,7 +26,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         write_atomic(path, lambda part: save_file(plain, part))
     except SafetensorError as error:  # its way of reporting a full disk
-        raise DataError(f"Cannot write {path}: {error}.") from error
+        raise cannot_write(path, error) from error
 
 
 def stored_state(network: nn.Module, dtype: str = "float32") -> dict[str, Tensor]:

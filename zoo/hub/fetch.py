@@ -17,6 +17,7 @@ from zoo.cards import card_digests
 from zoo.errors import DataError, WeightsError, ZooError
 from zoo.files.configfile import config_values
 from zoo.files.digests import git_sha1, sha256
+from zoo.files.writing import reason
 from zoo.hub.cache import Record, hub_cache, storage
 from zoo.hub.job import Job
 from zoo.hub.refusals import cannot_write, late, refuse
@@ -38,7 +39,7 @@ def lock(job: Job) -> Iterator[None]:
             f"{job.model}: another process is still pulling {job.where} after {job.seconds:g} s: wait for it, or end it."
         ) from error
     except OSError as error:
-        raise DataError(cannot_write(error.strerror or str(error))) from error
+        raise DataError(cannot_write(reason(error))) from error
     try:
         yield
     finally:

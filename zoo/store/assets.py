@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, WeightsError
-from zoo.files.images import write_text
+from zoo.errors import WeightsError
 from zoo.files.jsonfiles import read_json
 from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import read_tensors, save_tensors
+from zoo.files.writing import told, write_text
 from zoo.interfaces.label_sets import LABEL_SETS, label_sets_fault
 from zoo.store.vouching import ASSETS
 
@@ -37,10 +37,8 @@ def asset_file(name: str, asset: Asset) -> str:
 def save_asset(name: str, asset: Asset, value: Any, folder: Path) -> Path:
     """Write one asset (atomically) into a model folder; returns its file. Raises DataError if it cannot be written."""
     path = folder / asset_file(name, asset)
-    try:
+    with told(path.parent):
         path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {path.parent}: {error.strerror or error}.") from error
     if asset.kind == "tensors":
         save_tensors(value, path)
     else:

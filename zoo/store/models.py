@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from zoo import configs
-from zoo.errors import ConfigError, DataError, WeightsError, ZooError, shown
+from zoo.errors import ConfigError, WeightsError, ZooError, shown
 from zoo.files.configfile import config_values
 from zoo.files.headers import SUFFIX, check_finite, read_header
-from zoo.files.images import write_text
 from zoo.files.ordinary import ordinary_file
 from zoo.files.private import public_text, public_value
 from zoo.files.tensors import save_tensors, stored_state
+from zoo.files.writing import told, write_text
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import Registry, registry
 from zoo.store.assets import asset_file, load_assets, save_assets
@@ -82,10 +82,8 @@ def save_model(
     missing = [n for n, a in model.ASSETS.items() if a.required and n not in model.assets]
     if missing:
         raise WeightsError(f"The model lacks the required asset {', '.join(missing)}: compute it first.")
-    try:
+    with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
     model.save_weights(folder, dtype)
     for name, network in (networks or {}).items():
         save_tensors(stored_state(network, dtype), folder / f"{name}.safetensors")

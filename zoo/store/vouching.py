@@ -51,6 +51,12 @@ def _below(folder: Path) -> Iterator[Path]:
     yield from folder.glob("*") if folder.name == ASSETS else folder.rglob("*")
 
 
+def is_model_file(name: str) -> bool:
+    """True for the relative name (with `/`) of a file that a model folder is made of, its card included."""
+    top, slash, _ = name.partition("/")
+    return top in (ASSETS, WRAPPED) if slash else name in (CONFIG, README) or name.endswith(SUFFIX)
+
+
 def digests(folder: Path) -> dict[str, str]:
     """Relative file name to sha256."""
     return {p.relative_to(folder).as_posix(): sha256(p) for p in model_files(folder)}

@@ -13,6 +13,9 @@ from zoo.cards import Card, listed_bytes, read_card, write_card
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, did_you_mean
 from zoo.files.configfile import config_values
+from zoo.files.folders import whole_folder
+from zoo.files.links import refuse_links
+from zoo.files.locks import folder_lock
 from zoo.hub import is_path, pinned, resolve
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -108,6 +111,15 @@ def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
     the two is healed by the same command. With `out` a copy is made, which appears when it is complete.
     Raises UsageError for an unknown asset, LabelError for maps of other classes, DataError, WeightsError.
     """
+    if plan.out is None:
+        with folder_lock(plan.folder):
+            return _fit(plan, device, plan.folder)
+    with whole_folder(plan.out, way_out=" Or choose another <<out>>.") as part:
+        return _fit(plan, device, part)
+
+
+def _fit(plan: FitPlan, device: str, folder: Path) -> dict[str, Any]:
+    """The same for the model that lies in `folder`."""
     model = load_for(plan, device)
     data = _open(plan, model)
     value = model.fit_asset(plan.asset, data, plan.options)
@@ -117,14 +129,17 @@ def run_fit(plan: FitPlan, *, device: str = "cpu") -> dict[str, Any]:
         )
     if not len(value):
         raise DataError(f"{plan.data}: no map shows a class that {plan.name} draws ({', '.join(model.channels)}).")
-    folder, path = _write(plan, model, value, len(data))
+    if folder != plan.folder:
+        _copy(plan.folder, folder)
+    path = _replace(plan, model, value, len(data), folder)
     from zoo.files.digests import sha256
 
+    shown = plan.out or plan.folder
     return {
         "model": plan.name,
         "asset": plan.asset,
-        "folder": str(folder),
-        "file": str(path),
+        "folder": str(shown),
+        "file": str(shown / path.relative_to(folder)),
         "sha256": sha256(path),
         "data": str(plan.data),
         "pairs": len(data),
@@ -179,49 +194,30 @@ def _mapping(data: PairData, model: Model) -> str | None:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def _write(plan: FitPlan, model: Model, value: Any, pairs: int) -> tuple[Path, Path]:
-    """Put the asset where it belongs; returns the model folder and the asset's file."""
-    from zoo.store.assets import asset_file
-
-    name = asset_file(plan.asset, model.ASSETS[plan.asset])
-    if plan.out is None:
-        _replace(plan, model, value, pairs, plan.folder)
-        return plan.folder, plan.folder / name
-    out = plan.out
-    part = out.with_name(f"{out.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        _copy(plan.folder, part)
-        _replace(plan, model, value, pairs, part)
-        part.rename(out)
-    except OSError as error:
-        raise DataError(f"Cannot write {out}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return out, out / name
-
-
 def _copy(folder: Path, target: Path) -> None:
     from zoo.cards import README
     from zoo.store.models import model_files
 
-    target.mkdir(parents=True)
     for path in (*model_files(folder), folder / README):
         if path.is_file():
             copy = target / path.relative_to(folder)
-            copy.parent.mkdir(exist_ok=True)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
 
 
-def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) -> None:
-    """The asset's file in `folder`, then its card."""
+def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) -> Path:
+    """The asset's file in `folder`, then its card; returns the file. Raises UsageError for links in their places."""
+    from zoo.cards import README
     from zoo.files.digests import sha256
-    from zoo.store.assets import save_asset
+    from zoo.store.assets import asset_file, save_asset
 
+    names = (README, asset_file(plan.asset, model.ASSETS[plan.asset]))
+    refuse_links(folder, names, "remove it, or have a copy made (<<out>>)")
     card = read_card(folder)
     path = save_asset(plan.asset, model.ASSETS[plan.asset], value, folder)
     if card is not None and card.facts:
         _update(card, plan, path.relative_to(folder).as_posix(), sha256(path), pairs)
+    return path
 
 
 def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int) -> None:

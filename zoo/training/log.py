@@ -12,7 +12,9 @@ from torch import Tensor
 
 from zoo.data.sheets import grid
 from zoo.files.names import one_line
+from zoo.files.writing import reason
 from zoo.training.events import Events
+from zoo.training.runs import TENSORBOARD
 
 
 class Log:
@@ -23,7 +25,7 @@ class Log:
     """
 
     def __init__(self, folder: Path, steps: int, *, quiet: bool = False, write: bool = True) -> None:
-        self.events: Events | None = Events(folder / "tensorboard") if write else None
+        self.events: Events | None = Events(folder / TENSORBOARD) if write else None
         quiet = quiet or not write
         self.console = Console(stderr=True, quiet=quiet)
         self.steps = steps
@@ -87,11 +89,8 @@ class Log:
         try:
             add(self.events)
         except OSError as error:
-            reason = f"{self.events.folder} cannot be written ({error.strerror or error})"
+            why = f"{self.events.folder} cannot be written ({reason(error, self.events.folder / 'events')})"
             self.console.print(
-                f"Training goes on without the TensorBoard log: {reason}.",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
+                f"Training goes on without the TensorBoard log: {why}.", soft_wrap=True, highlight=False, markup=False
             )
             self.events = None

@@ -7,17 +7,28 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from zoo.environment import versions
 from zoo.errors import DataError, UsageError
-from zoo.files.images import write_atomic, write_text
+from zoo.files.folders import whole_folder
+from zoo.files.links import refuse_links
+from zoo.files.locks import LOCK, Lock, folder_lock
+from zoo.files.writing import append, cannot_write, temporary_of, told, write_atomic, write_text
 
-OPTIONS, STATE, BEST, METRICS, MODEL = "options.json", "state.pt", "best.pt", "metrics.jsonl", "model"
+OPTIONS, STATE, BEST, METRICS, MODEL, TENSORBOARD = (
+    "options.json",
+    "state.pt",
+    "best.pt",
+    "metrics.jsonl",
+    "model",
+    "tensorboard",
+)
+OTHER = " Or choose another <<out>>."
 
 
 class RunFolder:
-    """Paths and files of one training run; every file is written under a temporary name first.
+    """Paths and files of one training run; every file is written under a temporary name first, by one process at a time (`lock`).
 
     `options.json` what was asked for; `state.pt` the last checkpoint; `best.pt` the published weights of the best
     validation; `metrics.jsonl` the learning curve; `tensorboard/`; at the end `model/`.
@@ -25,6 +36,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: Lock | None = None
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
@@ -32,7 +44,7 @@ class RunFolder:
 
         Raises UsageError if something is there already, DataError if it cannot be written.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or not _is_blank(path)):
             raise UsageError(
                 f"{path} exists and is not empty: choose another <<out>>, or continue that run: zoo train --resume {path}"
             )
@@ -48,13 +60,40 @@ class RunFolder:
             raise UsageError(f"{path} is no training run: it has no {OPTIONS}.")
         return cls(path)
 
+    @property
+    def has_options(self) -> bool:
+        """Whether a run has begun here."""
+        return (self.path / OPTIONS).is_file()
+
     def write_options(self, options: dict[str, Any]) -> None:
         """The resolved options, with the versions that run them. Makes the folder. Raises DataError."""
-        try:
+        with told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"Cannot make the folder {self.path}: {error.strerror or error}.") from error
         write_text(self.path / OPTIONS, json.dumps({**options, "versions": versions()}, indent=2) + "\n")
+
+    def lock(self) -> None:
+        """Keep other processes from writing the run until `release`; makes the folder. Raises DataError if one does, or began it
+        meanwhile, UsageError for links where we would write."""
+        if self._lock is not None:
+            return
+        known = self.path.is_dir() and not _is_blank(self.path)
+        with told(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = folder_lock(self.path, OTHER)
+        try:
+            names = (OPTIONS, STATE, BEST, METRICS, f"{MODEL}/", f"{TENSORBOARD}/")
+            refuse_links(self.path, names, "remove it, or choose another <<out>>")
+            if not known and not _is_blank(self.path):
+                raise DataError(f"Another process has begun a run in {self.path} meanwhile: choose another <<out>>.")
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let other processes write the run."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def options(self) -> dict[str, Any]:
         """What `write_options` wrote, {} for a new run. Raises DataError if the file is damaged."""
@@ -72,10 +111,19 @@ class RunFolder:
         """Write a checkpoint; a crash leaves the one before. Raises DataError (no room, no permission)."""
         import torch
 
+        path = self.path / name
+        way_out = f" The checkpoint before it is kept: zoo train --resume {self.path}" if path.is_file() else ""
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                stream = _Stream(file)
+                torch.save(state, cast(Any, stream))
+                stream.check()
+
         try:
-            write_atomic(self.path / name, lambda part: torch.save(state, part))
-        except RuntimeError as error:  # torch's way of reporting a full disk
-            raise DataError(f"Cannot write {self.path / name}: {error}. The checkpoint before it is kept.") from error
+            write_atomic(path, write, way_out=way_out)
+        except RuntimeError as error:
+            raise cannot_write(path, error, way_out) from error
 
     def remove(self, name: str) -> None:
         """Delete a checkpoint, if it is there."""
@@ -99,20 +147,21 @@ class RunFolder:
         return (self.path / STATE).is_file()
 
     def clean(self) -> None:
-        """Remove what a killed process left half-written."""
-        for part in self.path.glob("*.part"):
-            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+        """Remove what a killed process left half-written, known by its name; the run's lock must be held. Raises DataError."""
+        with told(self.path):
+            for entry in os.scandir(self.path):
+                if temporary_of(entry.name) not in (OPTIONS, STATE, BEST, METRICS, MODEL):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                elif entry.is_file(follow_symlinks=False):
+                    os.unlink(entry.path)
 
     # --- the learning curve ---------------------------------------------------------------------------------------
 
     def add_metrics(self, record: dict[str, Any]) -> None:
         """Append a line to the learning curve. Raises DataError."""
-        path = self.path / METRICS
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise DataError(f"Cannot write {path}: {error.strerror or error}.") from error
+        append(self.path / METRICS, json.dumps(record).encode() + b"\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """The learning curve in order of steps; the later line of a step counts, a torn last line does not."""
@@ -141,13 +190,43 @@ class RunFolder:
         return self.path / MODEL
 
     def replace_model(self, write: Callable[[Path], object]) -> Path:
-        """Let `write(folder)` fill a new folder, which then takes the place of `model/`: it is never seen half-written."""
-        part, old = self.path / f"{MODEL}.part", self.path / f"{MODEL}.old.part"
-        for folder in (part, old):
-            shutil.rmtree(folder, ignore_errors=True)
-        write(part)
-        if self.model.exists():
-            self.model.rename(old)
-        part.rename(self.model)
-        shutil.rmtree(old, ignore_errors=True)
+        """Let `write(folder)` fill a new folder, which then takes the place of `model/`: it is never seen half-written.
+
+        What a user put into the old one moves into the new one. Raises DataError."""
+        from zoo.store.vouching import is_model_file
+
+        with whole_folder(self.model, replaces=is_model_file) as part:
+            write(part)
         return self.model
+
+
+def _is_blank(path: Path) -> bool:
+    """True for a folder with nothing in it but what a run leaves that was killed before its options were written."""
+    return all(name == LOCK or temporary_of(name) == OPTIONS for name in os.listdir(path))
+
+
+class _Stream:
+    """A file for torch.save, which reports a full disk as a RuntimeError of its own, or as a crash: the first error is remembered, and
+    nothing more is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        if self._error is None:
+            try:
+                return self._file.write(content)
+            except OSError as error:
+                self._error = error
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing: the file is closed before it is used."""
+
+    def check(self) -> None:
+        """Raise the error that was met."""
+        if self._error is None:
+            self._file.flush()
+        else:
+            raise self._error

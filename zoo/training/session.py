@@ -41,8 +41,11 @@ def run_training(plan: TrainingPlan, run: RunFolder, *, device: str = "cpu", qui
 def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
     processes = Processes(device)
     try:
+        if processes.main and run.has_options:  # before its state is read; a new run is locked when it is made
+            run.lock()
         return _train(plan, run, processes, device, quiet)
     finally:
+        run.release()
         processes.close()
 
 
@@ -55,6 +58,7 @@ def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
         loop = Loop(trainer, data, validation, run, log, device=device)
         if processes.main:  # what could be refused has been by now: a run that cannot begin leaves no options behind
+            run.lock()
             _begin(plan, run, data)
         processes.wait()
         loop.run()

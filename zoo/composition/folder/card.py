@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.composition.folder.records import CARD, CARD_MARK, METADATA, image_ending, is_our_card
-from zoo.files.images import write_text
+from zoo.composition.folder.records import CARD, CARD_MARK, METADATA, image_ending
+from zoo.composition.folder.target import is_our_card
+from zoo.files.writing import write_text
 
 if TYPE_CHECKING:
     from zoo.labels import LabelSpace

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.composition.checks.before_loading import existing_file
-from zoo.errors import DataError, UsageError, few
+from zoo.errors import UsageError, few
 from zoo.files.bare import bare_photo
 from zoo.files.digests import sha256
-from zoo.files.images import to_pil, write_atomic
+from zoo.files.images import to_pil
 from zoo.files.jsonfiles import named
 from zoo.files.opened import OpenedFiles
 from zoo.files.runfiles import INPUTS, is_input, own_file
+from zoo.files.writing import told, write_atomic
 from zoo.maps import SemanticMap
 from zoo.style import Style
 
@@ -87,15 +88,13 @@ class Inputs:
         return bare_photo(content, path, self._files.pixels(path))
 
     def copy_to(self, folder: Path) -> None:
-        """Write what is not there yet. Raises DataError."""
+        """Write what is not there yet with the bytes that its name says. Raises DataError."""
         for name, content in self._pending.items():
             target = folder / name
-            if target.is_file():
+            if target.is_file() and sha256(target).startswith(target.stem):
                 continue
-            try:
+            with told(target.parent):
                 target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DataError(f"Cannot make the folder {target.parent}: {error.strerror or error}.") from error
             if isinstance(content, bytes):
                 write_atomic(target, lambda part, content=content: part.write_bytes(content))
             elif content[1]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo.composition.folder.records import FOLDERS, LABELMAP, LABELMAP_MARK, VOC_FOLDERS, VOC_NAMES, file_of
 from zoo.errors import DataError, LabelError
-from zoo.files.images import write_text
+from zoo.files.writing import told, write_atomic, write_text
 
 if TYPE_CHECKING:
     from zoo.labels import LabelSpace
@@ -29,7 +29,7 @@ def write_labelmap(folder: Path, space: LabelSpace, samples: int, ending: str = 
     """Write `labelmap.txt`, the list of samples, and what is in `maps` and `images` once more under VOC's names (hard links,
     copies where the disk knows none). ending: of the pictures. Raises DataError."""
     lines = [f"{name}:{','.join(map(str, color))}::" for name, color in zip(space.names, space.palette, strict=True)]
-    try:
+    with told(folder):
         (folder / VOC_NAMES).parent.mkdir(parents=True, exist_ok=True)
         for kind, name in VOC_FOLDERS.items():
             if (folder / FOLDERS[kind]).is_dir():
@@ -37,15 +37,12 @@ def write_labelmap(folder: Path, space: LabelSpace, samples: int, ending: str = 
                 for index in range(samples):
                     source = folder / file_of(kind, index, ending)
                     _link(source, folder / name / source.name)
-    except OSError as error:
-        raise DataError(f"Cannot write {error.filename or folder}: {error.strerror or error}.") from error
     write_text(folder / VOC_NAMES, "".join(f"{index:06d}\n" for index in range(samples)))
     write_text(folder / LABELMAP, "\n".join([LABELMAP_MARK, "# label:color_rgb:parts:actions", *lines]) + "\n")
 
 
 def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
     try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+        write_atomic(target, lambda part: os.link(source, part))
+    except DataError:
+        write_atomic(target, lambda part: shutil.copyfile(source, part))

@@ -1,46 +1,49 @@
 """The output folder of a composition: written so that a crash loses nothing and the same command goes on.
 
 `manifest.json` first, then per sample a map and a picture, or one of them (each written under a temporary name and renamed), then its line
-in `metadata.jsonl` in one write. Continuing keeps the lines that end in a newline and parse. No torch at import.
+in `metadata.jsonl` in one write. Continuing holds the files against the digests in their lines and makes what is damaged again, and
+only that. One process at a time writes (`zoo.files.locks`). No torch at import.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.composition.folder.card import write_card
+from zoo.composition.folder.finished import finished
 from zoo.composition.folder.overview import write_grid
 from zoo.composition.folder.records import (
+    FOLDERS,
     GRID,
     IMAGES,
-    INPUTS,
     MANIFEST,
     MAPS,
     METADATA,
     VOLATILE,
-    check_target,
     differences,
     file_of,
-    files_of,
     image_ending,
     line_of,
     read_manifest,
-    read_records,
-    remove_run,
 )
+from zoo.composition.folder.target import check_target, is_blank, remove_run, tidy
 from zoo.composition.summary import summarize
 from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
-from zoo.files.images import save_picture, to_pil, write_text
+from zoo.files.images import save_picture, to_pil
+from zoo.files.jsonfiles import named
+from zoo.files.locks import Lock, folder_lock
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.pictureformats import QUALITY
+from zoo.files.writing import append, cannot_write, told, write_atomic, write_text
 
 if TYPE_CHECKING:
     from zoo.labels import LabelSpace
+
+OTHER = " Or choose another <<folder>>."
 
 
 class Copies(Protocol):
@@ -50,9 +53,11 @@ class Copies(Protocol):
 
 
 class OutputFolder:
-    """`done` samples are finished; `write` adds those that are missing. Nothing is written before the first `write`.
+    """`done` samples are finished; `write` adds those that are missing. A new folder is made at the first `write`.
 
-    notes: what differs from the session that began the run (versions, device); its bytes may differ.
+    notes: what differs from the session that began the run (versions, device); its bytes may differ. damaged: samples that had
+    been finished and are missing now, because their files are not what was written. Use it in a `with` block, at whose end others may
+    write the folder.
     """
 
     def __init__(
@@ -66,22 +71,44 @@ class OutputFolder:
     ) -> None:
         """space: of the maps, whose classes and colours the grid and the card show.
 
-        Raises UsageError if the folder holds anything but this very run, DataError if it cannot be written."""
+        Raises UsageError if the folder holds anything but this very run (or a shorter one of the same request), DataError if it
+        cannot be written or another process writes it."""
         self.path, self.manifest = path, manifest
-        self.records: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self.damaged = 0
+        self._records: dict[int, dict[str, Any]] = {}
         self._inputs, self._open, self._replaced, self._space = inputs, False, None, space
+        self._lock: Lock | None = None
         check_target(path, overwrite=overwrite)
-        if path.is_dir() and any(path.iterdir()):
-            if overwrite:
-                self._replaced = read_manifest(path)
-            else:
-                self._continue(read_manifest(path))
+        if not path.is_dir() or is_blank(path):
+            return
+        if overwrite:
+            self._replaced = read_manifest(path)
+            self._lock = folder_lock(path, OTHER)
+            return
+        self._continue(read_manifest(path), manifest)
+        if not self.finished:
+            self._lock = folder_lock(path, OTHER)
+            try:
+                self._continue(read_manifest(path), manifest)  # it may have changed until now
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of the finished samples, in order."""
+        return [self._records[index] for index in sorted(self._records)]
 
     @property
     def done(self) -> int:
         """Finished samples."""
-        return len(self.records)
+        return len(self._records)
+
+    @property
+    def missing(self) -> set[int]:
+        """The numbers of the samples that are still to be made."""
+        return set(range(self.manifest["samples"])) - set(self._records)
 
     @property
     def finished(self) -> bool:
@@ -92,21 +119,44 @@ class OutputFolder:
             and (self.path / GRID).is_file()
         )
 
-    def _continue(self, old: dict[str, Any]) -> None:
-        differing = differences(old, self.manifest)
-        if differing:
+    def _continue(self, old: dict[str, Any], now: dict[str, Any]) -> None:
+        """Take over what the folder holds. old: its manifest; now: of this session."""
+        differing = differences(old, now)
+        # samples are numbered map by map, and a last batch that was not full has other last bits than a full one
+        known = old["samples"] if not differing else 0
+        if set(differing) == {"samples", "request (n)"}:
+            known = self._grown(old, now)
+        elif differing:
             raise UsageError(
                 f"{self.path} holds another run (it differs in {', '.join(differing)}): choose another <<folder>>, or <<overwrite>> it."
             )
-        now, self.manifest = self.manifest, {**self.manifest, **{k: old[k] for k in VOLATILE if k in old}}
+        self.manifest = {**now, **{k: old[k] for k in VOLATILE if k in old}}
         self.notes = [
             f"{k} {old['versions'].get(k)} -> {v}" for k, v in now["versions"].items() if old["versions"].get(k) != v
         ]
         self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
-        for record in read_records(self.path / METADATA):
-            if not all((self.path / f).is_file() for f in files_of(record)):
-                break
-            self.records.append(record)
+        kinds = [kind for kind, name in FOLDERS.items() if name in self._kinds]
+        self._records, self.damaged = finished(self.path, kinds, samples=known, seed=now["request"]["seed"])
+        if self.done < now["samples"]:
+            for key in ("finished", "summary"):
+                self.manifest.pop(key, None)
+
+    def _grown(self, old: dict[str, Any], now: dict[str, Any]) -> int:
+        """How many samples of a run of another `n` are those of this run: whole batches. Raises UsageError where none can be."""
+        before, n, batch = old["request"]["n"], now["request"]["n"], now["request"]["batch_size"]
+        if now["samples"] != n:
+            reason = "a run over several maps or photos, whose samples are numbered by <<n>>, so that it cannot change"
+        elif now["request"]["style_to"] is not None:
+            reason = "a run whose styles are steps from one to another, so that <<n>> cannot change"
+        elif type(before) is not int or before != old["samples"] or before < 1:
+            raise DataError(
+                f"{self.path / MANIFEST} is damaged: it says {named(before)} and {named(old['samples'])} samples."
+            )
+        elif before > n:
+            reason = f"{before} samples of this run, and <<n={n}>> asks for fewer: ask for {before} or more"
+        else:
+            return before // batch * batch
+        raise UsageError(f"{self.path} holds {reason}. Or choose another <<folder>>, or <<overwrite>> it.")
 
     @property
     def _kinds(self) -> list[str]:
@@ -117,57 +167,69 @@ class OutputFolder:
     def _ending(self) -> str:
         return image_ending(self.manifest["request"])
 
+    # --- one at a time ----------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let other processes write the folder."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> OutputFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         """Make the folder ready: remove the run it replaces, cut off what is incomplete, write the manifest and the inputs."""
         if self._open:
             return
-        if self._replaced is not None:
-            remove_run(self.path, self._replaced)
         try:
-            for name in self._kinds:
-                (self.path / name).mkdir(parents=True, exist_ok=True)
-            self._tidy()
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(
-                f"Cannot make the folder {self.path}: {error.strerror or error}. Choose another <<folder>>."
-            ) from error
-        self._write_manifest()
-        if self._inputs is not None:
-            self._inputs.copy_to(self.path)
+            raise cannot_write(self.path, error, OTHER) from error
+        with told(self.path):
+            if self._lock is None:
+                self._lock = folder_lock(self.path, OTHER)
+                if not is_blank(self.path):
+                    raise DataError(
+                        f"Another process has begun a run in {self.path} meanwhile: choose another <<folder>>."
+                    )
+            if self._replaced is not None:
+                remove_run(self.path, self._replaced)
+            tidy(self.path)
+            self._write_lines()
+            self._write_manifest()
+            for name in self._kinds:
+                (self.path / name).mkdir(exist_ok=True)
+            if self._inputs is not None:
+                self._inputs.copy_to(self.path)
         self._open = True
 
-    def _tidy(self) -> None:
-        """Leave the lines of the finished samples only, and no half-written picture of a killed session."""
-        metadata = self.path / METADATA
-        if metadata.is_file():
-            with metadata.open("rb") as file:
-                kept = [file.readline() for _ in self.records]
-            if [json.loads(line) for line in kept] == self.records:
-                os.truncate(metadata, sum(map(len, kept)))
-            else:  # lines of an older form, so that all lines have the same keys
-                write_text(metadata, "".join(json.dumps(record) + "\n" for record in self.records))
-        for part in (p for name in (MAPS, IMAGES, INPUTS) for p in (self.path / name).glob("*.part")):
-            part.unlink(missing_ok=True)
-        for name in (MANIFEST, GRID):
-            for part in self.path.glob(f"{name}.*.part"):
-                part.unlink(missing_ok=True)
+    def _write_lines(self) -> None:
+        """Make `metadata.jsonl` hold the lines of the finished samples, in order, and no other."""
+        path, lines = self.path / METADATA, b"".join(map(_line, self.records))
+        if not path.is_file() if not lines else path.is_file() and path.read_bytes() == lines:
+            return
+        write_atomic(path, lambda part: part.write_bytes(lines))
 
     def _write_manifest(self) -> None:
         write_text(self.path / MANIFEST, json.dumps(self.manifest, indent=2) + "\n")
 
     def write(self, part: Any) -> None:
-        """Add the samples of a batch (a `composition.Part`) that are not there yet."""
+        """Add the samples of a batch (a `composition.Part`) that are not there yet. Raises DataError."""
         self._begin()
         for row, record in enumerate(part.records):
-            if record["index"] < self.done:
+            if record["index"] in self._records:
                 continue
             digests = {}
             for kind, save in self._savers(part, row).items():
                 path = self.path / file_of(kind, record["index"], self._ending)
-                save(path)
-                digests[kind] = sha256(path)
+                with told(path):
+                    save(path)
+                    digests[kind] = sha256(path)
             self._append(line_of(record, digests, self._ending))
 
     def _savers(self, part: Any, row: int) -> dict[str, Callable[[Path], None]]:
@@ -182,18 +244,21 @@ class OutputFolder:
         return savers
 
     def _append(self, record: dict[str, Any]) -> None:
-        try:
-            with (self.path / METADATA).open("ab", buffering=0) as file:
-                file.write(json.dumps(record).encode() + b"\n")
-        except OSError as error:
-            raise DataError(f"Cannot write {self.path / METADATA}: {error.strerror or error}.") from error
-        self.records.append(record)
+        append(self.path / METADATA, _line(record))
+        self._records[record["index"]] = record
 
     def finish(self) -> None:
-        """Write the grid of the first samples, the data set card and the summary."""
+        """Write the grid of the first samples, the data set card and the summary. Raises DataError."""
         self._begin()
-        write_grid(self.path, self.manifest, self.records, self._kinds, self._space)
+        records = self.records
         sets = self.manifest["request"].get("label_sets") is not None
-        self.manifest = {**self.manifest, "finished": True, "summary": summarize(self.records, sets=sets)}
-        write_card(self.path, self.manifest, self.records, self._space)
-        self._write_manifest()
+        with told(self.path):
+            self._write_lines()  # samples that were made again came last
+            write_grid(self.path, self.manifest, records, self._kinds, self._space)
+            self.manifest = {**self.manifest, "finished": True, "summary": summarize(records, sets=sets)}
+            write_card(self.path, self.manifest, records, self._space)
+            self._write_manifest()
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"

@@ -82,8 +82,8 @@ class Result:
         """
         path = Path(folder)
         manifest, copies = make_manifest(self._models, self._request, self._files, inputs=inputs)
-        output = OutputFolder(path, manifest, copies, overwrite=overwrite, space=self._models.space)
-        if not output.finished:
-            output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
-            output.finish()
+        with OutputFolder(path, manifest, copies, overwrite=overwrite, space=self._models.space) as output:
+            if not output.finished:
+                output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
+                output.finish()
         return path

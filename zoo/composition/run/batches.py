@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -28,13 +28,22 @@ from zoo.rng import Rng
 
 
 def batches(
-    models: Models, request: Request, start: int, progress: Progress | None, files: OpenedFiles
+    models: Models,
+    request: Request,
+    start: int,
+    progress: Progress | None,
+    files: OpenedFiles,
+    missing: Collection[int] | None = None,
 ) -> Iterator[Part]:
-    """The batches of a checked request from sample `start` (a batch boundary) on. files: those of the request, as they were checked."""
+    """The batches of a checked request from sample `start` (a batch boundary) on. files: those of the request, as they were checked.
+
+    missing: leave out the batches that have none of these samples (None: make all)."""
     loader, total = Loader(models, request, files), request.samples
     work = Work(progress, total)
     for first in range(start, total, request.batch_size):
         done = min(first + request.batch_size, total)
+        if missing is not None and not any(sample in missing for sample in range(first, done)):
+            continue
         yield _batch(loader, range(first, done), work)
         work.finished(done)
 
