@@ -16,7 +16,7 @@ from zoo.cards import card_digests, missing_facts, read_card
 from zoo.composition.request.requests import parse_edit
 from zoo.data.facts import FACTS, facts_of
 from zoo.errors import UsageError
-from zoo.files.images import open_image
+from zoo.files.decoding import open_image
 from zoo.maps import SemanticMap
 from zoo.registry import label_space, registry
 from zoo.store.models import digests

@@ -12,7 +12,8 @@ import pytest
 
 from zoo.data.files import read_photo_array
 from zoo.errors import DataError, UsageError
-from zoo.files.images import open_image, photo_pixels, read_photo, turn_fault, turn_of
+from zoo.files.decoding import open_image
+from zoo.files.images import photo_pixels, read_photo, turn_fault, turn_of
 from zoo.files.mapfiles import read_map_file
 from zoo.files.opened import OpenedFiles
 from zoo.registry import label_space
