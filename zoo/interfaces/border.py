@@ -153,7 +153,7 @@ def _parse(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str,
 
 
 def _synthesize(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    drawn = args[0] if args else kwargs.get("semantic_map")
+    drawn = args[0] if args else kwargs["semantic_map"]
     style = args[1] if len(args) > 1 else kwargs.get("style")
     maps = drawn.semantic_map if isinstance(drawn, Layout) else drawn
     _images(model, value, len(style) if isinstance(style, Style) else len(maps))
