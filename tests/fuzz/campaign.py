@@ -18,6 +18,7 @@ from typing import Any
 
 from . import TESTS
 from .kinds import KINDS
+from .patience import Patience
 from .verdicts import Outcome
 
 
@@ -80,10 +81,12 @@ class Worker:
             self.process.stdin.write(json.dumps(asked).encode() + b"\n")
         except BrokenPipeError as error:
             raise EOFError from error
-        until, got = time.monotonic() + limit, b""
+        patience, got = Patience(self.process.pid, limit), b""
         while not got.endswith(b"\n"):
-            if not select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
-                raise TimeoutError
+            if not select.select([self.process.stdout], [], [], 1)[0]:
+                if patience.over():
+                    raise TimeoutError
+                continue
             block = os.read(self.process.stdout.fileno(), 1 << 16)
             if not block:
                 raise EOFError

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .patience import Patience
 from .place import Place, Ran, call
 from .watching import watching
 
@@ -32,7 +33,8 @@ class Ended:
 def command(
     place: Place, *arguments: object, before: Callable[[], None] | None = None, stop_at: int = -1, fault: str = "", after: float = 0, wall: float = 60
 ) -> Ended:
-    """Call `zoo` in a child. before: called in the child first. stop_at, fault: see `Watch`. after: seconds until SIGKILL from outside."""
+    """Call `zoo` in a child. before: called in the child first. stop_at, fault: see `Watch`. after: seconds until SIGKILL from
+    outside. wall: seconds of processor time after which it counts as hanging."""
     reader, writer = os.pipe()
     begun = time.monotonic()
     child = os.fork()
@@ -42,22 +44,22 @@ def command(
     os.close(writer)
     killed = False
     content = b""
-    until = begun + wall
+    patience = Patience(child, wall, still=20)
     while True:
-        left = (begun + after if after and not killed else until) - time.monotonic()
-        if select.select([reader], [], [], max(left, 0))[0]:
+        left = begun + after - time.monotonic() if after and not killed else 1
+        if select.select([reader], [], [], max(min(left, 1), 0))[0]:
             block = os.read(reader, 1 << 16)
             if not block:
                 break
             content += block
-        elif killed or not after:
+        elif after and not killed and time.monotonic() >= begun + after:
+            os.kill(child, signal.SIGKILL)
+            killed = True
+        elif patience.over():
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             os.close(reader)
             return Ended(signal.SIGKILL, None, hung=True, seconds=wall)
-        else:
-            os.kill(child, signal.SIGKILL)
-            killed = True
     os.close(reader)
     status = os.waitpid(child, 0)[1]
     number, seconds = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, time.monotonic() - begun

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 from . import forks
 from .guard import files_of
-from .place import Place
+from .place import Place, call
 
 JOBS = ("compose", "compose", "train", "pull", "fit", "fit in place")
 FAULTS = ("KILL", "KILL", "KILL", "TERM", "INT", "ENOSPC", "EIO", "EROFS")
@@ -58,8 +59,6 @@ class Jobs:
 
     def begin(self, job: str, work: Path) -> None:
         """What lies there before: for a fit in place the model, for all of them files of the user beside the target."""
-        import shutil
-
         if job == "fit in place":
             shutil.copytree(self.models / "mask-vae-celeba", work / "out")
         if job == "pull" and not self.url:
@@ -110,9 +109,17 @@ def _undisturbed(place: Place, jobs: Jobs, job: str) -> tuple[dict[str, bytes], 
     work.mkdir()
     jobs.begin(job, work)
     command, out = jobs.command(job, work)
+    # once in this process, so that what it imports is there for all children
+    first = call([str(a) for a in command]) if job != "pull" else None
+    assert first is None or (first[0].taken and not first[1]), f"{job} does not work undisturbed: {first}"
+    shutil.rmtree(work)
+    work.mkdir()
+    jobs.begin(job, work)
     ended = forks.command(place, *command, before=jobs.environment, wall=120)
     assert ended.ran is not None and ended.ran.taken, f"{job} does not work undisturbed: {ended}"
-    return made(job, out), ended.steps, ended.seconds
+    result = made(job, out)
+    shutil.rmtree(work)
+    return result, ended.steps, ended.seconds
 
 
 def made(job: str, out: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import forks
 from .guard import files_of
-from .place import Place, call
+from .place import Place, Ran, call
 from .plugin_faults import break_plugin
 
 NAMES = ("odd-masks", "odd-pics")
@@ -54,9 +54,9 @@ def case(place: Place, shared: Path, expected: dict[str, Any]) -> None:
     name = rng.choice(NAMES)
     site = place.work / "site"
     if not expected:
-        (place.work / "empty").mkdir()
         asked = commands(shared, place.work / "none", name)
-        expected.update({label: _run(place, label, asked[label], place.work / "empty") for label in WELL})
+        # in this process, not in a child: what the commands import is there for all children
+        expected.update({label: _expected(asked[label]) for label in WELL})
         shutil.rmtree(place.work / "none", ignore_errors=True)
         bad = {label: told for label, told in expected.items() if told["code"]}
         assert not bad, f"the bystanders do not work without a plugin: {bad}"
@@ -67,7 +67,7 @@ def case(place: Place, shared: Path, expected: dict[str, Any]) -> None:
     place.outcome.tried = len(asked)
     refused = 0
     for label, arguments in asked.items():
-        got = _run(place, label, arguments, site, judged=True)
+        got = _run(place, label, arguments, site)
         refused += got["code"] != 0
         _compare(place, label, got, expected.get(label, {}), must_not_pass)
     place.outcome.verdict = "refused" if refused else "right"
@@ -75,7 +75,7 @@ def case(place: Place, shared: Path, expected: dict[str, Any]) -> None:
 
 def commands(shared: Path, out: Path, name: str) -> dict[str, tuple[Any, ...]]:
     """The 23 commands by label; each writes below `out`."""
-    masks, pics, parser = (shared / "models" / f"{n}-celeba" for n in ("mask-vae", "scgan", "face-parser"))
+    masks, pics = (shared / "models" / f"{n}-celeba" for n in ("mask-vae", "scgan"))
     face, photo, theirs = shared / "face.png", shared / "photo.png", shared / "theirs.pth"
     cpu, seed = ("--device", "cpu"), ("--seed", 1, "--device", "cpu")
     own = ("generate", name, "-n", 1, *seed) if name == "odd-masks" else ("synth", name, face, *seed)
@@ -105,13 +105,32 @@ def commands(shared: Path, out: Path, name: str) -> dict[str, tuple[Any, ...]]:
         "train tiny": ("train", "mask-vae/celeba-128", "--data", "toy-faces:4", "--dry-run", *cpu),
         "mask inspect": ("mask", "inspect", face, "--space", "celebamask-hq"),
     }
-    del parser
     assert len(made) == 23
     return made
 
 
-def _run(place: Place, label: str, arguments: tuple[Any, ...], site: Path, *, judged: bool = False) -> dict[str, Any]:
-    """One command beside the plugins of `site`: exit code, stdout, and the files that it wrote."""
+def _expected(arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """What a command gives without any plugin."""
+    ran, surprise = call([str(a) for a in arguments])
+    assert not surprise, surprise
+    return _left(arguments, ran)
+
+
+def _left(arguments: tuple[Any, ...], ran: Ran | None) -> dict[str, Any]:
+    """Exit code, stdout, stderr and the files that were written, with the name of the output folder taken out."""
+    out = next((Path(arguments[i + 1]) for i, a in enumerate(arguments) if a == "--out"), None)
+    files = files_of(out, ("README.md", "manifest.json")) if out is not None and out.is_dir() else {}
+    text = ran.out if ran else ""
+    return {
+        "code": ran.code if ran else -1,
+        "out": text.replace(str(out.parent), "OUT") if out is not None else text,
+        "err": ran.err if ran else "",
+        "files": files,
+    }
+
+
+def _run(place: Place, label: str, arguments: tuple[Any, ...], site: Path) -> dict[str, Any]:
+    """One command in a child, beside the plugins of `site`."""
 
     def install() -> None:
         from zoo import cards
@@ -122,14 +141,9 @@ def _run(place: Place, label: str, arguments: tuple[Any, ...], site: Path, *, ju
         cards.all_cards.cache_clear()
         lookup.reset()
 
-    out = next((Path(arguments[i + 1]) for i, a in enumerate(arguments) if a == "--out"), None)
     ended = forks.command(place, *arguments, before=install, wall=60)
-    if judged:
-        forks.judge(place, label, ended)
-    files = files_of(out, ("README.md", "manifest.json")) if out is not None and out.is_dir() else {}
-    ran = ended.ran
-    text = ran.out.replace(str(out.parent), "OUT") if ran and out is not None else ran.out if ran else ""
-    return {"code": ran.code if ran else -1, "out": text, "err": ran.err if ran else "", "files": files}
+    forks.judge(place, label, ended)
+    return _left(arguments, ended.ran)
 
 
 def _compare(place: Place, label: str, got: dict[str, Any], expected: dict[str, Any], must_not_pass: bool) -> None:
