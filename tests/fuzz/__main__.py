@@ -23,7 +23,13 @@ from .verdicts import Outcome
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write counts and bad cases to FILE.")
 @click.option("--table", type=click.Path(exists=True, path_type=Path), help="Print the table of such a FILE and stop.")
 def main(
-    minutes: float | None, only: str, seed: int, case: int | None, count: int | None, file: Path | None, table: Path | None
+    minutes: float | None,
+    only: str,
+    seed: int,
+    case: int | None,
+    count: int | None,
+    file: Path | None,
+    table: Path | None,
 ) -> None:
     """Try inputs of strangers and interruptions on the commands of the zoo; exit 1 if one ended badly."""
     if table is not None:
@@ -35,9 +41,14 @@ def main(
     if case is not None:
         counts = dict.fromkeys(kinds, 1)
     else:
-        counts = {k: count for k in kinds} if count else None
+        counts = dict.fromkeys(kinds, count) if count else None
     made = campaign.run(
-        kinds, seed=seed, seconds=minutes and minutes * 60, counts=counts, first=case or 0, told=_told if case is None else _all
+        kinds,
+        seed=seed,
+        seconds=minutes and minutes * 60,
+        counts=counts,
+        first=case or 0,
+        told=_told if case is None else _all,
     )
     made.command = shlex.join(["python", "-m", "tests.fuzz", *sys.argv[1:]])
     found = made.to_json()

@@ -68,7 +68,9 @@ class Worker:
         env = {**kept, "PYTHONPATH": path, "FUZZ_FOLDER": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         log = (self.folder / "stderr").open("wb")
         command = [sys.executable, "-m", "fuzz.worker"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env, bufsize=0)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env, bufsize=0
+        )
         log.close()
         try:
             self._ask({"kind": self.kind, "prepare": True}, 300)

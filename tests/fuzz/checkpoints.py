@@ -111,9 +111,17 @@ def _shards(place: Place, content: bytes) -> None:
     folder.mkdir()
     header, _ = weights.split(content)
     names = [n for n in header if n != "__metadata__"]
-    tree: Any = {"metadata": {"total_size": len(content)}, "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors")}
+    tree: Any = {
+        "metadata": {"total_size": len(content)},
+        "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors"),
+    }
     tree, told = trees.mutate(rng, tree)
-    if isinstance(tree, dict) and isinstance(tree.get("weight_map"), dict) and tree["weight_map"] and rng.random() < 0.4:
+    if (
+        isinstance(tree, dict)
+        and isinstance(tree.get("weight_map"), dict)
+        and tree["weight_map"]
+        and rng.random() < 0.4
+    ):
         out = rng.choice(["../../guarded/model.safetensors", str(place.guarded / "model.safetensors"), *trees.NAMES])
         tree["weight_map"][rng.choice(list(tree["weight_map"]))] = out
         told += f" and a file {trees.short(out)}"
@@ -129,7 +137,9 @@ def _shards(place: Place, content: bytes) -> None:
 def _try(place: Place, path: Path) -> None:
     place.zoo("identify", path, *place.rng.choice([(), ("--json",)]))
     out = place.work / "out"
-    ran = place.zoo("convert", path, "--out", out, *place.rng.choice([(), ("--as", "face-parser"), ("--dataset", "celeba")]))
+    ran = place.zoo(
+        "convert", path, "--out", out, *place.rng.choice([(), ("--as", "face-parser"), ("--dataset", "celeba")])
+    )
     if not ran.taken and out.exists():
         place.outcome.add("silent", "refused, and a folder was left")
     if ran.taken:
@@ -137,7 +147,9 @@ def _try(place: Place, path: Path) -> None:
 
         import zoo
 
-        finite = all(bool(torch.isfinite(t).all()) for t in zoo.load(out).state_dict().values() if t.is_floating_point())
+        finite = all(
+            bool(torch.isfinite(t).all()) for t in zoo.load(out).state_dict().values() if t.is_floating_point()
+        )
         if not finite:
             place.outcome.add("silent", "converted numbers that are not finite")
         json.loads((out / "config.json").read_text())

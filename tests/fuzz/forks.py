@@ -31,7 +31,13 @@ class Ended:
 
 
 def command(
-    place: Place, *arguments: object, before: Callable[[], None] | None = None, stop_at: int = -1, fault: str = "", after: float = 0, wall: float = 60
+    place: Place,
+    *arguments: object,
+    before: Callable[[], None] | None = None,
+    stop_at: int = -1,
+    fault: str = "",
+    after: float = 0,
+    wall: float = 60,
 ) -> Ended:
     """Call `zoo` in a child. before: called in the child first. stop_at, fault: see `Watch`. after: seconds until SIGKILL from
     outside. wall: seconds of processor time after which it counts as hanging."""
@@ -69,7 +75,9 @@ def command(
     return Ended(0, Ran(**told.pop("ran")), seconds=seconds, **told)
 
 
-def _child(place: Place, arguments: list[str], before: Callable[[], None] | None, stop_at: int, fault: str, writer: int) -> None:
+def _child(
+    place: Place, arguments: list[str], before: Callable[[], None] | None, stop_at: int, fault: str, writer: int
+) -> None:
     """Never returns."""
     try:
         # background jobs of a shell ignore SIGINT, which no user's `zoo` does

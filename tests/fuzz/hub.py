@@ -1,6 +1,6 @@
 """A Hub on the loopback with one tiny model, in a process of its own; ends when its stdin closes.
 
-    python -m fuzz.hub FOLDER          prints the address
+python -m fuzz.hub FOLDER          prints the address
 """
 
 from __future__ import annotations

@@ -49,7 +49,17 @@ class Jobs:
             return ("compose", pair, "-n", 6, "--batch-size", 2, "--seed", 3, "--device", "cpu", "--out", out), out
         if job == "train":
             sets = [x for k, v in SETS.items() for x in ("--set", f"{k}={v}")]
-            return ("train", "mask-vae/celeba-128", "--data", "toy-faces:8", *sets, "--device", "cpu", "--out", out), out
+            return (
+                "train",
+                "mask-vae/celeba-128",
+                "--data",
+                "toy-faces:8",
+                *sets,
+                "--device",
+                "cpu",
+                "--out",
+                out,
+            ), out
         if job == "pull":
             return ("pull", "hf:me/tiny", "--to", out), out
         asked = ("label_sets", "--data", "toy-faces:6", "--device", "cpu")
@@ -72,7 +82,9 @@ class Jobs:
             os.environ.update(HF_ENDPOINT=self.url, HF_HUB_OFFLINE="0", NO_PROXY="127.0.0.1")
 
     def _serve(self) -> None:
-        server = subprocess.Popen([sys.executable, "-m", "fuzz.hub", str(self.tiny)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "fuzz.hub", str(self.tiny)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         atexit.register(server.kill)
         assert server.stdout is not None
         self.url = server.stdout.readline().strip()
@@ -136,7 +148,9 @@ def _again(job: str, command: tuple[Any, ...], out: Path) -> tuple[Any, ...]:
     return command
 
 
-def _interrupt(place: Place, jobs: Jobs, job: str, command: tuple[Any, ...], steps: int, seconds: float, rng: Random) -> bool:
+def _interrupt(
+    place: Place, jobs: Jobs, job: str, command: tuple[Any, ...], steps: int, seconds: float, rng: Random
+) -> bool:
     """Run it with one fault. True if it was done before that happened."""
     if rng.random() < 0.3:
         after = rng.uniform(0.05, 1.0) * seconds
@@ -152,7 +166,12 @@ def _interrupt(place: Place, jobs: Jobs, job: str, command: tuple[Any, ...], ste
     if ended.ran is None:
         return False
     forks.judge(place, f"{job} with {fault}", _as_python(ended))
-    if fault == "ENOSPC" and not ended.ran.taken and "No space left" not in ended.ran.err and "disk is full" not in ended.ran.err:
+    if (
+        fault == "ENOSPC"
+        and not ended.ran.taken
+        and "No space left" not in ended.ran.err
+        and "disk is full" not in ended.ran.err
+    ):
         place.outcome.add("garbled", f"{job}: a full disk is not called one")
     return ended.ran.taken
 

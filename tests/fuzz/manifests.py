@@ -31,7 +31,14 @@ def prepare(folder: Path) -> Callable[[Place], None]:
     pair = f"{folder / 'models/mask-vae-celeba'}+{folder / 'models/scgan-celeba'}"
     zoo.SemanticMap(fixtures_models.drawn_face(), zoo.label_space("celebamask-hq")).to_png(folder / "face.png")
     PIL.Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)).save(folder / "photo.png")
-    face = ("--mask", folder / "face.png", "--edit", "redraw:hair", "--style", f"{folder / 'photo.png'}::{folder / 'face.png'}")
+    face = (
+        "--mask",
+        folder / "face.png",
+        "--edit",
+        "redraw:hair",
+        "--style",
+        f"{folder / 'photo.png'}::{folder / 'face.png'}",
+    )
     commands = {
         "drawn": ("compose", pair, "-n", SAMPLES, "--seed", 5, "--batch-size", 2, "--device", "cpu"),
         "edited": ("compose", pair, *face, "-n", SAMPLES, "--seed", 5, "--batch-size", 2, "--device", "cpu"),
@@ -129,7 +136,11 @@ def _metadata(place: Place, path: Path) -> str:
         lines += [json.dumps({**more, "index": len(lines) + i}) for i in range(rng.choice([1, 3, 2000]))]
     else:
         tree = json.loads(lines[at])
-        tree |= {"sha256": {"image": "0" * 64, "map": None}} if how == "digest" else {"index": rng.choice([-1, 7, 10**9, "0"])}
+        tree |= (
+            {"sha256": {"image": "0" * 64, "map": None}}
+            if how == "digest"
+            else {"index": rng.choice([-1, 7, 10**9, "0"])}
+        )
         lines[at] = json.dumps(tree)
     path.write_text("".join(f"{line}\n" for line in lines), errors="replace")
     return f"metadata.jsonl: {told}"
@@ -146,10 +157,16 @@ def samples(folder: Path) -> dict[str, bytes]:
 
 def _try(place: Place, folder: Path, command: tuple[Any, ...], made: dict[str, bytes], honest: bool) -> None:
     rng = place.rng
-    how = rng.choice(["replay", "replay", "replay", "replay out", "continue", "continue", "overwrite", "check", "tar", "card"])
+    how = rng.choice(
+        ["replay", "replay", "replay", "replay out", "continue", "continue", "overwrite", "check", "tar", "card"]
+    )
     if how.startswith("replay"):
         now = samples(folder)
-        ran = place.zoo("replay", rng.choice([folder, folder / "manifest.json"]), *(("--out", place.work / "again") if how == "replay out" else ()))
+        ran = place.zoo(
+            "replay",
+            rng.choice([folder, folder / "manifest.json"]),
+            *(("--out", place.work / "again") if how == "replay out" else ()),
+        )
         if ran.taken and now != made:
             place.outcome.add("silent", "replay approved of a folder whose samples are not those that were made")
     elif how in ("continue", "overwrite"):

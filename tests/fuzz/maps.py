@@ -32,7 +32,22 @@ FOREIGN = {
     "json": b"{}\n",
 }
 """Heads of formats that are no pictures for us, none of which does anything."""
-ENDINGS = (".png", ".png", ".png", ".jpg", ".jpeg", ".tif", ".bmp", ".gif", ".webp", ".eps", ".pdf", "", ".PNG", ".png.png")
+ENDINGS = (
+    ".png",
+    ".png",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".tif",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".eps",
+    ".pdf",
+    "",
+    ".PNG",
+    ".png.png",
+)
 
 
 def prepare(folder: Path) -> Callable[[Place], None]:
@@ -103,9 +118,7 @@ def encoded(rng: Random, form: str, labels: np.ndarray, space: Any) -> bytes:
 
     palette = np.array(space.palette, np.uint8)
     image = PIL.Image.fromarray(labels)
-    if form in ("PNG", "TIFF", "BMP") and rng.random() < 0.5:
-        image.putpalette(palette.tobytes())
-    elif form == "GIF":
+    if (form in ("PNG", "TIFF", "BMP") and rng.random() < 0.5) or form == "GIF":
         image.putpalette(palette.tobytes())
     elif form.startswith("WEBP") or (form == "PNG" and rng.random() < 0.3):
         image = image.convert("RGB")
@@ -131,7 +144,9 @@ def _large(place: Place) -> tuple[bytes, bool, bool]:
 
 
 def _named(place: Place, rng: Random) -> Path:
-    stem = rng.choice(["face", "face", "face", "a b", "#1", "x@2", "é", "-n", "$(touch MARK)", "x" * 200, "a\x1b[2Jb", "line\nbreak"])
+    stem = rng.choice(
+        ["face", "face", "face", "a b", "#1", "x@2", "é", "-n", "$(touch MARK)", "x" * 200, "a\x1b[2Jb", "line\nbreak"]
+    )
     return place.work / f"{stem}{rng.choice(ENDINGS)}"
 
 
@@ -150,7 +165,9 @@ def _as_map(place: Place, path: Path, truth: np.ndarray | None, space: Any, loss
         place.outcome.verdict = "refused"
     elif truth is not None and not torch.equal(read.labels[0], torch.from_numpy(truth.astype(np.int64))):
         share = float((read.labels[0].numpy() != truth).mean()) if read.labels[0].shape == truth.shape else 1.0
-        place.outcome.add("silent", f"a damaged {path.suffix} map read with other labels ({'over' if share > 0.02 else 'under'} 2 %)")
+        place.outcome.add(
+            "silent", f"a damaged {path.suffix} map read with other labels ({'over' if share > 0.02 else 'under'} 2 %)"
+        )
     elif lossy and not refused:
         place.outcome.add("silent", "a lossy map was taken")
     if rng.random() < 0.15:

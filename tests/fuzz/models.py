@@ -125,8 +125,24 @@ def _card(place: Place, folder: Path) -> str:
         return f"README.md: {told}"
     head, _, body = text.removeprefix("---\n").partition("---\n")
     tree, told = trees.mutate(rng, yaml.safe_load(head))
-    odd = rng.choice(["", "", "", "", "a: &a [1]\nb: *a\n", "!!python/name:os.system x: 1\n", "? [1]\n: 2\n", "? {a: b}\n: 2\n", "d: 2026-13-41\n", "\t: x\n"])
-    path.write_text(f"---\n{json.dumps(tree) if not isinstance(tree, dict) else yaml.safe_dump(tree)}{odd}\n---\n{body}", errors="replace")
+    odd = rng.choice(
+        [
+            "",
+            "",
+            "",
+            "",
+            "a: &a [1]\nb: *a\n",
+            "!!python/name:os.system x: 1\n",
+            "? [1]\n: 2\n",
+            "? {a: b}\n: 2\n",
+            "d: 2026-13-41\n",
+            "\t: x\n",
+        ]
+    )
+    path.write_text(
+        f"---\n{json.dumps(tree) if not isinstance(tree, dict) else yaml.safe_dump(tree)}{odd}\n---\n{body}",
+        errors="replace",
+    )
     return f"README.md: {told} {odd.strip()}".rstrip()
 
 
@@ -176,7 +192,9 @@ def _stated(folder: Path) -> dict[str, str]:
         return {}
 
 
-def try_model(place: Place, folder: Path, name: str, shared: Path, *, not_finite: bool, before: dict[str, bytes]) -> None:
+def try_model(
+    place: Place, folder: Path, name: str, shared: Path, *, not_finite: bool, before: dict[str, bytes]
+) -> None:
     """verify, card, a command that uses it; loading in Python judged against the card."""
     import zoo
 
@@ -214,7 +232,11 @@ def try_model(place: Place, folder: Path, name: str, shared: Path, *, not_finite
 def _judge_run(place: Place, taken: bool, out: Path, refused: list[BaseException]) -> None:
     if taken and refused:
         place.outcome.add("silent", "a command used a folder that Python refuses")
-    if not taken and (out / "manifest.json").exists() and json.loads((out / "manifest.json").read_text()).get("finished"):
+    if (
+        not taken
+        and (out / "manifest.json").exists()
+        and json.loads((out / "manifest.json").read_text()).get("finished")
+    ):
         place.outcome.add("silent", "refused, and a finished run was left")
 
 
@@ -231,7 +253,12 @@ def _judge_loaded(place: Place, folder: Path, model: Any, not_finite: bool, befo
     loaded = [n for n in before if n in now]
     if stated and any(n not in stated for n in loaded):
         place.outcome.add("silent", "loaded files that the card does not list")
-    tensors = [*model.state_dict().values(), *(t for a in model.assets.values() if isinstance(a, dict) for t in a.values())]
-    finite = all(bool(torch.isfinite(t).all()) for t in tensors if isinstance(t, torch.Tensor) and t.is_floating_point())
+    tensors = [
+        *model.state_dict().values(),
+        *(t for a in model.assets.values() if isinstance(a, dict) for t in a.values()),
+    ]
+    finite = all(
+        bool(torch.isfinite(t).all()) for t in tensors if isinstance(t, torch.Tensor) and t.is_floating_point()
+    )
     if not finite:
         place.outcome.add("silent", f"loaded numbers that are not finite{'' if not_finite else ' (of damage)'}")

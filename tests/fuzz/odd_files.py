@@ -23,7 +23,9 @@ def replace(rng: Random, path: Path, guarded: Path) -> str:
     was_folder = path.is_dir()
     aside = path.with_name(f"{name}.aside")
     path.rename(aside)
-    how = rng.choice(["link out", "link beside", "loop", "dangling", "pipe", "null", "zero", "folder", "nothing", "hard link"])
+    how = rng.choice(
+        ["link out", "link beside", "loop", "dangling", "pipe", "null", "zero", "folder", "nothing", "hard link"]
+    )
     if how == "link out":
         inner = guarded / name
         path.symlink_to(inner if inner.exists() else guarded if was_folder else guarded / "precious.txt")

@@ -30,4 +30,8 @@ class Patience:
         if used > self.last + 0.02:
             self.last, self.moved = used, now
         late = now - self.begun > self.limit
-        return used - self.first > self.limit or (late and now - self.moved > self.still) or now - self.begun > 15 * self.limit
+        return (
+            used - self.first > self.limit
+            or (late and now - self.moved > self.still)
+            or now - self.begun > 15 * self.limit
+        )

@@ -85,7 +85,21 @@ def payload(rng: Random, mark: Path) -> tuple[bytes, str]:
 def large(rng: Random) -> tuple[bytes, str]:
     """Opcodes that ask allowed builders for far more than there is."""
     count = rng.choice(BIG)
-    target = rng.choice([("builtins", "bytearray"), ("torch", "Size"), ("collections", "OrderedDict"), ("collections", "Counter"), ("builtins", "set"), ("builtins", "complex"), ("torch", "device"), ("torch", "FloatStorage"), ("torch.storage", "UntypedStorage"), ("_codecs", "encode"), ("builtins", "range")])  # fmt: skip
+    target = rng.choice(
+        [
+            ("builtins", "bytearray"),
+            ("torch", "Size"),
+            ("collections", "OrderedDict"),
+            ("collections", "Counter"),
+            ("builtins", "set"),
+            ("builtins", "complex"),
+            ("torch", "device"),
+            ("torch", "FloatStorage"),
+            ("torch.storage", "UntypedStorage"),
+            ("_codecs", "encode"),
+            ("builtins", "range"),
+        ]
+    )
     function, way = name(rng, *target)
     return function + number(count) + b"\x85R", f"{'.'.join(target)}({count}) by {way}"
 
@@ -104,14 +118,30 @@ def tensor(rng: Random, key: str, shape: tuple[int, ...], *, lie: bool) -> tuple
         told = rng.choice(["size", "offset", "shape", "stride", "zero stride", "negative"])
         count = rng.choice(BIG) if told == "size" else count
         offset = rng.choice([1, 1 << 40, -4]) if told == "offset" else offset
-        shape = rng.choice([(1 << 40,), (0, 1 << 62), (1 << 20, 1 << 20), (-1,)]) if told in ("shape", "zero stride") else shape
-        stride = [0] * len(shape) if told == "zero stride" else [rng.choice([1 << 40, -1])] * len(shape) if told == "stride" else stride
+        shape = (
+            rng.choice([(1 << 40,), (0, 1 << 62), (1 << 20, 1 << 20), (-1,)])
+            if told in ("shape", "zero stride")
+            else shape
+        )
+        stride = (
+            [0] * len(shape)
+            if told == "zero stride"
+            else [rng.choice([1 << 40, -1])] * len(shape)
+            if told == "stride"
+            else stride
+        )
         shape = tuple(-n for n in shape) if told == "negative" else shape
-    kind = rng.choice(["FloatStorage", "FloatStorage", "HalfStorage", "LongStorage", "NoStorage"]) if lie else "FloatStorage"
+    kind = (
+        rng.choice(["FloatStorage", "FloatStorage", "HalfStorage", "LongStorage", "NoStorage"])
+        if lie
+        else "FloatStorage"
+    )
     storage = b"(" + text("storage") + f"ctorch\n{kind}\n".encode() + text(key) + text("cpu") + number(count) + b"tQ"
     numbers = [b"(" + b"".join(map(number, values)) + b"t" for values in (shape, stride)]
     builder = b"ctorch._utils\n_rebuild_tensor_v2\n"
-    return builder + b"(" + storage + number(offset) + numbers[0] + numbers[1] + b"\x89" + b"ccollections\nOrderedDict\n)R" + b"tR", told
+    return builder + b"(" + storage + number(offset) + numbers[0] + numbers[
+        1
+    ] + b"\x89" + b"ccollections\nOrderedDict\n)R" + b"tR", told
 
 
 def dictionary(entries: dict[str, bytes]) -> bytes:
@@ -121,7 +151,24 @@ def dictionary(entries: dict[str, bytes]) -> bytes:
 
 def archive(rng: Random, content: bytes, storages: dict[str, bytes], *, odd: bool) -> tuple[bytes, str]:
     """The zip of torch.save around a pickle; odd: names, order, compression or checksums as torch does not write them."""
-    told = rng.choice(["twice", "compressed", "upward", "no folder", "two pickles", "no storages", "checksum", "script", "encrypted", "before"]) if odd else ""
+    told = (
+        rng.choice(
+            [
+                "twice",
+                "compressed",
+                "upward",
+                "no folder",
+                "two pickles",
+                "no storages",
+                "checksum",
+                "script",
+                "encrypted",
+                "before",
+            ]
+        )
+        if odd
+        else ""
+    )
     stream = io.BytesIO()
     top = "archive"
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED if told == "compressed" else zipfile.ZIP_STORED) as file:
@@ -151,7 +198,11 @@ def archive(rng: Random, content: bytes, storages: dict[str, bytes], *, odd: boo
 
 def legacy(content: bytes, storages: dict[str, bytes]) -> bytes:
     """As torch before 1.6 wrote: five pickles in a row, then the storages with their sizes."""
-    facts: dict[str, Any] = {"protocol_version": PROTOCOL, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    facts: dict[str, Any] = {
+        "protocol_version": PROTOCOL,
+        "little_endian": True,
+        "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }
     head = b"".join(pickle.dumps(value, 2) for value in (MAGIC, PROTOCOL, facts))
     bodies = b"".join(struct.pack("<q", len(body) // 4) + body for body in storages.values())
     return head + content + pickle.dumps(list(storages), 2) + bodies
@@ -161,4 +212,6 @@ def plain_state(rng: Random) -> OrderedDict[str, Any]:
     """A few tensors of a network that nobody knows."""
     import torch
 
-    return OrderedDict((f"layer{i}.weight", torch.full((rng.randrange(1, 9), 4), float(i))) for i in range(rng.randrange(1, 5)))
+    return OrderedDict(
+        (f"layer{i}.weight", torch.full((rng.randrange(1, 9), 4), float(i))) for i in range(rng.randrange(1, 5))
+    )

@@ -73,7 +73,10 @@ class Place:
         used = time.process_time() - begun
         name = " ".join(t for t in told[:2] if "/" not in t)
         if surprise:
-            self.outcome.add("memory" if "MemoryError" in surprise or "can't allocate" in surprise else "internal", f"{name}: {surprise}")
+            self.outcome.add(
+                "memory" if "MemoryError" in surprise or "can't allocate" in surprise else "internal",
+                f"{name}: {surprise}",
+            )
         self._judge(name, ran, watch)
         if used > self.seconds:
             self.outcome.add("time", f"{name}: {used:.1f} s of the processor")
@@ -128,7 +131,9 @@ class Place:
 
 def where(error: BaseException) -> str:
     """Type, place and text of an exception, in one short line without paths of this machine."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/zoo/" in f.filename or "/plugins/" in f.filename]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if "/zoo/" in f.filename or "/plugins/" in f.filename
+    ]
     place = f"{'/'.join(Path(frames[-1].filename).parts[-3:])}:{frames[-1].lineno}" if frames else "?"
     try:
         text = str(error)

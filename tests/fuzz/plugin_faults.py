@@ -55,23 +55,79 @@ PICTURES = (
     "torch.rand(1, 3, 64, 64) * 5 - 2", "torch.randint(0, 255, (1, 3, 64, 64))", "torch.rand(1, 1, 64, 64)", "torch.rand(2, 3, 64, 64)",
     "torch.zeros(1, 3, 64, 64, dtype=torch.complex64)", "torch.zeros(1, 3, 0, 0)", "torch.zeros(1, 3, 64, 64, device='meta')",
 )  # fmt: skip
-MAPS = ("torch.zeros(1, 64, 64, dtype=torch.long)", "torch.zeros(1, 19, 64, 64)", "[torch.zeros(64, 64)]", "torch.rand(1, 3, 64, 64)")
+MAPS = (
+    "torch.zeros(1, 64, 64, dtype=torch.long)",
+    "torch.zeros(1, 19, 64, 64)",
+    "[torch.zeros(64, 64)]",
+    "torch.rand(1, 3, 64, 64)",
+)
 ERRORS = (
     "ValueError('a reason')", "Unprintable()", "SystemExit(3)", "RecursionError()", "GeneratorExit()", "MemoryError()", "StopIteration()", "Hidden()",
     "UnicodeDecodeError('utf-8', b'x', 0, 1, 'x')", "OSError(28, 'x')", "KeyError('\\x1b[2J')", "AssertionError()", "NotImplementedError()", "ValueError('x' * 50000)",
 )  # fmt: skip
 MODULES = ("__init__", "config", "model", "official", "trainer", "losses")
 PLUGIN = ("api", "architectures", "networks", "losses", "label_spaces", "datasets", "metrics", "cards")
-ARCHITECTURE = ("name", "kind", "model", "config", "variants", "trainer", "official", "title", "paper", "can", "default", "options")
+ARCHITECTURE = (
+    "name",
+    "kind",
+    "model",
+    "config",
+    "variants",
+    "trainer",
+    "official",
+    "title",
+    "paper",
+    "can",
+    "default",
+    "options",
+)
 METHODS = {
-    "odd-masks": ("generate", "sample_latents", "channels", "resolution", "__init__", "presence", "encode", "decode", "load_weights", "capabilities", "ASSETS", "OPTIONS", "fit_asset"),
-    "odd-pics": ("synthesize", "layout", "channels", "resolution", "__init__", "sample_style", "encode_style", "mean_style", "load_weights", "capabilities", "ASSETS", "styles", "partial_styles"),
-}  # fmt: skip
+    "odd-masks": (
+        "generate",
+        "sample_latents",
+        "channels",
+        "resolution",
+        "__init__",
+        "presence",
+        "encode",
+        "decode",
+        "load_weights",
+        "capabilities",
+        "ASSETS",
+        "OPTIONS",
+        "fit_asset",
+    ),
+    "odd-pics": (
+        "synthesize",
+        "layout",
+        "channels",
+        "resolution",
+        "__init__",
+        "sample_style",
+        "encode_style",
+        "mean_style",
+        "load_weights",
+        "capabilities",
+        "ASSETS",
+        "styles",
+        "partial_styles",
+    ),
+}
 SPACES = (
-    "{'name': 'odd', 'classes': [{'name': 'a', 'color': 1}]}", "{'name': 'odd', 'classes': 3}", "{'classes': []}", "{'name': 3, 'classes': [{'name': 'a'}]}",
-    "{'name': 'odd', 'classes': [{'name': 'a', 'color': [0, 0, 999]}]}", "{'name': 'odd', 'classes': [{'name': 'a'}, {'name': 'a'}]}", "[1]", "'x'", "None", "Odd()",
-    "{'name': 'odd', 'background': 'b', 'classes': [{'name': 'a'}]}", "{'name': 'odd', 'classes': [{'name': '\\x1b[2J'}]}", "{'name': 'odd', 'classes': [{'name': 'a', 'aliases': 3, 'on': 4}]}",
-)  # fmt: skip
+    "{'name': 'odd', 'classes': [{'name': 'a', 'color': 1}]}",
+    "{'name': 'odd', 'classes': 3}",
+    "{'classes': []}",
+    "{'name': 3, 'classes': [{'name': 'a'}]}",
+    "{'name': 'odd', 'classes': [{'name': 'a', 'color': [0, 0, 999]}]}",
+    "{'name': 'odd', 'classes': [{'name': 'a'}, {'name': 'a'}]}",
+    "[1]",
+    "'x'",
+    "None",
+    "Odd()",
+    "{'name': 'odd', 'background': 'b', 'classes': [{'name': 'a'}]}",
+    "{'name': 'odd', 'classes': [{'name': '\\x1b[2J'}]}",
+    "{'name': 'odd', 'classes': [{'name': 'a', 'aliases': 3, 'on': 4}]}",
+)
 
 
 def value(rng: Random, *more: str) -> str:
@@ -84,13 +140,23 @@ def result(rng: Random, *more: str) -> str:
     return f"fails({rng.choice(ERRORS)})" if rng.random() < 0.4 else f"gives({value(rng, *more)})"
 
 
+WAYS = (
+    "import", "field", "field", "architecture", "architecture", "method", "method", "method", "variants", "detect", "space", "table",
+    "metadata", "metadata", "card", "card", "print", "text",
+)  # fmt: skip
+ODD_YAML = (
+    "", "", "? [1]\n: 2\n", "? {a: b}\n: 2\n", "1: 2\n", "null: 3\n", "d: 2026-01-01\n", "e: !!binary aGk=\n", "f: .nan\n",
+    "true: x\n", "g: 1e400\n",
+)  # fmt: skip
+
+
 def break_plugin(rng: Random, site: Path, name: str) -> tuple[str, bool]:
     """Break the plugin `name` in `site`. What was done, and whether its own model gives a wrong result that must not be taken."""
     package = name.replace("-", "_")
     folder = site / package
     (folder / "odd.py").write_text(ODD)
     start = f"\n\nimport torch\nfrom {package}.odd import *\n"
-    how = rng.choice(["import", "field", "field", "architecture", "architecture", "method", "method", "method", "variants", "detect", "space", "table", "metadata", "metadata", "card", "card", "print", "text"])
+    how = rng.choice(WAYS)
     entry = folder / "__init__.py"
     if how == "import":
         module, error = rng.choice(MODULES), rng.choice(ERRORS)
@@ -112,12 +178,17 @@ def break_plugin(rng: Random, site: Path, name: str) -> tuple[str, bool]:
         _append(folder / "config.py", f"{start}{what} = {new}\n")
         return f"config.{what} = {new}", False
     if how == "detect":
-        what, new = rng.choice(["detect", "detect", "convert"]), result(rng, "Match('x', {})", "Match(3, None)", "[Match('x', {})]")
+        what, new = (
+            rng.choice(["detect", "detect", "convert"]),
+            result(rng, "Match('x', {})", "Match(3, None)", "[Match('x', {})]"),
+        )
         _append(folder / "official.py", f"{start}{what} = {new}\n")
         return f"official.{what} = {new}", False
     if how == "space":
         new = rng.choice(SPACES)
-        _append(entry, f"{start}SPACE = {new}\nobject.__setattr__(plugin, 'label_spaces', {{'odd': '{package}:SPACE'}})\n")
+        _append(
+            entry, f"{start}SPACE = {new}\nobject.__setattr__(plugin, 'label_spaces', {{'odd': '{package}:SPACE'}})\n"
+        )
         return f"label space {new}", False
     if how == "table":
         table, new = rng.choice(["networks", "losses", "datasets", "metrics"]), result(rng)
@@ -181,13 +252,15 @@ def _metadata(rng: Random, site: Path, package: str) -> str:
 
 def _card(rng: Random, folder: Path, name: str) -> str:
     model = folder / "cards" / f"{name}-toy"
-    path = rng.choice([model / "README.md", model / "README.md", model / "config.json", *sorted((model / "assets").iterdir())])
+    path = rng.choice(
+        [model / "README.md", model / "README.md", model / "config.json", *sorted((model / "assets").iterdir())]
+    )
     if path.name == "README.md" and rng.random() < 0.7:
         import yaml
 
         head, _, body = path.read_text().removeprefix("---\n").partition("---\n")
         tree, told = trees.mutate(rng, yaml.safe_load(head))
-        extra = rng.choice(["", "", "? [1]\n: 2\n", "? {a: b}\n: 2\n", "1: 2\n", "null: 3\n", "d: 2026-01-01\n", "e: !!binary aGk=\n", "f: .nan\n", "true: x\n", "g: 1e400\n"])
+        extra = rng.choice(ODD_YAML)
         path.write_text(f"---\n{yaml.safe_dump(tree)}{extra}---\n{body}", errors="replace")
         return f"card: {told} {extra.strip()}".rstrip()
     content, told = trees.damage(rng, path.read_bytes())

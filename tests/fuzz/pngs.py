@@ -77,12 +77,27 @@ def mutate(rng: Random, content: bytes) -> tuple[bytes, str, bool]:
         parts = [p for p in parts if p[0] != b"PLTE"]
         parts.insert(1, chunk(b"PLTE", rng.randbytes(entries * 3 + rng.choice([0, 0, 1]))))
         return together(parts), f"a palette of {entries}", False
-    kind = rng.choice([b"tEXt", b"iTXt", b"zTXt", b"iCCP", b"tRNS", b"gAMA", b"eXIf", b"acTL", b"fcTL", b"sBIT", b"abCD", b"ABCD"])
+    kind = rng.choice(
+        [b"tEXt", b"iTXt", b"zTXt", b"iCCP", b"tRNS", b"gAMA", b"eXIf", b"acTL", b"fcTL", b"sBIT", b"abCD", b"ABCD"]
+    )
     parts.insert(rng.randrange(1, len(parts)), chunk(kind, rng.randbytes(rng.choice([0, 1, 4, 8, 26, 300]))))
     return together(parts), f"a chunk {kind.decode()} put in", False
 
 
-HOWS = ("flip", "flip", "checksum", "short data", "short data", "cut data", "drop", "double", "order", "head", "palette", "chunk")
+HOWS = (
+    "flip",
+    "flip",
+    "checksum",
+    "short data",
+    "short data",
+    "cut data",
+    "drop",
+    "double",
+    "order",
+    "head",
+    "palette",
+    "chunk",
+)
 
 
 def _head(rng: Random, parts: list[Chunk]) -> tuple[bytes, str, bool]:

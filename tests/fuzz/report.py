@@ -34,7 +34,10 @@ def markdown(report: dict[str, Any]) -> str:
     """The table of docs/trust.md with the line that says how to make it again."""
     lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
     lines += ["| " + " | ".join(row) + " |" for row in rows(report)]
-    return f"`{report['command']}`, seed {report['seed']}, {report['minutes']:.0f} minutes on one core:\n\n" + "\n".join(lines)
+    return (
+        f"`{report['command']}`, seed {report['seed']}, {report['minutes']:.0f} minutes on one core:\n\n"
+        + "\n".join(lines)
+    )
 
 
 def table(report: dict[str, Any]) -> str:

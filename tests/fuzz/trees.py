@@ -21,11 +21,13 @@ def values(rng: Random, old: Any) -> Any:
     choices: tuple[Callable[[], Any], ...] = (
         lambda: None,
         lambda: rng.choice([True, False]),
-        lambda: rng.choice([0, 1, -1, 2, 3, 7, 255, 256, 65536, 2**31, 2**31 - 1, 2**63, 2**64, 10**12, -(2**63), 10**30]),
+        lambda: rng.choice(
+            [0, 1, -1, 2, 3, 7, 255, 256, 65536, 2**31, 2**31 - 1, 2**63, 2**64, 10**12, -(2**63), 10**30]
+        ),
         lambda: rng.choice([0.5, -0.0, 1e308, 1e-320, float("nan"), float("inf"), float("-inf")]),
         lambda: rng.choice(NAMES),
-        lambda: [],
-        lambda: {},
+        list,
+        dict,
         lambda: [old],
         lambda: {"x": old},
         lambda: [old] * rng.choice([2, 50, 3000]),

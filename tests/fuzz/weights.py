@@ -28,7 +28,11 @@ def join(header: Any, body: bytes) -> bytes:
 def poison(rng: Random, content: bytes) -> tuple[bytes, str]:
     """One number of one float tensor is none: NaN or infinite."""
     header, body = split(content)
-    names = [n for n, t in header.items() if n != "__metadata__" and t["dtype"] in ("F32", "F16") and t["data_offsets"][1] > t["data_offsets"][0]]
+    names = [
+        n
+        for n, t in header.items()
+        if n != "__metadata__" and t["dtype"] in ("F32", "F16") and t["data_offsets"][1] > t["data_offsets"][0]
+    ]
     if not names:
         return content, "nothing to poison"
     name, value = rng.choice(names), rng.choice(NOT_FINITE)
@@ -49,16 +53,23 @@ def mutate(rng: Random, content: bytes) -> tuple[bytes, str]:
     names = [n for n in header if n != "__metadata__"]
     if not names or rng.random() < 0.25:
         return trees.damage(rng, content)
-    name, how = rng.choice(names), rng.choice(["shape", "shape", "dtype", "offsets", "rename", "drop", "extra", "tree", "length", "cast"])
+    name, how = (
+        rng.choice(names),
+        rng.choice(["shape", "shape", "dtype", "offsets", "rename", "drop", "extra", "tree", "length", "cast"]),
+    )
     entry = header[name]
     if how == "shape":
         shape = entry["shape"]
-        entry["shape"] = rng.choice([[], [0], [*shape, 1], shape[::-1], [2**40], [0, 2**62], [n * 2 for n in shape], [-1], [1.5], "x", None])
+        entry["shape"] = rng.choice(
+            [[], [0], [*shape, 1], shape[::-1], [2**40], [0, 2**62], [n * 2 for n in shape], [-1], [1.5], "x", None]
+        )
     elif how == "dtype":
         entry["dtype"] = rng.choice(["F64", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "x", "", None, 3])
     elif how == "offsets":
         start, end = entry["data_offsets"]
-        entry["data_offsets"] = rng.choice([[0, 0], [end, start], [start, 2**63], [start + 4, end + 4], [-8, 0], [start], "x", [0, len(body)]])
+        entry["data_offsets"] = rng.choice(
+            [[0, 0], [end, start], [start, 2**63], [start + 4, end + 4], [-8, 0], [start], "x", [0, len(body)]]
+        )
     elif how == "rename":
         header[rng.choice(trees.NAMES)] = header.pop(name)
     elif how == "drop":
@@ -69,7 +80,11 @@ def mutate(rng: Random, content: bytes) -> tuple[bytes, str]:
                 other["data_offsets"] = [n - (end - start) for n in other["data_offsets"]]
     elif how == "extra":
         extra = rng.choice([4, 400])
-        header[rng.choice(["extra.weight", *trees.NAMES])] = {"dtype": "F32", "shape": [extra // 4], "data_offsets": [len(body), len(body) + extra]}
+        header[rng.choice(["extra.weight", *trees.NAMES])] = {
+            "dtype": "F32",
+            "shape": [extra // 4],
+            "data_offsets": [len(body), len(body) + extra],
+        }
         body += bytes(extra)
     elif how == "tree":
         header, told = trees.mutate(rng, header)

@@ -1,6 +1,6 @@
 """The process that runs cases: one line of JSON in, one out. It may die or hang; the parent starts another and says so.
 
-    python -m fuzz.worker          (with tests/ on PYTHONPATH)
+python -m fuzz.worker          (with tests/ on PYTHONPATH)
 """
 
 from __future__ import annotations
