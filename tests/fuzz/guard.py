@@ -56,3 +56,10 @@ def files_of(folder: Path, leaves_out: tuple[str, ...] = ()) -> dict[str, bytes]
         elif path.is_file():
             found[name] = path.read_bytes()
     return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of all files below a folder by relative name, as one reads them; without links that lead out of it."""
+    home = folder.resolve()
+    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.resolve().is_relative_to(home)]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths}

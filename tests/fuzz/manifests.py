@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import odd_files, trees
+from .guard import contents
 from .place import Place
 
 SAMPLES = 3
@@ -148,11 +149,7 @@ def _metadata(place: Place, path: Path) -> str:
 
 def samples(folder: Path) -> dict[str, bytes]:
     """The bytes of the samples by name; of links that stay in the folder, what they lead to."""
-    found: dict[str, bytes] = {}
-    for path in sorted(p for name in ("maps", "images") if (folder / name).is_dir() for p in (folder / name).iterdir()):
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            found[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return found
+    return {name: content for name, content in contents(folder).items() if name.startswith(("maps/", "images/"))}
 
 
 def _try(place: Place, folder: Path, command: tuple[Any, ...], made: dict[str, bytes], honest: bool) -> None:

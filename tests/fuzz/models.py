@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import odd_files, trees, weights
-from .guard import files_of
+from .guard import contents, files_of
 from .place import Place
 
 MODELS = ("mask-vae", "scgan", "face-parser")
@@ -246,7 +246,7 @@ def _judge_loaded(place: Place, folder: Path, model: Any, not_finite: bool, befo
 
     import torch
 
-    stated, now = _stated(folder), files_of(folder, ("README.md",))
+    stated, now = _stated(folder), contents(folder)
     for file, digest in stated.items():
         if file not in now or hashlib.sha256(now[file]).hexdigest() != digest:
             place.outcome.add("silent", "loaded against the digests of its card")
