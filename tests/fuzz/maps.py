@@ -10,6 +10,9 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import torch
+
+from zoo.files.images import read_photo
 
 from . import odd_files, pngs, trees
 from .place import Place, Ran
@@ -71,9 +74,9 @@ def case(place: Place, models: Path) -> None:
         place.did(odd_files.replace(rng, path, place.guarded))
         same = False
     if rng.random() < 0.6:
-        _as_map(place, path, labels if same else None, space, lossy, models)
+        _as_map(place, path, labels if same and not lossy else None, space, lossy, models)
     else:
-        _as_photo(place, path, models)
+        _as_photo(place, path, same, models)
 
 
 def drawn(rng: Random, classes: int) -> np.ndarray:
@@ -97,16 +100,17 @@ def _content(place: Place, labels: np.ndarray, space: Any) -> tuple[bytes, bool,
     form = rng.choice(LOSSLESS + LOSSY)
     content = encoded(rng, form, labels, space)
     place.did(form)
+    (place.work / "undamaged").write_bytes(content)
     lossy = form in LOSSY
     if rng.random() < 0.06:
-        return content, not lossy, lossy
+        return content, True, lossy
     if form == "PNG" and rng.random() < 0.75:
         content, told, same = pngs.mutate(rng, content)
     else:
         before = content
         content, told = trees.damage(rng, content)
         # formats without checksums cannot show a flipped bit; bytes after the end are no pixels
-        same = "cut" in told and not lossy and before != content
+        same = "cut" in told and before != content
         same |= form == "PNG" and told in ("bits flipped", "emptied")
     place.did(told)
     return content, same, lossy
@@ -152,8 +156,6 @@ def _named(place: Place, rng: Random) -> Path:
 
 def _as_map(place: Place, path: Path, truth: np.ndarray | None, space: Any, lossy: bool, models: Path) -> None:
     """inspect, and the labels that Python reads; now and then pictures of it."""
-    import torch
-
     import zoo
 
     rng, told = place.rng, Ran(0, "", "")
@@ -182,8 +184,13 @@ def _pictures(place: Place, path: Path, models: Path, told: Ran) -> None:
         place.outcome.add("silent", "refused, and a finished run was left")
 
 
-def _as_photo(place: Place, path: Path, models: Path) -> None:
-    """parse, or a pair of a folder data set."""
+def _as_photo(place: Place, path: Path, same: bool, models: Path) -> None:
+    """parse, or a pair of a folder data set; a photo that lost its end is not read in silence."""
+    if same:
+        with place.python("read_photo") as refused:
+            photo = read_photo(path)
+        if not refused and not torch.equal(photo, read_photo(place.work / "undamaged")):
+            place.outcome.add("silent", "a damaged photo read with other pixels")
     if place.rng.random() < 0.6:
         out = place.work / "maps"
         ran = place.zoo("parse", path, "--parser", models / "face-parser-celeba", "--out", out, "--device", "cpu")

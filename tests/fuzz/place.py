@@ -8,6 +8,7 @@ import random
 import re
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,26 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 SURPRISE = "This should not happen"
 LONG = 6000
 """Characters of an error beyond which nobody calls it a line."""
+
+
+class TooLong(BaseException):
+    """A command has used more processor time than it may."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TooLong in the block after so many seconds of processor time of this process."""
+
+    def stop(*_: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds + 0.5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 @dataclass(frozen=True)
@@ -68,11 +89,11 @@ class Place:
         told = [str(a) for a in arguments]
         watch = watch or self.watch()
         begun = time.process_time()
-        with watching(watch):
+        with watching(watch), limited(self.seconds):
             ran, surprise = call(told)
         used = time.process_time() - begun
         name = " ".join(t for t in told[:2] if "/" not in t)
-        if surprise:
+        if surprise and TooLong.__name__ not in surprise:
             self.outcome.add(
                 "memory" if "MemoryError" in surprise or "can't allocate" in surprise else "internal",
                 f"{name}: {surprise}",
@@ -108,13 +129,15 @@ class Place:
         refused: list[BaseException] = []
         watch, begun = self.watch(), time.process_time()
         try:
-            with watching(watch), warnings.catch_warnings():
+            with watching(watch), limited(self.seconds), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield refused
         except ZooError as error:
             refused.append(error)
         except Exception as error:
             self.outcome.add("memory" if isinstance(error, MemoryError) else "internal", f"{name}: {where(error)}")
+            refused.append(error)
+        except TooLong as error:
             refused.append(error)
         self._judge(name, Ran(0, "", ""), watch)
         if time.process_time() - begun > self.seconds:
