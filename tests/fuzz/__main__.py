@@ -54,8 +54,11 @@ def main(
     found = made.to_json()
     if file is not None:
         file.write_text(json.dumps(found, indent=1) + "\n")
+    shown: set[str] = set()
     for name, number, example in report.by_fault(made.bad):
-        click.echo(f"\n{number} x {name}\n{report.recipe(example)}")
+        recipe = report.recipe(example)
+        click.echo(f"\n{number} x {name}" + (f"\n{recipe}" if recipe not in shown else ""))
+        shown.add(recipe)
     click.echo("\n" + report.table(found))
     sys.exit(1 if made.bad else 0)
 

@@ -174,11 +174,11 @@ def _try(place: Place, folder: Path, command: tuple[Any, ...], made: dict[str, b
                 wrong = [n for n in made if now.get(n) != made[n]]
                 place.outcome.add("lost", f"{how} ended well without the right samples ({'some' if wrong else 'more'})")
     elif how == "check":
-        ran = place.zoo("data", "check", f"folder:{folder}")
+        ran = place.zoo("data", "check", f"folder:{folder}", watch=place.watch(reads=False))
         now = samples(folder)
         if ran.taken and "nothing wrong" in ran.out and any(n not in now for n in made):
             place.outcome.add("silent", "data check sees nothing wrong, and samples are missing")
     elif how == "tar":
-        place.zoo("data", "tar", f"folder:{folder}", place.work / "it.tar")
+        place.zoo("data", "tar", f"folder:{folder}", place.work / "it.tar", watch=place.watch(reads=False))
     else:
         place.zoo("card", folder)

@@ -80,9 +80,9 @@ class Place:
         """Add to the recipe."""
         self.outcome.recipe.append(text)
 
-    def watch(self) -> Watch:
-        """A fresh watch of this place."""
-        return Watch((self.work,), self._guarded_reads)
+    def watch(self, *, reads: bool = True) -> Watch:
+        """A fresh watch of this place. reads: False where links to other folders are the user's own way (data sets)."""
+        return Watch((self.work,), self._guarded_reads if reads else None)
 
     def zoo(self, *arguments: object, watch: Watch | None = None) -> Ran:
         """Call the command line in this process; whatever no command may do becomes a problem of the case."""
