@@ -93,7 +93,10 @@ class Place:
             ran, surprise = call(told)
         used = time.process_time() - begun
         name = " ".join(t for t in told[:2] if "/" not in t)
-        if surprise and TooLong.__name__ not in surprise:
+        if TooLong.__name__ in surprise:
+            self.outcome.add("time", f"{name}: stopped after {self.seconds:.0f} s of the processor")
+            return ran
+        if surprise:
             self.outcome.add(
                 "memory" if "MemoryError" in surprise or "can't allocate" in surprise else "internal",
                 f"{name}: {surprise}",
