@@ -135,10 +135,10 @@ def _undisturbed(place: Place, jobs: Jobs, job: str) -> tuple[dict[str, bytes], 
 
 
 def made(job: str, out: Path) -> dict[str, bytes]:
-    """The files that count: samples, weights, assets, what was pulled."""
-    if job == "train":
-        return files_of(out / "model", TIMED) if (out / "model").is_dir() else {}
-    return files_of(out, () if job == "pull" else TIMED)
+    """The files that count: samples, weights, assets, what was pulled. Not what a killed process had begun to write beside them."""
+    folder = out / "model" if job == "train" else out
+    files = files_of(folder, () if job == "pull" else TIMED) if folder.is_dir() else {}
+    return {name: content for name, content in files.items() if not name.endswith(".part")}
 
 
 def _again(job: str, command: tuple[Any, ...], out: Path) -> tuple[Any, ...]:
@@ -183,12 +183,12 @@ def _as_python(ended: forks.Ended) -> forks.Ended:
 
 
 def _compare(place: Place, job: str, last: forks.Ended, out: Path, expected: dict[str, bytes]) -> None:
-    if last.ran is None or not last.ran.taken:
+    now = made(job, out)
+    if now == expected:  # also where it was all done before it was killed, and a new folder is asked for
+        place.outcome.verdict = "right"
+    elif last.ran is None or not last.ran.taken:
         told = last.ran.err.strip().splitlines()[-1:] if last.ran else [f"signal {last.signal}"]
         place.outcome.add("lost", f"{job} cannot be finished: {' '.join(told).replace(str(place.work), 'WORK')[:160]}")
-        return
-    now = made(job, out)
-    if now != expected:
+    else:
         differ = sorted(n for n in {*now, *expected} if now.get(n) != expected.get(n))
         place.outcome.add("lost", f"{job} ended well with other files than an undisturbed one: {', '.join(differ[:3])}")
-    place.outcome.verdict = "right"
