@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def main(
         counts = dict.fromkeys(kinds, 1)
     else:
         counts = dict.fromkeys(kinds, count) if count else None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was tried until then is told, as at Ctrl-C
     made = campaign.run(
         kinds,
         seed=seed,
