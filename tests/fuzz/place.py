@@ -74,7 +74,7 @@ class Place:
         self.work.mkdir(parents=True)
         make_guarded(self.guarded)
         self.before = state(self.guarded)
-        self._guarded_reads = self.guarded if reads else None
+        self.guards_reads = reads
 
     def did(self, text: str) -> None:
         """Add to the recipe."""
@@ -82,7 +82,7 @@ class Place:
 
     def watch(self, *, reads: bool = True) -> Watch:
         """A fresh watch of this place. reads: False where links to other folders are the user's own way (data sets)."""
-        return Watch((self.work,), self._guarded_reads if reads else None)
+        return Watch((self.work,), self.guarded if reads and self.guards_reads else None)
 
     def zoo(self, *arguments: object, watch: Watch | None = None) -> Ran:
         """Call the command line in this process; whatever no command may do becomes a problem of the case."""
