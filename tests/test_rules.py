@@ -77,7 +77,7 @@ def test_the_nearest_that_is_there_counts() -> None:
     [
         (({"name": "a", "counts_as": "b"},), "'b', which is not one of its classes"),
         (({"name": "a", "counts_as": "b"}, {"name": "b", "on": "a"}), "in a circle"),
-        (({"name": "a", "counts_as": 3},), "counts_as is the name of a class, got 3"),
+        (({"name": "a", "counts_as": 3},), "counts_as is the name of the class that it counts as, got 3"),
     ],
 )
 def test_what_counts_as_nothing(classes: tuple[dict[str, Any], ...], part: str) -> None:

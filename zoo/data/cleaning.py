@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,7 @@ def usual_proportions(maps: Mapping[str, Path], space: LabelSpace, limit: float)
 def _aspect_ratios(maps: Mapping[str, Path], space: LabelSpace) -> dict[str, float | None]:
     """Width by height of the person box by name; None for maps of background only."""
     names: Sequence[str] = sorted(maps)
-    folder = str(maps[names[0]].parent.resolve()) if names else ""
+    folder = os.path.realpath(maps[names[0]].parent) if names else ""
     key = digest_of([folder, space.names, files_digest(maps[n] for n in names)])
     path = cache_folder() / "proportions" / f"{key}.json"
     if cached(path):

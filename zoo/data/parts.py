@@ -48,7 +48,7 @@ class PartMasks(ABC):
                 self.strange.append(f"{folder / folder_name / entry} is no part of {space.name}")
             else:
                 self._present[name] = self._present.get(name, 0) | 1 << value
-        self._cache = cache_folder() / "parts" / digest_of([folder.resolve(), space.names, READING])
+        self._cache = cache_folder() / "parts" / digest_of([os.path.realpath(folder), space.names, READING])
         self._last: tuple[str, LayerArray] | None = None
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def ordinary_file(folder: Path, name: str, *, error: type[ZooError] = WeightsErr
             raise error(f"{path} is no ordinary file (a folder, device, pipe or socket): it is not opened.")
         if not lies_inside(path, folder):
             raise error(f"{path} is refused: it is a link to a file outside its folder. Copy the file there.")
-    except (OSError, ValueError) as fault:  # ValueError: a name with a NUL
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as fault:  # a name with a NUL; a link to itself (RuntimeError before Python 3.13)
         reason = getattr(fault, "strerror", None) or fault
         raise error(f"Cannot read {shown(str(path), 200)}: {reason}.") from fault
     return path
@@ -42,6 +47,6 @@ def lies_inside(path: Path, folder: Path) -> bool:
     """Does a file lie in a folder once links are followed, or in the `blobs` of the Hub's cache that the folder is a snapshot of?"""
     if folder.absolute() in _INSTALLED:
         return True
-    root, target = folder.resolve(), path.resolve()
+    root, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))  # resolve() raises for a link to itself
     blobs = root.parent.parent / "blobs"
     return target.is_relative_to(root) or (root.parent.name == "snapshots" and target.parent == blobs)

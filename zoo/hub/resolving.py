@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,10 +70,10 @@ def resolve(reference: str) -> Resolved:
 def model_folder(reference: str) -> Resolved:
     """A model folder, or a training run, which holds its model in `model/`."""
     path = Path(reference)
-    name = path.resolve().name
+    name = Path(os.path.realpath(path)).name
     finished = path / "model" / "config.json"
     folder = finished.parent if finished.is_file() and not (path / "config.json").is_file() else path
-    return Resolved(name, folder, reference, str(folder.resolve()))
+    return Resolved(name, folder, reference, os.path.realpath(folder))
 
 
 def _pulled(remote: Remote, source: str) -> Resolved:

@@ -10,7 +10,7 @@ from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.roles import check_kind, check_role, stands_alone
-from zoo.errors import LabelError, UsageError, ZooError, did_you_mean
+from zoo.errors import LabelError, UsageError, ZooError, did_you_mean, shown
 from zoo.files.configfile import config_values
 from zoo.files.opened import OpenedFiles
 from zoo.hub import Resolved, resolve
@@ -22,9 +22,15 @@ from zoo.registry.capabilities import edits, may
 def existing_file(path: Path | str, what: str = "file") -> Path:
     """The path of a file that a user named. Raises UsageError with near misses if there is none, or a folder."""
     path = Path(path)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # a name that the system refuses
+        raise UsageError(
+            f"There is no {what} {shown(str(path), 200)}: {getattr(error, 'strerror', None) or error}."
+        ) from error
+    if is_folder:
         raise UsageError(f"{path} is a folder: a {what} is needed here.")
-    if not path.is_file():
+    if not is_file:
         parent = path.parent
         near = (
             did_you_mean(path.name, [p.name for p in parent.iterdir()][:10_000])

@@ -69,9 +69,9 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
 def is_blank(path: Path) -> bool:
     """True for a folder with nothing in it but what a run leaves that was stopped before its manifest: our empty folders, our
     temporary files, a lock."""
-    for entry in os.scandir(path):
+    for entry in list(os.scandir(path)):
         if entry.name in _PLACES and entry.is_dir(follow_symlinks=False):
-            if any(temporary_of(inner.name) is None for inner in os.scandir(entry.path)):
+            if any(temporary_of(name) is None for name in os.listdir(entry.path)):
                 return False
         elif entry.name != LOCK and temporary_of(entry.name) not in _FILES:
             return False
