@@ -84,6 +84,10 @@ class Packed(nn.Module):
             self._cache.key, self._cache.value = key, packed
         return self._apply_packed(x, packed)
 
+    def add_to(self, x: Tensor, out: Tensor) -> Tensor:
+        """`forward(x) + out`, in the memory of `out` where its type allows."""
+        return out.add_(y) if (y := self(x)).dtype == out.dtype else out + y
+
     def _pack(self, weight: Tensor, x: Tensor) -> Tensor:
         layer = self.layer
         size = [1, *x.shape[1:]]  # a hint for the layout; other sizes give right numbers too
