@@ -18,6 +18,10 @@ class Regions(NamedTuple):
     classes: Tensor
     pyramid: tuple[Tensor, ...]
 
+    def channels(self) -> Tensor:
+        """The map itself, as channels int64 [B, H, W]."""
+        return self.classes[self.pyramid[0]]
+
 
 def find_regions(channels: Tensor, size: tuple[int, int] | None = None) -> Regions:
     """Regions of channel maps int64 [B, H, W], first resized (nearest) to `size`."""
