@@ -13,7 +13,7 @@ from zoo.families.spade.blocks import SPADEResnetBlock
 from zoo.families.spade.window_norms import WindowNorm
 from zoo.inference.packed import pack
 
-PIECE = 1 << 16
+PIECE = 1 << 17
 """Numbers of x that are modulated at once."""
 SLOPE = 0.2
 

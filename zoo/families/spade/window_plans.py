@@ -15,6 +15,8 @@ from zoo.families.spade.window_norms import WindowNorm
 from zoo.inference.columns import Content, LabelConv
 from zoo.inference.windows import number_tuples, shown_values, touched, windows_at, windows_of
 
+ROOM = 0.5
+"""Rows that later strokes may add, as a share of those that a map needs."""
 AFRESH = 0.5
 """Where more pixels than this share see a change, everything is made afresh."""
 _APPENDING = threading.Lock()
@@ -71,7 +73,7 @@ def make_site(values: Tensor, norms: Mapping[str, WindowNorm], content: Content,
     shown, numbers = shown_values(values)
     windows, known = windows_of(numbers, len(shown), kernel), content(shown)
     used = len(windows.outer)
-    spare = max(256, used // 2)
+    spare = int(ROOM * max(512, used))
     rows = {name: norm.rows(windows, known, spare) for name, norm in norms.items()}
     return Site(values.short(), windows.index, Tables(rows, used))
 
