@@ -28,6 +28,7 @@ import zoo
 from zoo.families.spade.blocks import SPADENorm, SPADEResnetBlock
 from zoo.maps import SemanticMap
 from zoo.nn.labels import one_hot
+from zoo.nn.spectral import recompute_spectral
 
 SAMPLES = {"ade20k": "ade20k/annotations", "coco": "coco_stuff/*_label", "gta5": "gta5/LabelgrayFull20"}
 
@@ -108,9 +109,12 @@ def build(name: str) -> Any:
     torch.manual_seed(0)
     model: Any = zoo.create(name).eval()
     for part in model.modules():
-        if isinstance(part, torch.nn.BatchNorm2d) and part.running_mean is not None:
+        if isinstance(part, torch.nn.BatchNorm2d) and part.running_mean is not None and part.running_var is not None:
             part.running_mean.normal_(0, 0.2)
             part.running_var.uniform_(0.5, 2)
+        if isinstance(part, torch.nn.Conv2d | torch.nn.Linear):  # so that every input moves the picture
+            part.weight.data.normal_(0, part.weight[0].numel() ** -0.5)
+    recompute_spectral(model)
     return model.requires_grad_(False)
 
 
@@ -146,49 +150,38 @@ def spread(values: Sequence[float]) -> str:
 
 
 @torch.inference_mode()
-def measure(name: str, samples: Path | None, rounds: int, count: int, plain_only_first: bool) -> list[str]:
-    """Markdown rows, one per map."""
-    model = build(name)
-    fast = model.optimized()
-    rows = []
-    for index in range(count):
-        maps = read_maps(name, model, samples, count)[index]
-        style = model.sample_style(maps, 0) if model.styles else None
-        style = model.complete_style(style, maps, 0) if hasattr(model, "complete_style") else style
-        height, width = model.resolution
-        stroke = maps.labels.clone()  # about 1 % of the pixels
-        side = round((height * width) ** 0.5 / 10)
-        stroke[:, height // 3 : height // 3 + side, width // 2 : width // 2 + side] = int(maps.labels[0, -1, 0])
-        edited, layout = SemanticMap(stroke, model.label_space), fast.layout(maps)
-        calls: dict[str, Callable[[], Tensor]] = {
-            "plain": lambda: plain_picture(model, maps, style),
-            "form": lambda: fast.synthesize(maps, style),
-            "layout": lambda: fast.layout(maps),
-            "stroke": lambda: fast.layout(edited, reuse=layout),
-            "kept": lambda: fast.synthesize(layout, style),
-        }
-        first = {key: call() for key, call in calls.items()}
-        difference = float((first["plain"] - first["form"]).abs().max())
-        times: dict[str, list[float]] = {key: [] for key in calls}
-        for _ in range(rounds):
-            for key, call in calls.items():
-                times[key].append(seconds(call))
-        memory = {key: added(calls[key]) for key in ("plain", "form", "kept")}
-        ratios = [[p / t for p, t in zip(times["plain"], times[key], strict=True)] for key in ("form", "kept")]
-        share = [a / b for a, b in zip(times["stroke"], times["layout"], strict=True)]
-        middle = {key: statistics.median(values) for key, values in times.items()}
-        rows.append(
-            f"| {name} {index} | {middle['plain']:.2f} | {middle['form']:.2f} | {spread(ratios[0])} | {middle['kept']:.2f} |"
-            f" {spread(ratios[1])} | {middle['layout']:.3f} | {spread(share)} | {memory['plain']:.0f} | {memory['form']:.0f} |"
-            f" {memory['kept']:.0f} | {difference:.1e} |"
-        )
-        print(rows[-1], flush=True)
-    return rows
+def measure(model: Any, fast: Any, maps: SemanticMap, rounds: int) -> list[str]:
+    """Cells of a row for one map."""
+    style = model.sample_style(maps, 0) if model.styles else None
+    height, width = model.resolution
+    stroke = maps.labels.clone()  # about 1 % of the pixels
+    side = round((height * width) ** 0.5 / 10)
+    stroke[:, height // 3 : height // 3 + side, width // 2 : width // 2 + side] = int(maps.labels[0, -1, 0])
+    edited, layout = SemanticMap(stroke, model.label_space), fast.layout(maps)
+    calls: dict[str, Callable[[], Any]] = {
+        "plain": lambda: plain_picture(model, maps, style),
+        "form": lambda: fast.synthesize(maps, style),
+        "layout": lambda: fast.layout(maps),
+        "stroke": lambda: fast.layout(edited, reuse=layout),
+        "kept": lambda: fast.synthesize(layout, style),
+    }
+    first = {key: call() for key, call in calls.items()}
+    difference = float((first["plain"] - first["form"]).abs().max())
+    times: dict[str, list[float]] = {key: [] for key in calls}
+    for _ in range(rounds):
+        for key, call in calls.items():
+            times[key].append(seconds(call))
+    memory = {key: added(calls[key]) for key in ("plain", "form", "kept")}
+    ratio = {key: spread([p / t for p, t in zip(times["plain"], times[key], strict=True)]) for key in ("form", "kept")}
+    share = spread([a / b for a, b in zip(times["stroke"], times["layout"], strict=True)])
+    middle = {key: f"{statistics.median(values):.2f}" for key, values in times.items()}
+    cells = [middle["plain"], middle["form"], ratio["form"], middle["kept"], ratio["kept"], middle["layout"], share]
+    return [*cells, *(f"{memory[key]:.0f}" for key in memory), f"{difference:.1e}"]
 
 
 def main(given: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="+", help="architecture/variant, such as spade/ade20k")
     parser.add_argument("--samples", type=Path, help="folder with real maps")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds")
@@ -199,7 +192,12 @@ def main(given: Sequence[str] | None = None) -> None:
     head += ("plain, MiB", "form, MiB", "kept, MiB", "difference")
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for name in a.models:
-        measure(name, a.samples, a.rounds, a.maps, False)
+        model = build(name)
+        fast = model.optimized()
+        maps = read_maps(name, model, a.samples, a.maps)
+        for index in range(a.maps):
+            row = measure(model, fast, maps[index], a.rounds)
+            print(f"| {name} {index} | " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":

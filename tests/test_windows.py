@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from golden_modules import golden_module
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +24,7 @@ from zoo.inference.windows import number_tuples, number_windows, renumber, shown
 from zoo.maps import SemanticMap
 from zoo.nn.spectral import recompute_spectral
 from zoo.rng import Rng
+from zoo_plugins.clvae.regions import find_regions
 
 SMALL: dict[str, Any] = {"ngf": 4, "resolution": 64, "spade_hidden": 8}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -33,8 +37,14 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "wide": ("spade/cityscapes", {**SMALL, "resolution": 128, "edges": False}),
     "most": ("spade/celeba", {**SMALL, "resolution": 128, "upsampling": "most"}),
     "clvae": ("clvae/celeba-128", {"ngf": 4, "nef": 4, "max_width": 0, "z_dim": 16, "spade_hidden": 8}),
-    "clvae wide": ("clvae/gta5", {**SMALL, "resolution": 128, "nef": 4, "z_dim": 16, "z_dim_local": 5, "encoder_size": 128}),
-    "clvae few layers": ("clvae/celeba-128", {"ngf": 4, "nef": 4, "spade_hidden": 8, "layers": 3, "upsampling": "more"}),
+    "clvae wide": (
+        "clvae/gta5",
+        {**SMALL, "resolution": 128, "nef": 4, "z_dim": 16, "z_dim_local": 5, "encoder_size": 128},
+    ),
+    "clvae few layers": (
+        "clvae/celeba-128",
+        {"ngf": 4, "nef": 4, "spade_hidden": 8, "layers": 3, "upsampling": "more"},
+    ),
     "clvae one class": ("clvae/celeba-128", {"ngf": 4, "nef": 4, "spade_hidden": 8, "classwise": False}),
 }
 TOLERANCE = 2e-5
@@ -62,7 +72,9 @@ def pairs() -> dict[str, tuple[Any, Any]]:
 
 
 @pytest.fixture
-def pair(pairs: dict[str, tuple[Any, Any]], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+def pair(
+    pairs: dict[str, tuple[Any, Any]], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, Any]:
     """A tiny model by its key in MODELS and its form by distinct window."""
     monkeypatch.setattr(folded, "WORTH", 0)
     if request.param not in pairs:
@@ -184,7 +196,9 @@ def test_pictures_are_equal_on_every_kind_of_map(pair: tuple[Any, Any]) -> None:
 @pytest.mark.parametrize("pair", ["spade", "clvae"], indirect=True)
 @pytest.mark.parametrize("limits", [(1, 1, 0), (3, 7, 0), (256, 1024, 10**9)])
 @torch.no_grad()
-def test_pieces_change_nothing(pair: tuple[Any, Any], limits: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_change_nothing(
+    pair: tuple[Any, Any], limits: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from zoo.families.spade import window_blocks
 
     plain, fast = pair
@@ -288,10 +302,10 @@ def test_double_precision_and_bfloat16(pair: tuple[Any, Any], monkeypatch: pytes
 def test_layouts_hold_tables_not_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folded, "WORTH", 0)
     model = lively(zoo.create("spade/celeba", ngf=8, resolution=128, spade_hidden=8))
-    plan = model.optimized().layout(blocks(model, side=5)).plan
-    tables = sum(r[: s.tables.used].numel() for s in plan.sites.values() for r in s.tables.rows.values())
-    maps = sum(t.numel() for b in model.layout(blocks(model, side=5)).plan.blocks for a in b if a is not None for t in a)
-    assert tables < 0.5 * maps
+    coarse = blocks(model, side=5)
+    sites, affines = model.optimized().layout(coarse).plan.sites.values(), model.layout(coarse).plan.blocks
+    tables = sum(r[: s.tables.used].numel() for s in sites for r in s.tables.rows.values())
+    assert tables < 0.5 * sum(t.numel() for b in affines for a in b if a is not None for t in a)
 
 
 def test_narrow_generators_keep_their_last_bit() -> None:
@@ -302,12 +316,41 @@ def test_narrow_generators_keep_their_last_bit() -> None:
         assert worth_windows(zoo.create("spade/ade20k").generator)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("case", ["A_normal_celeba", "B2_most_coco_instance1x1", "B4_ade20k_c151_1x1"])
+@torch.no_grad()
+def test_recorded_cases_of_spade(case: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folded, "WORTH", 0)
+    module, folder = golden_module("spade"), shared / "golden" / "spade" / case
+    options = json.loads((folder / "case.json").read_text())["official_options"]
+    plain, io = module.build(options, folder), module.recorded.load(folder / "io.safetensors")
+    fast = plain.optimized()
+    planes, z = plain.planes(module.map_of(plain, io)), module.latents(plain, io)
+    # as pictures in [0, 1]: the generators' own are in [-1, 1]
+    assert fast.generator.windowed and apart(fast.generator(planes, z) / 2, plain.generator(planes, z) / 2) < TOLERANCE
+
+
+@pytest.mark.parametrize("case", ["A_deepfashion_more", "B2_ade20k_c151"])
+@torch.no_grad()
+def test_recorded_cases_of_clvae(case: str, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folded, "WORTH", 0)
+    module, folder = golden_module("clvae"), shared / "golden" / "clvae" / case
+    stored, io = load_file(folder / "weights.safetensors"), load_file(folder / "io.safetensors")
+    plain = module.build(json.loads((folder / "case.json").read_text()), stored)
+    fast, regions = plain.optimized(), find_regions(module.labels_of(io))
+    codes = torch.randn(len(regions.pyramid[0]), len(plain.channels), len(plain.config.layer_names), plain.n_local)
+    z = torch.randn(len(codes), plain.config.z_dim)
+    assert fast.generator.windowed
+    assert apart(fast.generator(regions, codes, z) / 2, plain.generator(regions, codes, z) / 2) < TOLERANCE
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", ["spade", "edges", "clvae wide"], indirect=True)
 @torch.no_grad()
 def test_real_maps(pair: tuple[Any, Any], shared: Path) -> None:
     plain, fast = pair
-    folder = {"ade20k": "ade20k/annotations", "coco-stuff": "coco_stuff/val_label"}.get(plain.label_space.name, "gta5/LabelgrayFull20")
+    folder = {"ade20k": "ade20k/annotations", "coco-stuff": "coco_stuff/val_label"}.get(
+        plain.label_space.name, "gta5/LabelgrayFull20"
+    )
     height, width = plain.resolution
     files = sorted((shared / "data" / "samples" / folder).rglob("*.png"))[:4]
     assert files

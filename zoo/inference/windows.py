@@ -76,7 +76,7 @@ def number_windows(numbers: Tensor, count: int, kernel: int) -> tuple[Tensor, Te
     -> (windows int64 [D, k * k] with `count` outside the picture, index int64 [B, H, W] of each pixel's). kernel is odd.
     """
     pad = kernel // 2
-    batch, height, width = numbers.shape
+    height, width = numbers.shape[1:]
     padded = F.pad(numbers, (pad, pad, pad, pad), value=count)
     rows, found = number_tuples([padded[:, :, i : i + width] for i in range(kernel)], count + 1)
     index, found = number_tuples([rows[:, i : i + height] for i in range(kernel)], found)

@@ -12,7 +12,6 @@ from zoo.inference.columns import LabelConv
 from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
 
-
 WORTH = 4e9
 """Products that scales and shifts of a picture take, from which on they are computed by distinct window."""
 

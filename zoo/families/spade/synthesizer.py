@@ -87,11 +87,6 @@ class LatentSynthesizer(ImageSynthesizer):
         """The generator in its two halves."""
         return cast(PlanningGenerator, self.generator)
 
-    @property
-    def windowed(self) -> bool:
-        """Whether this is the inference form that computes scales and shifts by distinct window."""
-        return isinstance(self.generator, SkeletonGenerator) and self.generator.windowed
-
     def _set_styles(self) -> None:
         if self.encoder is not None:
             self.styles = frozenset({"prior", "mean", "photo"})
@@ -115,7 +110,7 @@ class LatentSynthesizer(ImageSynthesizer):
         small = semantic_map.to(self.device).resize(self.resolution)
         old = reuse if isinstance(reuse, self.layout_type) else None
         planner, inputs = self.planner, self.label_input
-        if self.windowed:
+        if isinstance(self.generator, SkeletonGenerator) and self.generator.windowed:
             usable = old is not None and old.semantic_map.space.names == small.space.names
             before = old.plan if old is not None and usable else None
             plan = plan_windows(self.generator, inputs.values(small), inputs.content, before)

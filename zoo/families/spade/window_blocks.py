@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from zoo.families.spade.blocks import SPADEResnetBlock
 from zoo.families.spade.window_norms import WindowNorm
-from zoo.inference.packed import pack
+from zoo.inference.packed import Packed
 
 PIECE = 1 << 17
 """Numbers of x that are modulated at once."""
@@ -55,16 +55,19 @@ def pieces(x: Tensor, index: Tensor, *, doubled: bool = False) -> Iterator[Piece
 
 
 class WindowBlock(nn.Module):
-    """Equal to a `SPADEResnetBlock` in evaluation mode, for inference alone. `forward(x, tables)`; it doubles x itself if `doubles`."""
+    """Equal to a `SPADEResnetBlock` in evaluation mode, for inference alone. `forward(x, tables)`; it doubles x itself if `doubles`.
+
+    `torch.compile` leaves it as it is: its pieces would be unrolled, and a trial gained nothing.
+    """
 
     def __init__(self, block: SPADEResnetBlock, *, doubles: bool) -> None:
         super().__init__()
-        self.doubles, self.learned = doubles, block.learned
+        self.doubles, self.learned, self.c_out = doubles, block.learned, block.conv_1.out_channels
         self.norm_0, self.norm_1 = WindowNorm(block.norm_0), WindowNorm(block.norm_1)
-        self.conv_0, self.conv_1 = pack(block.conv_0), pack(block.conv_1)
+        self.conv_0, self.conv_1 = Packed(block.conv_0), Packed(block.conv_1)
         if block.learned:
             self.norm_s = WindowNorm(block.norm_s)
-            self.conv_s = pack(_as_linear(block.conv_s))
+            self.conv_s = Packed(_as_linear(block.conv_s))
 
     def norms(self) -> dict[str, WindowNorm]:
         """The norms by name."""
@@ -90,7 +93,7 @@ class WindowBlock(nn.Module):
         size = tables.index.shape[1:]
         source = x if normed is None else normed(x).contiguous(memory_format=torch.channels_last)
         first = x.new_empty(batch, size[0] * size[1], channels)
-        shortcut = x.new_empty(batch, size[0] * size[1], self.conv_s.layer.out_features) if self.learned else None
+        shortcut = x.new_empty(batch, size[0] * size[1], self.c_out) if self.learned else None
         for piece in pieces(source, tables.index, doubled=double):
             scaled(piece, tables.norm_0, first[piece.samples, piece.pixels])
             if shortcut is not None and tables.norm_s is not None:

@@ -48,7 +48,9 @@ class WindowNorm(nn.Module):
             scale = torch.rsqrt(norm.running_var + norm.eps)
             shift, self.norm = -norm.running_mean * scale, None
         # normalised(x) * (1 + gamma) + beta = x * scale (1 + gamma) + shift (1 + gamma) + beta
-        grown = torch.cat([gamma.weight * scale[:, None, None, None], beta.weight + gamma.weight * shift[:, None, None, None]])
+        grown = torch.cat(
+            [gamma.weight * scale[:, None, None, None], beta.weight + gamma.weight * shift[:, None, None, None]]
+        )
         self.register_buffer("bias", torch.cat([(1 + gamma.bias) * scale, beta.bias + (1 + gamma.bias) * shift]))
         self.register_buffer("columns", kernel_columns(shared.weight))
         self.register_buffer("hidden_bias", shared.bias.detach().clone())

@@ -107,7 +107,9 @@ class WindowPlan:
         return [self.sites[step.scale].block(step.name) for step in generator.steps]
 
 
-def plan_windows(generator: SkeletonGenerator, values: Tensor, content: Content, old: WindowPlan | None = None) -> WindowPlan:
+def plan_windows(
+    generator: SkeletonGenerator, values: Tensor, content: Content, old: WindowPlan | None = None
+) -> WindowPlan:
     """The plan of values int64 >= 0 [B, H, W] for a generator of `WindowBlock`s; content: see `zoo.inference.columns`.
 
     old: the plan of a map of the same size (values mean the same in both), from which is taken what did not change; itself where
