@@ -240,7 +240,7 @@ def test_two_threads_give_the_same(pair: tuple[Any, Any]) -> None:
 
 @pytest.mark.parametrize("pair", ["spade", "edges", "clvae"], indirect=True)
 @torch.no_grad()
-def test_a_stroke_makes_new_rows_alone(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stroke_makes_new_rows_alone(pair: tuple[Any, Any]) -> None:
     plain, fast = pair
     layout = fast.layout(blocks(plain, 2))
     first = fast.synthesize(layout, rng=0)
@@ -292,11 +292,11 @@ def test_instances_show_in_the_edges(pair: tuple[Any, Any]) -> None:
 
 @pytest.mark.parametrize("pair", ["spade", "clvae"], indirect=True)
 @torch.no_grad()
-def test_double_precision_and_bfloat16(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_gives_nearly_the_same(pair: tuple[Any, Any]) -> None:
     plain, fast = pair
     maps = blocks(plain)
     half = zoo.optimize(plain, dtype=torch.bfloat16).synthesize(maps, rng=0)
-    assert half.dtype == torch.float32 and 0 < (half - plain.synthesize(maps, rng=0)).abs().mean() < 0.05
+    assert half.dtype == torch.float32 and 0 < (half - fast.synthesize(maps, rng=0)).abs().mean() < 0.05
 
 
 def test_layouts_hold_tables_not_maps(monkeypatch: pytest.MonkeyPatch) -> None:

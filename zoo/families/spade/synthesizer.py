@@ -103,7 +103,8 @@ class LatentSynthesizer(ImageSynthesizer):
 
     @torch.no_grad()
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> PlanLayout:
-        """All that the generator derives from the map alone. `reuse`: rows whose maps are equal are taken from it.
+        """All that the generator derives from the map alone. `reuse`: rows whose maps are equal are taken from it; by distinct
+        window also what pixels have that see no change (equal to rounding, and its memory is shared).
 
         Meant for evaluation mode. Raises LabelError for a map of another label space.
         """
