@@ -295,7 +295,8 @@ def test_instances_show_in_the_edges(pair: tuple[Any, Any]) -> None:
 def test_bfloat16_gives_nearly_the_same(pair: tuple[Any, Any]) -> None:
     plain, fast = pair
     maps = blocks(plain)
-    half = zoo.optimize(plain, dtype=torch.bfloat16).synthesize(maps, rng=0)
+    fast_half: Any = zoo.optimize(plain, dtype=torch.bfloat16)
+    half = fast_half.synthesize(maps, rng=0)
     assert half.dtype == torch.float32 and 0 < (half - fast.synthesize(maps, rng=0)).abs().mean() < 0.05
 
 
