@@ -17,10 +17,11 @@ from fixtures_models import Ran
 from readers import READERS, numbers_of, stripes, written
 
 from zoo.composition.folder.labelmap import check_labelmap
-from zoo.composition.folder.records import LISTS, SINGLE, files_of, read_records
+from zoo.composition.folder.records import files_of, read_records
 from zoo.composition.request.requests import Request
 from zoo.data import open_data
 from zoo.errors import LabelError, UsageError
+from zoo.files.runfiles import LISTS, SINGLE
 from zoo.labels import parse_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space, registry
