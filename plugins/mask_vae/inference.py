@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from zoo.inference.packed import native, pack
 from zoo.nn.doubling import DoublingConv
-from zoo.nn.residual import GroupNorm, UpBlock
+from zoo.nn.residual import UpBlock
 from zoo_plugins.mask_vae.networks import ConvDecoder, PartDecoder, PartEncoder
 
 STRIPS = 16
@@ -67,7 +67,9 @@ class FastUpBlock(nn.Module):
         height, width = x.shape[2:]
         field, inside = self.doubling.padded(height, width)
         torch.ops.aten.silu.out(_rows(self.norm1(x)), out=inside)
-        h = self.doubling(field, height, width).permute(2, 0, 1)[None]
+        h = self.doubling(field, height, width)[None].permute(
+            0, 3, 1, 2
+        )  # in this order, or torch takes the strides for odd
         del field, inside
         out = self.conv2(F.silu(self.norm2(h), inplace=True))
         kernel, bias = self.skip.weight.flatten(1).t(), self.skip.bias
