@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 import zoo
 from benchmarks import readings
-from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 

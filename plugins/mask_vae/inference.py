@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from zoo.inference.packed import native, pack
 from zoo.nn.doubling import DoublingConv
 from zoo.nn.residual import UpBlock
-from zoo_plugins.mask_vae.networks import ConvDecoder, PartDecoder, PartEncoder
+from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder
 
 STRIPS = 16
 """Strips of the picture whose pixels the encoder sums by themselves: sums of thousands of numbers one by one lose digits."""
