@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 import zoo
 from benchmarks import readings
-from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 
@@ -156,7 +155,8 @@ def _segvae(reference: str, model: Any, data: Path | None, batch: int) -> Iterat
     if batch == 1 or data is None:
         left_out = np.random.default_rng(0).random((batch, len(PORTRAIT))) < (0.2 if batch > 1 else 0)
         sets = [
-            LabelSet([n for n, out in zip(PORTRAIT, row, strict=True) if not out or n == "skin"]) for row in left_out
+            model.label_space.label_set([n for n, out in zip(PORTRAIT, row, strict=True) if not out or n == "skin"])
+            for row in left_out
         ]
     else:
         maps = read_maps(reference, model, data, batch)

@@ -38,6 +38,11 @@ class PartEncoder(nn.Module):
         hidden = self.layers(planes.flatten(2))
         return self.mu(hidden), self.log_var(hidden)
 
+    def of_parts(self, numbers: Tensor, parts: int) -> tuple[Tensor, Tensor]:
+        """The same from part numbers [B, S, S]: 1..P, anything else is no part."""
+        each = torch.arange(1, parts + 1, device=numbers.device)[:, None, None]
+        return self((numbers[:, None] == each).to(self.mu.weight.dtype))
+
 
 class ConvDecoder(nn.Module):
     """Part planes [B, P, G, G] -> part scores [B, P, side, side]; no activation at the end."""
@@ -74,8 +79,23 @@ class PartDecoder(nn.Module):
 
         A state's index is `directions * layer + direction`. Not random.
         """
-        tokens = self.tokens(self.recur(z, h0, c0))
-        return self.convs(rearrange(tokens, "b p (h w) -> b p h w", h=self.grid))
+        return self.convs(self.planes(z, h0, c0))
+
+    def classes(
+        self, z: Tensor, h0: Tensor | None, c0: Tensor | None, absent: Tensor | None, rule: str = "sum"
+    ) -> Tensor:
+        """The class of every pixel, long [B, side, side]: 0 the background by its `rule` (see `with_background`), 1..P the parts.
+
+        absent: bool [B, P], the parts that get no pixel.
+        """
+        logits = with_background(self(z, h0, c0), rule)
+        if absent is not None:
+            logits[:, 1:].masked_fill_(absent[:, :, None, None], -torch.inf)
+        return logits.argmax(1)
+
+    def planes(self, z: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensor:
+        """What the convolutions read: [B, P, G, G]."""
+        return rearrange(self.tokens(self.recur(z, h0, c0)), "b p (h w) -> b p h w", h=self.grid)
 
     def recur(self, z: Tensor, h0: Tensor | None, c0: Tensor | None) -> Tensor:
         """The LSTM: [B, P, E] -> [B, P, E * directions]."""
