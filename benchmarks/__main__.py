@@ -1,7 +1,7 @@
 """Speed and memory of the zoo beside a plain reading of the papers' code, and of its commands beside an older checkout.
 
     python -m benchmarks                                      # all systems, official configs, one thread (half an hour)
-    python -m benchmarks --only spade/ade20k --rounds 9 --data ../shared/data
+    python -m benchmarks --only spade/ade20k --rounds 9 --data DIR
     python -m benchmarks --only training
     python -m benchmarks --only commands --against OLDER_CHECKOUT --rounds 7
     python -m benchmarks --json results.json --plot results.png

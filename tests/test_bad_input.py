@@ -107,12 +107,12 @@ CASES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "negative style seed": ((*PAIR, "--style", "seed:-1"), 2, ("whole number",)),
     "batch of 0": ((*PAIR, "--batch-size", "0"), 2, ("--batch-size must be at least 1",)),
     "output below a file": ((*PAIR, "--out", "face.png/out"), 1, ("Cannot make the folder", "face.png is a file")),
-    "output that cannot be made": ((*PAIR, "--out", "/proc/nowhere"), 1, ("Cannot make the folder /proc/nowhere",)),
+    "output that cannot be made": ((*PAIR, "--out", "/proc/nowhere"), 1, ("Cannot write /proc/nowhere",)),
     "output that is a file": ((*PAIR, "--out", "face.png"), 2, ("face.png is a file",)),
     "parsed below a file": (
         ("parse", "photo.png", "--out", "face.png/out", "--parser", "PARSER"),
         1,
-        ("Cannot make the folder",),
+        ("Cannot write face.png/out",),
     ),
     "non-empty output": ((*PAIR, "--out", "full"), 2, ("full is not empty", "choose another --out")),
     "non-empty output of the user's": (
