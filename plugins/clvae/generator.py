@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
+from zoo.families.spade.window_blocks import BlockTables
 from zoo.nn.labels import one_hot
 from zoo_plugins.clvae.config import CLVAEConfig
 from zoo_plugins.clvae.regions import Regions, resize_numbers
+from zoo_plugins.clvae.windows import WindowPlans, plan_by_window
 
 
 class CSE(nn.Module):
@@ -74,8 +76,10 @@ class Generator(SkeletonGenerator):
         taps = self.config.taps
         return taps.index(level) if level in taps else 0
 
-    def map_plans(self, regions: Regions) -> dict[str, BlockAffine]:
+    def map_plans(self, regions: Regions) -> dict[str, BlockAffine] | WindowPlans:
         """Scales and shifts of the blocks that read the map itself, by name: all that depends on the map alone."""
+        if self.windowed:
+            return plan_by_window(self, regions.channels())
         plans = {}
         for block, step in self.blocks():
             if not self.level(step):
@@ -90,8 +94,13 @@ class Generator(SkeletonGenerator):
         numbers = {i: regions.pyramid[i].expand(len(codes), -1, -1) for i in levels}  # one map serves many latents
         return {i: self.cse(numbers[i], regions.classes, codes[:, :, self.layer_of(i)]) for i in levels}
 
-    def block_plans(self, regions: Regions, plans: dict[str, BlockAffine], codes: Tensor) -> Iterator[BlockAffine]:
+    def block_plans(
+        self, regions: Regions, plans: dict[str, BlockAffine] | WindowPlans, codes: Tensor
+    ) -> Iterator[BlockAffine | BlockTables]:
         """Scales and shifts of all blocks in order: those of `map_plans`, and between them those of the latents, made when asked for."""
+        if isinstance(plans, WindowPlans):
+            yield from plans.tables(self, codes)
+            return
         codes = codes.to(self.conv_img.weight.dtype).index_select(1, regions.classes)
         maps = {} if self.by_table else self.class_maps(regions, codes)
         for block, step in self.blocks():
@@ -104,7 +113,7 @@ class Generator(SkeletonGenerator):
             else:
                 yield block.plan(resize_planes(maps[level], size))
 
-    def render(self, regions: Regions, plans: dict[str, BlockAffine], codes: Tensor, z: Tensor) -> Tensor:
+    def render(self, regions: Regions, plans: dict[str, BlockAffine] | WindowPlans, codes: Tensor, z: Tensor) -> Tensor:
         """Images in [-1, 1] from what `map_plans` made of the map (its batch may be 1) and the latents."""
         return self.paint(self.block_plans(regions, plans, codes), z)
 

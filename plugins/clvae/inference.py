@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 def fold_model(model: CLVAE) -> None:
     """Fold a model in place; it must be in evaluation mode and be used for inference only."""
     fold_family(model, model.generator)
-    model.generator.fc = pack(model.generator.fc)
-    model.generator.by_table = True
+    if not model.generator.windowed:
+        model.generator.fc = pack(model.generator.fc)
+        model.generator.by_table = True

@@ -33,13 +33,14 @@ from zoo_plugins.clvae.config import CLVAEConfig
 from zoo_plugins.clvae.encoder import ClassEncoder, Codes
 from zoo_plugins.clvae.generator import Generator
 from zoo_plugins.clvae.regions import Regions, find_regions
+from zoo_plugins.clvae.windows import WindowPlans, plan_by_window
 
 
 @dataclass(eq=False)
 class CLVAELayout(PlanLayout):
     """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie."""
 
-    plan: dict[str, BlockAffine]
+    plan: dict[str, BlockAffine] | WindowPlans
     regions: Regions = field(kw_only=True)
 
 
@@ -101,8 +102,12 @@ class CLVAE(ImageSynthesizer):
         channels = self.label_input.read(small)
         regions = find_regions(channels)
         old = reuse if isinstance(reuse, CLVAELayout) else None
+        if self.generator.windowed:
+            before = old.plan if old is not None and old.semantic_map.space.names == small.space.names else None
+            made = plan_by_window(self.generator, channels, before if isinstance(before, WindowPlans) else None)
+            return old if old is not None and made is before else CLVAELayout(small, made, regions=regions)
 
-        def make(rows: list[int]) -> dict[str, BlockAffine]:
+        def make(rows: list[int]) -> dict[str, BlockAffine] | WindowPlans:
             return self.generator.map_plans(regions if len(rows) == len(small) else find_regions(channels[rows]))
 
         plan = plan_with(old, small, make)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from zoo.families.spade.blocks import resize_numbers
 from zoo_plugins.clvae.config import LEVELS
 
 
@@ -18,13 +18,9 @@ class Regions(NamedTuple):
     classes: Tensor
     pyramid: tuple[Tensor, ...]
 
-
-def resize_numbers(numbers: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest resize of int64 [B, H, W] by floor(i * scale), the rule of SPADE's label maps."""
-    if tuple(numbers.shape[-2:]) == tuple(size):
-        return numbers
-    # float32 holds every class number exactly
-    return F.interpolate(numbers[:, None].float(), size=size, mode="nearest")[:, 0].long()
+    def channels(self) -> Tensor:
+        """The map itself, as channels int64 [B, H, W]."""
+        return self.classes[self.pyramid[0]]
 
 
 def find_regions(channels: Tensor, size: tuple[int, int] | None = None) -> Regions:

@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
+from zoo.families.spade.window_plans import WindowPlan, plan_planes
 from zoo_plugins.spade.config import SpadeConfig
 
 
@@ -40,8 +41,10 @@ class Generator(SkeletonGenerator):
         c = self.config
         return SPADEResnetBlock(step.c_in, step.c_out, self.planes, norm=c.norm, hidden=c.spade_hidden)
 
-    def plan(self, planes: Tensor) -> SPADEPlan:
+    def plan(self, planes: Tensor) -> SPADEPlan | WindowPlan:
         """All that depends on the map alone. Without gradients only the channels that occur are convolved (equal sums)."""
+        if self.windowed:
+            return plan_planes(self, planes)
         planes = planes.to(self.conv_img.weight.dtype)
         start = None if self.config.use_vae else self.start_from_map(planes)
         classes = None
@@ -51,8 +54,10 @@ class Generator(SkeletonGenerator):
         at = {step.scale: resize_planes(planes, self.size(step.scale)) for step in self.steps}
         return SPADEPlan(tuple(block.plan(at[step.scale], classes) for block, step in self.blocks()), start)
 
-    def render(self, plan: SPADEPlan, z: Tensor | None) -> Tensor:
+    def render(self, plan: SPADEPlan | WindowPlan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
+        if isinstance(plan, WindowPlan):
+            return self.paint(plan.tables(self), z, start=plan.start)
         return self.paint(plan.blocks, z, start=plan.start)
 
     def forward(self, planes: Tensor, z: Tensor | None = None) -> Tensor:

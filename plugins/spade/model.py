@@ -9,6 +9,7 @@ from zoo.families.spade.encoders import ConvEncoder
 from zoo.families.spade.folded import fold_family
 from zoo.families.spade.layouts import PlanLayout
 from zoo.families.spade.synthesizer import LatentSynthesizer
+from zoo.families.spade.window_plans import WindowPlan
 from zoo.nn.init import init_xavier
 from zoo.plugin import LabelSpace
 from zoo_plugins.spade.config import SpadeConfig
@@ -19,7 +20,7 @@ from zoo_plugins.spade.generator import Generator, SPADEPlan
 class SpadeLayout(PlanLayout):
     """The map (at the model's resolution) and the scales and shifts that it gives every norm."""
 
-    plan: SPADEPlan
+    plan: SPADEPlan | WindowPlan
 
 
 class SPADE(LatentSynthesizer):

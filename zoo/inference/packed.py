@@ -7,11 +7,13 @@ compilation, another device, a build without oneDNN) takes the plain layer, whos
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+T = TypeVar("T")
 OPERATORS = (
     "_convolution_pointwise",
     "_convolution_transpose_pointwise",
@@ -45,18 +47,27 @@ def missing() -> list[str]:
     return [name for name in OPERATORS if not hasattr(torch.ops.mkldnn, name)]
 
 
-class _Cache:
-    """A packed weight and the state of the weight that it was made from; copies and pickles start empty (it can be neither)."""
+class Cache:
+    """What was packed from a weight and the state of that weight; copies and pickles start empty (it can be neither)."""
 
     def __init__(self) -> None:
         self.key: tuple[int, int | None] | None = None
-        self.value: Tensor | None = None
+        self.value: Any = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Cache:
-        return _Cache()
+    def of(self, weight: Tensor, make: Callable[[Tensor], T]) -> T:
+        """What `make` gives for the weight, made anew where the weight is another or has changed."""
+        key = weight.data_ptr(), None if weight.is_inference() else weight._version
+        if self.value is None or self.key != key:
+            with torch.no_grad():
+                self.value = make(weight.detach())
+            self.key = key
+        return self.value
 
-    def __reduce__(self) -> tuple[type[_Cache], tuple[()]]:
-        return _Cache, ()
+    def __deepcopy__(self, memo: dict[int, Any]) -> Cache:
+        return Cache()
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[()]]:
+        return Cache, ()
 
 
 class Packed(nn.Module):
@@ -65,7 +76,7 @@ class Packed(nn.Module):
     def __init__(self, layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         self.layer = layer.requires_grad_(False)
-        self._cache = _Cache()
+        self._cache = Cache()
 
     @property
     def weight(self) -> Tensor:
@@ -76,13 +87,11 @@ class Packed(nn.Module):
         weight = self.layer.weight
         if not (native(x) and weight.dtype == x.dtype and weight.device == x.device and available()):
             return self.layer(x)
-        key = weight.data_ptr(), None if weight.is_inference() else weight._version
-        packed = self._cache.value
-        if packed is None or self._cache.key != key:
-            with torch.no_grad():
-                packed = self._pack(weight.detach(), x)
-            self._cache.key, self._cache.value = key, packed
-        return self._apply_packed(x, packed)
+        return self._apply_packed(x, self._cache.of(weight, lambda plain: self._pack(plain, x)))
+
+    def add_to(self, x: Tensor, out: Tensor) -> Tensor:
+        """`forward(x) + out`, in the memory of `out` where its type allows."""
+        return out.add_(y) if (y := self(x)).dtype == out.dtype else out + y
 
     def _pack(self, weight: Tensor, x: Tensor) -> Tensor:
         layer = self.layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.errors import LabelError
 from zoo.labels import IGNORE, LabelSpace
@@ -110,8 +111,26 @@ class LabelInput(nn.Module):
         planes = one_hot(self.read(semantic_map), self.classes)
         if not self.edges:
             return planes
-        objects = semantic_map.labels if semantic_map.instances is None else semantic_map.instances
-        return torch.cat([planes, instance_edges(objects).to(planes)], 1)
+        return torch.cat([planes, self._edges(semantic_map).to(planes)], 1)
+
+    def values(self, semantic_map: SemanticMap) -> Tensor:
+        """What each pixel holds as one number, int64 [B, H, W]: its channel, and with edges twice that and 1 on a border.
+
+        Raises LabelError for a map of another space.
+        """
+        channels = self.read(semantic_map)
+        return 2 * channels + self._edges(semantic_map)[:, 0].long() if self.edges else channels
+
+    def content(self, values: Tensor) -> Tensor:
+        """What pixels of such values hold: the channel of each, int64 [K], or with edges their planes, float32 [K, channels]."""
+        if not self.edges:
+            return values
+        planes = F.one_hot(values // 2, self.channels).float()
+        planes[:, -1] = values % 2
+        return planes
+
+    def _edges(self, semantic_map: SemanticMap) -> Tensor:
+        return instance_edges(semantic_map.labels if semantic_map.instances is None else semantic_map.instances)
 
     def notes(self, semantic_map: SemanticMap) -> tuple[str, ...]:
         """What was put in place of something that the map lacks, for people."""

@@ -71,6 +71,13 @@ def resize_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
     return planes if tuple(planes.shape[-2:]) == tuple(size) else F.interpolate(planes, size=size, mode="nearest")
 
 
+def resize_numbers(numbers: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same of int64 [B, H, W] (below 2 ** 24, so that float32 holds them)."""
+    if tuple(numbers.shape[-2:]) == tuple(size):
+        return numbers
+    return F.interpolate(numbers[:, None].float(), size=size, mode="nearest")[:, 0].long()
+
+
 class SPADEResnetBlock(nn.Module):
     """SPADE's residual block: every norm reads the map; convolutions with bias, the learned shortcut 1x1 without.
 

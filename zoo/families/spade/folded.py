@@ -6,8 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from zoo.families.spade.blocks import Affine, SPADENorm, SPADEResnetBlock
+from zoo.families.spade.generator import SkeletonGenerator
+from zoo.families.spade.window_blocks import WindowBlock
+from zoo.inference.columns import LabelConv
 from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
+
+WORTH = 4e9
+"""Products that scales and shifts of a picture take, from which on they are computed by distinct window."""
 
 
 class FoldedSPADE(nn.Module):
@@ -63,5 +69,40 @@ def pack_blocks(module: nn.Module) -> None:
 def fold_family(model: nn.Module, generator: nn.Module) -> None:
     """Fold a model whose generator consists of `SPADEResnetBlock`s, in place; for evaluation only."""
     fold_spectral(model)
+    if isinstance(generator, SkeletonGenerator) and worth_windows(generator):
+        fold_windows(generator)
+        return
     fold_spade(generator)
     pack_blocks(generator)
+
+
+def worth_windows(generator: SkeletonGenerator) -> bool:
+    """Whether the generator's SPADEs go by distinct window in its inference form.
+
+    Those of narrow generators do not: numbering and gathering cost them as much as the products that they save, and the small published
+    ones keep the last bit of their pictures, which `zoo replay` compares.
+    """
+    products = 0
+    for block, step in generator.blocks():
+        if not isinstance(block, SPADEResnetBlock):
+            return False
+        height, width = generator.size(step.scale)
+        norms = [getattr(block, name) for name in ("norm_0", "norm_1", "norm_s") if hasattr(block, name)]
+        products += height * width * sum(n.mlp_gamma.weight.numel() + n.mlp_beta.weight.numel() for n in norms)
+    return products >= WORTH
+
+
+@torch.no_grad()
+def fold_windows(generator: SkeletonGenerator) -> None:
+    """Put `WindowBlock`s in place of a generator's `SPADEResnetBlock`s (spectral norms folded before); for evaluation only."""
+    scale = 0
+    for block, step in generator.blocks():
+        parent, _, name = step.name.rpartition(".")
+        setattr(generator.get_submodule(parent), name, WindowBlock(block, doubles=step.scale > scale))
+        scale = step.scale
+    if isinstance(generator.fc, nn.Conv2d):
+        generator.fc = LabelConv(generator.fc)
+    else:
+        generator.fc = pack(generator.fc)
+    generator.conv_img = pack(generator.conv_img)  # type: ignore[assignment]
+    generator.windowed = True

@@ -66,6 +66,8 @@ class SkeletonGenerator(nn.Module):
     fc: nn.Module
     conv_img: nn.Conv2d
     steps: list[Step]
+    windowed = False
+    """Whether this is the inference form whose SPADEs go by distinct window (`zoo.families.spade.window_plans`)."""
 
     def __init__(self, grid: tuple[int, int], activation: Callable[[Tensor], Tensor] = torch.tanh) -> None:
         super().__init__()

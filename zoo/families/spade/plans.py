@@ -46,12 +46,12 @@ def splice(old: T, new: T, rows: list[int]) -> T:
 def climb(x: Tensor, blocks: Iterable[tuple[nn.Module, int]], plans: Iterable[Any]) -> Tensor:
     """Features x [B, C, h, w] through residual blocks, each with its plan; a block's number says how often x was doubled before it.
 
-    Plans from a generator are made one by one, each when its block is next.
+    Plans from a generator are made one by one, each when its block is next. A block with `doubles` doubles x itself.
     """
     scale = 0
     for (block, at), plan in zip(blocks, plans, strict=True):
         if at > scale:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = x if getattr(block, "doubles", False) else F.interpolate(x, scale_factor=2.0, mode="nearest")
             scale = at
         x = block(x, plan)
     return x

@@ -11,7 +11,9 @@ from torch import Tensor
 from zoo.data import PairData
 from zoo.errors import DataError, UsageError
 from zoo.families.spade.encoders import ConvEncoder
+from zoo.families.spade.generator import SkeletonGenerator
 from zoo.families.spade.layouts import PlanLayout, plan_with
+from zoo.families.spade.window_plans import plan_windows
 from zoo.interfaces.models import Asset, ImageSynthesizer, Layout, as_map, shape_fault
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -116,6 +118,11 @@ class LatentSynthesizer(ImageSynthesizer):
         small = semantic_map.to(self.device).resize(self.resolution)
         old = reuse if isinstance(reuse, self.layout_type) else None
         planner, inputs = self.planner, self.label_input
+        if isinstance(self.generator, SkeletonGenerator) and self.generator.windowed:
+            usable = old is not None and old.semantic_map.space.names == small.space.names
+            before = old.plan if old is not None and usable else None
+            plan = plan_windows(self.generator, inputs.values(small), inputs.content, before)
+            return old if old is not None and plan is before else self.layout_type(small, plan, inputs.notes(small))
         plan = plan_with(old, small, lambda rows: planner.plan(inputs(small[rows])), edges=inputs.edges)
         if old is not None and plan is old.plan:
             return old

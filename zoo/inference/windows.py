@@ -1,0 +1,128 @@
+"""Numbers for the windows of a map: what is computed from the pixels around each pixel is computed once per different surrounding.
+
+Two convolutions after one another see a window of windows: the first a k x k window of symbols (its result is an *inner* vector), the
+second a k x k window of those (an *outer* one). On real maps few are different. The numbering is exact: a row of k numbers is one number
+in the base of all that occur, numbered anew, and so is a column of k rows; nothing is hashed, so no two windows can meet.
+
+Outside the picture both convolutions see zeros, which is not what some symbol would give: there stands a number of its own, one
+more than the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LARGEST = 2**62
+"""Codes stay below it, so that int64 never overflows."""
+DENSE = 4
+"""Codes up to so many times the count of numbers are told apart by a table instead of by sorting."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of some pixels, in pieces of k * k taps (row by row).
+
+    inner: int32 [I, k * k] symbols, `symbols` itself where the tap lies outside the picture. outer: int32 [O, k * k] rows of `inner`, I
+    where outside. index: int32, the row of `outer` for each pixel. symbols: how many there are.
+    """
+
+    inner: Tensor
+    outer: Tensor
+    index: Tensor
+    symbols: int
+
+    @property
+    def taps(self) -> int:
+        """k * k."""
+        return self.inner.shape[1]
+
+
+def renumber(codes: Tensor, span: int) -> tuple[Tensor, int]:
+    """int64 codes in 0..span-1 -> (numbers of the same shape, how many): equal where and only where the codes are equal."""
+    if span > DENSE * codes.numel():
+        values, numbers = torch.unique(codes, return_inverse=True)
+        return numbers, len(values)
+    seen = torch.zeros(span, dtype=torch.int64, device=codes.device)
+    seen[codes.reshape(-1)] = 1
+    return (seen.cumsum(0) - 1)[codes], int(seen.sum())
+
+
+def shown_values(values: Tensor) -> tuple[Tensor, Tensor]:
+    """int64 values >= 0 -> (those that occur, ascending [K]; the number of each among them)."""
+    numbers, count = renumber(values, int(values.max()) + 1)
+    shown = values.new_empty(count)
+    shown[numbers.reshape(-1)] = values.reshape(-1)
+    return shown, numbers
+
+
+def number_tuples(parts: Sequence[Tensor], count: int) -> tuple[Tensor, int]:
+    """int64 tensors of one shape with values in 0..count-1 -> (a number for each tuple of them, how many). Exact."""
+    codes, span = parts[0], count
+    for part in parts[1:]:
+        if span > LARGEST // count:
+            codes, span = renumber(codes, span)
+        codes, span = codes * count + part, span * count
+    return renumber(codes, span)
+
+
+def number_windows(numbers: Tensor, count: int, kernel: int) -> tuple[Tensor, Tensor]:
+    """Each pixel's k x k window of int64 [B, H, W] with values in 0..count-1.
+
+    -> (windows int64 [D, k * k] with `count` outside the picture, index int64 [B, H, W] of each pixel's). kernel is odd.
+    """
+    pad = kernel // 2
+    height, width = numbers.shape[1:]
+    padded = F.pad(numbers, (pad, pad, pad, pad), value=count)
+    rows, found = number_tuples([padded[:, :, i : i + width] for i in range(kernel)], count + 1)
+    index, found = number_tuples([rows[:, i : i + height] for i in range(kernel)], found)
+    # any pixel that has a window shows what is in it
+    shown = index.new_empty(found)
+    shown[index.reshape(-1)] = torch.arange(index.numel(), device=index.device)
+    high, wide = height + 2 * pad, width + 2 * pad
+    corner = (shown // (height * width) * high + shown // width % height) * wide + shown % width
+    steps = torch.arange(kernel, device=index.device)
+    taps = (steps[:, None] * wide + steps).flatten()
+    return padded.flatten()[corner[:, None] + taps], index
+
+
+def windows_of(numbers: Tensor, count: int, kernel: int) -> Windows:
+    """The windows of every pixel of int64 [B, H, W] with values in 0..count-1; kernel is odd."""
+    inner, index = number_windows(numbers, count, kernel)
+    outer, index = number_windows(index, len(inner), kernel)
+    return Windows(inner.int(), outer.int(), index.int(), count)
+
+
+def windows_at(numbers: Tensor, count: int, kernel: int, pixels: Tensor) -> Windows:
+    """The windows of these pixels (places int64 [P] in the flattened [B, H, W]); `index` is int32 [P]."""
+    far = 2 * (kernel // 2)
+    height, width = numbers.shape[1:]
+    padded = F.pad(numbers, (far, far, far, far), value=count)
+    high, wide = height + 2 * far, width + 2 * far
+    corner = (pixels // (height * width) * high + pixels // width % height) * wide + pixels % width
+    steps = torch.arange(kernel, device=numbers.device)
+    taps = (steps[:, None] * wide + steps).flatten()
+    # [P, outer tap, inner tap]
+    seen = padded.flatten()[corner[:, None, None] + taps[:, None] + taps]
+    index, found = number_tuples(seen.unbind(2), count + 1)
+    inner = seen.new_empty(found, kernel * kernel)
+    inner[index.reshape(-1)] = seen.flatten(0, 1)
+    # a window whose centre is outside has no inner vector but zeros
+    index = torch.where(seen[:, :, kernel * kernel // 2] == count, found, index)
+    number, many = number_tuples(index.unbind(1), found + 1)
+    outer = seen.new_empty(many, kernel * kernel)
+    outer[number] = index
+    return Windows(inner.int(), outer.int(), number.int(), count)
+
+
+def touched(changed: Tensor, kernel: int) -> Tensor:
+    """Pixels whose window of windows shows a changed one: places int64 [P] in the flattened bool [B, H, W]."""
+    reach = 2 * (kernel // 2)
+    side = 2 * reach + 1
+    near = F.max_pool2d(changed[:, None].float(), (side, 1), 1, (reach, 0))
+    near = F.max_pool2d(near, (1, side), 1, (0, reach))
+    return near.flatten().nonzero()[:, 0]
