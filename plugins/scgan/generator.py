@@ -12,8 +12,8 @@ from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels
 from zoo.families.spade.sizes import widths
 from zoo_plugins.scgan.blocks import BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig
-from zoo_plugins.scgan.tiled_plan import TiledPlan, plan_planes
 from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors
+from zoo_plugins.scgan.tiled_plan import TiledPlan, plan_planes
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,14 @@ class TiledBlock(nn.Module):
 
 
 def modulate(
-    name: str, norm: TiledNorm, x: Tensor, site: TiledSite, *, doubled: bool = False, slope: float = 1, padded: Tensor | None = None
+    name: str,
+    norm: TiledNorm,
+    x: Tensor,
+    site: TiledSite,
+    *,
+    doubled: bool = False,
+    slope: float = 1,
+    padded: Tensor | None = None,
 ) -> Tensor:
     """Norm, modulation and leaky ReLU of x [B, h, w, C], doubled or not, within a border of zeros [B, H + 2, W + 2, C].
 

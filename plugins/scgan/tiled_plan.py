@@ -68,7 +68,9 @@ def plan_planes(generator: Any, planes: Tensor) -> TiledPlan:
     pixels = planes.permute(0, 2, 3, 1)
     holds, numbers = torch.unique(pixels.flatten(0, 2), dim=0, return_inverse=True)
     values = numbers.view(pixels.shape[:3])
-    return _assembled(generator, values, lambda chosen: holds.index_select(0, chosen), tuple(generator.svg(planes, None)), None)
+    return _assembled(
+        generator, values, lambda chosen: holds.index_select(0, chosen), tuple(generator.svg(planes, None)), None
+    )
 
 
 def _assembled(generator: Any, values: Tensor, content: Content, vectors: Vectors, old: TiledPlan | None) -> TiledPlan:
@@ -87,7 +89,8 @@ def _assembled(generator: Any, values: Tensor, content: Content, vectors: Vector
     for block, step in generator.blocks():
         site = sites.get(step.scale)
         rows = {} if site is None else {n: site.tables.rows[f"{step.name}.{n}"] for n in block.label_norms()}
-        blocks.append(TiledSite(*vectors[step.scale], None if site is None else site.index, rows))
+        v_conv, v_norm = vectors[step.scale]
+        blocks.append(TiledSite(v_conv, v_norm, None if site is None else site.index, rows))
     start = None
     if isinstance(generator.fc, LabelConv):
         start = generator.fc(resize_numbers(values, generator.grid), content)

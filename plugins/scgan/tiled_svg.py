@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,18 +23,19 @@ class TiledSVG(nn.Module):
 
     def __init__(self, svg: SVG) -> None:
         super().__init__()
-        self.svg = svg
+        self.svg: Any = svg
         del svg.to_rgb_0, svg.to_rgb_1
         c = svg.config
         self.shared = c.n_conv == c.n_norm
         self.groups = (c.n_conv,) if self.shared else (c.n_conv, c.n_norm)
-        last = svg.blocks[-1].conv_1
-        width = last.weight.shape[0]  # type: ignore[union-attr]
+        last = self.svg.blocks[-1].conv_1
+        width = last.weight.shape[0]
         pool = self._pooled(torch.eye(width, dtype=torch.float64)[None, :, :, None])[0, :, :, 0]
         pooled = nn.Conv2d(width, sum(self.groups), 3, padding=1).to(last.weight)
-        pooled.weight.data.copy_(torch.einsum("gc,cijk->gijk", pool, last.weight.detach().double()))  # type: ignore[union-attr]
-        pooled.bias.data.copy_(pool @ last.bias.detach().double())  # type: ignore[union-attr]
-        svg.blocks[-1].conv_1 = pooled
+        pooled.weight.data.copy_(torch.einsum("gc,cijk->gijk", pool, last.weight.detach().double()))
+        assert pooled.bias is not None
+        pooled.bias.data.copy_(pool @ last.bias.detach().double())
+        self.svg.blocks[-1].conv_1 = pooled
 
     def _pooled(self, features: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, n or n + m, h, w]."""
@@ -42,7 +45,7 @@ class TiledSVG(nn.Module):
         """planes float32 [B, K, H, W], of these `channels` int64 [K] (None: of all) -> (v_conv [B, h, w, n], v_norm [B, h, w, m]) float32
         for each scale, coarsest first."""
         vectors: list[tuple[Tensor, Tensor]] = []
-        x: Tensor | None = None
+        x: Any = None
         for block, labels in zip(self.svg.blocks, self.svg.pyramid(planes), strict=True):
             conv = block.conv_0
             own = conv.weight.shape[1] - self.svg.blocks[0].conv_0.weight.shape[1]
@@ -70,7 +73,9 @@ def add_doubled_(out: Tensor, x: Tensor, kernel: Tensor) -> None:
     height, width = x.shape[2:]
     # at the upper place of a square the taps see the small rows i - 1, i, i; at the lower one i, i, i + 1
     upper, lower = kernel.new_tensor([[1.0, 0, 0], [0, 1, 1]]), kernel.new_tensor([[1.0, 1, 0], [0, 0, 1]])
-    kernels = [torch.einsum("ocij,ai,bj->ocab", kernel, down, across) for down in (upper, lower) for across in (upper, lower)]
+    kernels = [
+        torch.einsum("ocij,ai,bj->ocab", kernel, down, across) for down in (upper, lower) for across in (upper, lower)
+    ]
     squares = F.conv2d(x, torch.cat(kernels), padding=1).chunk(4, 1)
     for place, part in enumerate(squares):
         i, j = divmod(place, 2)

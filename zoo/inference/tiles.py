@@ -19,12 +19,14 @@ from torch import Tensor, nn
 from zoo.inference.packed import Cache, native, pack
 
 POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 0.75, -0.75, 1.5, -1.5)}
-PAIRS = 24_000
+PAIRS = 8_000
 """Pairs of channels (in x out) from which on tiles are faster than the direct convolution (measured, AVX2)."""
 TILES = 64
 """Tiles that a picture needs at least: with fewer the transformed weights are read for too few products."""
 SMALL, LARGE = 1 << 18, 1 << 22
 """Numbers in a strip's tiles, before and after the products: where the transformed weights stay in the cache, and where they do not."""
+DIRECT = 1 << 20
+"""Numbers in a strip of the direct convolution, before and after it."""
 
 
 class Strip(NamedTuple):
@@ -115,7 +117,8 @@ class TiledConv(nn.Module):
         m = side_of_tiles(height, width, self.channels, self.out) if native(padded) else 1
         taps = (m + 2) ** 2 if m > 1 else 1
         weights = taps * self.channels * self.out
-        room = (LARGE if m > 1 and weights > LARGE // 4 else SMALL) // (taps * (self.channels + self.out))
+        numbers = DIRECT if m == 1 else LARGE if weights > LARGE // 4 else SMALL
+        room = numbers // (taps * (self.channels + self.out))
         step, together = _step(batch, height // m, room // (width // m))
         for sample in range(0, batch, together):
             samples = slice(sample, min(batch, sample + together))
