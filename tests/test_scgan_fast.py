@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_modules import golden_module
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
 from zoo.inference import tiles
 from zoo.maps import SemanticMap
+from zoo.nn.labels import one_hot
 from zoo.rng import Rng
 from zoo_plugins.scgan import inference, tiled
 from zoo_plugins.scgan.tiled_svg import add_doubled_
@@ -151,3 +155,18 @@ def test_a_convolution_of_doubled_features() -> None:
     add_doubled_(out, x, kernel)
     expected = 1 + F.conv2d(F.interpolate(x, scale_factor=2.0), kernel, padding=1)
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["A_celeba256", "B_coco128"])
+@torch.no_grad()
+def test_recorded_cases(case: str, shared: Path, always: None) -> None:
+    folder = shared / "golden" / "scgan" / case
+    module, opt = golden_module("scgan"), json.loads((folder / "case.json").read_text())
+    opt = opt.get("options", opt.get("opt", opt))
+    model, io = module.build(opt, folder), module.recorded.load(folder / "io.safetensors")
+    fast = model.optimized()
+    assert fast.generator.tiled
+    images, _ = fast.generator(
+        one_hot(io["label"].long()[:, 0], model.generator.planes), io["z"] if model.styles else None
+    )
+    assert (images - io["eval_image"]).abs().max() < 4e-5  # 2e-5 of images in [0, 1]
