@@ -13,6 +13,7 @@ from zoo.families.spade.sizes import widths
 from zoo_plugins.scgan.blocks import BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors
+from zoo_plugins.scgan.tiled_plan import TiledPlan, plan_planes
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Generator(SkeletonGenerator):
     call of each spectrally normalised layer. (H, W) = config.size.
     """
 
+    tiled = False
+    """Whether this is the inference form whose blocks go strip by strip (`zoo_plugins.scgan.tiled`)."""
+
     def __init__(self, config: SCGANConfig, planes: int) -> None:
         super().__init__(config.grid, F.hardtanh)
         self.config, self.planes = config, planes
@@ -51,8 +55,10 @@ class Generator(SkeletonGenerator):
             step.c_in, step.c_out, planes=self.planes, n=c.n_conv, m=c.n_norm, norm=c.norm, hidden=c.spade_hidden
         )
 
-    def plan(self, planes: Tensor) -> SCGANPlan:
+    def plan(self, planes: Tensor) -> SCGANPlan | TiledPlan:
         """All that depends on the map alone."""
+        if self.tiled:
+            return plan_planes(self, planes.to(self.conv_img.weight.dtype))
         c = self.config
         planes = planes.to(self.conv_img.weight.dtype)
         svg_image, features = self.svg(planes)
@@ -68,11 +74,11 @@ class Generator(SkeletonGenerator):
     def _site(self, planes: Tensor, v_conv: Tensor, v_norm: Tensor) -> Site:
         return Site(v_conv, v_norm, resize_planes(planes, (v_conv.shape[-2], v_conv.shape[-1])))
 
-    def render(self, plan: SCGANPlan, z: Tensor | None) -> Tensor:
+    def render(self, plan: SCGANPlan | TiledPlan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
         return self.paint(plan.blocks, z, start=plan.start)
 
-    def forward(self, planes: Tensor, z: Tensor | None = None) -> tuple[Tensor, SCGANPlan]:
+    def forward(self, planes: Tensor, z: Tensor | None = None) -> tuple[Tensor, SCGANPlan | TiledPlan]:
         """(images in [-1, 1], the plan)."""
         plan = self.plan(planes)
         return self.render(plan, z), plan

@@ -8,8 +8,19 @@ from torch.nn import functional as F
 
 from zoo.families.spade.blocks import Affine, SPADENorm
 from zoo.families.spade.folded import FoldedSPADE
+from zoo.inference.columns import LabelConv
+from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
+from zoo_plugins.scgan.generator import Generator
+from zoo_plugins.scgan.tiled import TiledBlock
+from zoo_plugins.scgan.tiled_svg import TiledSVG
+
+WORTH = 10e9
+"""Products of the conditional convolutions of a picture from which on the generator is tiled.
+
+Small ones keep the last bit of their pictures, which `zoo replay` compares (the embedded 128 px model has 3e9, the official ones 20e9 to
+265e9)."""
 
 
 class FoldedSCC(nn.Module):
@@ -71,10 +82,24 @@ def _fold_norm(norm: nn.Module) -> nn.Module:
     return FoldedSCN(norm, batch_norm.running_mean, torch.rsqrt(batch_norm.running_var + batch_norm.eps))
 
 
+def worth_tiles(generator: Generator) -> bool:
+    """Whether the generator's inference form is the tiled one."""
+    products = 0
+    for block, step in generator.blocks():
+        height, width = generator.size(step.scale)
+        weights = sum(k.weight.numel() for conv in (block.conv_0, block.conv_1) for k in conv.bases)
+        products += height * width * weights
+    return products >= WORTH
+
+
 @torch.no_grad()
-def fold_generator(model: nn.Module) -> None:
+def fold_generator(model: nn.Module, generator: Generator) -> None:
     """Fold a model in place; it must be in evaluation mode and be used for inference only."""
-    for block in model.modules():
+    if worth_tiles(generator):
+        fold_spectral(model)
+        fold_tiles(generator)
+        return
+    for block in generator.modules():
         if isinstance(block, SCResnetBlock):
             for name in ("norm_0", "norm_1", "norm_s"):
                 if hasattr(block, name):
@@ -82,3 +107,16 @@ def fold_generator(model: nn.Module) -> None:
             block.conv_0 = FoldedSCC(block.conv_0)  # type: ignore[assignment]
             block.conv_1 = FoldedSCC(block.conv_1)  # type: ignore[assignment]
     fold_spectral(model)
+
+
+@torch.no_grad()
+def fold_tiles(generator: Generator) -> None:
+    """Put the tiled parts in place of a generator's own (spectral norms folded before)."""
+    scale = 0
+    for block, step in generator.blocks():
+        setattr(generator, step.name, TiledBlock(block, doubles=step.scale > scale))
+        scale = step.scale
+    generator.svg = TiledSVG(generator.svg)  # type: ignore[assignment]
+    generator.fc = LabelConv(generator.fc) if isinstance(generator.fc, nn.Conv2d) else pack(generator.fc)
+    generator.conv_img = pack(generator.conv_img)  # type: ignore[assignment]
+    generator.tiled = True

@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from zoo.families.spade.encoders import ConvEncoder
 from zoo.families.spade.layouts import PlanLayout
 from zoo.families.spade.synthesizer import LatentSynthesizer
+from zoo.interfaces.models import Layout
+from zoo.maps import SemanticMap
 from zoo.nn.init import init_xavier
 from zoo.nn.labels import background_last
 from zoo.plugin import LabelSpace
 from zoo_plugins.scgan.config import SCGANConfig
 from zoo_plugins.scgan.generator import Generator, SCGANPlan
+from zoo_plugins.scgan.tiled_plan import TiledPlan, plan_map
 
 
 @dataclass(eq=False)
 class SCGANLayout(PlanLayout):
     """The map (at the model's resolution) and what the generator derives from it: semantic vectors, SVG image, SPADE scales."""
 
-    plan: SCGANPlan
+    plan: SCGANPlan | TiledPlan
 
 
 class SCGAN(LatentSynthesizer):
@@ -49,4 +54,16 @@ class SCGAN(LatentSynthesizer):
         """Spectral norms folded, one convolution per SCC, SCN and SPADE folded with their norms."""
         from zoo_plugins.scgan.inference import fold_generator
 
-        fold_generator(self)
+        fold_generator(self, self.generator)
+
+    @torch.no_grad()
+    def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> PlanLayout:
+        """As the base class's; a batch that differs in some pixels takes from `reuse` what these do not reach."""
+        if not self.generator.tiled:
+            return super().layout(semantic_map, reuse=reuse)
+        small = semantic_map.to(self.device).resize(self.resolution)
+        old = reuse if isinstance(reuse, SCGANLayout) and reuse.semantic_map.space.names == small.space.names else None
+        before = old.plan if old is not None and isinstance(old.plan, TiledPlan) else None
+        inputs = self.label_input
+        plan = plan_map(self.generator, inputs.values(small), inputs.edges, inputs.content, before)
+        return old if old is not None and plan is before else SCGANLayout(small, plan, inputs.notes(small))
