@@ -181,7 +181,7 @@ def _plain(layer: SpectralMixin | FreshSpectralMixin) -> nn.Module:
     layer.train(was_training)
     if isinstance(layer, nn.Linear):
         plain: nn.Module = _BareLinear(layer.in_features, layer.out_features, layer.bias is not None)
-        plain.__class__ = nn.Linear
+        plain.__class__ = nn.Linear  # type: ignore[assignment]
     else:
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
         kind, bare = (nn.Conv2d, _BareConv2d) if isinstance(layer, nn.Conv2d) else (nn.ConvTranspose2d, _BareTranspose)
@@ -190,7 +190,7 @@ def _plain(layer: SpectralMixin | FreshSpectralMixin) -> nn.Module:
             layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,  # type: ignore[arg-type]
             dilation=layer.dilation, groups=layer.groups, bias=layer.bias is not None, **extra,  # type: ignore[arg-type]
         )  # fmt: skip
-        plain.__class__ = kind
+        plain.__class__ = kind  # type: ignore[assignment]
     plain.to(weight).train(was_training)
     plain.weight.copy_(weight)  # type: ignore[union-attr, operator]
     if layer.bias is not None:
