@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
+import torch._dynamo
 from fixtures_models import Ran
 
 from zoo.composition import compose, models
 from zoo.errors import DataError, UsageError
 from zoo.inference.forms import check_form, form_of, form_to_json
-from zoo.inference.optimize import _float32, _telling
+from zoo.inference.optimize import RECOMPILATIONS, _allow_recompiling, _float32, _telling
 from zoo.style import Style
 
 Run = Callable[..., Ran]
@@ -112,3 +114,10 @@ def test_bfloat16_changes_little(pair: tuple[str, str]) -> None:
     assert images[0] is not None and images[1] is not None and images[1].dtype == torch.float32
     assert not torch.equal(images[0], images[1])
     assert float((images[0] - images[1]).abs().mean()) < 0.1
+
+
+def test_the_compiler_never_goes_back_to_the_plain_form() -> None:
+    with patch.multiple(torch._dynamo.config, recompile_limit=8, fail_on_recompile_limit_hit=False):
+        _allow_recompiling()
+        assert torch._dynamo.config.recompile_limit == RECOMPILATIONS
+        assert torch._dynamo.config.fail_on_recompile_limit_hit is True

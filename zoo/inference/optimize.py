@@ -14,6 +14,8 @@ from zoo.errors import UsageError, ZooError, shown
 from zoo.interfaces.models import Model
 from zoo.style import Style
 
+RECOMPILATIONS = 1024
+
 # what users call; a model has some of these
 CALLS = (
     "generate",
@@ -38,12 +40,24 @@ def optimize(model: Model, *, dtype: torch.dtype | None = None, compile: bool = 
     """
     fast = model.optimized()
     if compile:
+        _allow_recompiling()
         for block in _blocks(fast):
             block.compile(dynamic=True)
         _wrap(fast, _telling)
     if dtype is not None and dtype != torch.float32:
         _wrap(fast, lambda call: _under_autocast(call, fast, dtype))
     return fast
+
+
+def _allow_recompiling() -> None:
+    """Blocks of one class share a compiled function with a variant for each size of their weights. Past eight of them torch would go on
+    with the plain form; here it may make one for each block of the largest model, and fails past that."""
+    import torch._dynamo
+
+    settings: Any = torch._dynamo.config
+    settings.recompile_limit = max(settings.recompile_limit, RECOMPILATIONS)
+    settings.accumulated_recompile_limit = max(settings.accumulated_recompile_limit, RECOMPILATIONS)
+    settings.fail_on_recompile_limit_hit = True
 
 
 def _wrap(model: Model, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
