@@ -67,6 +67,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     from zoo.composition.folder.records import existing_rules, existing_seed
     from zoo.composition.folder.target import check_target, has_labelmap
     from zoo.files.opened import OpenedFiles
+    from zoo.inference.forms import check_form
 
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
@@ -76,6 +77,8 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
         check_target(out, overwrite=overwrite)  # before many maps are decoded
     if given.get("parser") is not None:
         check_reference(given["parser"], *of_role("parser"))
+    form = {"dtype": given["dtype"], "compile": given["compile"]}
+    check_form(**form)
     files = OpenedFiles()
     names = [resolved.name for resolved in quick_check(models, request, files)]
     for note in files.take_notes():
@@ -89,7 +92,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     from zoo.composition.folder.manifest import make_manifest
     from zoo.composition.folder.outputs import OutputFolder
 
-    composition = load_pair(models, device=given["device"], parser=given.get("parser"))
+    composition = load_pair(models, device=given["device"], parser=given.get("parser"), **form)
     request = replace(request, device=composition.device)
     if out is not None and not overwrite:
         composition.rules = existing_rules(out)

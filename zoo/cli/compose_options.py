@@ -12,6 +12,7 @@ from zoo.composition.request.faults import TRIES
 from zoo.composition.request.requests import FLAGS, Request
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.pictureformats import PICTURE_FORMATS, QUALITY
+from zoo.inference.forms import DTYPES
 
 Options = tuple[Callable[[Any], Any], ...]
 
@@ -148,6 +149,18 @@ RUN: Options = (
     ),
     _option("quality", metavar="1..100", type=int, help=f"Quality of JPEG.  [default: {QUALITY}]"),
     _option("batch_size", metavar="B", type=int, default=Request.batch_size, show_default=True),
+    click.option(
+        "--dtype",
+        type=click.Choice(DTYPES),
+        default=DTYPES[0],
+        show_default=True,
+        help="Numbers that the models compute in; bf16 gives other maps and pictures, and is faster on processors that multiply it.",
+    ),
+    click.option(
+        "--compile",
+        is_flag=True,
+        help="Compile the models' blocks: minutes at the first batch, then faster ones; needs a C++ compiler.",
+    ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
 )
 

@@ -124,6 +124,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
     from zoo.composition.folder.outputs import OutputFolder
     from zoo.composition.folder.records import recorded_rules
     from zoo.files.opened import OpenedFiles
+    from zoo.inference.forms import form_of
 
     inputs = InputFiles(folder, recorded.get("inputs"), places)
     request_from_json(
@@ -131,7 +132,10 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
     )  # what is wrong with it is said before a model is loaded
     models = {role: m["source"] for role, m in recorded["models"].items()}
     composition = compose(
-        (models.get("generator"), models.get("synthesizer")), device=recorded["device"], parser=models.get("parser")
+        (models.get("generator"), models.get("synthesizer")),
+        device=recorded["device"],
+        parser=models.get("parser"),
+        **form_of(recorded),
     )
     composition.rules = recorded_rules(recorded)
     check_models(recorded, composition)

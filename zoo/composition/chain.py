@@ -22,6 +22,7 @@ from zoo.composition.run.part import Part
 from zoo.edits import Edit
 from zoo.errors import plain
 from zoo.files.opened import OpenedFiles
+from zoo.inference.forms import check_form
 from zoo.interfaces.capabilities import Progress
 from zoo.interfaces.models import Model
 from zoo.maps import SemanticMap
@@ -99,16 +100,26 @@ class Composition(Models):
 
 
 def compose(
-    models: str | tuple[str | Model | None, str | Model | None], *, device: str = "auto", parser: str | Model | None = None
-) -> Composition:  # fmt: skip
+    models: str | tuple[str | Model | None, str | Model | None],
+    *,
+    device: str = "auto",
+    parser: str | Model | None = None,
+    dtype: str = "float32",
+    compile: bool = False,
+) -> Composition:
     """A composition from `"GEN+SYN"` or from a pair of references or loaded models (None: that half is left out).
 
     Models are joined by label names; an image generator stands alone: `(generator, None)`. parser: the parser of photos
-    (default: the published one for the label space).
+    (default: the published one for the label space), always in float32.
+
+    dtype: bf16 computes under autocast, faster where the processor multiplies bfloat16 (maps and pictures differ: docs/composing.md).
+    compile: torch.compile the models' blocks, which takes minutes at the first batch and a C++ compiler.
     Raises LabelError if the models have no class in common, UsageError for unknown names or a model of the wrong kind.
     """
     pair = split_composition(models) if isinstance(models, str) else models
+    check_form(dtype, compile)
     where = str(pick_device(device))
-    generator = None if pair[0] is None else load_named(pair[0], where, partial(check_role, pair, 0))
-    synthesizer = None if pair[1] is None else load_named(pair[1], where, partial(check_role, pair, 1))
-    return Composition(generator, synthesizer, parser=parser, device=where)
+    form = {"dtype": dtype, "compile": compile}
+    generator = None if pair[0] is None else load_named(pair[0], where, partial(check_role, pair, 0), **form)
+    synthesizer = None if pair[1] is None else load_named(pair[1], where, partial(check_role, pair, 1), **form)
+    return Composition(generator, synthesizer, parser=parser, device=where, **form)

@@ -12,6 +12,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from zoo import cards
 from zoo.api import load
 from zoo.composition.request.options import split_options
@@ -51,11 +53,14 @@ class Models:
         *,
         parser: str | Model | None = None,
         device: str = "cpu",
+        dtype: str = "float32",
+        compile: bool = False,
     ) -> None:
         """Raises UsageError without any model, LabelError if the two have no class in common."""
         self.rules = RULES
         self.named = {role: named for role, named in (("generator", generator), ("synthesizer", synthesizer)) if named}
         self.device = device
+        self.dtype, self.compile = dtype, compile
         self._parser = parser
         first = generator and generator.model
         alone = first is not None and stands_alone(kind_name(first))
@@ -139,17 +144,25 @@ def kind_name(model: Model) -> str:
     return "model" if kind is None else kind.name
 
 
-def load_named(reference: str | Model, device: str, check: Callable[[str, str], None]) -> Named:
-    """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind."""
+def load_named(
+    reference: str | Model,
+    device: str,
+    check: Callable[[str, str], None],
+    *,
+    dtype: str = "float32",
+    compile: bool = False,
+) -> Named:
+    """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind. dtype, compile: as of `compose`."""
+    form = partial(optimize, dtype=torch.bfloat16 if dtype == "bf16" else None, compile=compile)
     if isinstance(reference, Model):
         name = type(reference).__name__
         check(kind_name(reference), name)
-        return Named(guarded(optimize(reference.to(device))), Resolved(name.lower(), NOWHERE, name))
+        return Named(guarded(form(reference.to(device))), Resolved(name.lower(), NOWHERE, name))
     if reference in registry().architectures:  # whether or not it has a published model
         check(registry().architectures[reference].kind, reference)
     resolved = resolve(reference)
     check(registry().architecture(read_config(resolved.folder)["architecture"]).kind, resolved.source)
-    return Named(guarded(optimize(load(resolved.folder, device=device))), resolved)
+    return Named(guarded(form(load(resolved.folder, device=device))), resolved)
 
 
 def default_parser(space: LabelSpace) -> str:

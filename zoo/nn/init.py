@@ -19,5 +19,5 @@ def init_xavier(module: nn.Module, gain: float = 0.02) -> None:
             nn.init.xavier_normal_(layer.weight, gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-            if isinstance(layer, SpectralMixin) and not layer.weight.is_meta:
-                layer.iterate(15)
+            if isinstance(layer, SpectralMixin):
+                layer.begin()

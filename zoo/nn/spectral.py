@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nn.drawn import will_be_loaded
 from zoo.nn.spectral_fresh import FreshSpectralMixin
 
 EPS = 1e-12
@@ -40,7 +41,7 @@ class SpectralMixin(nn.Module):
         # a start that needs no random numbers; one_sided in no direction, so the iteration finds the top singular pair
         self.register_buffer("weight_u", F.normalize(torch.linspace(1.0, 2.0, rows), dim=0, eps=EPS))
         self.register_buffer("weight_v", torch.zeros(columns))
-        self.iterate(15)
+        self.begin()
 
     def _matrix(self) -> Tensor:
         """The weight as [out, rest]."""
@@ -48,6 +49,11 @@ class SpectralMixin(nn.Module):
         if self.spectral_dim:
             weight = weight.transpose(0, self.spectral_dim)
         return weight.flatten(1)
+
+    def begin(self) -> None:
+        """u and v of a weight that has just been drawn; left as they are where all of it is about to be loaded."""
+        if not self.weight.is_meta and not will_be_loaded():
+            self.iterate(15)
 
     @torch.no_grad()
     def iterate(self, steps: int = 1) -> None:
@@ -150,20 +156,41 @@ def fold_spectral(module: nn.Module) -> nn.Module:
     return module
 
 
+class _Bare(nn.Module):
+    """Draws no first weights, which would take longer than folding; `nn.utils.skip_init` takes still longer, for what it imports."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _BareConv2d(_Bare, nn.Conv2d):
+    pass
+
+
+class _BareTranspose(_Bare, nn.ConvTranspose2d):
+    pass
+
+
+class _BareLinear(_Bare, nn.Linear):
+    pass
+
+
 def _plain(layer: SpectralMixin | FreshSpectralMixin) -> nn.Module:
     was_training = layer.training
     weight = layer.eval().normalized_weight()
     layer.train(was_training)
     if isinstance(layer, nn.Linear):
-        plain: nn.Module = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+        plain: nn.Module = _BareLinear(layer.in_features, layer.out_features, layer.bias is not None)
+        plain.__class__ = nn.Linear  # type: ignore[assignment]
     else:
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-        kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.ConvTranspose2d
+        kind, bare = (nn.Conv2d, _BareConv2d) if isinstance(layer, nn.Conv2d) else (nn.ConvTranspose2d, _BareTranspose)
         extra = {} if kind is nn.Conv2d else {"output_padding": layer.output_padding}
-        plain = kind(
+        plain = bare(
             layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,  # type: ignore[arg-type]
             dilation=layer.dilation, groups=layer.groups, bias=layer.bias is not None, **extra,  # type: ignore[arg-type]
         )  # fmt: skip
+        plain.__class__ = kind  # type: ignore[assignment]
     plain.to(weight).train(was_training)
     plain.weight.copy_(weight)  # type: ignore[union-attr, operator]
     if layer.bias is not None:

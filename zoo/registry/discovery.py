@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -70,11 +72,28 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     return ("?", "?") if entry.dist is None else _named(entry.dist)
 
 
+@lru_cache(maxsize=64)  # the entry points of a distribution share one object
 def _named(dist: Distribution) -> tuple[str, str]:
     try:
-        return one_line(str(dist.name or "?"), 80), one_line(str(dist.version or "?"), 40)
+        name, version = _headed(dist) or (dist.name, dist.version)
+        return one_line(str(name or "?"), 80), one_line(str(version or "?"), 40)
     except Exception:  # a half-removed installation leaves metadata without name or version, or none that can be read
         return "?", "?"
+
+
+def _headed(dist: Distribution) -> tuple[str, str] | None:
+    """Name and version as the head of the metadata states them, each in one line and once; None where only the reader of mails tells
+    (`dist.name`), which takes longer than all else that a short command does, for a README is in there too."""
+    head = (dist.read_text("METADATA") or "").partition("\n\n")[0]
+    lines = [*head.splitlines(), ""]
+    stated: dict[str, list[str]] = {"Name": [], "Version": []}
+    for line, following in pairwise(lines):
+        key, colon, text = line.partition(":")
+        if colon and key in stated:
+            stated[key].append("" if following[:1].isspace() else text.strip())  # continued in the next line
+    if any(len(texts) != 1 or not texts[0] or not texts[0].isascii() for texts in stated.values()):
+        return None
+    return stated["Name"][0], stated["Version"][0]
 
 
 def _checked(plugin: Any) -> Plugin:

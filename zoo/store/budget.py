@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from zoo.errors import ConfigError
 from zoo.files.headers import read_header
+from zoo.nn.drawn import undrawn_by
 
 FACTORIES: frozenset[Callable[..., Any]] = frozenset(
     {torch.empty, torch.zeros, torch.ones, torch.full, torch.randn, torch.rand}
@@ -47,6 +48,10 @@ class Budget(TorchFunctionMode):
                 f"{self._where} describes a network far larger than its weights file, which holds {self._stored:,} numbers:"
                 " config and weights do not belong together."
             )
+        parameter = undrawn_by(func, args, kwargs or {})
+        if parameter is not None:
+            with torch.no_grad():
+                return parameter.zero_()
         return func(*args, **(kwargs or {}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from zoo.files.private import public_text, public_value
 from zoo.files.tensors import save_tensors, stored_state
 from zoo.files.writing import told, write_text
 from zoo.labels import LabelSpace, parse_space
+from zoo.nn.drawn import undrawn
 from zoo.registry import Registry, registry
 from zoo.store.assets import asset_file, load_assets, save_assets
 from zoo.store.budget import Budget
@@ -193,7 +195,8 @@ def _has_own_file(kind: type[Model]) -> bool:
 
 def _build(kind: type[Model], config: Any, space: LabelSpace, weights: Sequence[Path], folder: Path) -> Model:
     """The network of a config, within the budget that its weights give. Raises ConfigError, WeightsError, LabelError."""
-    with Budget(weights, str(folder / CONFIG)):
+    # all of it comes from the file, unless the class loads by itself
+    with undrawn() if _has_own_file(kind) else nullcontext(), Budget(weights, str(folder / CONFIG)):
         try:
             model = kind(config, space)
             sides = model.resolution

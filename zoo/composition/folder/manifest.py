@@ -1,7 +1,8 @@
 """A request as JSON with its inputs copied beside it, and back: what `manifest.json` holds and `zoo replay` reads.
 
 Beside the request the manifest holds the models with their digests, the mappings between label spaces, versions, threads and
-device, and once the run is finished a `summary` of its samples (`summary.summarize`). A sample's line in `metadata.jsonl` has
+device (`dtype` and `compile` too, where they are not the default), and once the run is
+finished a `summary` of its samples (`summary.summarize`). A sample's line in `metadata.jsonl` has
 the same keys in every run (`records.line_of`), [] or null where there is nothing, so that tables are read from it as they are:
 
     file_name, map_file_name              its picture (where a run makes none, its map) and its map (null where it makes none)
@@ -38,6 +39,7 @@ from zoo.errors import DataError, UsageError, WeightsError, ZooError
 from zoo.files.names import printable
 from zoo.files.opened import OpenedFiles
 from zoo.files.runfiles import SAMPLES
+from zoo.inference.forms import form_to_json
 from zoo.maps import SemanticMap
 from zoo.store.models import digests
 
@@ -157,6 +159,7 @@ def make_manifest(
         "versions": versions(),
         "threads": torch.get_num_threads(),
         "device": request.device,
+        **form_to_json(models.dtype, models.compile),
     }
     if not copies.copied:
         manifest["inputs"] = copies.digests
