@@ -107,7 +107,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, run: Callable[.
     state["conv_img.bias"] = torch.full_like(state["conv_img.bias"], float("nan"))
     torch.save(state, tmp_path / "it.pth")
     ran = run("convert", tmp_path / "it.pth", "--out", tmp_path / "out", "--config", "resolution=64")
-    assert ran.code == 1 and "no picture" in ran.err and not (tmp_path / "out").exists()
+    assert ran.code == 1 and "not finite" in ran.err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
