@@ -90,7 +90,7 @@ def test_a_further_kind_is_a_row_and_a_class(model_root: Path, monkeypatch: pyte
         task="image-to-image",
     )
     monkeypatch.setitem(KINDS, row.name, row)
-    assert _checked(Plugin(architectures=[made])).architectures == [made]
+    assert list(_checked(Plugin(architectures=[made])).architectures) == [made]
     space = zoo.label_space("celebamask-hq")
     model = Translator(None, space)
     smoke(model)

@@ -179,7 +179,7 @@ def test_a_users_file_gives_a_space(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a JSON file"),
+        ("{", "not readable JSON"),
         ("[1]", "expected"),
         (
             '{"classes": [{"color": [1, 2, 3]}, {"name": "a", "color": [1, 2]}]}',
