@@ -311,7 +311,13 @@ def test_indexes_that_are_refused(tmp_path: Path) -> None:
             read_checkpoint(index)
     index = shards(tmp_path / "it", state)
     first = tmp_path / "it/model-00001-of-00003.safetensors"
-    for content, words in ((b"{", "not readable JSON"), (b"[]", "expected an object"), (b'{"weight_map": []}', "no index"), (b'{"weight_map": {}}', "names no tensors")):  # fmt: skip
+    odd = {
+        b"{": "not readable JSON",
+        b"[]": "expected an object",
+        b'{"weight_map": []}': "no index",
+        b'{"weight_map": {}}': "names no tensors",
+    }
+    for content, words in odd.items():
         (tmp_path / "odd.safetensors.index.json").write_bytes(content)
         with pytest.raises(WeightsError, match=words):
             read_checkpoint(tmp_path / "odd.safetensors.index.json")

@@ -102,11 +102,12 @@ def test_to_space_renumbers_by_name_and_keeps_instances() -> None:
 
 def test_to_space_turns_dropped_classes_into_background_or_refuses() -> None:
     found = face([[[1, 2, 13]]])
-    assert found.to_space(zoo.label_space("atr")).labels.tolist() == [[[11, 0, 2]]]
+    assert found.to_space(zoo.label_space("atr")).labels.tolist() == [[[11, 11, 2]]]  # a nose lies on skin, atr's face
     bare = LabelSpace("bare", (LabelClass("hair", (1, 1, 1)), LabelClass("skin", (2, 2, 2))))
     assert face([[[1, 13]]]).to_space(bare).labels.tolist() == [[[1, 0]]]
-    with pytest.raises(LabelError, match=r"shows nose, which 'bare' lacks, and it has no background"):
-        found.to_space(bare)
+    assert found.to_space(bare).labels.tolist() == [[[1, 1, 0]]]
+    with pytest.raises(LabelError, match=r"shows hat, which 'bare' lacks, and it has no background"):
+        face([[[1, 14]]]).to_space(bare)
 
 
 @pytest.mark.parametrize("renumbered", [False, True])

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from zoo.errors import LabelError, did_you_mean, shown
+from zoo.labelforms import FAULTS, NAMED, TITLE, class_fault, is_name
 
 Color = tuple[int, int, int]
 IGNORE = 255
@@ -352,17 +353,17 @@ def parse_space(values: object, where: str) -> LabelSpace:
         entry = {"name": entry} if isinstance(entry, str) else entry
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             faults.append(f"class {i} has no name")
-        elif wrong := _fault(entry):
+        elif wrong := class_fault(entry):
             faults.append(f"class {i} ({shown(entry['name'])}): {wrong}")
         else:
             classes.append(_class(entry, i))
     name, title = values.get("name", PurePath(where).stem), values.get("title", "")
     background, ignore = values.get("background"), values.get("ignore", False)
-    if "name" in values and not _is_name(name):
-        faults.append(f"its name is {_NAMED}, got {shown(repr(name))}")
-    if not isinstance(title, str) or len(title) > _TITLE:
-        faults.append(f"its title is a text of at most {_TITLE} characters, got {shown(repr(title))}")
-    if background is not None and not _is_name(background):
+    if "name" in values and not is_name(name):
+        faults.append(f"its name is {NAMED}, got {shown(repr(name))}")
+    if not isinstance(title, str) or len(title) > TITLE:
+        faults.append(f"its title is a text of at most {TITLE} characters, got {shown(repr(title))}")
+    if background is not None and not is_name(background):
         faults.append(f"its background is the name of a class, got {shown(repr(background))}")
     if not isinstance(ignore, bool):
         faults.append(f"ignore is true or false, got {shown(repr(ignore))}")
@@ -371,7 +372,7 @@ def parse_space(values: object, where: str) -> LabelSpace:
     if twice:
         faults.append(f"class names occur twice: {', '.join(twice)}")
     if faults:
-        raise LabelError(f"{where}: " + "; ".join(faults[:_FAULTS]) + ("; …" if len(faults) > _FAULTS else "") + ".")
+        raise LabelError(f"{where}: " + "; ".join(faults[:FAULTS]) + ("; …" if len(faults) > FAULTS else "") + ".")
     space = LabelSpace(name, tuple(classes), background, ignore, title)
     # a mirror that names no class, or two that share one, fail here, not at the first flip
     if sorted(space.mirror_table) != list(range(len(space))):
@@ -381,44 +382,7 @@ def parse_space(values: object, where: str) -> LabelSpace:
     return space
 
 
-_NAMED = "a text of 1 to 200 characters without control characters"
-_TITLE = 2000
-_FAULTS = 10
-_MOST = 64
-"""Most aliases, and most further colours, of a class."""
-
-
-def _fault(entry: dict[str, Any]) -> str:
-    """What is wrong with the form of a class, or ""."""
-    if not _is_name(entry["name"]):
-        return f"a name is {_NAMED}"
-    colors, aliases = entry.get("colors", ()), entry.get("aliases", ())
-    if not isinstance(colors, list | tuple) or len(colors) > _MOST:
-        return f"colors are a list of at most {_MOST} colors, got {shown(repr(colors))}"
-    wrong = [c for c in (*([entry["color"]] if "color" in entry else ()), *colors) if not _is_color(c)]
-    if wrong:
-        return f"a color is three integers 0..255, got {shown(repr(wrong[0]))}"
-    if not isinstance(aliases, list | tuple) or len(aliases) > _MOST or not all(map(_is_name, aliases)):
-        return f"aliases are a list of names, got {shown(repr(aliases))}"
-    for key, meaning in (
-        ("mirror", "its left/right counterpart"),
-        ("on", "the class that it lies on"),
-        ("counts_as", "the class that it counts as"),
-    ):
-        if entry.get(key) is not None and not _is_name(entry[key]):
-            return f"{key} is the name of {meaning}, got {shown(repr(entry[key]))}"
-    return ""
-
-
 def _class(entry: dict[str, Any], value: int) -> LabelClass:
     first, *more = [(c[0], c[1], c[2]) for c in (entry.get("color", voc_color(value)), *entry.get("colors", ()))]
     aliases, mirror = tuple(entry.get("aliases", ())), entry.get("mirror")
     return LabelClass(entry["name"], first, aliases, mirror, tuple(more), entry.get("on"), entry.get("counts_as"))
-
-
-def _is_name(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable()
-
-
-def _is_color(color: object) -> bool:
-    return isinstance(color, list | tuple) and len(color) == 3 and all(type(n) is int and 0 <= n <= 255 for n in color)

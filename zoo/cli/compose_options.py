@@ -166,6 +166,8 @@ RUN: Options = (
 
 
 def with_options(*groups: Options) -> Callable[[Any], Any]:
+    """A decorator that gives a command the options of these groups, in order."""
+
     def add(function: Any) -> Any:
         for option in reversed([o for group in groups for o in group]):
             function = option(function)

@@ -47,6 +47,7 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
     if path.exists() and not path.is_dir():
         raise UsageError(f'<<folder="{path}">> is a file: name a folder.')
     if path.is_dir():
+        _refuse_links(path)
         if not is_blank(path):
             try:
                 read_manifest(path)
@@ -57,7 +58,6 @@ def check_target(path: Path, *, overwrite: bool = False) -> None:
                     else "choose another <<folder>>"
                 )
                 raise UsageError(f"{path} is not empty and holds no run of the zoo: {hint}.") from error
-        _refuse_links(path)
         return
     above = next(p for p in path.absolute().parents if p.exists())
     if not above.is_dir():
