@@ -34,7 +34,7 @@ def spade_block(block: Any, x: Tensor, planes: Tensor) -> Tensor:
     return shortcut + block.conv_1(F.leaky_relu(spade_norm(block.norm_1, dx, planes), 0.2))
 
 
-def _painted(generator: Any, x: Tensor, block: Any) -> Tensor:
+def painted(generator: Any, x: Tensor, block: Any) -> Tensor:
     """Features x through the blocks, `block(module, step, x)`, with a doubling where one is due, and to images in [-1, 1]."""
     scale = 0
     for module, step in generator.blocks():
@@ -51,7 +51,7 @@ def spade(model: Any, maps: SemanticMap, style: Any) -> Tensor:
         x = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
     else:
         x = generator.start(style.tensors["z"])
-    return (_painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
+    return (painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
 
 
 def clvae(model: Any, maps: SemanticMap, style: Any) -> Tensor:
@@ -69,7 +69,7 @@ def clvae(model: Any, maps: SemanticMap, style: Any) -> Tensor:
         seen = generator.cse.embedding(small) + codes[:, :, generator.layer_of(level)][rows, small]
         return spade_block(module, x, seen.permute(0, 3, 1, 2).contiguous())
 
-    return (_painted(generator, generator.start(style.tensors["z"]), block) + 1) / 2
+    return (painted(generator, generator.start(style.tensors["z"]), block) + 1) / 2
 
 
 def scc(layer: Any, x: Tensor, v: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
         return shortcut + x
 
     start = generator.start(style.tensors["z"]) if style is not None else generator.start_from_map(planes)
-    return (_painted(generator, start, block) + 1) / 2
+    return (painted(generator, start, block) + 1) / 2
 
 
 def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:

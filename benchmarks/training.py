@@ -74,7 +74,7 @@ def _plain(trainer: Any, maps: Any, images: torch.Tensor) -> Callable[[], None]:
 
     def fake(planes: torch.Tensor) -> torch.Tensor:
         x = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
-        return readings._painted(generator, x, lambda module, _, x: readings.spade_block(module, x, planes))
+        return readings.painted(generator, x, lambda module, _, x: readings.spade_block(module, x, planes))
 
     def judge(planes: torch.Tensor, made: torch.Tensor, real: torch.Tensor) -> Any:
         both = torch.cat([torch.cat([planes, made], 1), torch.cat([planes, real], 1)])

@@ -19,7 +19,12 @@ def check_archive(path: Path, size: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries, comment = archive.infolist(), archive.comment
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeError) as error:
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # RuntimeError: a zip version that zipfile cannot read
         raise WeightsError(f"{path} is damaged or cut off ({error}, {size} bytes): get it again.") from error
     names = [e.filename for e in entries]
     leaves = [n.rpartition("/")[2] for n in names]

@@ -23,10 +23,7 @@ def report(output: OutputFolder) -> None:
             + ", ".join(f"{n} in {c['asked'] - c['appeared']} of {c['asked']}" for n, c in missed.items())
         )
     if summary.get("dropped"):
-        say(
-            "Without a counterpart, became background: "
-            + ", ".join(f"{n} in {c}" for n, c in summary["dropped"].items())
-        )
+        say(f"Without a counterpart, became background: {_counts(summary['dropped'])}")
     if "label_sets" in summary:
         say(_label_sets(summary["label_sets"]))
     if "require" in summary:
@@ -34,10 +31,7 @@ def report(output: OutputFolder) -> None:
     for note in summary.get("notes", ()):
         say(note)
     if summary.get("style_from_prior"):
-        say(
-            "Not in the style's photo or file, taken from the prior: "
-            + ", ".join(f"{n} in {c}" for n, c in summary["style_from_prior"].items())
-        )
+        say(f"Not in the style's photo or file, taken from the prior: {_counts(summary['style_from_prior'])}")
     if "style_change" in summary:
         say(_style_change(summary["style_change"]))
     if "changed_outside_edits" in summary:
@@ -45,6 +39,11 @@ def report(output: OutputFolder) -> None:
         kept = output.manifest["request"]["keep_rest"]
         hint = " and were put back" if kept else " (--keep-rest puts the old ones back)"
         say(f"Outside the edited classes {changed:.2%} of the pixels changed{hint if changed else ''}.")
+
+
+def _counts(samples: dict[str, int]) -> str:
+    """In how many samples each class is meant."""
+    return ", ".join(f"{name} in {count}" for name, count in samples.items())
 
 
 def _label_sets(sets: list[dict[str, Any]]) -> str:

@@ -19,7 +19,7 @@ from zoo.data.layouts.named import space_of
 from zoo.data.layouts.plain import MAP_FOLDERS
 from zoo.data.pairs import Source
 from zoo.data.places import not_there
-from zoo.data.splits import USUAL, hashed_split, ordered
+from zoo.data.splits import USUAL, hashed_split, ordered, read_lines
 from zoo.errors import DataError, LabelError, UsageError, did_you_mean
 from zoo.files.classfiles import load_space
 from zoo.files.images import is_hidden
@@ -72,7 +72,7 @@ class Folder(Source):
             )
         self.root, stems = root, None
         if split in listed:
-            stems = _stems(listed[split])
+            stems = read_lines(listed[split])
         elif split in inner:
             self.root = root / inner[split]
         elif split in hashed:
@@ -144,17 +144,6 @@ class Folder(Source):
 
     def notes(self) -> list[str]:
         return list(self._notes)
-
-
-def _stems(path: Path) -> list[str]:
-    """One name a line, which may have spaces. Raises DataError."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no text in UTF-8; expected one name per line.") from error
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _hashed(layout: Layout) -> dict[str, list[str]]:

@@ -30,20 +30,24 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     return (*usual, *sorted(names - set(usual)))
 
 
-def read_list(path: Path) -> list[str]:
-    """One name per line; of file names the stem counts, of further columns nothing. A missing file is an empty list.
-
-    Raises DataError for a file that cannot be read, or is no text.
-    """
-    if not path.is_file():
-        return []
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list that hold something, which may have spaces inside. Raises DataError for a file that cannot be read, or is no
+    text."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text in UTF-8; expected one name per line.") from error
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
-    names = [line.split()[0] for line in lines if line.strip()]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def read_list(path: Path) -> list[str]:
+    """One name per line; of file names the stem counts, of further columns nothing. A missing file is an empty list.
+
+    Raises DataError for a file that cannot be read, or is no text.
+    """
+    names = [line.split()[0] for line in read_lines(path)] if path.is_file() else []
     return [Path(n).stem if Path(n).suffix.lower() in IMAGE_SUFFIXES else n for n in names]
 
 
