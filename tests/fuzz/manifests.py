@@ -148,8 +148,12 @@ def _metadata(place: Place, path: Path) -> str:
 
 
 def samples(folder: Path) -> dict[str, bytes]:
-    """The bytes of the samples by name; of links that stay in the folder, what they lead to."""
-    return {name: content for name, content in contents(folder).items() if name.startswith(("maps/", "images/"))}
+    """The bytes of the samples by name; of links that stay in the folder, what they lead to. Other files there are the user's."""
+    return {
+        name: content
+        for name, content in contents(folder).items()
+        if name.startswith(("maps/", "images/")) and name.endswith((".png", ".jpg"))
+    }
 
 
 def _try(place: Place, folder: Path, command: tuple[Any, ...], made: dict[str, bytes], honest: bool) -> None:

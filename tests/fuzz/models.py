@@ -214,9 +214,10 @@ def try_model(
     elif how < 0.2 and name == "mask-vae":
         place.zoo("fit", folder, "label_sets", *data, "--out", out)
     elif how < 0.25:
-        place.zoo("convert", folder / "model.safetensors", "--out", out)
+        # the user's own file by name, wherever a link of that name leads
+        place.zoo("convert", folder / "model.safetensors", "--out", out, watch=place.watch(reads=False))
     elif how < 0.3:
-        place.zoo("identify", folder / "model.safetensors")
+        place.zoo("identify", folder / "model.safetensors", watch=place.watch(reads=False))
     elif how < 0.35:
         place.zoo("train", name, *data, "--init", folder, "--out", out, "--dry-run")
     elif name == "mask-vae":

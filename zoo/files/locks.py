@@ -91,6 +91,16 @@ def name_lock(target: Path, way_out: str = "") -> Lock:
     return Lock(hidden_beside(target, LOCK), what=target, way_out=way_out)
 
 
+def remove_left(path: Path) -> None:
+    """Remove the file of a lock that nobody holds any more, as a killed process leaves it; whatever keeps it there is no matter."""
+    if not os.path.lexists(path):
+        return
+    try:
+        Lock(path, what=path).release()
+    except (UsageError, DataError):
+        pass
+
+
 def _open(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):

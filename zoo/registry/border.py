@@ -52,6 +52,23 @@ def plugin_code(what: str) -> Iterator[None]:
 
 
 @contextmanager
+def plugin_values(record: PluginRecord, what: str) -> Iterator[None]:
+    """Around code of ours that works with what a plugin gave it (`record`): what fails there because of a wrong value, also in a
+    frame of ours, becomes `PluginError("Plugin …: WHAT (reason). ADVICE")`. Does nothing for first-party plugins.
+
+    Errors of the zoo, of files and of memory pass as they are.
+    """
+    try:
+        yield
+    except (ZooError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if record.distribution == FIRST_PARTY or "memory" in told(error):
+            raise
+        raise PluginError(f"Plugin {record.label}: {what} ({told(error)}). {ADVICE}") from error
+
+
+@contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed meanwhile; only the main thread ever gets one."""
     before = signal.getsignal(signal.SIGINT)

@@ -19,6 +19,7 @@ from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer
 from zoo.labels import LabelSpace
 from zoo.registry import registry
+from zoo.registry.border import plugin_values
 from zoo.store.models import save_model
 from zoo.training.card import write_training_card
 from zoo.training.log import Log
@@ -43,7 +44,8 @@ def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
     try:
         if processes.main and run.has_options:  # before its state is read; a new run is locked when it is made
             run.lock()
-        return _train(plan, run, processes, device, quiet)
+        with plugin_values(registry().owner(plan.architecture), f"training {plan.architecture!r} failed"):
+            return _train(plan, run, processes, device, quiet)
     finally:
         run.release()
         processes.close()

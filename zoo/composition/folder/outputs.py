@@ -35,7 +35,7 @@ from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
 from zoo.files.images import save_picture, to_pil
 from zoo.files.jsonfiles import named
-from zoo.files.locks import Lock, folder_lock
+from zoo.files.locks import LOCK, Lock, folder_lock, remove_left
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.pictureformats import QUALITY
 from zoo.files.writing import append, cannot_write, told, write_atomic, write_text
@@ -87,7 +87,9 @@ class OutputFolder:
             self._lock = folder_lock(path, OTHER)
             return
         self._continue(read_manifest(path), manifest)
-        if not self.finished:
+        if self.finished:
+            remove_left(path / LOCK)
+        else:
             self._lock = folder_lock(path, OTHER)
             try:
                 self._continue(read_manifest(path), manifest)  # it may have changed until now
@@ -137,9 +139,11 @@ class OutputFolder:
         self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
         kinds = [kind for kind, name in FOLDERS.items() if name in self._kinds]
         self._records, self.damaged = finished(self.path, kinds, samples=known, seed=now["request"]["seed"])
+        summary = self.manifest.pop("summary", None)
         if self.done < now["samples"]:
-            for key in ("finished", "summary"):
-                self.manifest.pop(key, None)
+            self.manifest.pop("finished", None)
+        elif summary is not None:  # whatever the folder says of its samples: what they are
+            self.manifest["summary"] = summarize(self.records, sets=now["request"].get("label_sets") is not None)
 
     def _grown(self, old: dict[str, Any], now: dict[str, Any]) -> int:
         """How many samples of a run of another `n` are those of this run: whole batches. Raises UsageError where none can be."""
