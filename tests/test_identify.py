@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.errors import WeightsError
+from zoo.registry import registry
 
 OURS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae")
 SHARED_D = {"clvae", "scgan", "spade"}
@@ -219,6 +220,12 @@ def test_a_tie_exits_0_and_names_all_owners(shared: Path, run: Callable[..., Ran
     assert ran.code == 0 and "a tie: scgan, spade" in ran.out and "--as" in ran.out
     found = json.loads(run("identify", file, "--json").out)
     assert found["recognised"] and found["networks"][0]["tie"]
+
+
+def test_a_tie_is_told_in_one_order(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = shared / "golden/scgan/A_celeba256/official_checkpoint_latest_net_E.pth"
+    monkeypatch.setattr(registry(), "architectures", dict(reversed(registry().architectures.items())))
+    assert [c.architecture for c in identify(file).networks[0].candidates] == ["scgan", "spade"]
 
 
 def unknown_generators(shared: Path) -> dict[str, Shapes]:

@@ -194,6 +194,24 @@ def test_metadata_that_cannot_be_read(case: str, site: Path, run: Run) -> None:
     others_work(run)
 
 
+def test_beside_metadata_that_no_library_can_read(site: Path, published: Path, tmp_path: Path) -> None:
+    garbage(site, "binary: no plugin")
+    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+
+    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "zoo", *map(str, arguments)]
+        return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=300)
+
+    made = command("generate", published / "mask-vae-celeba", "-n", 1, "--out", tmp_path / "maps")
+    assert made.returncode == 0 and (tmp_path / "maps/maps/000000.png").is_file(), made.stderr
+    # torch's optimizers import what reads the entry points of all distributions
+    run = tmp_path / "run"
+    few = ("--data", "toy-faces:4", "--set", "batch_size=2", "--set", "steps=1", "--device", "cpu")
+    trained = command("train", "mask-vae/celeba-128", *few, "--out", run)
+    assert trained.returncode in (0, 1) and "should not happen" not in trained.stderr
+    assert trained.returncode == 0 or "cannot read those of thirdparty-odd" in trained.stderr, trained.stderr
+
+
 # --- what is behind the import strings ----------------------------------------------------------------------------
 
 MODELS = """
@@ -251,6 +269,56 @@ def test_what_is_behind_an_import_string(case: str, site: Path, run: Run) -> Non
     ):
         ran = run(*arguments)
         assert ran.code in (1, 2) and "Traceback" not in ran.err and "should not happen" not in ran.err, ran.err
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("class Net(PetMaps): fit_asset = ':'", "'str' object is not callable"),
+        ("class Net(PetMaps): __init__ = True", "'bool' object is not callable"),
+        ("class Net(PetMaps):\n    def __init__(self, *a): return {1: 2}", "should return None"),
+        ("class Net(PetMaps): resolution = 'x'", "multiply sequence"),
+        ("class T(MapTrainer): rates = 3", "'int' object is not callable"),
+        ("class T(MapTrainer):\n    def updates(self, *a): return 3", "'int' object is not an iterator"),
+        ("class T(MapTrainer):\n    def optimizers(self): return []", "'list' object has no attribute"),
+        ("class T(MapTrainer):\n    def validate(self, data): return {'hits': 'x'}", "could not convert"),
+    ],
+)
+def test_what_fails_in_training_is_the_plugins(code: str, reason: str, site: Path, run: Run, tmp_path: Path) -> None:
+    parts = ", networks={'pets.planes': 'pets.models:Planes'}, metrics={'pets.hits': 'pets.training:hits'}"
+    with_trainer = plugin(ODD, "odd", more=parts).replace(
+        ":VARIANTS')", ":VARIANTS', trainer='thirdparty_odd_models:T')"
+    )
+    write_plugin(site, ODD, with_trainer)
+    head = MODELS + "from pets.training import MapTrainer\nclass T(MapTrainer): pass\n"
+    options = (
+        "from pets.config import Training\nTRAINING = Training(steps=2, batch_size=4, validate_every=1)\n"
+        "VARIANTS = {'small': Variant(Config(label_space='celebamask-hq'), TRAINING)}\n"
+    )
+    (site / "thirdparty_odd_models.py").write_text(head + options + code + "\n")
+    forget()
+    ran = run("train", "odd/small", "--data", "toy-faces:8", "--device", "cpu", "--out", tmp_path / "r")
+    assert ran.code == 1 and reason in ran.err and LABEL in ran.err, ran.err
+    assert "should not happen" not in ran.err and not (tmp_path / "r" / "model").exists()
+
+
+@pytest.mark.parametrize("code", ["channels = PetMaps.generate", "resolution = 3"])
+def test_what_fails_in_loading_is_the_plugins(code: str, site: Path, run: Run, tmp_path: Path) -> None:
+    write_plugin(site, ODD, plugin(ODD, "odd", more=", networks={'pets.planes': 'pets.models:Planes'}"))
+    models = site / "thirdparty_odd_models.py"
+    models.write_text(MODELS)
+    forget()
+    variant = registry.registry().variant("odd/small")[2]
+    space = registry.registry().label_space("celebamask-hq")
+    zoo.save(
+        registry.registry().load(registry.registry().architecture("odd"), "model")(variant.config, space),
+        tmp_path / "m",
+    )
+    models.write_text(MODELS + f"class Net(PetMaps):\n    {code}\n")
+    del sys.modules["thirdparty_odd_models"]
+    forget()
+    ran = run("generate", tmp_path / "m", "-n", 1, "--out", tmp_path / "out")
+    assert ran.code == 1 and LABEL in ran.err and "should not happen" not in ran.err, ran.err
 
 
 # --- label spaces and data sets -----------------------------------------------------------------------------------

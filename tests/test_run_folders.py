@@ -107,6 +107,24 @@ def test_counts_are_not_believed(run: Run, pair: tuple[str, str], out: Path, sam
     assert "should not happen" not in again.err and "Traceback" not in again.err
 
 
+@pytest.mark.parametrize("summary", [{"requested": {"hair": "x"}}, {"notes": 3}, [], "x", {"style_change": {"a": 1}}])
+def test_a_summary_is_not_believed(run: Run, pair: tuple[str, str], out: Path, summary: Any) -> None:
+    right = run(*command(pair), "--out", out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "summary": summary}))
+    again = run(*command(pair), "--out", out)
+    if isinstance(summary, dict):
+        assert (again.code, again.err) == (0, right.err)
+    else:
+        assert again.code == 2 and "summary" in again.err and again.err.count("\n") == 1
+
+
+def test_a_lock_of_nobody_goes_from_a_finished_run(run: Run, pair: tuple[str, str], finished: Path, out: Path) -> None:
+    (out / LOCK).touch()
+    assert run(*command(pair), "--out", out).code == 0
+    assert tree(out) == tree(finished)
+
+
 def _line(out: Path, **changes: Any) -> None:
     lines = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
     lines[1] = {**lines[1], **changes}

@@ -164,7 +164,9 @@ def _detectors(faults: list[str], only: Iterable[str] | None) -> dict[str, Any]:
     reg = registry()
     detectors: dict[str, Any] = {}
     # by name, first-party plugins first, whatever order they were registered in: ties are told in this order
-    for name, arch in sorted(reg.architectures.items(), key=lambda a: (reg.owner(a[0]).distribution != FIRST_PARTY, a[0])):
+    for name, arch in sorted(
+        reg.architectures.items(), key=lambda a: (reg.owner(a[0]).distribution != FIRST_PARTY, a[0])
+    ):
         alias = reg.architectures.get(name.partition(":")[2]) is arch  # the plain name is nobody else's
         if arch.official is None or (alias if only is None else name not in only):
             continue

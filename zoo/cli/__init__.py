@@ -150,13 +150,21 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
     """The text and the exit code for what nothing else caught: a name that the system refuses, a plugin's fault, or one of the zoo."""
     from zoo.files.writing import is_full, reason
     from zoo.registry import culprit, registry, told
-    from zoo.registry.border import ADVICE
+    from zoo.registry.border import ADVICE, reads_metadata
 
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"A name is too long for a file: {one_line(str(error.filename), 100)!r}.", 2
     if isinstance(error, OSError) and is_full(error):
         return f"Cannot write {one_line(str(error.filename or 'a file'), 200)}: {reason(error)}.", 1
-    record = culprit(error, registry().plugins)
+    plugins = registry().plugins
+    unreadable = [r for r in plugins if r.unreadable]
+    if unreadable and reads_metadata(error):
+        return (
+            f"A library of this environment reads the entry points of all distributions, and cannot read those of "
+            f"{', '.join(r.distribution for r in unreadable)} ({told(error)}): reinstall or uninstall that.",
+            1,
+        )
+    record = culprit(error, plugins)
     if record is not None:
         return f"Plugin {record.label} failed ({told(error)}). {ADVICE} --debug shows where.", 1
     return f"{told(error)}\nThis should not happen; the same command with --debug shows where it did.", 1

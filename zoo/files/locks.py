@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -95,10 +96,8 @@ def remove_left(path: Path) -> None:
     """Remove the file of a lock that nobody holds any more, as a killed process leaves it; whatever keeps it there is no matter."""
     if not os.path.lexists(path):
         return
-    try:
+    with contextlib.suppress(UsageError, DataError):
         Lock(path, what=path).release()
-    except (UsageError, DataError):
-        pass
 
 
 def _open(path: Path) -> int:

@@ -63,7 +63,7 @@ def plugin_values(record: PluginRecord, what: str) -> Iterator[None]:
     except (ZooError, OSError, MemoryError):
         raise
     except Exception as error:
-        if record.distribution == FIRST_PARTY or "memory" in told(error):
+        if record.distribution == FIRST_PARTY or "memory" in told(error) or reads_metadata(error):
             raise
         raise PluginError(f"Plugin {record.label}: {what} ({told(error)}). {ADVICE}") from error
 
@@ -218,6 +218,16 @@ def culprit(error: BaseException, records: list[PluginRecord]) -> PluginRecord |
         if package in packages:
             return packages[package]
     return None
+
+
+def reads_metadata(error: BaseException) -> bool:
+    """Whether it was raised where the metadata of the environment's distributions is read."""
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("importlib.metadata"):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _packages(record: PluginRecord) -> set[str]:

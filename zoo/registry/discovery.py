@@ -166,6 +166,8 @@ def _entries() -> tuple[list[EntryPoint], list[PluginRecord]]:
     try:
         listed = list(entry_points(group=GROUP))
     except Exception:  # one distribution with garbage in its metadata: read them one by one
+        # torch reads all entry points too, for other makers' devices, and cannot be imported beside that distribution
+        os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
         listed = [entry for dist in distributions() for entry in _entries_of(dist, broken)]
     seen: dict[tuple[str, str, str], EntryPoint] = {}
     for entry in (CORE, *listed):

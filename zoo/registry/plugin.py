@@ -135,6 +135,11 @@ class PluginRecord:
         return ("API mismatch" if self.mismatch else "broken") if self.error else "ok"
 
     @property
+    def unreadable(self) -> bool:
+        """True for a distribution whose entry points cannot be read, whether they hold a plugin or not."""
+        return self.entry is None and bool(self.error)
+
+    @property
     def license(self) -> str:
         """Of its code, as the metadata of its distribution state it; "unknown" where they do not."""
         if self.distribution == FIRST_PARTY:

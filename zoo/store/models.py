@@ -22,6 +22,7 @@ from zoo.files.writing import told, write_text
 from zoo.labels import LabelSpace, parse_space
 from zoo.nn.drawn import undrawn
 from zoo.registry import Registry, registry
+from zoo.registry.border import plugin_values
 from zoo.store.assets import asset_file, load_assets, save_assets
 from zoo.store.budget import Budget
 from zoo.store.vouching import ASSETS as ASSETS
@@ -162,15 +163,16 @@ def load_model(
             n for p in files if (n := _name(p, folder)) in assets or n.startswith(f"{WRAPPED}/")
         }
         check_listed(folder, sorted(loaded), listed)
-    model = _build(kind, config, folder_space(values, reg, str(folder / CONFIG)), weights, folder)
-    if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:
-        raise ConfigError(
-            f"{folder / CONFIG}: channels or resolution disagree with the config"
-            f" (config gives {model.resolution[0]} x {model.resolution[1]} and {len(model.channels)} channels)."
-        )
-    _load_weights(model, folder, weights)
-    model.assets = load_assets(model, folder, without=without)
-    return model.to(device).eval().requires_grad_(False)
+    with plugin_values(reg.owner(values["architecture"]), f"a model of it cannot be loaded from {folder}"):
+        model = _build(kind, config, folder_space(values, reg, str(folder / CONFIG)), weights, folder)
+        if list(model.channels) != values["channels"] or list(model.resolution) != values["resolution"]:
+            raise ConfigError(
+                f"{folder / CONFIG}: channels or resolution disagree with the config"
+                f" (config gives {model.resolution[0]} x {model.resolution[1]} and {len(model.channels)} channels)."
+            )
+        _load_weights(model, folder, weights)
+        model.assets = load_assets(model, folder, without=without)
+        return model.to(device).eval().requires_grad_(False)
 
 
 def _name(path: Path, folder: Path) -> str:

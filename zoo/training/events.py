@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class Events:
-    """One event file in `folder`, made at the first record. All methods raise OSError where it cannot be written (a full disk).
+    """One event file in `folder`, made at the first record. All methods raise OSError where it cannot be written (a full disk, or a
+    TensorBoard that cannot be imported).
 
     Each record is on the disk when its method returns.
     """
@@ -45,6 +48,9 @@ class Events:
         """The writer, for one record."""
         with _told():
             if self._writer is None:
+                # here: TensorBoard reads the entry points of all distributions, and one broken one would end the training
+                from torch.utils.tensorboard import SummaryWriter
+
                 if not isinstance(threading.excepthook, _Hook):
                     threading.excepthook = _Hook(threading.excepthook)
                 # a later file of the same folder has a later name, which is the order in which TensorBoard reads them
