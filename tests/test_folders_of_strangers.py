@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fixtures_models import Ran
+from safetensors.torch import load_file, save_file
 from test_outputs import tree
 from test_training_cli import TRAIN
 
@@ -48,6 +49,31 @@ def test_links_in_a_training_run_are_not_followed(run: Run, trained: Path, tmp_p
     refused = run("train", "--resume", out, "--set", "steps=3")
     assert refused.code == 2 and f"{name} is a link" in refused.err and refused.err.count("\n") == 1
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("architecture", [(), ("mask-vae",)])
+def test_training_starts_from_no_file_outside_the_folder(
+    run: Run, model_root: Path, tmp_path: Path, name: str, architecture: tuple[str, ...]
+) -> None:
+    start = Path(shutil.copytree(model_root / "mask-vae-celeba", tmp_path / "start"))
+    (start / name).rename(tmp_path / name)
+    (start / name).symlink_to(tmp_path / name)
+    few = ("--data", "toy-faces:4", "--set", "steps=1", "--set", "batch_size=2", "--device", "cpu")
+    refused = run("train", *architecture, *few, "--init", start, "--out", tmp_path / "out")
+    assert refused.code == 1 and "link to a file outside its folder" in refused.err, refused.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_training_starts_from_what_the_card_vouches_for(run: Run, model_root: Path, tmp_path: Path) -> None:
+    start = Path(shutil.copytree(model_root / "mask-vae-celeba", tmp_path / "start"))
+    few = ("--data", "toy-faces:4", "--set", "steps=1", "--set", "batch_size=2", "--device", "cpu")
+    weights = load_file(start / "model.safetensors")
+    save_file({n: t * 0.999 if t.is_floating_point() else t for n, t in weights.items()}, start / "model.safetensors")
+    refused = run("train", *few, "--init", start, "--out", tmp_path / "out")
+    assert refused.code == 1 and "does not match its card" in refused.err and not (tmp_path / "out").exists()
+    (start / "README.md").unlink()
+    assert run("train", *few, "--init", start, "--out", tmp_path / "out").code == 0
 
 
 def test_one_process_trains_a_run(run: Run, trained: Path, tmp_path: Path) -> None:

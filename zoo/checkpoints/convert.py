@@ -20,6 +20,7 @@ from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
 from zoo.files.folders import whole_folder
 from zoo.files.jsonfiles import read_json
+from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import save_tensors
 from zoo.registry import registry
 from zoo.store.models import CONFIG, load_model, save_model, vouched
@@ -76,10 +77,9 @@ def _check_out(out: Path, overwrite: bool) -> None:
 
 def _is_model(folder: Path) -> bool:
     """Whether its config is one of the zoo, good or bad: other programs have files of that name, too."""
-    if not (folder / CONFIG).is_file():
-        return False
     try:
-        return "architecture" in read_json(folder / CONFIG)
+        path = ordinary_file(folder, CONFIG, error=DataError)
+        return path is not None and "architecture" in read_json(path)
     except DataError:
         return False
 

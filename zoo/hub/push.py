@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cards import README, Card
 from zoo.errors import UsageError, WeightsError, ZooError, few
-from zoo.files.jsonfiles import read_json
+from zoo.files.configfile import config_values
 from zoo.files.names import is_repository, is_revision
 from zoo.files.private import private_in
 from zoo.hub.checking import check_card
@@ -81,7 +81,7 @@ def parcel(folder: Path) -> Parcel:
 
 def _private(card: Card) -> list[str]:
     """Which file that travels names which places: the card, and the config beside it."""
-    config = read_json(card.folder / CONFIG, error=WeightsError, what="a config")
+    config = config_values(card.folder)
     texts = {README: [card.front, card.body], CONFIG: [config.get("config"), _named(config.get("label_space"))]}
     seen = {name: list(dict.fromkeys(private_in(values))) for name, values in texts.items()}
     return [f"{name}: {few(paths)}" for name, paths in seen.items() if paths]

@@ -10,10 +10,11 @@ from typing import Any
 from zoo import configs
 from zoo.data.places import JOIN, folders_of
 from zoo.data.specs import DataSpec, parse_spec
-from zoo.errors import ConfigError, DataError, UsageError, WeightsError, did_you_mean
+from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
 from zoo.files.classfiles import SUFFIXES
-from zoo.files.jsonfiles import read_json
+from zoo.files.configfile import CONFIG, config_values
 from zoo.files.names import one_line
+from zoo.files.ordinary import ordinary_file
 from zoo.files.private import private_paths, public_text
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
@@ -76,12 +77,12 @@ class TrainingPlan:
             from zoo.hub import resolve
 
             folder = resolve(self.init).folder
-            if not (folder / "model.safetensors").is_file():
+            if ordinary_file(folder, "model.safetensors") is None:
                 raise WeightsError(
                     f'<<init="{self.init}">>: there is no {folder / "model.safetensors"}; give a model or a model folder (RUN/model).'
                 )
-            if (folder / "config.json").is_file():
-                values = read_json(folder / "config.json", error=ConfigError, what="a model's config")
+            if ordinary_file(folder, CONFIG) is not None:
+                values = config_values(folder)
                 if values.get("architecture") != self.architecture:
                     raise UsageError(
                         f'<<init="{self.init}">> is a model of {one_line(str(values.get("architecture")))!r}, and {self.architecture!r} is to'

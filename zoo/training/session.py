@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from zoo.data import Augment, PairData, Source
 from zoo.data.judging import judge_first
 from zoo.data.relabelled import Relabelled
 from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
 from zoo.errors import DataError, plain
+from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import load_strict
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer
@@ -21,6 +23,7 @@ from zoo.labels import LabelSpace
 from zoo.registry import registry
 from zoo.registry.border import plugin_values
 from zoo.store.models import save_model
+from zoo.store.vouching import CONFIG, card_files, check_listed, verify_files
 from zoo.training.card import write_training_card
 from zoo.training.log import Log
 from zoo.training.loop import Loop, Published
@@ -95,12 +98,18 @@ def build_trainer(plan: TrainingPlan, *, init: bool = True) -> Trainer:
     if plan.init and init:
         from zoo.hub import resolve
 
-        folder = resolve(plan.init).folder
-        load_strict(model, folder / "model.safetensors")
-        for name, network in trainer.networks.items():
-            if name != "model" and (folder / f"{name}.safetensors").is_file():
-                load_strict(network, folder / f"{name}.safetensors")
+        _start_from(resolve(plan.init).folder, {"model": model, **trainer.networks})
     return trainer
+
+
+def _start_from(folder: Path, networks: Mapping[str, nn.Module]) -> None:
+    """Load those of the networks that a model folder has, as its card vouches for them."""
+    paths = {name: path for name in networks if (path := ordinary_file(folder, f"{name}.safetensors")) is not None}
+    listed, names = card_files(folder), [CONFIG, *(path.name for path in paths.values())]
+    check_listed(folder, names, listed)
+    verify_files(folder, {name: digest for name, digest in listed.items() if name in names})
+    for name, path in paths.items():
+        load_strict(networks[name], path)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
