@@ -171,8 +171,10 @@ def _interrupt(
         and not ended.ran.taken
         and "No space left" not in ended.ran.err
         and "disk is full" not in ended.ran.err
+        and "exists and is not empty" not in ended.ran.err  # it was done before it was killed
     ):
-        place.outcome.add("garbled", f"{job}: a full disk is not called one")
+        said = " ".join(ended.ran.err.strip().splitlines()[-1:]).replace(str(place.work), "WORK")
+        place.outcome.add("garbled", f"{job}: a full disk is not called one: {said[:200]}")
     return ended.ran.taken
 
 
