@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
@@ -111,11 +111,12 @@ class SCGANOptions(GanOptions):
     """Weight of the SVG image's reconstruction, Eq. 10 (`lambda_w_recon`; ADE20K and COCO 2, the paper 2)."""
     recon_loss: Literal["l1", "l2", "vgg"] = "l1"
     """Its distance (`rw_loss`); vgg uses the network of `perceptual`."""
-    discriminator: Literal["multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting", "projected"] = (
-        "multiscale"
-    )
-    """`netD`. ADE20K and COCO use fpse (the paper everywhere); fpsem and the routings are in the code and in no official
-    config; projected is ours."""
+    OWN_DISCRIMINATORS: ClassVar[tuple[str, ...]] = (
+        "multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting", "projected",
+    )  # fmt: skip
+    discriminator: str = "multiscale"
+    """`netD`: one of `OWN_DISCRIMINATORS`, or one that another plugin registers (oasis, …). ADE20K and COCO use fpse (the paper
+    everywhere); fpsem and the routings are in the code and in no official config; projected is ours."""
     smooth_d: bool = False
     """Blur the coarsest features of fpse, routing, srouting, selfrouting (`smooth`)."""
 
