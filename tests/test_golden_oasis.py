@@ -33,7 +33,7 @@ def _results(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """(ours, recorded tensors and numbers), after a look that every recorded tensor is there."""
     io = load_file(folder / "io.safetensors")
     results = golden_module("oasis").replay(folder)
-    inputs = ("in/", "/in/", "/bits", "/classes", "/real", "/fake")
+    inputs = ("in/", "/in", "/bits", "/classes", "/real", "/fake")
     lacking = [k for k in io if k not in results and not any(part in k for part in inputs)]
     assert results and not lacking
     expected = dict(io)
@@ -72,13 +72,16 @@ def test_losses_gradients_and_an_iteration(golden: Path) -> None:
     for key, value in results.items():
         right = expected[key]
         if "param_after" in key:
+            gradient = expected.get(f"train/grad_norm_G/{key.removeprefix('iter/param_after/')}")
+            if gradient is not None and float(gradient) < 1e-6:
+                continue  # in front of a batch norm: rounding alone, of which Adam makes steps of its full rate
             # sum, norm, norm of the change: the first Adam step is a sign, which rounding turns where a gradient is almost 0
             slack = 2e-4 * float(right.abs().max()) + 0.2 * float(right[2])
             torch.testing.assert_close(value[:2], right[:2], atol=slack, rtol=2e-4, msg=key)
             assert abs(float(value[2] - right[2])) <= 1e-4 + 0.05 * float(right[2]), key
         elif key.startswith("iter/net"):
-            # at most a few numbers take their first Adam step of 1e-4 the other way
-            assert float((value - right).abs().max()) <= 2.1e-4 and float((value - right).abs().mean()) < 1e-5, key
+            # in front of a batch norm (fc.bias) the gradient is rounding, whose sign Adam makes a step of 1e-4
+            assert float((value - right).abs().max()) <= (2.1e-4 if key.endswith("fc.bias") else 1e-5), key
         elif "grad_norm" in key:
             torch.testing.assert_close(value, right, atol=1e-4, rtol=1e-3, msg=key)
         elif right.is_floating_point():
@@ -124,10 +127,17 @@ def test_official_keys_and_detection(golden: Path, name: str) -> None:
         assert {official.rename(role, k): s for k, s in shapes.items()} == ours
         assert set(official.official_names(role, list(ours)).values()) == set(shapes)
         match = official.detect(shapes)
-        assert match is not None and match.role == role and match.complete and len(shapes) == (208 if role == "generator" else 130)
+        assert (
+            match is not None
+            and match.role == role
+            and match.complete
+            and len(shapes) == (208 if role == "generator" else 130)
+        )
         if role == "generator":
             assert OasisConfig(**match.config) == config and {"z_dim", "channels"} <= set(match.ambiguous)
-            less = official.detect({k: s for k, s in shapes.items() if k != "body.3.conv_0.bias"} | {"extra.weight": (1,)})
+            less = official.detect(
+                {k: s for k, s in shapes.items() if k != "body.3.conv_0.bias"} | {"extra.weight": (1,)}
+            )
             assert less is not None and less.missing == ("body.3.conv_0.bias",) and less.unknown == ("extra.weight",)
 
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.families.spade.blocks import SPADEResnetBlock, resize_numbers, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step

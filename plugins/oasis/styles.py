@@ -44,7 +44,9 @@ def draw_regions(model: OASIS, semantic_map: SemanticMap, rng: RngLike) -> Style
         seen: dict[int, int] = {}
         for region, channel in enumerate(_channel_of(row, names)):
             place = seen[channel] = seen.get(channel, -1) + 1
-            z[sample, region] = take_rows(rng, [sample]).normal("z", model.channels[channel], place, shape=(model.config.z_dim,))[0]
+            z[sample, region] = take_rows(rng, [sample]).normal(
+                "z", model.channels[channel], place, shape=(model.config.z_dim,)
+            )[0]
     return of_regions(model, z, regions)
 
 

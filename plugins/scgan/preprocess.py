@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zoo.data.preprocess import Preprocess
 
+
 def celeba_channels(labels: np.ndarray) -> np.ndarray:
     """CelebAMask-HQ values to channels: v - 1, background (0) last. Quirk: a raw 255 would become 17, cloth."""
     return np.where(labels == 0, 18, np.minimum(labels.astype(np.int64) - 1, 17)).astype(np.uint8)

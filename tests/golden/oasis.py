@@ -47,9 +47,7 @@ def config_of(opt: Mapping[str, Any]) -> OasisConfig:
     """Our config from the authors' options."""
     kernel, spectral = opt.get("spade_ks", 3), "" if opt.get("no_spectral_norm") else "spectral"
     norm = f"{spectral}spade{opt.get('param_free_norm', 'syncbatch')}{kernel}x{kernel}"
-    return OasisConfig(
-        norm=norm, use_noise=not opt.get("no_3dnoise", False), **recorded.options(opt, _NETWORK)
-    )
+    return OasisConfig(norm=norm, use_noise=not opt.get("no_3dnoise", False), **recorded.options(opt, _NETWORK))
 
 
 def options_of(opt: Mapping[str, Any]) -> OasisOptions:
@@ -134,7 +132,9 @@ def styles_of(model: OASIS, io: Tensors) -> dict[str, Callable[[], Any]]:
         return model.region_style(z.flatten(2).transpose(1, 2), places)
 
     def halves() -> Any:
-        return model.region_style(torch.stack([io["in/z"], io["in/z2"]], 1), io["in/edit_mask_u8"][:, 0].view(-1, *size))
+        return model.region_style(
+            torch.stack([io["in/z"], io["in/z2"]], 1), io["in/edit_mask_u8"][:, 0].view(-1, *size)
+        )
 
     return {
         "sample": lambda: model.image_style(io["in/z"]),
@@ -191,7 +191,9 @@ class Step:
         self.discriminator.train(train)
         if vgg:
             features = recorded.load(folder / "weights_vgg.safetensors")
-            self.trainer.perceptual = VGG19Features.of({f"features.{k.split('.', 1)[1]}": v for k, v in features.items()})
+            self.trainer.perceptual = VGG19Features.of(
+                {f"features.{k.split('.', 1)[1]}": v for k, v in features.items()}
+            )
         gan = self.trainer.gan
         self.planes = gan.planes(map_of(gan, self.io))
         self.labels = self.planes.argmax(1)

@@ -39,7 +39,9 @@ recorded = _beside("recorded")
 
 def due(folder: Path) -> set[str]:
     """The tensors of a case that are results."""
-    return {k for k in recorded.load(folder / "io.safetensors") if "/in/" not in k and not k.endswith(("/bits", "/classes"))}
+    return {
+        k for k in recorded.load(folder / "io.safetensors") if "/in/" not in k and not k.endswith(("/bits", "/classes"))
+    }
 
 
 def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:

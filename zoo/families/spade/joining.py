@@ -24,9 +24,7 @@ from zoo.nn.labels import LabelInput
 from zoo.registry import registry
 
 
-def join(
-    label_input: LabelInput, size: tuple[int, int], options: GanOptions
-) -> tuple[nn.Module, Objective | None]:
+def join(label_input: LabelInput, size: tuple[int, int], options: GanOptions) -> tuple[nn.Module, Objective | None]:
     """(the discriminator that `options` name for these maps and pictures of `size` (height, width), its objective if it has one).
 
     Raises ConfigError, before a step is made, for a name that nobody registers, for a network that is no discriminator of this kind
