@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,25 +105,36 @@ def test_data_and_fid(golden: Path) -> None:
         torch.testing.assert_close(value, expected[key], atol=1e-6, rtol=1e-3, msg=key)
 
 
-def _files(golden: Path, name: str) -> dict[str, dict[str, list]]:
+def _files(golden: Path, name: str) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The shapes of both files of a config; some are recorded as what differs from another one."""
     folder = golden / "D_official_keys"
     assert golden_module("oasis").replay(folder) == {}
-    files = json.loads((folder / "official_keys.json").read_text())
-    if name != "ade20k-no-noise":
-        return files[name]
-    changed = files["ade20k_no_3dnoise"]
-    return {k: v | changed.get(k, {}) for k, v in files["ade20k"].items()} if "D.pth" not in changed else changed
+    recorded = json.loads((folder / "official_keys.json").read_text())
+    entry, files = recorded[name], recorded[recorded[name].get("relative_to", name)]
+    shapes = {f: {k: tuple(shape) for k, (shape, _) in keys.items()} for f, keys in files.items()}
+    for file in shapes if "relative_to" in entry else ():
+        changed = {k: tuple(shape) for k, (shape, _) in entry[file]["added_or_changed"].items()}
+        shapes[file] = {k: v for k, v in (shapes[file] | changed).items() if k not in entry[file]["removed"]}
+    return shapes
 
 
-@pytest.mark.parametrize("name", ["ade20k", "cityscapes", "coco"])
+KEYS = {
+    "ade20k": ("ade20k", {}, 208), "cityscapes": ("cityscapes", {}, 208), "coco": ("coco", {}, 208),
+    "ade20k_no_3dnoise": ("ade20k", {"use_noise": False}, 208),
+    "ade20k_param_free_instance": ("ade20k", {"norm": "spectralspadeinstance3x3"}, 160),
+}  # fmt: skip
+"""Recorded name -> (variant, fields that differ from it, keys of the generator)."""
+
+
+@pytest.mark.parametrize("name", KEYS)
 def test_official_keys_and_detection(golden: Path, name: str) -> None:
-    files = _files(golden, name)
-    config = VARIANTS[name].config
+    variant, changes, count = KEYS[name]
+    files, config = _files(golden, name), replace(VARIANTS[variant].config, **changes)
     with torch.device("meta"):
-        model = OASIS(config, numbered_space(CLASSES[name]))
-        networks = {"generator": model.generator, "discriminator": SegmentingDiscriminator(CLASSES[name])}
+        model = OASIS(config, numbered_space(CLASSES[variant]))
+        networks = {"generator": model.generator, "discriminator": SegmentingDiscriminator(CLASSES[variant])}
     for role, file in (("generator", "G.pth and EMA.pth"), ("discriminator", "D.pth")):
-        shapes = {k: tuple(shape) for k, (shape, _) in files[file].items()}
+        shapes = files[file]
         ours = {k: tuple(v.shape) for k, v in networks[role].state_dict().items()}
         assert {official.rename(role, k): s for k, s in shapes.items()} == ours
         assert set(official.official_names(role, list(ours)).values()) == set(shapes)
@@ -131,7 +143,7 @@ def test_official_keys_and_detection(golden: Path, name: str) -> None:
             match is not None
             and match.role == role
             and match.complete
-            and len(shapes) == (208 if role == "generator" else 130)
+            and len(shapes) == (count if role == "generator" else 130)
         )
         if role == "generator":
             assert OasisConfig(**match.config) == config and {"z_dim", "channels"} <= set(match.ambiguous)

@@ -19,6 +19,8 @@ plugin = Plugin(
                 "ade20k": 74_314_691,
                 "cityscapes": 71_107_523,
                 "coco": 75_199_427,
+                "ade20k-no-noise": 72_545_219,
+                "celeba-128": 2_089_331,
             },
             title="SPADE's generator with noise beside the map, against a discriminator that segments",
         )

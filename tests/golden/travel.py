@@ -112,6 +112,32 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("recon.z", "recon.up1"),
         ),
     ),
+    "oasis": (
+        Cut(
+            "oasis/E_units",
+            "oasis",
+            inputs=(
+                r"gblock/in/.*",
+                r"dblock_\w+/in/.*",
+                r"loss/in/.*",
+                r"labelmix/\w+/(?:bits|classes)",
+                r"labelmix_loss/in/.*",
+                r"ema/in/.*",
+                r"to_uint8/in",
+            ),
+            results=(
+                r"(?:gblock|dblock_\w+)/(?:eval|train)",
+                r"gblock/train_buffer/.*",
+                r"dblock_\w+/train_buffer/.*",
+                r"loss/(?!in/)\w+/.*",
+                r"labelmix/\w+/mask_u8",
+                r"labelmix_loss/grad_.*",
+                r"ema/after3_.*",
+                r"to_uint8/out_u8",
+            ),
+            weights=(r"gblock\..*", r"dblock_.*"),
+        ),
+    ),
     "scgan": (
         Cut(
             "scgan/F_blocks_ops",

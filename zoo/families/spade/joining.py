@@ -54,7 +54,7 @@ def _registered(options: GanOptions) -> str:
             return name
     words = (*options.OWN_DISCRIMINATORS, *(n.removesuffix(".discriminator") for n in known))
     raise ConfigError(
-        f"discriminator: there is no <<{one_line(word)}>>{did_you_mean(word, words)} (known: {', '.join(dict.fromkeys(words))})"
+        f"discriminator: there is no {one_line(word)!r}{did_you_mean(word, words)} (known: {', '.join(dict.fromkeys(words))})"
         f"{registry().broken_hint()}."
     )
 
@@ -73,7 +73,7 @@ def _try(cls: Any, name: str, label_input: LabelInput, size: tuple[int, int], op
     if faults:
         raise ConfigError(
             f"discriminator={name} does not fit maps of {planes} planes and pictures of {size[1]} x {size[0]} pixels:"
-            f" <<{faults}>>. Choose another discriminator, or another resolution."
+            f" {faults}. Choose another discriminator, or another resolution."
         )
 
 
