@@ -36,6 +36,9 @@ DISCRIMINATORS = (
 )  # fmt: skip
 """Outputs whose first row is for the fake alone."""
 
+MAPS_OF_OASIS = "(?:mixed|only_unknown|single_class|unknown_plus_one)"
+"""Crafted maps of its losses."""
+
 
 class Cut(NamedTuple):
     """What of one recorded case travels. Names of tensors are regular expressions, which must fit the whole name.
@@ -119,8 +122,8 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             inputs=(
                 r"gblock/in/.*",
                 r"dblock_\w+/in/.*",
-                r"loss/in/.*",
-                r"labelmix/\w+/(?:bits|classes)",
+                rf"loss/in/(?:logits|label_{MAPS_OF_OASIS}_u8)",
+                rf"labelmix/{MAPS_OF_OASIS}/(?:bits|classes)",
                 r"labelmix_loss/in/.*",
                 r"ema/in/.*",
                 r"to_uint8/in",
@@ -129,8 +132,8 @@ CUTS: dict[str, tuple[Cut, ...]] = {
                 r"(?:gblock|dblock_\w+)/(?:eval|train)",
                 r"gblock/train_buffer/.*",
                 r"dblock_\w+/train_buffer/.*",
-                r"loss/(?!in/)\w+/.*",
-                r"labelmix/\w+/mask_u8",
+                rf"loss/{MAPS_OF_OASIS}/.*",
+                rf"labelmix/{MAPS_OF_OASIS}/mask_u8",
                 r"labelmix_loss/grad_.*",
                 r"ema/after3_.*",
                 r"to_uint8/out_u8",
