@@ -65,7 +65,9 @@ def _replayed(system: str, folder: Path, replay: str) -> tuple[dict[str, Tensor]
     case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
     given = set(case["cut"]["stand_ins"])
     expected = {k: v for k, v in io.items() if k not in given and not re.fullmatch(INPUTS[system], k)}
-    values = case.get("values", {}) if isinstance(case.get("values"), dict) else {}  # some cases have them in a file beside
+    values = (
+        case.get("values", {}) if isinstance(case.get("values"), dict) else {}
+    )  # some cases have them in a file beside
     numbers = {f"values/{k}": torch.tensor(v) for k, v in values.items() if f"values/{k}" in found}
     return found, expected | numbers
 

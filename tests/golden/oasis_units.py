@@ -80,11 +80,12 @@ def run_spade(io: Tensors, weights: Tensors, out: Tensors) -> None:
     noise = z[:, :, None, None].expand(-1, -1, *labels.shape[1:])
     planes = torch.cat([noise, one_hot(labels, shared[1] - z.shape[1])], 1)
     x = io["spade/in/x"]
+    size = (x.shape[-2], x.shape[-1])
     for kind in ("syncbatch", "batch", "instance"):
         layer = SPADENorm(x.shape[1], shared[1], norm=kind, kernel=shared[-1], hidden=shared[0])
         known = layer.state_dict()
         layer.load_state_dict({n: v for k, v in state.items() if (n := ours(k)) in known}, strict=True)
-        both_modes(f"spade/{kind}", layer, io, out, lambda m: m(x, m.affine(resize_planes(planes, x.shape[-2:]))))
+        both_modes(f"spade/{kind}", layer, io, out, lambda m: m(x, m.affine(resize_planes(planes, size))))
 
 
 def run_block(io: Tensors, weights: Tensors, out: Tensors) -> None:
@@ -96,7 +97,8 @@ def run_block(io: Tensors, weights: Tensors, out: Tensors) -> None:
     block = SPADEResnetBlock(c_in, c_out, shared[1], norm=norm, hidden=shared[0])
     block.load_state_dict({ours(k): v for k, v in state.items()}, strict=True)
     x = io["gblock/in/x"]
-    both_modes("gblock", block, io, out, lambda m: m(x, m.plan(resize_planes(io["gblock/in/seg"], x.shape[-2:]))))
+    size = (x.shape[-2], x.shape[-1])
+    both_modes("gblock", block, io, out, lambda m: m(x, m.plan(resize_planes(io["gblock/in/seg"], size))))
 
 
 def run_discriminator(io: Tensors, weights: Tensors, out: Tensors) -> None:
@@ -155,7 +157,7 @@ def run_labelmix(io: Tensors, weights: Tensors, out: Tensors) -> None:
             masks.append(labelmix_mask(labels, coins, overwrite=True)[:, None])
         out[f"labelmix/{name}/mask_u8"] = torch.stack(masks).to(torch.uint8)
     leaves = [io[f"labelmix_loss/in/D_{k}"].clone().requires_grad_() for k in ("mixed", "real", "fake")]
-    loss = labelmix_loss(*leaves, io["labelmix_loss/in/mask_u8"][:, 0].long())
+    loss = labelmix_loss(leaves[0], leaves[1], leaves[2], io["labelmix_loss/in/mask_u8"][:, 0].long())
     for name, gradient in zip(("mixed", "real", "fake"), torch.autograd.grad(loss, leaves), strict=True):
         out[f"labelmix_loss/grad_D_{name}"] = gradient
     out["labelmix_loss"] = loss.detach()

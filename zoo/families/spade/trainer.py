@@ -261,8 +261,8 @@ class GanTrainer(Trainer):
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=True)
         losses = discriminator_losses(on_fake, on_real, self.options)
         seen = {"score_real": on_real, "score_fake": on_fake}
-        logs = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}
-        return Update(losses, ("discriminator",), logs)
+        means: dict[str, Tensor | float] = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}
+        return Update(losses, ("discriminator",), means)
 
     def _labelled(
         self, planes: Tensor, fake: Tensor, real: Tensor, draws: Tensor | None
