@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 from gan_tiny import SPACE, block_maps, check_gradients, step_of
+from test_training_cli import zoo as command
 
 import zoo
 from zoo.errors import ConfigError, UsageError
@@ -17,6 +19,8 @@ from zoo.maps import SemanticMap
 from zoo.nn.labels import LabelInput, background_first
 from zoo.registry import label_space
 from zoo.rng import Rng
+from zoo.training.ema import Ema
+from zoo_plugins.oasis import official
 from zoo_plugins.oasis.config import VARIANTS, OasisConfig, OasisOptions
 from zoo_plugins.oasis.discriminator import SegmentingDiscriminator
 from zoo_plugins.oasis.losses import SegmentationObjective, class_weights, labelmix_mask, real_loss
@@ -212,3 +216,40 @@ def test_it_composes_after_a_toy_training(generator: str) -> None:
     pipe = zoo.compose((generator, model.eval()), device="cpu")
     result = pipe(labels=["skin", "hair", "nose"], n=2, seed=0, style=["hair=seed:3"])
     assert result.images is not None and result.images.shape[:2] == (2, 3) and bool(result.images.isfinite().all())
+
+
+@pytest.mark.slow
+def test_from_the_command_line(tmp_path: Path) -> None:
+    """Trained, resumed, published with its average, identified as a checkpoint of the authors', and chained behind a mask generator."""
+    sets = {
+        "steps": 2, "resolution": 64, "ngf": 2, "max_width": 0, "spade_hidden": 4, "z_dim": 8, "ndf": 2, "batch_size": 2,
+        "precision": "fp32", "channels_last": False, "preview_every": 1, "validate_every": 0, "ema": 0.9, "ema_warmup": False,
+        "dtype": "float16",
+    }  # fmt: skip
+    changes = [x for k, v in sets.items() for x in ("--set", f"{k}={v}")]
+    run = tmp_path / "run"
+    assert command("train", "oasis/celeba-128", "--device", "cpu", "--data", "toy-faces:8", "--out", run, *changes) == 0
+    assert command("train", "--resume", run, "--set", "steps=3") == 0
+    model = cast(OASIS, zoo.load(str(run / "model")))
+    state = {k.removeprefix("generator."): v for k, v in model.state_dict().items()}
+    names = official.official_names("generator", list(state))
+    torch.save({names[k]: v for k, v in state.items()}, tmp_path / "best_EMA.pth")
+    assert command("identify", tmp_path / "best_EMA.pth") == 0
+    assert (
+        command("convert", tmp_path / "best_EMA.pth", "--out", tmp_path / "converted", "--config", "resolution=64") == 0
+    )
+    result = zoo.compose(("mask-vae", str(tmp_path / "converted")), device="cpu")(labels=["skin", "hair"], n=2, seed=0)
+    expected = zoo.compose(("mask-vae", model), device="cpu")(labels=["skin", "hair"], n=2, seed=0)
+    assert torch.equal(result.images, expected.images)
+
+
+def test_an_average_with_one_decay_from_the_first_step_on() -> None:
+    layer = torch.nn.Linear(2, 2)
+    before = layer.weight.detach().clone()
+    plain, growing = Ema(layer, 0.9, warmup=False), Ema(layer, 0.9)
+    with torch.no_grad():
+        layer.weight.add_(1)
+    plain.update()
+    growing.update()
+    torch.testing.assert_close(plain.average["weight"], before + 0.1)
+    torch.testing.assert_close(growing.average["weight"], before + 9 / 11)
