@@ -54,6 +54,16 @@ def spade(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return (painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
 
 
+def oasis(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """OASIS: planes of noise, the same number at every pixel of a picture, in front of the map's."""
+    planes, generator = model.planes(maps), model.generator
+    if style is not None:
+        noise = style.tensors["z"][:, 0, :, None, None].expand(-1, -1, *planes.shape[2:])
+        planes = torch.cat([noise, planes], 1)
+    x = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
+    return (painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
+
+
 def clvae(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     """CLVAE: at each level a map of the classes' latents (without the loops over images and classes, 5 % of the authors' time)."""
     generator, numbers = model.generator, model.channel_map(maps)

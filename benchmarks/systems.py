@@ -43,8 +43,16 @@ class Case:
     remarks: dict[str, Any] = field(default_factory=dict)
 
 
-READINGS = {"spade": readings.spade, "clvae": readings.clvae, "scgan": readings.scgan}
-SYNTHESIZERS = ("spade/ade20k", "spade/coco", "clvae/ade20k", "clvae/gta5", "scgan/ade20k", "scgan/celeba")
+READINGS = {"spade": readings.spade, "clvae": readings.clvae, "scgan": readings.scgan, "oasis": readings.oasis}
+SYNTHESIZERS = (
+    "spade/ade20k",
+    "spade/coco",
+    "clvae/ade20k",
+    "clvae/gta5",
+    "scgan/ade20k",
+    "scgan/celeba",
+    "oasis/ade20k",
+)
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 
 

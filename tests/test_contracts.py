@@ -18,6 +18,7 @@ from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.mask_vae import official as mask_vae
+from zoo_plugins.oasis import official as oasis
 from zoo_plugins.scgan import official as scgan
 from zoo_plugins.segvae import official as segvae
 
@@ -75,6 +76,20 @@ class TestClvae(Gan):
     }  # fmt: skip
     official_names = staticmethod(clvae.official_names)
     inference_tolerance = 5e-5  # rounding alone (none is left in float64): random weights are steeper than trained ones
+
+
+class TestOasis(Gan):
+    architecture = "oasis"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 64, "ngf": 2, "spade_hidden": 4, "z_dim": 6,
+    }  # fmt: skip
+    official_names = staticmethod(oasis.official_names)
+
+
+class TestOasisWithoutNoise(TestOasis):
+    """Nothing random: no style."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestOasis.config, "use_noise": False}
 
 
 class TestCa2sis(ModelContract):

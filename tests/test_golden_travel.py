@@ -22,6 +22,7 @@ INPUTS = {
     "clvae": r"in/.*",
     "face_parser": "",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
+    "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
     "spade": r"in/.*",
@@ -33,6 +34,7 @@ LIMITS = {
     "clvae": [(".*", 2e-5)],
     "face_parser": [(".*", 2e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
+    "oasis": [(".*", 1e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
     "spade": [(".*", 2e-5)],
@@ -63,7 +65,10 @@ def _replayed(system: str, folder: Path, replay: str) -> tuple[dict[str, Tensor]
     case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
     given = set(case["cut"]["stand_ins"])
     expected = {k: v for k, v in io.items() if k not in given and not re.fullmatch(INPUTS[system], k)}
-    numbers = {f"values/{k}": torch.tensor(v) for k, v in case.get("values", {}).items() if f"values/{k}" in found}
+    values = (
+        case.get("values", {}) if isinstance(case.get("values"), dict) else {}
+    )  # some cases have them in a file beside
+    numbers = {f"values/{k}": torch.tensor(v) for k, v in values.items() if f"values/{k}" in found}
     return found, expected | numbers
 
 

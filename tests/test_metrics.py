@@ -12,6 +12,7 @@ from zoo.interfaces.models import MaskParser
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.metrics import ConfusionMatrix, image_l1, parser_agreement, segmentation_scores
+from zoo.metrics.frechet import frechet_distance
 
 SPACE = numbered_space(4)
 
@@ -110,3 +111,12 @@ def test_parser_agreement() -> None:
     assert parser_agreement(parser, images, truth)["accuracy"] == pytest.approx(79 / 80)
     with pytest.raises(DataError, match="5 pictures for 4 maps"):
         parser_agreement(parser, images, truth[:4])
+
+
+def test_frechet_distance_of_gaussians() -> None:
+    rows = torch.randn(400, 5, generator=torch.Generator().manual_seed(0))
+    assert frechet_distance(rows, rows) < 1e-9
+    assert frechet_distance(rows, rows + 2) == pytest.approx(5 * 4, rel=1e-6)
+    # three times as wide: tr(A) + 9 tr(A) - 6 tr(A), whatever the covariance
+    centred = rows - rows.mean(0)
+    assert frechet_distance(centred, 3 * centred) == pytest.approx(4 * float(torch.cov(rows.T).trace()), rel=1e-5)

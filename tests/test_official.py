@@ -11,9 +11,9 @@ from official_claims import claims, file_shapes, key_lists, networks, owners
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
-OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae")
+OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis")
 OTHERS = (
-    "sean", "oasis", "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+    "sean", "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae"})
 ENCODER = frozenset({"spade", "scgan"})
@@ -63,6 +63,12 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
     },
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
+    "oasis": {
+        f"/{n}/{file}": (frozenset({"oasis"}), f"oasis/{n}")
+        for n in ("ade20k", "coco", "cityscapes")
+        for file in ("G.pth", "D.pth")
+    }
+    | {"/ade20k_": (frozenset(), "")},  # lists of what differs from ade20k
 }
 
 
@@ -134,6 +140,7 @@ FILES = {
     "scgan/B_coco128/weights.safetensors": {"scgan": "generator"},
     "scgan/C2_losses_fpse/weights_D.safetensors": {"scgan": "discriminator"},
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
+    "oasis/A_celeba_ks1/official_checkpoint_best_EMA.pth": {"oasis": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from zoo.interfaces.label_sets import only
+from zoo.metrics.frechet import frechet_distance
 from zoo.metrics.images import image_l1
 from zoo.nn.init import init_xavier
 from zoo.nn.losses import gan_loss
@@ -146,7 +147,7 @@ class CGANTrainer(Trainer):
             fake.append(_thumbnails(pictures))
             seen += len(batch)
         return {
-            "thumbnails": _frechet(torch.cat(fake), torch.cat(real)),
+            "thumbnails": frechet_distance(torch.cat(fake), torch.cat(real), correction=0),
             "set_effect": float(torch.cat(effects).mean()),
         }
 
@@ -154,13 +155,3 @@ class CGANTrainer(Trainer):
 def _thumbnails(pictures: Tensor) -> Tensor:
     """[B, 3, H, W] in [0, 1] -> float64 [B, 48] in [-1, 1]."""
     return F.adaptive_avg_pool2d(pictures.float(), THUMBNAIL).flatten(1).cpu().double() * 2 - 1
-
-
-def _frechet(a: Tensor, b: Tensor) -> float:
-    """|mean a - mean b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) of the rows' Gaussians, [N, D] and [M, D]."""
-    cov_a, cov_b = (torch.cov(x.T, correction=0) for x in (a, b))
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    middle = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
-    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * middle
-    return max(0.0, float(distance))

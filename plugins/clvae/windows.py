@@ -6,46 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from zoo.families.spade.blocks import resize_numbers
-from zoo.families.spade.window_blocks import BlockTables, WindowBlock
+from zoo.families.spade.window_blocks import BlockTables
+from zoo.families.spade.window_latents import LatentSite, latent_site
 from zoo.families.spade.window_plans import Site, make_site, norms_by_scale
-from zoo.inference.windows import Windows, shown_values, windows_of
 
 if TYPE_CHECKING:
     from zoo_plugins.clvae.generator import Generator
 
 
-@dataclass(frozen=True, eq=False)
-class LatentSite:
-    """One scale at which the blocks read latents. values: int64 [B, h, w], sample * channels + channel, for a class's latents differ from
-    sample to sample. shown: those that occur, the symbols of `windows`."""
-
-    values: Tensor
-    shown: Tensor
-    windows: Windows
-
-    def tables(self, name: str, block: WindowBlock, embedding: Tensor, codes: Tensor) -> BlockTables:
-        """What a block reads. embedding: [C, N]; codes: [B, C, N], of any number of samples where the map is one."""
-        samples, channels = self.shown // len(embedding), self.shown % len(embedding)
-        known = embedding[channels]
-        if len(self.values) > 1:
-            contents = [known + codes[samples, channels]]
-        else:
-            contents = [known + style[channels] for style in codes]
-        rows = {
-            norm: torch.cat([layer.rows(self.windows, content) for content in contents])
-            if len(contents) > 1
-            else layer.rows(self.windows, contents[0])
-            for norm, layer in block.norms().items()
-        }
-        index = self.windows.index
-        if len(contents) > 1:
-            steps = torch.arange(len(contents), device=index.device, dtype=index.dtype) * len(self.windows.outer)
-            index = index + steps[:, None, None]
-        return BlockTables(index, rows["norm_0"], rows["norm_1"], rows.get("norm_s"))
+def contents(site: LatentSite, embedding: Tensor, codes: Tensor) -> list[Tensor]:
+    """What the pixels of a site hold: a class's embedding [C, N] and its latent [B, C, N], of any number of samples where the map is one."""
+    samples, channels = site.shown // len(embedding), site.shown % len(embedding)
+    known = embedding[channels]
+    if len(site.values) > 1:
+        return [known + codes[samples, channels]]
+    return [known + style[channels] for style in codes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +41,8 @@ class WindowPlans:
                 yield self.sites[step.scale].block(step.name)
             else:
                 layer = generator.layer_of(generator.level(step))
-                chosen = codes[:, :, layer].to(embedding.dtype)
-                yield self.latent[step.scale].tables(step.name, block, embedding, chosen)
+                site, chosen = self.latent[step.scale], codes[:, :, layer].to(embedding.dtype)
+                yield site.tables(block, contents(site, embedding, chosen))
 
 
 def plan_by_window(generator: Generator, channels: Tensor, old: WindowPlans | None = None) -> WindowPlans:
@@ -82,7 +60,7 @@ def plan_by_window(generator: Generator, channels: Tensor, old: WindowPlans | No
         small = resize_numbers(channels, (max(1, height >> level), max(1, width >> level)))
         kernel = next(iter(norms.values())).kernel
         before = None if old is None else old.latent.get(scale)
-        latent[scale] = _latent_site(resize_numbers(small, generator.size(scale)), generator.channels, kernel, before)
+        latent[scale] = latent_site(resize_numbers(small, generator.size(scale)), generator.channels, kernel, before)
     parts = [*sites.values(), *latent.values()]
     if old is not None and all(p is q for p, q in zip(parts, [*old.sites.values(), *old.latent.values()], strict=True)):
         return old
@@ -91,11 +69,3 @@ def plan_by_window(generator: Generator, channels: Tensor, old: WindowPlans | No
 
 def _channels(values: Tensor) -> Tensor:
     return values
-
-
-def _latent_site(channels: Tensor, count: int, kernel: int, old: LatentSite | None) -> LatentSite:
-    values = channels + count * torch.arange(len(channels), device=channels.device)[:, None, None]
-    if old is not None and torch.equal(old.values, values):
-        return old
-    shown, numbers = shown_values(values)
-    return LatentSite(values, shown, windows_of(numbers, len(shown), kernel))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
@@ -111,11 +111,12 @@ class SCGANOptions(GanOptions):
     """Weight of the SVG image's reconstruction, Eq. 10 (`lambda_w_recon`; ADE20K and COCO 2, the paper 2)."""
     recon_loss: Literal["l1", "l2", "vgg"] = "l1"
     """Its distance (`rw_loss`); vgg uses the network of `perceptual`."""
-    discriminator: Literal["multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting", "projected"] = (
-        "multiscale"
-    )
-    """`netD`. ADE20K and COCO use fpse (the paper everywhere); fpsem and the routings are in the code and in no official
-    config; projected is ours."""
+    OWN_DISCRIMINATORS: ClassVar[tuple[str, ...]] = (
+        "multiscale", "fpse", "fpsem", "routing", "srouting", "selfrouting", "projected",
+    )  # fmt: skip
+    discriminator: str = "multiscale"
+    """`netD`: one of `OWN_DISCRIMINATORS`, or one that another plugin registers (oasis, …). ADE20K and COCO use fpse (the paper
+    everywhere); fpsem and the routings are in the code and in no official config; projected is ours."""
     smooth_d: bool = False
     """Blur the coarsest features of fpse, routing, srouting, selfrouting (`smooth`)."""
 
@@ -180,3 +181,34 @@ VARIANTS["celeba-128-projected"] = Variant(
     replace(cast(SCGANOptions, VARIANTS["celeba-128"].training), **PROJECTED),
     title="ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
 )
+
+# SC-GAN with the discriminator and the training of OASIS: the paper's last row says no more than that (docs/papers/scgan.md, "scgan-oasis")
+OASIS_TRAINING: dict[str, Any] = {
+    "discriminator": "oasis", "lambda_feat": 0.0, "perceptual": "none", "lambda_recon": 2.0, "lr": 1e-4, "lr_d": 4e-4, "ttur": False,
+    "niter": 1_000_000, "niter_decay": 0, "ema": 0.9999, "ema_warmup": False, "batch_size": 32,
+}  # fmt: skip
+"""Of the variants that end in -oasis (our choice, every line a switch): losses, rates and the average of OASIS, and SC-GAN's L_s."""
+OASIS_OWN: dict[str, dict[str, Any]] = {
+    "ade20k": {"steps": 126_200},
+    "coco": {"steps": 369_600},
+    "cityscapes": {"steps": 29_600, "batch_size": 20, "ema": 0.999, "lr": 4e-4, "lambda_labelmix": 5.0},
+    "celeba-128": {
+        "steps": 8000,
+        "batch_size": 8,
+        "ema": 0.999,
+        "ema_warmup": True,
+        "lambda_l1": 0.0,
+        "share_fake": False,
+        "diffaugment": False,
+        "ndf": 16,
+    },
+}
+"""What differs between them: steps and batches of OASIS; ours for the small one."""
+VARIANTS |= {
+    f"{name}-oasis": Variant(
+        VARIANTS[name].config,
+        replace(cast(SCGANOptions, VARIANTS[name].training), **(OASIS_TRAINING | changes)),
+        title=f"SC-GAN against OASIS's discriminator (our reading): {VARIANTS[name].title}",
+    )
+    for name, changes in OASIS_OWN.items()
+}

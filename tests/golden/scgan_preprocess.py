@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from zoo.families.spade.official_pictures import label_colormap, to_uint8
 from zoo_plugins.scgan import preprocess
 
 Tensors = dict[str, Tensor]
@@ -18,9 +19,9 @@ _CHANNELS = {"coco": preprocess.coco_channels, "ade": preprocess.ade_channels}
 
 def run_preprocess(case: Mapping[str, Any], io: Tensors) -> Tensors:
     """What each raw pair that the case holds becomes, the colours of labels, and pictures as bytes."""
-    out: Tensors = {k: preprocess.label_colormap(int(k.split("_")[1])) for k in io if k.startswith("colormap_")}
+    out: Tensors = {k: label_colormap(int(k.split("_")[1])) for k in io if k.startswith("colormap_")}
     if "to_uint8_in" in io:
-        out["to_uint8_out"] = preprocess.to_uint8(io["to_uint8_in"])
+        out["to_uint8_out"] = to_uint8(io["to_uint8_in"])
     for name, record in case["records"].items():
         source, phase = name.split("_")[0], name.split("_")[-1]
         if not {f"{source}_raw_image", f"{source}_raw_label"} <= set(io):

@@ -36,6 +36,9 @@ DISCRIMINATORS = (
 )  # fmt: skip
 """Outputs whose first row is for the fake alone."""
 
+MAPS_OF_OASIS = "(?:mixed|only_unknown|single_class|unknown_plus_one)"
+"""Crafted maps of its losses."""
+
 
 class Cut(NamedTuple):
     """What of one recorded case travels. Names of tensors are regular expressions, which must fit the whole name.
@@ -110,6 +113,32 @@ CUTS: dict[str, tuple[Cut, ...]] = {
                 r"decs_conv\.out_conv\..*",
             ),
             stand_ins=("recon.z", "recon.up1"),
+        ),
+    ),
+    "oasis": (
+        Cut(
+            "oasis/E_units",
+            "oasis",
+            inputs=(
+                r"gblock/in/.*",
+                r"dblock_\w+/in/.*",
+                rf"loss/in/(?:logits|label_{MAPS_OF_OASIS}_u8)",
+                rf"labelmix/{MAPS_OF_OASIS}/(?:bits|classes)",
+                r"labelmix_loss/in/.*",
+                r"ema/in/.*",
+                r"to_uint8/in",
+            ),
+            results=(
+                r"(?:gblock|dblock_\w+)/(?:eval|train)",
+                r"gblock/train_buffer/.*",
+                r"dblock_\w+/train_buffer/.*",
+                rf"loss/{MAPS_OF_OASIS}/.*",
+                rf"labelmix/{MAPS_OF_OASIS}/mask_u8",
+                r"labelmix_loss/grad_.*",
+                r"ema/after3_.*",
+                r"to_uint8/out_u8",
+            ),
+            weights=(r"gblock\..*", r"dblock_.*"),
         ),
     ),
     "scgan": (

@@ -29,6 +29,9 @@ class TrainingOptions:
     """Store convolution weights and images with channels last (about twice as fast together with bf16 on a CPU)."""
     ema: float = 0.0
     """Decay of the moving average of the parameters, 0: none. The average is what is validated and published."""
+    ema_warmup: bool = True
+    """The decay of the average grows to `ema` from 2/11, so that the start is soon forgotten; false: it is `ema` from the first
+    step on, as in most papers' code."""
     clip: float = 0.0
     """Largest norm of each optimizer's gradient, 0: no limit."""
     flip: bool = False

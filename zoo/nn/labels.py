@@ -22,6 +22,12 @@ def background_last(space: LabelSpace) -> tuple[str, ...]:
     return rest if space.background is None else (*rest, space.background)
 
 
+def background_first(space: LabelSpace) -> tuple[str, ...]:
+    """The classes of `space` in its order, but the background (if it has one) at the front."""
+    rest = tuple(n for n in space.names if n != space.background)
+    return rest if space.background is None else (space.background, *rest)
+
+
 def channel_table(space: LabelSpace, channels: tuple[str, ...], ignore_channel: int | None = None) -> Tensor:
     """Lookup table [256] int64 from values of `space` to channels; -1 where a value has none.
 

@@ -72,6 +72,8 @@ class SpectralMixin(nn.Module):
         if self.training:
             self.iterate()
         weight = self.weight.transpose(0, self.spectral_dim) if self.spectral_dim else self.weight
+        if weight.is_meta:  # shapes alone, for which there is no autocast
+            return self.weight
         with torch.autocast(weight.device.type, enabled=False):
             # clones: a second forward before backward changes the buffers in place
             sigma = torch.dot(self.weight_u.clone(), weight.flatten(1) @ self.weight_v.clone())

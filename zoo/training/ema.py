@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.nn.batch_norm import recompute_batch_norm
 from zoo.nn.spectral import recompute_spectral
+
+
+@torch.no_grad()
+def blend(average: Mapping[str, Tensor], state: Mapping[str, Tensor], decay: float) -> None:
+    """Each entry of `average` becomes average * decay + state * (1 - decay), in place; of whole numbers the fraction is cut off."""
+    for name, value in average.items():
+        new = state[name].detach()
+        if value.is_floating_point():
+            value.lerp_(new, 1 - decay)
+        else:
+            value.copy_(value * decay + new * (1 - decay))
 
 
 class Ema:
     """Averages parameters only. An average of singular vectors is no singular vector and one of running statistics fits no
     weights: both are recomputed on the averaged weights whenever these are used."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, *, warmup: bool = True) -> None:
+        """warmup: the decay grows to its value, so that the start is soon forgotten; without, it is the same from the first step on."""
         self.model = model
-        self.decay = decay
+        self.decay, self.warmup = decay, warmup
         self.average = {n: p.detach().clone() for n, p in model.named_parameters()}
         self.updates = 0
 
-    @torch.no_grad()
     def update(self) -> None:
-        """Take in the present parameters; the decay grows from 2/11 so that the start is soon forgotten."""
+        """Take in the present parameters; with `warmup` the decay grows from 2/11."""
         self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, parameter in self.model.named_parameters():
-            self.average[name].lerp_(parameter.detach(), 1 - decay)
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
+        blend(self.average, dict(self.model.named_parameters()), decay)
 
     def state_dict(self) -> dict[str, object]:
         """For checkpoints."""

@@ -81,7 +81,7 @@ class Loop:
         trainer.prepare(data)
         self.optimizers = trainer.optimizers()
         self.stepper = Stepper(trainer, self.optimizers, self.processes)
-        self.ema = Ema(trainer.model, options.ema) if options.ema else None
+        self.ema = Ema(trainer.model, options.ema, warmup=options.ema_warmup) if options.ema else None
         self._resume()
 
     def _check(self) -> None:
@@ -132,7 +132,9 @@ class Loop:
             optimizer.load_state_dict(state["optimizers"][name])
         if self.ema:
             if state["ema"] is None:
-                self.ema = Ema(self.trainer.model, self.options.ema)  # switched on by the resumption: starts here
+                self.ema = Ema(
+                    self.trainer.model, self.options.ema, warmup=self.options.ema_warmup
+                )  # switched on by the resumption: starts here
             else:
                 self.ema.load_state_dict(state["ema"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.norms import conv_norm
+
+if TYPE_CHECKING:
+    from zoo.families.spade.options import GanOptions
+    from zoo.nn.labels import LabelInput
 
 
 class Opinion(NamedTuple):
     """What a discriminator says of a batch.
 
     scores: score maps [B, 1, h, w], one per scale. features: inner layers in groups (one group per scale, or one in all);
-    feature matching sums within a group and averages over the groups.
+    feature matching sums within a group and averages over the groups. verdict: the generator's adversarial loss where the
+    discriminator's objective is its own (`zoo.families.spade.objectives`); else it comes from the scores.
     """
 
     scores: list[Tensor]
     features: list[list[Tensor]]
+    verdict: Tensor | None = None
 
     def split(self) -> tuple[Opinion, Opinion]:
         """(fake, real) of a batch that held fakes first and as many reals after them."""
@@ -80,6 +87,16 @@ class MultiscaleDiscriminator(nn.Module):
         self.discriminators = nn.ModuleList(
             PatchDiscriminator(channels, width, n_layers, norm, last_stride) for _ in range(scales)
         )
+
+    @classmethod
+    def of(cls, label_input: LabelInput, options: GanOptions) -> Self:
+        """For maps of these planes (`zoo.families.spade.joining`)."""
+        o = options
+        return cls(label_input.channels + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d)
+
+    def judge(self, images: Tensor, planes: Tensor) -> Opinion:
+        """Images [B, 3, H, W] in [-1, 1] with their maps' planes [B, planes, H, W]."""
+        return opinion(self(torch.cat([planes, images], 1)))
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         outputs = []

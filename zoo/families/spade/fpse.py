@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING, Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +13,10 @@ from zoo.families.spade.discriminators import Opinion
 from zoo.nn.norms import conv_norm
 from zoo.nn.resample import binomial_blur
 from zoo.nn.spectral import conv2d
+
+if TYPE_CHECKING:
+    from zoo.families.spade.options import GanOptions
+    from zoo.nn.labels import LabelInput
 
 
 def _up(x: Tensor, factor: int) -> Tensor:
@@ -43,6 +48,15 @@ class FPSEDiscriminator(nn.Module):
         self.score = nn.Conv2d(2 * d, 1, 1)
         self.segment = nn.Conv2d(2 * d, 2 * d, 1)
         self.embedding = nn.Conv2d(label_channels, 2 * d, 1)
+
+    @classmethod
+    def of(cls, label_input: LabelInput, options: GanOptions) -> Self:
+        """For maps of these planes (`zoo.families.spade.joining`)."""
+        return cls(label_input.channels, options.ndf, options.norm_d)
+
+    def judge(self, images: Tensor, planes: Tensor) -> Opinion:
+        """Images [B, 3, H, W] in [-1, 1] with their maps' planes [B, planes, H, W]."""
+        return self(images, planes)
 
     def _encoders(self, widths: Sequence[int], norm: str) -> nn.ModuleList:
         return nn.ModuleList(conv_block(norm, a, b, 3, 2) for a, b in pairwise(widths))
@@ -86,6 +100,15 @@ class FPSEMDiscriminator(nn.Module):
         self.finals = nn.ModuleList(conv_block(norm, 4 * d, 2 * d, 3) for _ in range(4))
         self.score = conv2d(True, 2 * d, 1, 1)
         self.embedding = conv2d(True, label_channels, 2 * d, 1)
+
+    @classmethod
+    def of(cls, label_input: LabelInput, options: GanOptions) -> Self:
+        """For maps of these planes (`zoo.families.spade.joining`)."""
+        return cls(label_input.channels, options.ndf, options.norm_d)
+
+    def judge(self, images: Tensor, planes: Tensor) -> Opinion:
+        """Images [B, 3, H, W] in [-1, 1] with their maps' planes [B, planes, H, W]."""
+        return self(images, planes)
 
     def forward(self, images: Tensor, planes: Tensor, logits: Sequence[Tensor] | None = None) -> Opinion:
         x, features = images, []

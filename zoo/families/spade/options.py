@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from zoo.errors import ConfigError
 from zoo.interfaces.training_options import TrainingOptions
@@ -12,6 +12,9 @@ from zoo.interfaces.training_options import TrainingOptions
 @dataclass(frozen=True)
 class GanOptions(TrainingOptions):
     """The two-step iteration of SPADE: its losses, its optimizers, its multiscale discriminator. Defaults are SPADE's."""
+
+    OWN_DISCRIMINATORS: ClassVar[tuple[str, ...]] = ("multiscale", "projected")
+    """Words of `discriminator` that the system's own trainer knows; any other one is a name in the table `networks`."""
 
     lr: float = 2e-4
     """Base learning rate; with `ttur` the generator takes half, the discriminator twice of it."""
@@ -49,8 +52,9 @@ class GanOptions(TrainingOptions):
     """Colour, shift and cutout on what the discriminator sees (DiffAugment, 2020), against overfitting (ours)."""
     cutout: bool = True
     """With `diffaugment`: the hole of half the side too."""
-    discriminator: Literal["multiscale", "projected"] = "multiscale"
-    """multiscale (official), or projected: small heads on frozen features of the network `features` (ours; needs `lambda_feat` 0)."""
+    discriminator: str = "multiscale"
+    """multiscale (official), projected: small heads on frozen features of the network `features` (ours; needs `lambda_feat` 0), or a
+    discriminator that a plugin registers (oasis, scgan.fpse, …), with its own losses where it has any (`zoo.families.spade.joining`)."""
     pixel_width: int = 0
     """With `discriminator=projected`: width of a patch discriminator on the pixels themselves beside it, 0: none (ours). The features
     hardly see patterns of one or two pixels."""
@@ -75,6 +79,16 @@ class GanOptions(TrainingOptions):
     """Scales of a multiscale discriminator."""
     norm_d: str = "spectralinstance"
     """Norm of the discriminator."""
+    lambda_labelmix: float = 10.0
+    """With `discriminator=oasis`: weight of LabelMix, 0: off."""
+    labelmix_overwrite: bool = False
+    """A coin of its own decides for every class which side LabelMix takes; true: the coin of channel 1 also decides for the pixels
+    of channel 0 whose coin said real, where channel 1 occurs (what OASIS's code does)."""
+    balance: bool = True
+    """With `discriminator=oasis`: weigh the classes by how rare their pixels are in the batch (not `no_balancing_inloss`)."""
+    unlabeled: str = "auto"
+    """With `discriminator=oasis` and `balance`: the class that stands for pixels without a label and is left out of the loss on
+    photos; auto: the background where it is called unlabeled, unknown or void (as in the scenes' label spaces); none: there is none."""
 
     @property
     def betas(self) -> tuple[float, float]:
@@ -90,6 +104,8 @@ class GanOptions(TrainingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         faults = []
+        if self.lambda_labelmix < 0:
+            faults.append(f"lambda_labelmix must not be negative, got {self.lambda_labelmix}")
         if self.discriminator == "projected" and self.lambda_feat:
             faults.append(
                 "discriminator=projected has no layers for feature matching: set lambda_feat=0 (and lambda_features)"

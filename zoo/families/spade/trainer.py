@@ -20,6 +20,8 @@ from zoo.data import Batch, PairData
 from zoo.errors import DataError
 from zoo.families.spade.diffaugment import augment, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator, opinion
+from zoo.families.spade.joining import join
+from zoo.families.spade.objectives import Objective
 from zoo.families.spade.options import GanOptions
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
@@ -57,11 +59,14 @@ def generator_losses(
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
     o, own = options, slice(outputs.own)
     fake, real = outputs.fake[own], real[own]
-    losses = {"gan": gan_loss(on_fake.scores, True, for_discriminator=False, mode=o.gan_mode)}
+    gan = on_fake.verdict
+    if gan is None:
+        gan = gan_loss(on_fake.scores, True, for_discriminator=False, mode=o.gan_mode)
+    losses = {"gan": gan}
     if outputs.mu is not None and outputs.logvar is not None:
         kld = kl_divergence(outputs.mu, outputs.logvar)
         losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else kld)
-    if o.lambda_feat:
+    if o.lambda_feat and on_fake.features:  # a discriminator of another system may have none
         losses["gan_feat"] = o.lambda_feat * feature_l1(
             *([[f[own] for f in g] for g in on.features] for on in (on_fake, on_real))
         )
@@ -97,8 +102,12 @@ class GanTrainer(Trainer):
         self.options: GanOptions = options
         self.features = feature_network(options.features) if options.uses_features else None
         self.prior = PriorStyles(self.gan, options) if options.prior_half else None
+        self.objective: Objective | None = None
+        self.joined = options.discriminator not in options.OWN_DISCRIMINATORS
         if options.discriminator == "projected":
             self.discriminator = self._projected()
+        elif self.joined:
+            self.discriminator, self.objective = join(self.gan.label_input, self.gan.resolution, options)
         else:
             self.discriminator = self.build_discriminator()
         init_xavier(self.discriminator)
@@ -245,16 +254,34 @@ class GanTrainer(Trainer):
         else:
             with torch.no_grad():
                 outputs = self.fake(planes, real, self._eps(rng, "eps-d", step), drawn)
+        if self.objective is not None:
+            fake, photo, labels = self._labelled(planes, outputs.fake, real, draws)
+            losses, logs = self.objective.discriminator(fake, photo, labels, rng, step)
+            return Update(losses, ("discriminator",), logs)
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=True)
         losses = discriminator_losses(on_fake, on_real, self.options)
         seen = {"score_real": on_real, "score_fake": on_fake}
-        logs: dict[str, Tensor | float] = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}
-        return Update(losses, ("discriminator",), logs)
+        means: dict[str, Tensor | float] = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}
+        return Update(losses, ("discriminator",), means)
+
+    def _labelled(
+        self, planes: Tensor, fake: Tensor, real: Tensor, draws: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(fakes, reals, channels int64 [B, H, W]) as an objective sees them; -1 where an augmentation left nothing."""
+        cutout = self.options.cutout
+        shown, fake = _augmented(planes, fake, draws, cutout)
+        _, photo = _augmented(planes, real, draws, cutout)
+        classes = shown[:, : self.gan.label_input.classes]
+        return fake, photo, classes.argmax(1).masked_fill(~classes.any(1), -1)
 
     def judge(
         self, planes: Tensor, outputs: Outputs, real: Tensor, draws: Tensor | None = None, *, real_grad: bool = True
     ) -> tuple[Opinion, Opinion]:
-        """The discriminator's opinions of fakes and reals; officially both in one batch, so one power iteration."""
+        """The discriminator's opinions of fakes and reals; officially both in one batch, so one power iteration. Where it has an
+        objective: the verdict on the fakes, and nothing on the reals."""
+        if self.objective is not None:
+            fake, _, labels = self._labelled(planes, outputs.fake, real, draws)
+            return Opinion([], [], self.objective.generator(fake, labels)), Opinion([], [])
         cutout = self.options.cutout
         pairs = [_augmented(planes, x, draws, cutout) for x in (outputs.fake, real)]
         if real_grad or not self.options.share_fake:
@@ -268,6 +295,8 @@ class GanTrainer(Trainer):
 
     def _ask(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
         """`opinion`, or that of the projected discriminator."""
+        if self.joined:
+            return self.discriminator.judge(images, planes)  # type: ignore[operator]
         if self.options.discriminator != "projected":
             return self.opinion(planes, images, outputs)
         assert self.features is not None
