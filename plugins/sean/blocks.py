@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -21,6 +22,15 @@ class NormInput(NamedTuple):
     affine: Affine
     noise: Tensor
     style: StyleRows | None
+
+
+class BlockInput(NamedTuple):
+    """What a block is called with beside x. of_map: scales and shifts of norm_0, norm_1, norm_s (`BlockAffine`), or in the inference
+    form by distinct window its tables; noise and styles by the norm's name, as in `NormInput`."""
+
+    of_map: Any
+    noise: dict[str, Tensor]
+    styles: dict[str, StyleRows | None]
 
 
 def region_vectors(layers: nn.ModuleList, codes: Tensor, samples: Tensor, regions: Tensor) -> Tensor:
@@ -60,20 +70,14 @@ def gathered_rows(columns: Tensor, bias: Tensor, windows: RegionWindows, vectors
     return StyleRows(torch.cat(rows), windows.index + offsets)
 
 
-class StyleConvs(nn.Module):
-    """The style's half of a norm: a linear layer for each region, then two 3x3 convolutions of the map of their outputs."""
+class RegionStyle(nn.Module, ABC):
+    """The style's half of a norm: a linear layer for each region, then a 3x3 convolution of the map of their outputs."""
 
-    def __init__(self, channels: int, style_dim: int, regions: int) -> None:
-        super().__init__()
-        self.regions = nn.ModuleList(nn.Linear(style_dim, style_dim) for _ in range(regions))
-        self.conv_gamma = nn.Conv2d(style_dim, channels, 3, padding=1)
-        self.conv_beta = nn.Conv2d(style_dim, channels, 3, padding=1)
+    regions: nn.ModuleList
 
+    @abstractmethod
     def kernel(self) -> tuple[Tensor, Tensor]:
-        """Both convolutions as one: columns [9, style_dim, 2 * channels] and bias [2 * channels]."""
-        weight = torch.cat([self.conv_gamma.weight, self.conv_beta.weight])
-        bias = torch.cat([cast(Tensor, self.conv_gamma.bias), cast(Tensor, self.conv_beta.bias)])
-        return rearrange(weight, "o s h w -> (h w) s o"), bias
+        """The convolution: columns [9, style_dim, 2 * channels] and bias [2 * channels]."""
 
     def vectors(self, windows: RegionWindows, codes: Tensor) -> list[Tensor]:
         """The symbols' vectors [K, S] for codes [B, planes, S]: one tensor, or one for each style where the map is one."""
@@ -82,8 +86,24 @@ class StyleConvs(nn.Module):
         return [region_vectors(self.regions, code[None], windows.samples, windows.regions) for code in codes]
 
     def forward(self, windows: RegionWindows, codes: Tensor) -> StyleRows:
-        """gamma and beta of the style; codes [B, planes, S] (of any number of samples where the map is one)."""
+        """What the style adds to scale and shift; codes [B, planes, S] (of any number of samples where the map is one)."""
         return gathered_rows(*self.kernel(), windows, self.vectors(windows, codes))
+
+
+class StyleConvs(RegionStyle):
+    """gamma and beta of the style, as they are trained."""
+
+    def __init__(self, channels: int, style_dim: int, regions: int) -> None:
+        super().__init__()
+        self.regions = nn.ModuleList(nn.Linear(style_dim, style_dim) for _ in range(regions))
+        self.conv_gamma = nn.Conv2d(style_dim, channels, 3, padding=1)
+        self.conv_beta = nn.Conv2d(style_dim, channels, 3, padding=1)
+
+    def kernel(self) -> tuple[Tensor, Tensor]:
+        """Both convolutions as one."""
+        weight = torch.cat([self.conv_gamma.weight, self.conv_beta.weight])
+        bias = torch.cat([cast(Tensor, self.conv_gamma.bias), cast(Tensor, self.conv_beta.bias)])
+        return rearrange(weight, "o s h w -> (h w) s o"), bias
 
 
 class SEANNorm(nn.Module):
@@ -125,7 +145,7 @@ class SEANNorm(nn.Module):
 
 
 class SEANBlock(SPADEResnetBlock):
-    """SPADE's residual block with SEAN's norms. `forward(x, plan)`: a plan of three `NormInput`s, for norm_0, norm_1, norm_s."""
+    """SPADE's residual block with SEAN's norms."""
 
     def __init__(
         self, c_in: int, c_out: int, planes: int, *, norm: str, hidden: int, style_dim: int = 0, regions: int = 0
@@ -138,6 +158,13 @@ class SEANBlock(SPADEResnetBlock):
             channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden, **self._style
         )
 
-    def norms(self) -> dict[str, Any]:
+    def noisy_norms(self) -> dict[str, Any]:
         """The norms by name, in the order in which they draw noise: the shortcut runs first."""
         return {name: getattr(self, name) for name in ("norm_s", "norm_0", "norm_1") if hasattr(self, name)}
+
+    def forward(self, x: Tensor, plan: BlockInput) -> Tensor:  # type: ignore[override]
+        given: dict[str, Any] = {"norm_s": None}
+        for name, affine in zip(("norm_0", "norm_1", "norm_s"), plan.of_map, strict=True):
+            if affine is not None:
+                given[name] = NormInput(affine, plan.noise[name], plan.styles[name])
+        return super().forward(x, (given["norm_0"], given["norm_1"], given["norm_s"]))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from zoo.families.spade.blocks import BlockAffine, resize_numbers, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
-from zoo_plugins.sean.blocks import NormInput, SEANBlock
+from zoo.families.spade.window_plans import WindowPlan, plan_planes, plan_windows
+from zoo.nn.labels import LabelInput
+from zoo.plugin import SemanticMap
+from zoo_plugins.sean.blocks import BlockInput, SEANBlock
 from zoo_plugins.sean.config import STYLED, SEANConfig
 from zoo_plugins.sean.regions import RegionWindows, region_numbers, region_windows
 
@@ -25,6 +26,20 @@ class SEANPlan:
     blocks: tuple[BlockAffine, ...]
     regions: Tensor
     start: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SEANWindowPlan:
+    """The same for the inference form by distinct window. windows: what the map gives the norms; regions: the style's windows, by
+    scale."""
+
+    windows: WindowPlan
+    regions: dict[int, RegionWindows]
+
+    @property
+    def start(self) -> Tensor | None:
+        """The first features."""
+        return self.windows.start
 
 
 class Generator(SkeletonGenerator):
@@ -54,7 +69,7 @@ class Generator(SkeletonGenerator):
     @property
     def noise_count(self) -> int:
         """Standard normals that one picture takes: one for each pixel of each norm's input."""
-        return sum(len(block.norms()) * _pixels(self.size(step.scale)) for block, step in self.blocks())
+        return sum(len(block.noisy_norms()) * _pixels(self.size(step.scale)) for block, step in self.blocks())
 
     def split_noise(self, noise: Tensor) -> Iterator[dict[str, Tensor]]:
         """[B, noise_count] -> for each block the noise [B, 1, h, w] of its norms, by name.
@@ -66,16 +81,18 @@ class Generator(SkeletonGenerator):
         for block, step in self.blocks():
             height, width = self.size(step.scale)
             parts: dict[str, Tensor] = {}
-            for name in block.norms():
+            for name in block.noisy_norms():
                 parts[name] = noise[:, at : at + height * width].unflatten(1, (1, height, width))
                 at += height * width
             yield parts
 
     # --- pictures -------------------------------------------------------------------------------------------------
 
-    def plan(self, planes: Tensor) -> SEANPlan:
+    def plan(self, planes: Tensor) -> SEANPlan | SEANWindowPlan:
         """All that depends on the map alone. Without gradients only the channels that occur are convolved (equal sums)."""
         regions = region_numbers(planes)
+        if self.windowed:
+            return SEANWindowPlan(plan_planes(self, planes), self.windows(regions))
         planes = planes.to(self.conv_img.weight.dtype)
         start = self.start_from_map(planes)
         classes = None
@@ -90,23 +107,23 @@ class Generator(SkeletonGenerator):
         scales = dict.fromkeys(step.scale for step in self.steps if step.name in STYLED)
         return {s: region_windows(resize_numbers(regions, self.size(s)), self.planes) for s in scales}
 
-    def block_plans(self, plan: SEANPlan, codes: Tensor, noise: Tensor) -> Iterator[tuple[NormInput | None, ...]]:
+    def block_plans(self, plan: SEANPlan | SEANWindowPlan, codes: Tensor, noise: Tensor) -> Iterator[BlockInput]:
         """What each block is called with, made when it is next."""
-        windows, codes = self.windows(plan.regions), codes.to(self.conv_img.weight.dtype)
-        parts = zip(self.blocks(), plan.blocks, self.split_noise(noise), strict=True)
-        for (block, step), affine, drawn in parts:
-            norms = block.norms()
-            given: dict[str, Any] = {}
-            for name, of_map in zip(("norm_0", "norm_1", "norm_s"), affine, strict=True):
-                if of_map is not None:
-                    style = norms[name].style
-                    rows = None if style is None else style(windows[step.scale], codes[:, :, STYLED.index(step.name)])
-                    given[name] = NormInput(of_map, drawn[name], rows)
-            yield given["norm_0"], given["norm_1"], given.get("norm_s")
+        folded = isinstance(plan, SEANWindowPlan)
+        windows = plan.regions if folded else self.windows(plan.regions)
+        of_maps = plan.windows.tables(self) if folded else plan.blocks
+        codes = codes.to(self.conv_img.weight.dtype)
+        for (block, step), of_map, drawn in zip(self.blocks(), of_maps, self.split_noise(noise), strict=True):
+            rows = {
+                name: None if norm.style is None else norm.style(windows[step.scale], codes[:, :, STYLED.index(step.name)])
+                for name, norm in block.noisy_norms().items()
+            }
+            yield BlockInput(of_map, drawn, rows)
 
-    def render(self, plan: SEANPlan, codes: Tensor, noise: Tensor) -> Tensor:
+    def render(self, plan: SEANPlan | SEANWindowPlan, codes: Tensor, noise: Tensor) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of styles."""
         start = plan.start
+        assert start is not None
         if len(start) == 1 and len(codes) > 1:
             start = start.expand(len(codes), *start.shape[1:])
         return self.paint(self.block_plans(plan, codes, noise), start=start)
@@ -114,6 +131,20 @@ class Generator(SkeletonGenerator):
     def forward(self, planes: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
         """Images in [-1, 1]."""
         return self.render(self.plan(planes), codes, noise)
+
+
+def plan_by_window(
+    generator: Generator, inputs: LabelInput, semantic_map: SemanticMap, old: SEANWindowPlan | None = None
+) -> SEANWindowPlan:
+    """The plan of maps at the generator's size, for its inference form. old: that of other maps, whose parts serve where nothing
+    differs; itself where nothing does at all."""
+    values = inputs.values(semantic_map)
+    windows = plan_windows(generator, values, inputs.content, None if old is None else old.windows)
+    if old is not None and windows is old.windows:
+        return old
+    # with edges a value is twice the class and 1 on an edge, which is the last region
+    regions = torch.where(values % 2 > 0, inputs.channels - 1, values // 2) if inputs.edges else values
+    return SEANWindowPlan(windows, generator.windows(regions))
 
 
 def _pixels(size: tuple[int, int]) -> int:

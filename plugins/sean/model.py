@@ -29,7 +29,7 @@ from zoo.plugin import (
 )
 from zoo_plugins.sean import styles
 from zoo_plugins.sean.config import SEANConfig
-from zoo_plugins.sean.generator import Generator
+from zoo_plugins.sean.generator import Generator, plan_by_window
 from zoo_plugins.sean.style_encoder import Codes, StyleEncoder
 
 
@@ -97,12 +97,18 @@ class SEAN(ImageSynthesizer):
 
     @torch.no_grad()
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> SEANLayout:
-        """All that the generator derives from the map alone. `reuse`: rows whose maps are equal are taken from it.
+        """All that the generator derives from the map alone. `reuse`: rows whose maps are equal are taken from it; by distinct
+        window also what pixels have that see no change (equal to rounding, and its memory is shared).
 
         Meant for evaluation mode. Raises LabelError for a map of another label space.
         """
         small, inputs = semantic_map.to(self.device).resize(self.resolution), self.label_input
         old = reuse if isinstance(reuse, SEANLayout) else None
+        if self.generator.windowed:
+            usable = old is not None and old.semantic_map.space.names == small.space.names
+            before = old.plan if old is not None and usable else None
+            made = plan_by_window(self.generator, inputs, small, before)
+            return old if old is not None and made is before else SEANLayout(small, made, inputs.notes(small))
         plan = plan_with(old, small, lambda rows: self.generator.plan(inputs(small[rows])), edges=inputs.edges)
         return old if old is not None and plan is old.plan else SEANLayout(small, plan, inputs.notes(small))
 
@@ -156,6 +162,12 @@ class SEAN(ImageSynthesizer):
         other prior, which SEAN does not have, and without the asset `mean_style`.
         """
         return styles.mean_style(self, len(semantic_map), rng, prior)
+
+    def _fold(self) -> None:
+        """Spectral norms folded, each norm one scale and shift with its batch norm inside, the map's part of it by distinct window."""
+        from zoo_plugins.sean.inference import fold_model
+
+        fold_model(self)
 
     def fit_image(self, image: Tensor) -> Tensor:
         """Photos at the model's resolution, on its device (bicubic, antialiased, clipped to [0, 1])."""

@@ -136,7 +136,7 @@ def watch(model: SEAN) -> Iterator[Tensors]:
     hooks.append(generator.conv_img.register_forward_hook(lambda _m, _i, out: seen.__setitem__("out/inter/conv_img", out)))
     for block, step in generator.blocks():
         hooks.append(block.register_forward_hook(lambda _m, _i, out, n=step.name: seen.__setitem__(f"out/inter/{n}", out)))
-        for name, norm in block.norms().items():
+        for name, norm in block.noisy_norms().items():
             place = f"out/inter/{step.name}.ace_{name[-1]}"
             hooks.append(norm.register_forward_hook(lambda m, i, out, p=place: _see_norm(seen, p, m, i, out)))
             if norm.style is not None:

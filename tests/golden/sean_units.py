@@ -23,7 +23,7 @@ from zoo.families.spade.blocks import resize_planes
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.nn.labels import one_hot
 from zoo_plugins.sean import official
-from zoo_plugins.sean.blocks import NormInput, SEANBlock, SEANNorm
+from zoo_plugins.sean.blocks import BlockInput, NormInput, SEANBlock, SEANNorm
 from zoo_plugins.sean.config import SEANConfig
 from zoo_plugins.sean.regions import RegionWindows, region_numbers, region_windows
 from zoo_plugins.sean.style_encoder import StyleEncoder
@@ -111,8 +111,10 @@ def run_norm(norm: SEANNorm, x: Tensor, planes: Tensor, codes: Tensor, noise: Te
 def run_block(block: SEANBlock, x: Tensor, planes: Tensor, codes: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
     """noise: by the last letter of the norm's name."""
     small, windows = site(planes, x)
-    plan = {name: given(norm, small, windows, codes, noise[name[-1]]) for name, norm in block.norms().items()}
-    return block(x, (plan["norm_0"], plan["norm_1"], plan.get("norm_s")))  # pyright: ignore
+    norms = block.noisy_norms()
+    styles = {name: None if norm.style is None else norm.style(windows, codes) for name, norm in norms.items()}
+    drawn = {name: noise[name[-1]][..., 0].transpose(1, 2)[:, None] for name in norms}
+    return block(x, BlockInput(block.plan(small), drawn, styles))
 
 
 @torch.no_grad()
