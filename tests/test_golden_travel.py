@@ -23,6 +23,7 @@ INPUTS = {
     "face_parser": "",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
+    "sean": r"in/.*",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
     "spade": r"in/.*",
 }
@@ -34,6 +35,7 @@ LIMITS = {
     "face_parser": [(".*", 2e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
+    "sean": [(".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
     "spade": [(".*", 2e-5)],
 }

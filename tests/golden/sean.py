@@ -348,28 +348,33 @@ class Step:
 
 
 def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
-    """Losses, gradients, an iteration and the schedule. Numbers of `values.json` and `case.json` go by `values/NAME/KEY`."""
+    """Losses, gradients, an iteration and the schedule; numbers of `case.json` and `values.json` by their paths."""
     io = recorded.load(folder / "io.safetensors")
     trainer = build_trainer(case, folder, True)
     step = Step(trainer, case, io)
-    out = {f"values/G_losses/{k}": v for k, v in step.generator().items()}
-    out |= gradients(trainer, io, "G") | {"train/fake": step.fake}
+    out = {f"G_losses/{k}": v for k, v in step.generator().items()}
+    named = json.loads((folder / "values.json").read_text())
+    out |= gradients(trainer, io, "G", named["G_grad_norms"]) | {"train/fake": step.fake}
     fake = step.fake
     trainer = build_trainer(case, folder, True)
     step = Step(trainer, case, io)
-    out |= {f"values/D_losses/{k}": v for k, v in step.discriminator().items()}
-    out |= gradients(trainer, io, "D") | run_discriminator(build_trainer(case, folder, False), step, fake)
+    out |= {f"D_losses/{k}": v for k, v in step.discriminator().items()}
+    out |= gradients(trainer, io, "D", named["D_grad_norms"]) | run_discriminator(build_trainer(case, folder, False), step, fake)
     out |= run_iteration(case, folder, io) | run_rates(trainer, case)
-    kept = {k: v for k, v in out.items() if k.startswith("values/") or k in io}
+    for network in "GD":
+        out[f"{network}_total"] = torch.stack([v for k, v in out.items() if k.startswith(f"{network}_losses/")]).sum()
+    kept = {k: v for k, v in out.items() if not k.startswith(("train/", "eval/")) or k in io}
     return kept | due(io, {k: v for k, v in out.items() if k == "train/fake"})
 
 
-def gradients(trainer: SEANTrainer, io: Tensors, network: str) -> Tensors:
-    out: Tensors = {}
+def gradients(trainer: SEANTrainer, io: Tensors, network: str, named: Mapping[str, float]) -> Tensors:
+    """named: the parameters that have a gradient officially. A layer whose region lies under another everywhere has zeros there, and is
+    not called here."""
+    out: Tensors = {f"{network}_grad_norms/{key}": torch.zeros(()) for key in named}
     for name, p in parameters_of(trainer).items():
         prefix, key = name.split(".", 1)
         if prefix == f"net{network}" and p.grad is not None:
-            out[f"values/{network}_grad_norms/{key}"] = p.grad.norm()
+            out[f"{network}_grad_norms/{key}"] = p.grad.norm()
             if f"train/{network}_grad/{key}" in io:
                 out[f"train/{network}_grad/{key}"] = p.grad.clone()
     return out
@@ -393,10 +398,11 @@ def run_iteration(case: Mapping[str, Any], folder: Path, io: Tensors) -> Tensors
     optimizers["generator"].step()
     losses |= step.discriminator()
     optimizers["discriminator"].step()
-    out = {f"values/iter_losses/{k}": v for k, v in losses.items()}
+    out = {f"iter_losses/{k}": v for k, v in losses.items()}
     for name, p in found.items():
         now = p.detach()
-        out[f"values/iter_param_after/{name}"] = torch.stack([now.norm(), (now - before[name]).norm()])
+        after = now.norm(), (now - before[name]).norm()
+        out |= {f"iter_param_after_norm_changenorm/{name}/{i}": v for i, v in enumerate(after)}
     states = {"netG": trainer.synthesizer.state_dict(), "netD": trainer.discriminator.state_dict()}
     for key in (k for k in io if k.startswith("iter/buffer_after/")):
         network, rest = key.removeprefix("iter/buffer_after/").split(".", 1)
@@ -408,9 +414,10 @@ def run_iteration(case: Mapping[str, Any], folder: Path, io: Tensors) -> Tensors
 def run_rates(trainer: SEANTrainer, case: Mapping[str, Any]) -> Tensors:
     """Both rates after each epoch that the case names, which are those of the next."""
     out: Tensors = {}
-    for epoch, *_ in case["lr_after_epoch_(epoch,lr_G,lr_D)"]:
+    name = "lr_after_epoch_(epoch,lr_G,lr_D)"
+    for row, (epoch, *_) in enumerate(case[name]):
         rates = trainer.rates(float(epoch), 0)
-        out[f"values/lr_after_epoch/{epoch}"] = torch.tensor([rates["generator"], rates["discriminator"]])
+        out |= {f"{name}/{row}/{i}": torch.tensor(rates[k]) for i, k in ((1, "generator"), (2, "discriminator"))}
     return out
 
 

@@ -132,7 +132,7 @@ def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:
         out |= run_encoder(encoder_unit(recorded.held(weights, "zencoder/")), io)
     with recorded.where_held():
         out |= run_full(case, io)
-    return {k: v for k, v in out.items() if k in io or k.startswith("values/")}
+    return {k: v for k, v in out.items() if k in io or k.startswith("full_codes_checks/")}
 
 
 def planes_of(io: Tensors) -> Tensor:
@@ -201,7 +201,7 @@ def run_full(case: Mapping[str, Any], io: Tensors) -> Tensors:
     x = torch.sin(0.37 * torch.arange(8 * 16 * 16, dtype=torch.float64)).float().view(1, 8, 16, 16)
     out = {"full/zencoder_codes_s8": codes[..., ::8], "full/ace": run_norm(norm, x, planes, codes, io["in/full_ace_noise"])}
     sums = {"sum": codes.double().sum(), "abs_sum": codes.double().abs().sum()}
-    return out | {f"values/full_codes_checks/{k}": v for k, v in sums.items()}
+    return out | {f"full_codes_checks/{k}": v for k, v in sums.items()}
 
 
 def _fill(module: nn.Module, names: Mapping[str, str], prefix: str, shift: float) -> None:
