@@ -17,8 +17,8 @@ plugin = Plugin(
             can=("style:photo", "style:mean", "style:partial"),
             parameters={
                 "celeba": 266_907_367,
-                "celeba-128": 0,
-                "celeba-128-projected": 0,
+                "celeba-128": 2_785_421,
+                "celeba-128-projected": 2_785_421,
             },
             title="SPADE with a style code per class, taken from a photo and mixed into every norm",
         )
