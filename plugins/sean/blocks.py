@@ -154,9 +154,7 @@ class SEANBlock(SPADEResnetBlock):
         super().__init__(c_in, c_out, planes, norm=norm, hidden=hidden)
 
     def make_norm(self, channels: int, label_channels: int, spec: NormSpec, hidden: int) -> Any:
-        return SEANNorm(
-            channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden, **self._style
-        )
+        return SEANNorm(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden, **self._style)
 
     def noisy_norms(self) -> dict[str, Any]:
         """The norms by name, in the order in which they draw noise: the shortcut runs first."""

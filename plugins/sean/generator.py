@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -115,7 +116,9 @@ class Generator(SkeletonGenerator):
         codes = codes.to(self.conv_img.weight.dtype)
         for (block, step), of_map, drawn in zip(self.blocks(), of_maps, self.split_noise(noise), strict=True):
             rows = {
-                name: None if norm.style is None else norm.style(windows[step.scale], codes[:, :, STYLED.index(step.name)])
+                name: None
+                if norm.style is None
+                else norm.style(windows[step.scale], codes[:, :, STYLED.index(step.name)])
                 for name, norm in block.noisy_norms().items()
             }
             yield BlockInput(of_map, drawn, rows)

@@ -116,9 +116,6 @@ def detect(shapes: Shapes) -> Match | None:
     return match_multiscale(shapes, lambda channels: space_fields(channels - 3), SEANConfig)
 
 
-
-
-
 def _match_generator(shapes: Shapes) -> Match | None:
     from zoo_plugins.sean.generator import Generator
     from zoo_plugins.sean.style_encoder import StyleEncoder
@@ -153,7 +150,8 @@ def _read_config(shapes: Shapes) -> tuple[dict[str, Any], int]:
         "spade_hidden": vote(shapes, (rf"{shared}\.(?:weight|bias)", 0, 1)) or SEANConfig.spade_hidden,
         "style_dim": vote(shapes, (rf"{norm}\.fc_mu\d+\.(?:weight|bias)", 0, 1), (r"Zencoder\.model\.14\.bias", 0, 1))
         or SEANConfig.style_dim,
-        "style_width": vote(shapes, (r"Zencoder\.model\.1\.(?:weight|bias)", 0, 1), (r"Zencoder\.model\.4\.bias", 0, 2)) or SEANConfig.style_width,
+        "style_width": vote(shapes, (r"Zencoder\.model\.1\.(?:weight|bias)", 0, 1), (r"Zencoder\.model\.4\.bias", 0, 2))
+        or SEANConfig.style_width,
         "style_regions": max(regions, planes) or SEANConfig.style_regions,
     }
     return config, planes

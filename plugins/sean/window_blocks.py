@@ -73,9 +73,7 @@ def _places(x: Tensor, plan: BlockInput) -> list[tuple[int, slice]]:
     return [(s, slice(top, min(top + step, height))) for s in range(len(x)) for top in range(0, height, step)]
 
 
-def _scales(
-    table: Tensor, index: Tensor, style: StyleRows | None, sample: int, lines: slice
-) -> tuple[Tensor, Tensor]:
+def _scales(table: Tensor, index: Tensor, style: StyleRows | None, sample: int, lines: slice) -> tuple[Tensor, Tensor]:
     """(a, b), each [lines, w, channels]: the map's rows and the style's."""
     seen = index[sample if len(index) > 1 else 0, lines]
     both = table.index_select(0, seen.flatten())

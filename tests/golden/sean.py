@@ -133,9 +133,13 @@ def watch(model: SEAN) -> Iterator[Tensors]:
     seen: Tensors = {}
     generator = model.generator
     hooks = [generator.fc.register_forward_hook(lambda _m, _i, out: seen.__setitem__("out/inter/fc", out))]
-    hooks.append(generator.conv_img.register_forward_hook(lambda _m, _i, out: seen.__setitem__("out/inter/conv_img", out)))
+    hooks.append(
+        generator.conv_img.register_forward_hook(lambda _m, _i, out: seen.__setitem__("out/inter/conv_img", out))
+    )
     for block, step in generator.blocks():
-        hooks.append(block.register_forward_hook(lambda _m, _i, out, n=step.name: seen.__setitem__(f"out/inter/{n}", out)))
+        hooks.append(
+            block.register_forward_hook(lambda _m, _i, out, n=step.name: seen.__setitem__(f"out/inter/{n}", out))
+        )
         for name, norm in block.noisy_norms().items():
             place = f"out/inter/{step.name}.ace_{name[-1]}"
             hooks.append(norm.register_forward_hook(lambda m, i, out, p=place: _see_norm(seen, p, m, i, out)))
@@ -278,7 +282,9 @@ def run_editor(model: SEAN, case: Mapping[str, Any], io: Tensors, styles: list[S
 
 def run_training(model: SEAN, case: Mapping[str, Any], io: Tensors, folder: Path) -> Tensors:
     """One forward in training mode, and the buffers after it."""
-    photo, label = ("in/image_u8", "in/label_u8") if "in/image_u8" in io else ("in/photo0_image_u8", "in/photo0_label_u8")
+    photo, label = (
+        ("in/image_u8", "in/label_u8") if "in/image_u8" in io else ("in/photo0_image_u8", "in/photo0_label_u8")
+    )
     planes = model.planes(map_of(model, io, label))
     codes = model.encoder(unit_images(io[photo]), planes).codes
     image = model.generator(planes, in_layers(model, codes), noise_of(io, case))
@@ -298,7 +304,9 @@ TERMS = {"gan": "GAN", "gan_feat": "GAN_Feat", "perceptual": "VGG", "d_fake": "D
 def build_trainer(case: Mapping[str, Any], folder: Path, train: bool) -> SEANTrainer:
     """Our trainer with the networks of a case."""
     opt = case["official_options"]
-    names = {k: v for k, v in recorded.TRAINING.items() if v not in ("beta1", "beta2", "lambda_kld")}  # TTUR sets the betas
+    names = {
+        k: v for k, v in recorded.TRAINING.items() if v not in ("beta1", "beta2", "lambda_kld")
+    }  # TTUR sets the betas
     more = {"niter": opt["niter"], "niter_decay": opt["niter_decay"]}
     options = SEANOptions(ttur=not opt["no_TTUR"], perceptual="none", **recorded.options(opt, names), **more)
     trainer = SEANTrainer(build(case, folder).train(train), options)
@@ -359,7 +367,9 @@ def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
     trainer = build_trainer(case, folder, True)
     step = Step(trainer, case, io)
     out |= {f"D_losses/{k}": v for k, v in step.discriminator().items()}
-    out |= gradients(trainer, io, "D", named["D_grad_norms"]) | run_discriminator(build_trainer(case, folder, False), step, fake)
+    out |= gradients(trainer, io, "D", named["D_grad_norms"]) | run_discriminator(
+        build_trainer(case, folder, False), step, fake
+    )
     out |= run_iteration(case, folder, io) | run_rates(trainer, case)
     for network in "GD":
         out[f"{network}_total"] = torch.stack([v for k, v in out.items() if k.startswith(f"{network}_losses/")]).sum()

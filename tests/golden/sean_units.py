@@ -199,7 +199,10 @@ def run_full(case: Mapping[str, Any], io: Tensors) -> Tensors:
     shapes = {official.rename("generator", f"head_0.ace_0.{k}") or "": k for k in case["full_ace_keys"]}
     _fill(norm, shapes, "generator.head_0.norm_0.", 0.9)
     x = torch.sin(0.37 * torch.arange(8 * 16 * 16, dtype=torch.float64)).float().view(1, 8, 16, 16)
-    out = {"full/zencoder_codes_s8": codes[..., ::8], "full/ace": run_norm(norm, x, planes, codes, io["in/full_ace_noise"])}
+    out = {
+        "full/zencoder_codes_s8": codes[..., ::8],
+        "full/ace": run_norm(norm, x, planes, codes, io["in/full_ace_noise"]),
+    }
     sums = {"sum": codes.double().sum(), "abs_sum": codes.double().abs().sum()}
     return out | {f"full_codes_checks/{k}": v for k, v in sums.items()}
 
