@@ -277,8 +277,9 @@ def test_configs() -> None:
                 replace(TINY, **changes)
     with pytest.raises(ConfigError, match="style_regions=0"):
         SEAN(replace(TINY, edges=True), SPACE)
-    assert len(SEAN(replace(TINY, style_regions=0), numbered_space(23)).generator.head_0.norm_0.style.regions) == 23
-    assert len(SEAN(TINY, numbered_space(5)).generator.head_0.norm_0.style.regions) == 19  # as in the code
+    for count, config, layers in ((23, replace(TINY, style_regions=0), 23), (5, TINY, 19)):  # 19: as in the code
+        style = cast(SEANNorm, SEAN(config, numbered_space(count)).generator.get_submodule("head_0.norm_0")).style
+        assert style is not None and len(style.regions) == layers
 
 
 def test_a_step_of_each_network() -> None:

@@ -48,7 +48,7 @@ def mean_style(model: SEAN, count: int, rng: RngLike | int | None, prior: str | 
 def check_style(model: SEAN, style: Style) -> None:
     """Raise UsageError for the style of another model."""
     layers, size = model.config.layer_names, model.config.style_dim
-    shapes = {"codes": (len(model.channels), len(layers), size)}
+    shapes: dict[str, tuple[int, ...]] = {"codes": (len(model.channels), len(layers), size)}
     if model.config.edges:
         shapes["edges"] = (len(layers), size)
     fits = {name: tuple(t.shape[1:]) for name, t in style.tensors.items()} == shapes

@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,26 +129,33 @@ def due(io: Tensors, seen: Tensors) -> Tensors:
 # --- networks: A, B -----------------------------------------------------------------------------------------------
 
 
-def watch(model: SEAN) -> Iterator[Tensors]:
-    """Collects what the modules put out, under their official names: first gives the collection, then ends."""
+@contextmanager
+def watched(model: SEAN) -> Iterator[Tensors]:
+    """Inside the block what the modules put out is collected under their official names."""
     seen: Tensors = {}
-    generator = model.generator
-    hooks = [generator.fc.register_forward_hook(lambda _m, _i, out: seen.__setitem__("out/inter/fc", out))]
-    hooks.append(
-        generator.conv_img.register_forward_hook(lambda _m, _i, out: seen.__setitem__("out/inter/conv_img", out))
-    )
-    for block, step in generator.blocks():
-        hooks.append(
-            block.register_forward_hook(lambda _m, _i, out, n=step.name: seen.__setitem__(f"out/inter/{n}", out))
-        )
+    hooks: list[Any] = []
+
+    def keep(module: nn.Module, place: str) -> None:
+        hooks.append(module.register_forward_hook(lambda _m, _i, out: _see(seen, place, out)))
+
+    keep(model.generator.fc, "out/inter/fc")
+    keep(model.generator.conv_img, "out/inter/conv_img")
+    for block, step in model.generator.blocks():
+        keep(block, f"out/inter/{step.name}")
         for name, norm in block.noisy_norms().items():
             place = f"out/inter/{step.name}.ace_{name[-1]}"
             hooks.append(norm.register_forward_hook(lambda m, i, out, p=place: _see_norm(seen, p, m, i, out)))
             if norm.style is not None:
                 hooks.append(norm.style.register_forward_hook(lambda m, i, _out, p=place: _see_style(seen, p, m, i)))
-    yield seen
-    for hook in hooks:
-        hook.remove()
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _see(seen: Tensors, place: str, out: Any) -> None:
+    seen[place] = out
 
 
 def _see_norm(seen: Tensors, place: str, norm: SEANNorm, given: Any, out: Tensor) -> None:
@@ -190,13 +198,10 @@ def run_networks(case: Mapping[str, Any], folder: Path) -> Tensors:
 def run_pair(model: SEAN, case: Mapping[str, Any], io: Tensors) -> Tensors:
     """A batch through both networks."""
     planes, images = model.planes(map_of(model, io)), unit_images(io["in/image_u8"])
-    watcher = watch(model)
-    seen = next(watcher)
-    seen["out/edge_u8"] = planes[:, -1:].to(torch.uint8)
-    codes = seen["out/style_codes"] = model.encoder(images, planes).codes
-    seen["out/sample"] = model.generator(planes, in_layers(model, codes), noise_of(io, case))
-    next(watcher, None)
-    return seen
+    codes = model.encoder(images, planes).codes
+    with watched(model) as seen:
+        seen["out/sample"] = model.generator(planes, in_layers(model, codes), noise_of(io, case))
+    return seen | {"out/edge_u8": planes[:, -1:].to(torch.uint8), "out/style_codes": codes}
 
 
 def in_layers(model: SEAN, codes: Tensor) -> Tensor:
@@ -213,10 +218,8 @@ def run_photos(model: SEAN, case: Mapping[str, Any], io: Tensors) -> Tensors:
         for i in range(3)
     ]
     for i, style in enumerate(styles):
-        watcher = watch(model)
-        inner = next(watcher)
-        image = model.synthesize(map_of(model, io, f"in/photo{i}_label_u8"), style, rng=Given(noise))
-        next(watcher, None)
+        with watched(model) as inner:
+            image = model.synthesize(map_of(model, io, f"in/photo{i}_label_u8"), style, rng=Given(noise))
         seen |= inner if i == 0 else {}
         seen |= {f"out/photo{i}_style_codes": style.tensors["codes"][:, :, 0], f"out/photo{i}_recon": image * 2 - 1}
     seen |= encoder_layers(model, unit_images(io["in/photo0_image_u8"]))
@@ -234,7 +237,7 @@ def fit_mean(model: SEAN, io: Tensors) -> Tensors:
                 maps = map_of(model, io, f"in/photo{i}_label_u8")
                 yield Batch(io[f"in/photo{i}_image_u8"].float() / 255, maps, (str(i),))
 
-    made = model.fit_asset("mean_style", cast(PairData, Photos()), SEANOptions())
+    made = cast(Tensors, model.fit_asset("mean_style", cast(PairData, Photos()), SEANOptions()))
     model.assets = {**model.assets, "mean_style": made}
     return made
 
