@@ -117,6 +117,38 @@ def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return (painted(generator, start, block) + 1) / 2
 
 
+def sean_norm(norm: Any, x: Tensor, planes: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
+    """SEAN: noise, norm, the map of each pixel's style vector through two convolutions, mixed with SPADE's. codes: [B, planes, S]."""
+    normalized = norm.param_free_norm(x + noise * norm.noise_var[:, None, None])
+    small = F.interpolate(planes, size=x.shape[2:], mode="nearest")
+    hidden = F.relu(norm.spade.mlp_shared(small))
+    gamma, beta = norm.spade.mlp_gamma(hidden), norm.spade.mlp_beta(hidden)
+    if norm.style is not None:
+        seen = x.new_zeros(len(x), codes.shape[2], *x.shape[2:])
+        for k in small.flatten(2).any(2).any(0).nonzero()[:, 0].tolist():
+            vector = F.relu(norm.style.regions[k](codes[:, k]))
+            seen = torch.where(small[:, k : k + 1] > 0, vector[:, :, None, None], seen)
+        a, b = torch.sigmoid(norm.blending_gamma), torch.sigmoid(norm.blending_beta)
+        gamma = a * norm.style.conv_gamma(seen) + (1 - a) * gamma
+        beta = b * norm.style.conv_beta(seen) + (1 - b) * beta
+    return normalized * (1 + gamma) + beta
+
+
+def sean(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """SEAN: style codes of all classes, the same for all blocks (without the loop over images)."""
+    planes, generator = model.planes(maps), model.generator
+    codes, noise = style.tensors["codes"][:, :, 0], iter(generator.split_noise(model.noise(style.rng)))
+
+    def block(module: Any, step: Any, x: Tensor) -> Tensor:
+        drawn = next(noise)
+        shortcut = module.conv_s(sean_norm(module.norm_s, x, planes, codes, drawn["norm_s"])) if module.learned else x
+        dx = module.conv_0(F.leaky_relu(sean_norm(module.norm_0, x, planes, codes, drawn["norm_0"]), 0.2))
+        return shortcut + module.conv_1(F.leaky_relu(sean_norm(module.norm_1, dx, planes, codes, drawn["norm_1"]), 0.2))
+
+    start = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
+    return (painted(generator, start, block) + 1) / 2
+
+
 def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:
     """SegVAE: soft shapes [B, N, R, R]; every step for the whole batch, shapes decoded where some sample has the class."""
     canvas = label_set.new_zeros(*label_set.shape, model.config.size, model.config.size)

@@ -43,7 +43,13 @@ class Case:
     remarks: dict[str, Any] = field(default_factory=dict)
 
 
-READINGS = {"spade": readings.spade, "clvae": readings.clvae, "scgan": readings.scgan, "oasis": readings.oasis}
+READINGS = {
+    "spade": readings.spade,
+    "clvae": readings.clvae,
+    "scgan": readings.scgan,
+    "oasis": readings.oasis,
+    "sean": readings.sean,
+}
 SYNTHESIZERS = (
     "spade/ade20k",
     "spade/coco",
@@ -52,6 +58,7 @@ SYNTHESIZERS = (
     "scgan/ade20k",
     "scgan/celeba",
     "oasis/ade20k",
+    "sean/celeba",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 
@@ -78,6 +85,12 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
     if reference.startswith("segvae"):
         for parameter in model.decoder.parameters():
             parameter.mul_(50)  # from the official gain of .02 to 1: shapes that are neither flat nor hard
+    if reference.startswith("sean"):
+        for name, parameter in model.named_parameters():
+            if name.endswith(("noise_var", "blending_gamma", "blending_beta")):
+                parameter.normal_(0, 0.3)
+        codes = torch.randn(model.label_input.channels, model.config.style_dim).tanh()
+        model.assets = {"mean_style": {"codes": codes, "photos": torch.ones(len(codes), dtype=torch.int64)}}
     return model.requires_grad_(False)
 
 

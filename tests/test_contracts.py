@@ -20,6 +20,7 @@ from zoo_plugins.clvae import official as clvae
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.scgan import official as scgan
+from zoo_plugins.sean import official as sean
 from zoo_plugins.segvae import official as segvae
 
 GAN = {"perceptual": "none", "ndf": 4, "n_layers_d": 3}
@@ -102,6 +103,25 @@ class TestCa2sis(ModelContract):
 
     def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
         return {"generator": {ca2sis.official_name(k): v for k, v in model.state_dict().items()}}
+
+
+class TestSean(ModelContract):
+    """Of few classes and four pixels at the coarsest scale, so that two training steps show the classes everywhere."""
+
+    architecture = "sean"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "pascal-person-part", "resolution": 128, "ngf": 2, "spade_hidden": 4, "style_dim": 12, "style_width": 2,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "batch_size": 3}
+    # a norm without style has the two numbers that would mix one in; no sample shows the last class, and there are 19 layers for seven
+    dead_parameters = frozenset(
+        {"model.generator.up_3.norm_?.blending_*", *(f"model.generator.*.style.regions.{i}.*" for i in range(6, 19))}
+    )
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        state = model.state_dict()
+        names = sean.official_names("generator", state)
+        return {"generator": {names[k]: v for k, v in state.items()}}
 
 
 # --- maps of label sets -----------------------------------------------------------------------------------------------

@@ -93,6 +93,22 @@ def test_clvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     close(replay.replay(folder), io, 2 * atol, "out/style")
 
 
+def test_sean(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    folder, replay = shared / "golden/sean/A_celeba96", fresh("sean")
+    case = json.loads((folder / "case.json").read_text())
+    files = [folder / "weights.safetensors"]
+    arguments = stated(files, replay.config_of(case), skip=("label_space", "channels"))
+    out = convert(run, files, tmp_path / "out", "--dataset", "celeba", *arguments)
+    replay.build = lambda *_: zoo.load(out)
+    close(
+        replay.replay(folder),
+        load_file(folder / "io.safetensors"),
+        2e-5,
+        "out/photo0_recon_s2",
+        "out/ui/transfer_class_s4",
+    )
+
+
 def test_segvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     folder, replay = shared / "golden/segvae/A", fresh("segvae")
     case = json.loads((folder / "case.json").read_text())

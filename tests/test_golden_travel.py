@@ -24,6 +24,7 @@ INPUTS = {
     "mask_vae": r"recon\.(?:eps|h0|c0)",
     "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
+    "sean": r"in/.*",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
     "spade": r"in/.*",
 }
@@ -36,6 +37,7 @@ LIMITS = {
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
     "oasis": [(".*", 1e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
+    "sean": [(".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
     "spade": [(".*", 2e-5)],
 }

@@ -11,11 +11,12 @@ from official_claims import claims, file_shapes, key_lists, networks, owners
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
-OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis")
+OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis", "sean")
 OTHERS = (
-    "sean", "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+    "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae"})
+THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
 ENCODER = frozenset({"spade", "scgan"})
 # networks of other systems that are ours to the last key and shape
 SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
@@ -23,7 +24,6 @@ SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
     ("clade", "net_E", ENCODER, "its VAE is SPADE's"),
     ("cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
     ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
-    ("sean", "net_D", MULTISCALE, "SPADE's discriminator with three layers"),
     ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
     ("inade", "net_D", MULTISCALE, "SPADE's discriminator"),
 )
@@ -39,7 +39,7 @@ def golden(shared: Path) -> Path:
 EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
     "mask_vae": {
         "mask-vae:": (frozenset({"mask-vae"}), "mask-vae/celeba"),
-        "training only": (MULTISCALE | {"mask-vae"}, ""),
+        "training only": (THREE_LAYERS | {"mask-vae"}, ""),
         "CA2SIS": (frozenset({"ca2sis"}), "ca2sis/celeba"),
     },
     "face_parser": {"official_keys": (frozenset({"face-parser"}), "face-parser/celeba")},
@@ -69,6 +69,7 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         for file in ("G.pth", "D.pth")
     }
     | {"/ade20k_": (frozenset(), "")},  # lists of what differs from ade20k
+    "sean": {"net_D": (THREE_LAYERS, "sean/celeba"), "net_G": (frozenset({"sean"}), "sean/celeba")},
 }
 
 
@@ -126,7 +127,7 @@ FILES = {
     "mask_vae/A/weights.safetensors": {"mask-vae": "generator"},
     "mask_vae/A/official_checkpoint_latest_net_G.pth": {"mask-vae": "generator"},
     "mask_vae/C/weights.safetensors": {"mask-vae": "generator"},
-    "mask_vae/C/weights_D.safetensors": dict.fromkeys(MULTISCALE | {"mask-vae"}, "discriminator"),
+    "mask_vae/C/weights_D.safetensors": dict.fromkeys(THREE_LAYERS | {"mask-vae"}, "discriminator"),
     "face_parser/A_unet/weights.safetensors": {"face-parser": "parser"},
     "face_parser/C_step/weights.safetensors": {"face-parser": "parser"},
     "segvae/A/weights.safetensors": {"segvae": "checkpoint"},
@@ -144,6 +145,9 @@ FILES = {
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+    "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
+    "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
+    "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),
 }
 
 

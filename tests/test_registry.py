@@ -24,6 +24,7 @@ FIRST = (
     "mask-vae",
     "oasis",
     "scgan",
+    "sean",
     "segvae",
     "spade",
 )

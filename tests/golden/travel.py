@@ -169,6 +169,22 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"(?:multiscale|fpse)/.*",),
         ),
     ),
+    "sean": (
+        Cut(
+            "sean/E_units",
+            "sean",
+            inputs=(
+                r"in/(?:x4|x6|img|label_u8|overlap_u8|style_codes)",
+                r"in/noise/(?:ace_rgb|ace_spade5x5inst|bi_ACE_[01]|bp_ACE_[01s])",
+            ),
+            results=(
+                r"(?:eval|train)/(?:ace_rgb|ace_spade5x5inst|block_identity|block_plain_nospectral|D_layers3.*)",
+                r"eval/ace_rgb_(?:overlap|ui_mode)",
+                r"train/buffer/(?:ace_rgb|ace_spade5x5inst|block_identity|block_plain_nospectral)\..*",
+            ),
+            weights=(r"(?:ace_rgb|ace_spade5x5inst|block_identity|block_plain_nospectral|D_layers3)/.*",),
+        ),
+    ),
     "segvae": (
         Cut(
             "segvae/E_bn_nosn",

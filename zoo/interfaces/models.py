@@ -200,6 +200,8 @@ class ImageSynthesizer(Model):
     partial_styles: bool = False
     """True if a style may lack classes (`Style.present`): those that a map shows are then drawn from the prior, or the model
     without one fills in its own."""
+    draws_noise: bool = False
+    """True if `synthesize` draws from its `rng` whatever the style is: pictures of one map and one style then differ by sample."""
 
     def capabilities(self) -> frozenset[str]:
         """As of every model, and `style:prior`, `style:mean`, `style:photo`, `style:partial`; none of them without a style."""

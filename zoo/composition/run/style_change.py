@@ -100,7 +100,8 @@ class BaseImages:
         synthesizer = loader.models.synthesizer
         assert synthesizer is not None
         style = style.to("cpu")
-        keys = [_digest(maps, style, row) for row in range(len(maps))]
+        noisy = synthesizer.draws_noise and style.rng is None
+        keys = [_digest(maps, style, row, rng.samples[row] if noisy else None) for row in range(len(maps))]
         kept = {k: self._kept[k] for k in keys if k in self._kept}
         rows = [row for row, key in enumerate(keys) if key not in kept and keys.index(key) == row]
         if rows:
@@ -114,13 +115,15 @@ class BaseImages:
         return torch.stack([kept[key] for key in keys])
 
 
-def _digest(maps: SemanticMap, style: Style, row: int) -> bytes:
-    """What decides a picture: map, object numbers, style."""
+def _digest(maps: SemanticMap, style: Style, row: int, sample: int | None = None) -> bytes:
+    """What decides a picture: map, object numbers, style, and for a synthesizer that draws noise the sample that it is drawn for."""
     digest = hashlib.blake2b(maps.labels[row].cpu().numpy().tobytes(), digest_size=16)
     if maps.instances is not None:
         digest.update(maps.instances[row].cpu().numpy().tobytes())
     for name in sorted(style.tensors):
         digest.update(style.tensors[name][row].contiguous().float().numpy().tobytes())
     if style.rng is not None:  # what the synthesizer draws while it works
-        digest.update(str(style.rng.samples[row]).encode())
+        sample = style.rng.samples[row]
+    if sample is not None:
+        digest.update(str(sample).encode())
     return digest.digest()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.norms import param_free_norm, parse_norm
+from zoo.nn.norms import NormSpec, param_free_norm, parse_norm
 from zoo.nn.spectral import conv2d
 
 Affine = tuple[Tensor, Tensor]
@@ -81,7 +83,8 @@ def resize_numbers(numbers: Tensor, size: tuple[int, int]) -> Tensor:
 class SPADEResnetBlock(nn.Module):
     """SPADE's residual block: every norm reads the map; convolutions with bias, the learned shortcut 1x1 without.
 
-    norm: `[spectral]spade{syncbatch,batch,instance}KxK`. Calls: `forward(x, plan(planes))`.
+    norm: `[spectral]spade{syncbatch,batch,instance}KxK`. Calls: `forward(x, plan(planes))`. A subclass with norms of its own
+    overrides `make_norm`; each of them is called with what stands for it in the plan.
     """
 
     def __init__(
@@ -93,14 +96,14 @@ class SPADEResnetBlock(nn.Module):
         self.conv_0 = conv2d(spec.spectral, c_in, middle, 3, padding=1)
         self.conv_1 = conv2d(spec.spectral, middle, c_out, 3, padding=1)
         self.learned = c_in != c_out
-
-        def spade(channels: int) -> SPADENorm:
-            return SPADENorm(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
-
-        self.norm_0, self.norm_1 = spade(c_in), spade(middle)
+        self.norm_0, self.norm_1 = (self.make_norm(c, label_channels, spec, hidden) for c in (c_in, middle))
         if self.learned:
             self.conv_s = conv2d(spec.spectral, c_in, c_out, 1, bias=False)
-            self.norm_s = spade(c_in)
+            self.norm_s = self.make_norm(c_in, label_channels, spec, hidden)
+
+    def make_norm(self, channels: int, label_channels: int, spec: NormSpec, hidden: int) -> Any:
+        """One of the block's norms."""
+        return SPADENorm(channels, label_channels, norm=spec.kind, kernel=spec.kernel, hidden=hidden)
 
     def plan(self, planes: Tensor, classes: Tensor | None = None, table: Tensor | None = None) -> BlockAffine:
         """Scales and shifts of norm_0, norm_1, norm_s from one-hot planes at the size of x (classes, table: `SPADE.hidden`)."""

@@ -67,7 +67,7 @@ class WindowBlock(nn.Module):
         self.conv_0, self.conv_1 = Packed(block.conv_0), Packed(block.conv_1)
         if block.learned:
             self.norm_s = WindowNorm(block.norm_s)
-            self.conv_s = Packed(_as_linear(block.conv_s))
+            self.conv_s = Packed(as_linear(block.conv_s))
 
     def norms(self) -> dict[str, WindowNorm]:
         """The norms by name."""
@@ -126,7 +126,7 @@ def _as_maps(flat: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
     return flat.unflatten(1, (size[0], size[1])).permute(0, 3, 1, 2)
 
 
-def _as_linear(conv: nn.Conv2d) -> nn.Linear:
+def as_linear(conv: nn.Conv2d) -> nn.Linear:
     """A 1x1 convolution as a linear layer over channels."""
     linear = nn.Linear(conv.in_channels, conv.out_channels, conv.bias is not None).to(conv.weight)
     linear.weight.data.copy_(conv.weight.detach()[:, :, 0, 0])
