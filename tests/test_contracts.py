@@ -16,6 +16,7 @@ from zoo.families.spade import official_keys
 from zoo.interfaces.models import Model
 from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
+from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.scgan import official as scgan
@@ -65,6 +66,26 @@ class TestSpadeWithoutStyle(TestSpade):
     """Without the encoder, with edges between instances."""
 
     config: ClassVar[Mapping[str, Any]] = {**TestSpade.config, "use_vae": False, "edges": True}
+
+
+class TestClade(Gan):
+    architecture = "clade"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "ngf": 2, "use_vae": True, "z_dim": 6, "nef": 2, "encoder_size": 32,
+    }  # fmt: skip
+    official_names = staticmethod(clade.official_names)
+
+
+class TestCladeIcpe(TestClade):
+    """With positions and edges, without style."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestClade.config,
+        "resolution": 64,
+        "use_vae": False,
+        "edges": True,
+        "positions": True,
+    }
 
 
 class TestClvae(Gan):

@@ -19,6 +19,7 @@ NAMES = [f"{system}-{cut.name}" for system, cut in CASES]
 
 INPUTS = {
     "ca2sis": "label",
+    "clade": r"in/.*",
     "clvae": r"in/.*",
     "face_parser": "",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
@@ -30,6 +31,7 @@ INPUTS = {
 
 LIMITS = {
     "ca2sis": [(".*", 1e-5)],
+    "clade": [(".*", 1e-5)],
     "clvae": [(".*", 2e-5)],
     "face_parser": [(".*", 2e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],

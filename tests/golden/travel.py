@@ -71,6 +71,19 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             parts={"label": ("label", FIRST), "layout_codes": ("layout_codes", FIRST)},
         ),
     ),
+    "clade": (
+        Cut(
+            "clade/E_units",
+            "clade",
+            inputs=(r"in/(?:x|x4|label_u8|instance_u8|dist|soft_seg|dist_toy_u8)",),
+            results=(
+                r"(?:eval|train)/(?:block_shortcut_inst_dist|light_instance_inst|affine_soft_argmax)",
+                r"train/buffer/block_shortcut_inst_dist\..*",
+                r"out/(?:edge_u8|dist_toy_.*)",
+            ),
+            weights=(r"(?:block_shortcut_inst_dist|light_instance_inst|affine_soft_argmax)\..*",),
+        ),
+    ),
     "clvae": (
         Cut(
             "clvae/A_deepfashion_more",
