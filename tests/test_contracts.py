@@ -18,6 +18,7 @@ from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
+from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.scgan import official as scgan
 from zoo_plugins.segvae import official as segvae
@@ -96,6 +97,21 @@ class TestClvae(Gan):
     }  # fmt: skip
     official_names = staticmethod(clvae.official_names)
     inference_tolerance = 5e-5  # rounding alone (none is left in float64): random weights are steeper than trained ones
+
+
+class TestInade(Gan):
+    architecture = "inade"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "ngf": 2, "z_dim": 6, "noise_dim": 4, "instances": 2,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "feature_layers_from": 1}
+    official_names = staticmethod(inade.official_names)
+
+
+class TestInadeWithoutEncoder(TestInade):
+    """Codes from the prior alone."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestInade.config, "use_vae": False}
 
 
 class TestCa2sis(ModelContract):

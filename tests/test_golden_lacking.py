@@ -72,6 +72,8 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("clvae", "P_preprocess", ""),
         ("clade", "A_ade20k_icpe", "in/label_u8"),
         ("clade", "E_units", ""),
+        ("inade", "A_celeba_encoder", "in/(?:label|instance)_u8"),
+        ("inade", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

@@ -21,6 +21,7 @@ from zoo.labels import numbered_space
 from zoo.registry import registry
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
+from zoo_plugins.inade import official as inade
 from zoo_plugins.scgan import official as scgan
 from zoo_plugins.spade import official as spade
 
@@ -87,6 +88,7 @@ def test_norms_of_encoders_and_discriminators(norm: str) -> None:
 
 NAMES = {
     "spade": official_keys.official_names, "clade": clade.official_names, "clvae": clvae.official_names, "scgan": scgan.official_names,
+    "inade": inade.official_names,
 }  # fmt: skip
 
 
@@ -157,7 +159,7 @@ def test_foreign_files_are_claimed_by_none(golden: Path) -> None:
         assert not claims(shapes), name
 
 
-SYSTEMS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "clade")
+SYSTEMS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "clade", "inade")
 
 
 def _spoiled(rng: random.Random, shapes: Shapes) -> Shapes:
@@ -194,7 +196,7 @@ def test_unknown_roles_and_keys_are_refused() -> None:
         role = {"face-parser": "parser", "segvae": "checkpoint"}.get(name, "generator")
         with pytest.raises(WeightsError, match=r"strange|expected"):
             official.convert({role: {"strange.weight": torch.zeros(1)}}, None)
-    for official in (spade, scgan, clvae, clade):
+    for official in (spade, scgan, clvae, clade, inade):
         for role in ("encoder", "discriminator"):
             with pytest.raises(WeightsError, match="strange"):
                 official.convert({role: {"strange.weight": torch.zeros(1)}})

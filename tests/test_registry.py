@@ -22,6 +22,7 @@ FIRST = (
     "cvae-global",
     "cvae-sep",
     "face-parser",
+    "inade",
     "mask-vae",
     "scgan",
     "segvae",

@@ -24,7 +24,7 @@ from zoo_plugins.clade.norms import CLADENorm, ClassSite
 from zoo_plugins.clade.positions import official_positions
 
 Tensors = dict[str, Tensor]
-SAMPLES = Path("data/samples")
+DATA = "data"
 """Below shared/: the maps and photos of the cases of data."""
 
 
@@ -136,8 +136,8 @@ def run_unit(name: str, about: Mapping[str, Any], mode: str, io: Tensors, state:
 
 
 def samples_of(folder: Path) -> Path | None:
-    """The shared samples, if the case lies in the shared folder."""
-    found = [p / SAMPLES for p in folder.resolve().parents if (p / SAMPLES).is_dir()]
+    """The shared data, if the case lies in the shared folder."""
+    found = [p / DATA for p in folder.resolve().parents if (p / DATA / "samples").is_dir()]
     return found[0] if found else None
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from torch import Tensor
 
-SYSTEMS = ("clade", "clvae", "face_parser", "mask_vae", "scgan", "segvae", "spade")
+SYSTEMS = ("clade", "clvae", "face_parser", "inade", "mask_vae", "scgan", "segvae", "spade")
 
 
 def load_module(system: str) -> ModuleType:

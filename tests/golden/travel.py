@@ -108,6 +108,19 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("out/conv3", "out/up_concat1_s4"),
         ),
     ),
+    "inade": (
+        Cut(
+            "inade/E_units",
+            "inade",
+            inputs=(r"in/(?:x|x4|xf|label_u8|instance_u8|sketch_u8|noise|soft_seg|soft_inst)",),
+            results=(
+                r"(?:eval|train)/(?:block_shortcut|ilade_syncbatch_sketch|ilade_soft|iconv_s1)",
+                r"train/buffer/(?:block_shortcut|ilade_syncbatch_sketch)\..*",
+                "out/edge_u8",
+            ),
+            weights=(r"(?:block_shortcut|ilade_syncbatch_sketch|ilade_soft|iconv_s1)\..*",),
+        ),
+    ),
     "mask_vae": (
         Cut(
             "mask_vae/A",
