@@ -176,7 +176,9 @@ def test_edges_are_instances_where_there_are_any_and_a_layout_is_reused() -> Non
 
 def test_the_start_of_the_tables_is_the_official_one() -> None:
     torch.manual_seed(0)
-    norm = CLADE(replace(TINY, ngf=16, edges=True), SPACE).generator.head_0.norm_0.requires_grad_(False)
+    norm: Any = (
+        CLADE(replace(TINY, ngf=16, edges=True), SPACE).generator.get_submodule("head_0.norm_0").requires_grad_(False)
+    )
     assert 0 <= float(norm.weight.min()) < 0.01 and 0.99 < float(norm.weight.max()) <= 1 and not norm.bias.any()
     for conv in (norm.scale_position, norm.shift_position, norm.edge_conv):
         assert 0 < float(conv.weight.abs().max()) < 0.1 and not conv.bias.any()

@@ -89,7 +89,7 @@ def _networks(name: str) -> dict[str, tuple[str, torch.nn.Module]]:
     """By the letter of the file: role and network of a variant, without memory."""
     with torch.device("meta"):
         model = CLADE(VARIANTS[name].config, numbered_space(CLASSES[name.partition("-")[0]]))
-        found = {
+        found: dict[str, tuple[str, torch.nn.Module]] = {
             "G": ("generator", model.generator),
             "D": ("discriminator", MultiscaleDiscriminator(model.label_input.channels + 3)),
         }

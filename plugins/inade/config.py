@@ -61,8 +61,6 @@ class InadeConfig(GridSizes):
             faults.append("ngf must be at least 2 with upsampling=most")
         if self.max_width < 0:
             faults.append("must not be negative: max_width")
-        if not faults and any(side % 16 for side in self.size):
-            faults.append(f"both sides must be multiples of 16 for the encoder, got {self.size[1]} x {self.size[0]}")
         if faults:
             raise ConfigError("InadeConfig: " + "; ".join(faults) + ".")
 

@@ -144,9 +144,7 @@ def run_encoder(model: INADE, io: Tensors, seen: Tensors) -> Posterior:
     return posterior
 
 
-def run_demo(
-    case: Mapping[str, Any], model: INADE, io: Tensors, posterior: Posterior | None, seen: Tensors
-) -> None:
+def run_demo(case: Mapping[str, Any], model: INADE, io: Tensors, posterior: Posterior | None, seen: Tensors) -> None:
     """The authors' demo on the first map: explicit noise, and one instance in the style of another photo's.
 
     Quirk of theirs, which no function of ours has: the instance takes the code of the shifts for the scales, too.
