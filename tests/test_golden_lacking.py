@@ -72,7 +72,7 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("clvae", "P_preprocess", ""),
         ("clade", "A_ade20k_icpe", "in/label_u8"),
         ("clade", "E_units", ""),
-        ("inade", "A_celeba_encoder", "in/(?:label|instance)_u8"),
+        ("inade", "A_celeba_encoder", "in/instance_u8"),
         ("inade", "E_units", ""),
     ],
 )

@@ -197,10 +197,9 @@ def test_codes_of_photos() -> None:
     photos = torch.rand(2, 3, 32, 32)
     mean = model.encode_style(photos, maps)
     assert mean.present is not None and not mean.tensors["z"].any() and not mean.tensors["scale"][~mean.present].any()
-    twice = [
-        (s, c) for s, c in mean.present.nonzero().tolist() if len(maps.instances[s][maps.labels[s] == c].unique()) == 2
-    ]  # pyright: ignore
-    sample, index = twice[0]
+    assert maps.instances is not None
+    counts = {(s, c): len(maps.instances[s][maps.labels[s] == c].unique()) for s, c in mean.present.nonzero().tolist()}
+    sample, index = next(place for place, count in counts.items() if count == 2)
     scale = mean.tensors["scale"][sample, index]
     assert torch.equal(scale[2], scale[0]) and not torch.equal(scale[1], scale[0])  # two objects, then the first again
     drawn = model.encode_style(photos, maps, rng=1)

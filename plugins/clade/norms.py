@@ -66,6 +66,7 @@ class FoldedCLADE(nn.Module):
     """Equal to the norm that it is made from in evaluation mode: one look-up and one multiplication with addition per pixel."""
 
     table: Tensor
+    mean: Tensor | None
 
     def __init__(self, layer: CLADENorm) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ def norm_of(state: Tensors, kind: str) -> CLADENorm:
     return CLADENorm(channels, rows, norm=kind, edges=edges, positions=positions)
 
 
-def unit(name: str, state: Tensors) -> nn.Module:
+def unit(name: str, state: Tensors) -> CLADENorm | ResnetBlock:
     """The module of a unit, with its weights."""
     if name.startswith("block"):
         kind = "syncbatch" if "norm_0.param_free_norm.running_mean" in state else "instance"
@@ -67,7 +67,9 @@ def unit(name: str, state: Tensors) -> nn.Module:
             positions = example.scale_position is not None
             return CLADENorm(channels, len(example.weight), norm=kind, edges=bool(appended), positions=positions)
 
-        return load(ResnetBlock(convs[0][1] - appended, convs[1][0], norm, spectral=spectral, appended=appended), state)
+        block = ResnetBlock(convs[0][1] - appended, convs[1][0], norm, spectral=spectral, appended=appended)
+        load(block, state)
+        return block
     if "weight" in state:  # the tables alone
         state = {f"class_specified_affine.{k}": v for k, v in state.items()}
     state = {f"norm_0.{k}": v for k, v in state.items()}

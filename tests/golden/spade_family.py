@@ -97,7 +97,7 @@ def ours(network: str, key: str, folder: Path, official: Any) -> str:
 
 def networks_of(trainer: GanTrainer) -> dict[str, nn.Module]:
     """The networks by their official names."""
-    found: dict[str, nn.Module] = {"netG": trainer.gan.generator, "netD": trainer.discriminator}
+    found: dict[str, Any] = {"netG": trainer.gan.generator, "netD": trainer.discriminator}
     encoder = trainer.gan.encoder
     return found if encoder is None else found | {"netE": encoder, "netIE": encoder}
 
