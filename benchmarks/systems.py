@@ -43,8 +43,20 @@ class Case:
     remarks: dict[str, Any] = field(default_factory=dict)
 
 
-READINGS = {"spade": readings.spade, "clvae": readings.clvae, "scgan": readings.scgan}
-SYNTHESIZERS = ("spade/ade20k", "spade/coco", "clvae/ade20k", "clvae/gta5", "scgan/ade20k", "scgan/celeba")
+READINGS = {
+    "spade": readings.spade, "clvae": readings.clvae, "scgan": readings.scgan, "clade": readings.clade, "inade": readings.inade,
+}  # fmt: skip
+SYNTHESIZERS = (
+    "spade/ade20k",
+    "spade/coco",
+    "clvae/ade20k",
+    "clvae/gta5",
+    "scgan/ade20k",
+    "scgan/celeba",
+    "clade/ade20k",
+    "clade/ade20k-icpe",
+    "inade/ade20k",
+)
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 
 
