@@ -49,6 +49,8 @@ READINGS = {
     "scgan": readings.scgan,
     "oasis": readings.oasis,
     "sean": readings.sean,
+    "clade": readings.clade,
+    "inade": readings.inade,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -59,6 +61,9 @@ SYNTHESIZERS = (
     "scgan/celeba",
     "oasis/ade20k",
     "sean/celeba",
+    "clade/ade20k",
+    "clade/ade20k-icpe",
+    "inade/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 

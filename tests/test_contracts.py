@@ -16,7 +16,9 @@ from zoo.families.spade import official_keys
 from zoo.interfaces.models import Model
 from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
+from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
+from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.scgan import official as scgan
@@ -69,6 +71,26 @@ class TestSpadeWithoutStyle(TestSpade):
     config: ClassVar[Mapping[str, Any]] = {**TestSpade.config, "use_vae": False, "edges": True}
 
 
+class TestClade(Gan):
+    architecture = "clade"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "ngf": 2, "use_vae": True, "z_dim": 6, "nef": 2, "encoder_size": 32,
+    }  # fmt: skip
+    official_names = staticmethod(clade.official_names)
+
+
+class TestCladeIcpe(TestClade):
+    """With positions and edges, without style."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestClade.config,
+        "resolution": 64,
+        "use_vae": False,
+        "edges": True,
+        "positions": True,
+    }
+
+
 class TestClvae(Gan):
     architecture = "clvae"
     config: ClassVar[Mapping[str, Any]] = {
@@ -91,6 +113,21 @@ class TestOasisWithoutNoise(TestOasis):
     """Nothing random: no style."""
 
     config: ClassVar[Mapping[str, Any]] = {**TestOasis.config, "use_noise": False}
+
+
+class TestInade(Gan):
+    architecture = "inade"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "ngf": 2, "z_dim": 6, "noise_dim": 4, "instances": 2,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "feature_layers_from": 1}
+    official_names = staticmethod(inade.official_names)
+
+
+class TestInadeWithoutEncoder(TestInade):
+    """Codes from the prior alone."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestInade.config, "use_vae": False}
 
 
 class TestCa2sis(ModelContract):

@@ -146,7 +146,7 @@ def test_files_that_make_no_model(checkpoint: Path, tmp_path: Path, run: Callabl
         ((clvae / f"{net}G.pth", other), 1, "do not belong together"),
         ((clvae / f"{net}G.pth",), 1, "also has the network encoder"),
         ((scgan / f"{net}G.pth",), 1, "also has the network encoder"),
-        ((scgan / f"{net}E.pth",), 2, "scgan or spade"),
+        ((scgan / f"{net}E.pth",), 2, "clade or scgan or spade"),
         ((clvae / f"{net}D.pth",), 2, "share these networks"),
         ((clvae / f"{net}D.pth", "--as", "clvae"), 1, "a discriminator alone"),
         ((clvae / f"{net}G.pth", checkpoint), 1, "of different systems"),

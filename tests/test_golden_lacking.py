@@ -70,6 +70,10 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("spade", "E_units", ""),
         ("spade", "P_preprocess_modes", ""),
         ("clvae", "P_preprocess", ""),
+        ("clade", "A_ade20k_icpe", "in/label_u8"),
+        ("clade", "E_units", ""),
+        ("inade", "A_celeba_encoder", "in/instance_u8"),
+        ("inade", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

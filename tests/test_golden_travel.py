@@ -19,8 +19,10 @@ NAMES = [f"{system}-{cut.name}" for system, cut in CASES]
 
 INPUTS = {
     "ca2sis": "label",
+    "clade": r"in/.*",
     "clvae": r"in/.*",
     "face_parser": "",
+    "inade": r"in/.*",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
     "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
@@ -32,8 +34,10 @@ INPUTS = {
 
 LIMITS = {
     "ca2sis": [(".*", 1e-5)],
+    "clade": [(".*", 1e-5)],
     "clvae": [(".*", 2e-5)],
     "face_parser": [(".*", 2e-5)],
+    "inade": [(".*", 1e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
     "oasis": [(".*", 1e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],

@@ -18,8 +18,8 @@ from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.errors import WeightsError
 from zoo.registry import registry
 
-OURS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis", "sean")
-SHARED_D = {"clvae", "scgan", "spade"}
+OURS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis", "sean", "clade", "inade")
+SHARED_D = {"clade", "clvae", "inade", "scgan", "spade"}
 
 
 def owners(report: Report) -> set[tuple[str, str]]:
@@ -165,7 +165,11 @@ def expected(name: str) -> set[tuple[str, str]]:
     if "net_D" in name:
         return {("scgan", "discriminator")} if "scgan_ade" in name or "scgan_coco" in name else {(a, "discriminator") for a in SHARED_D}  # fmt: skip
     if "net_E" in name:
-        return {("clvae", "encoder")} if system == "clvae" else {("scgan", "encoder"), ("spade", "encoder")}
+        return (
+            {(system, "encoder")}
+            if system in ("clvae", "inade")
+            else {(a, "encoder") for a in ("clade", "scgan", "spade")}
+        )
     return {(system, "generator")}
 
 
@@ -216,13 +220,13 @@ def test_networks_flattened_into_one_file(shared: Path) -> None:
     assert roles["netG"] == {"generator"} and roles["netE"] == {"encoder"} and roles["netD"] == {"discriminator"}
     assert any(not n.candidates and "VGG" in n.path for n in report.networks)
     (encoder,) = (n for n in report.networks if n.path == "netE")
-    assert {c.architecture for c in encoder.candidates} == {"scgan", "spade"}
+    assert {c.architecture for c in encoder.candidates} == {"clade", "scgan", "spade"}
 
 
 def test_a_tie_exits_0_and_names_all_owners(shared: Path, run: Callable[..., Ran]) -> None:
     file = shared / "golden/scgan/A_celeba256/official_checkpoint_latest_net_E.pth"
     ran = run("identify", file)
-    assert ran.code == 0 and "a tie: scgan, spade" in ran.out and "--as" in ran.out
+    assert ran.code == 0 and "a tie: clade, scgan, spade" in ran.out and "--as" in ran.out
     found = json.loads(run("identify", file, "--json").out)
     assert found["recognised"] and found["networks"][0]["tie"]
 
@@ -248,13 +252,13 @@ def unknown_generators(shared: Path) -> dict[str, Shapes]:
 def test_systems_that_the_zoo_has_not_are_unknown_with_the_nearest(shared: Path) -> None:
     files = unknown_generators(shared)
     systems = {n.split("/")[0] for n in files}
-    assert {"pix2pixhd", "clade", "inade", "groupdnet", "cc_fpse"} <= systems
+    assert {"pix2pixhd", "groupdnet", "cc_fpse"} <= systems
     near: dict[str, str] = {}
     for name, shapes in files.items():
         report = identify_shapes(shapes)
         assert not report.named and not report.faults, name
         near[name.split("/")[0]] = near.get(name.split("/")[0], "") + report.nearest()
-    assert "spade generator" in near["clade"]
+    assert "spade generator" in near["groupdnet"]
 
 
 def test_a_file_smaller_than_its_shapes_is_refused(shared: Path, tmp_path: Path) -> None:

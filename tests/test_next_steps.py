@@ -41,7 +41,21 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "arch", ["face-parser", "mask-vae", "scgan", "spade", "clvae", "ca2sis", "sean", "segvae", "cvae-sep", "cgan"]
+    "arch",
+    [
+        "face-parser",
+        "mask-vae",
+        "scgan",
+        "spade",
+        "clade",
+        "inade",
+        "clvae",
+        "ca2sis",
+        "sean",
+        "segvae",
+        "cvae-sep",
+        "cgan",
+    ],
 )
 def test_the_numbers_of_parameters_and_sizes_are_those_of_the_networks(arch: str, run: Run) -> None:
     """On the meta device, so that nothing is allocated; the smallest variant of each."""

@@ -11,21 +11,18 @@ from official_claims import claims, file_shapes, key_lists, networks, owners
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
-OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis", "sean")
+OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis", "sean", "clade", "inade")
 OTHERS = (
-    "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+    "pix2pixhd", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
-MULTISCALE = frozenset({"spade", "scgan", "clvae"})
+MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
-ENCODER = frozenset({"spade", "scgan"})
+ENCODER = frozenset({"spade", "scgan", "clade"})
 # networks of other systems that are ours to the last key and shape
 SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
-    ("clade", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
-    ("clade", "net_E", ENCODER, "its VAE is SPADE's"),
     ("cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
     ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
     ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
-    ("inade", "net_D", MULTISCALE, "SPADE's discriminator"),
 )
 
 
@@ -60,6 +57,16 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
     | {
         f"/{name.replace('-', '_')}/latest_net_G": (frozenset({"spade"}), f"spade/{name}")
         for name in ("coco", "ade20k", "cityscapes", "facades", "coco-vae", "ade20k-vae", "cityscapes-vae")
+    },
+    "clade": {"net_D": (MULTISCALE, ""), "net_E": (ENCODER, "")}
+    | {
+        f"/{name}/latest_net_G": (frozenset({"clade"}), f"clade/{name.replace('+', '-')}")
+        for name in ("coco", "ade20k", "cityscapes", "coco+icpe", "ade20k+icpe", "cityscapes+icpe", "ade20k+vae")
+    },
+    "inade": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"inade"}), "")}
+    | {
+        f"/{name}/latest_net_G": (frozenset({"inade"}), f"inade/{name.replace('+', '-')}")
+        for name in ("ade20k", "celeba", "cityscapes", "deepfashion", "deepfashion+sketch")
     },
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
@@ -142,6 +149,13 @@ FILES = {
     "scgan/C2_losses_fpse/weights_D.safetensors": {"scgan": "discriminator"},
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
     "oasis/A_celeba_ks1/official_checkpoint_best_EMA.pth": {"oasis": "generator"},
+    "clade/B_cityscapes_more_inst_icpe/official_checkpoint_latest_net_G.pth": {"clade": "generator"},
+    "clade/B_cityscapes_more_inst_icpe/official_checkpoint_latest_net_D.pth": dict.fromkeys(
+        MULTISCALE, "discriminator"
+    ),
+    "inade/A_celeba_encoder/official_checkpoint_latest_net_G.pth": {"inade": "generator"},
+    "inade/A_celeba_encoder/official_checkpoint_latest_net_E.pth": {"inade": "encoder"},
+    "inade/A_celeba_encoder/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
@@ -157,18 +171,18 @@ def test_golden_files(golden: Path, file: str) -> None:
     assert {name: match.role for name, match in found.items() if match.complete} == FILES[file]
 
 
-@pytest.mark.parametrize("system", ["spade", "clvae"])
-def test_golden_files_of_several_networks(golden: Path, system: str) -> None:
+@pytest.mark.parametrize(("system", "least"), [("spade", 6), ("clvae", 6), ("clade", 3), ("inade", 3)])
+def test_golden_files_of_several_networks(golden: Path, system: str, least: int) -> None:
     """Files of all networks, apart; small sizes, `most` doublings, 1x1 kernels, edges, no batch norm."""
     count = 0
-    roles = {"netG": "generator", "netE": "encoder", "netD": "discriminator"}
+    roles = {"netG": "generator", "netE": "encoder", "netIE": "encoder", "netD": "discriminator"}
     for path in sorted((golden / system).glob("[A-C]*/weights.safetensors")):
         for name, shapes in networks(file_shapes(path)).items():
             if name in roles:
                 match = claims(shapes)[system]
                 assert match.complete and match.role == roles[name], (path, name, match)
                 count += 1
-    assert count >= 6
+    assert count >= least
 
 
 def test_all_discriminators_of_scgan(golden: Path) -> None:

@@ -19,7 +19,9 @@ from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.encoders import ConvEncoder
 from zoo.labels import numbered_space
 from zoo.registry import registry
+from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
+from zoo_plugins.inade import official as inade
 from zoo_plugins.scgan import official as scgan
 from zoo_plugins.spade import official as spade
 
@@ -84,7 +86,10 @@ def test_norms_of_encoders_and_discriminators(norm: str) -> None:
         assert set(converted) == {f"{role}.{k}" for k in state}
 
 
-NAMES = {"spade": official_keys.official_names, "clvae": clvae.official_names, "scgan": scgan.official_names}
+NAMES = {
+    "spade": official_keys.official_names, "clade": clade.official_names, "clvae": clvae.official_names, "scgan": scgan.official_names,
+    "inade": inade.official_names,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -154,7 +159,7 @@ def test_foreign_files_are_claimed_by_none(golden: Path) -> None:
         assert not claims(shapes), name
 
 
-SYSTEMS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae")
+SYSTEMS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "clade", "inade")
 
 
 def _spoiled(rng: random.Random, shapes: Shapes) -> Shapes:
@@ -191,7 +196,7 @@ def test_unknown_roles_and_keys_are_refused() -> None:
         role = {"face-parser": "parser", "segvae": "checkpoint"}.get(name, "generator")
         with pytest.raises(WeightsError, match=r"strange|expected"):
             official.convert({role: {"strange.weight": torch.zeros(1)}}, None)
-    for official in (spade, scgan, clvae):
+    for official in (spade, scgan, clvae, clade, inade):
         for role in ("encoder", "discriminator"):
             with pytest.raises(WeightsError, match="strange"):
                 official.convert({role: {"strange.weight": torch.zeros(1)}})

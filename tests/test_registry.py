@@ -17,10 +17,12 @@ from zoo.registry import Registry
 FIRST = (
     "ca2sis",
     "cgan",
+    "clade",
     "clvae",
     "cvae-global",
     "cvae-sep",
     "face-parser",
+    "inade",
     "mask-vae",
     "oasis",
     "scgan",

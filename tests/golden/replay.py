@@ -12,7 +12,7 @@ from types import ModuleType
 
 from torch import Tensor
 
-SYSTEMS = ("clvae", "face_parser", "mask_vae", "oasis", "scgan", "sean", "segvae", "spade")
+SYSTEMS = ("clade", "clvae", "face_parser", "inade", "mask_vae", "oasis", "scgan", "sean", "segvae", "spade")
 
 
 def load_module(system: str) -> ModuleType:

@@ -74,6 +74,19 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             parts={"label": ("label", FIRST), "layout_codes": ("layout_codes", FIRST)},
         ),
     ),
+    "clade": (
+        Cut(
+            "clade/E_units",
+            "clade",
+            inputs=(r"in/(?:x|x4|label_u8|instance_u8|dist|soft_seg|dist_toy_u8)",),
+            results=(
+                r"(?:eval|train)/(?:block_shortcut_inst_dist|light_instance_inst|affine_soft_argmax)",
+                r"train/buffer/block_shortcut_inst_dist\..*",
+                r"out/(?:edge_u8|dist_toy_.*)",
+            ),
+            weights=(r"(?:block_shortcut_inst_dist|light_instance_inst|affine_soft_argmax)\..*",),
+        ),
+    ),
     "clvae": (
         Cut(
             "clvae/A_deepfashion_more",
@@ -96,6 +109,19 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             results=(r"out/(?:conv4|center|up_concat[34]|logits_s4)",),
             weights=(r"(?:conv4|center|up_concat[34]|final)\..*",),
             stand_ins=("out/conv3", "out/up_concat1_s4"),
+        ),
+    ),
+    "inade": (
+        Cut(
+            "inade/E_units",
+            "inade",
+            inputs=(r"in/(?:x|x4|xf|label_u8|instance_u8|sketch_u8|noise|soft_seg|soft_inst)",),
+            results=(
+                r"(?:eval|train)/(?:block_shortcut|ilade_syncbatch_sketch|ilade_soft|iconv_s1)",
+                r"train/buffer/(?:block_shortcut|ilade_syncbatch_sketch)\..*",
+                "out/edge_u8",
+            ),
+            weights=(r"(?:block_shortcut|ilade_syncbatch_sketch|ilade_soft|iconv_s1)\..*",),
         ),
     ),
     "mask_vae": (

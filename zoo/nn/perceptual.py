@@ -116,8 +116,15 @@ def perceptual_network(choice: str, load: Callable[[str], nn.Module]) -> nn.Modu
     return ParserFeatures(load(choice))
 
 
-def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor, loss_mask: Tensor | None = None) -> Tensor:
-    """Weighted L1 between the features of fake and real images in [-1, 1]; VGG weights 1/32 … 1, others equal (their mean).
+def perceptual_loss(
+    network: nn.Module,
+    fake: Tensor,
+    real: Tensor,
+    loss_mask: Tensor | None = None,
+    *,
+    vgg_weights: Sequence[float] = VGG_WEIGHTS,
+) -> Tensor:
+    """Weighted L1 between the features of fake and real images in [-1, 1]; VGG's by `vgg_weights`, others equally (their mean).
 
     loss_mask: float [B, 1, H, W], nearest-resized to each feature map and multiplied with both sides (no renormalisation).
     """
@@ -128,5 +135,5 @@ def perceptual_loss(network: nn.Module, fake: Tensor, real: Tensor, loss_mask: T
         masks = [F.interpolate(loss_mask.to(f), size=f.shape[-2:], mode="nearest") for f in fake_features]
         target = [t * m for t, m in zip(target, masks, strict=True)]
         fake_features = [f * m for f, m in zip(fake_features, masks, strict=True)]
-    weights = VGG_WEIGHTS if isinstance(network, VGG19Features) else [1 / len(fake_features)] * len(fake_features)
+    weights = vgg_weights if isinstance(network, VGG19Features) else [1 / len(fake_features)] * len(fake_features)
     return weighted_feature_l1(fake_features, target, weights)

@@ -141,10 +141,12 @@ class Asker:
         if kind == "mean":
             style = self.any.sample_style(maps, rng, prior="mean")
             return {**_parts(style, "mean"), "image": self.any.synthesize(maps, style, rng=rng, **self.options)}
-        style = self.any.encode_style(photos, maps)
         if kind == "partial":
+            read = "style:photo" in can(self.model)
+            style = self.any.encode_style(photos, maps) if read else self.any.sample_style(maps, rng)
             style = _without(style, self.samples.shown)
             return {"image": self.any.synthesize(maps, style, rng=rng, **self.options)}
+        style = self.any.encode_style(photos, maps)
         return {
             **_parts(style, "code"),
             **_parts(self.any.encode_style(photos, maps, rng=rng), "one draw"),

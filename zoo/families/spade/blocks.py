@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -80,26 +81,48 @@ def resize_numbers(numbers: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(numbers[:, None].float(), size=size, mode="nearest")[:, 0].long()
 
 
-class SPADEResnetBlock(nn.Module):
-    """SPADE's residual block: every norm reads the map; convolutions with bias, the learned shortcut 1x1 without.
+class ResnetBlock(nn.Module):
+    """SPADE's residual block around norms of any kind: convolutions with bias, the learned shortcut 1x1 without.
+
+    norm: makes a norm of so many channels, called as `norm(x, plan)`. appended: channels that it adds to those of x, which the
+    convolutions behind it read too. forward: `plan` holds what norm_0, norm_1 and norm_s read (None for the last: no learned shortcut).
+    """
+
+    def __init__(
+        self, c_in: int, c_out: int, norm: Callable[[int], nn.Module], *, spectral: bool, appended: int = 0
+    ) -> None:
+        super().__init__()
+        middle = min(c_in, c_out)
+        self.conv_0 = conv2d(spectral, c_in + appended, middle, 3, padding=1)
+        self.conv_1 = conv2d(spectral, middle + appended, c_out, 3, padding=1)
+        self.learned = c_in != c_out
+        self.norm_0, self.norm_1 = norm(c_in), norm(middle)
+        if self.learned:
+            self.conv_s = conv2d(spectral, c_in + appended, c_out, 1, bias=False)
+            self.norm_s = norm(c_in)
+
+    def forward(self, x: Tensor, plan: tuple[Any, Any, Any]) -> Tensor:
+        shortcut = x if plan[2] is None else self.conv_s(self.norm_s(x, plan[2]))
+        dx = self.conv_0(F.leaky_relu(self.norm_0(x, plan[0]), 0.2))
+        return shortcut + self.conv_1(F.leaky_relu(self.norm_1(dx, plan[1]), 0.2))
+
+
+class SPADEResnetBlock(ResnetBlock):
+    """SPADE's residual block: every norm reads the map.
 
     norm: `[spectral]spade{syncbatch,batch,instance}KxK`. Calls: `forward(x, plan(planes))`. A subclass with norms of its own
     overrides `make_norm`; each of them is called with what stands for it in the plan.
     """
 
+    norm_0: SPADENorm
+    norm_1: SPADENorm
+    norm_s: SPADENorm
+
     def __init__(
         self, c_in: int, c_out: int, label_channels: int, *, norm: str = "spectralspadesyncbatch3x3", hidden: int = 128
     ):
-        super().__init__()
         spec = parse_norm(norm, ("spade",))
-        middle = min(c_in, c_out)
-        self.conv_0 = conv2d(spec.spectral, c_in, middle, 3, padding=1)
-        self.conv_1 = conv2d(spec.spectral, middle, c_out, 3, padding=1)
-        self.learned = c_in != c_out
-        self.norm_0, self.norm_1 = (self.make_norm(c, label_channels, spec, hidden) for c in (c_in, middle))
-        if self.learned:
-            self.conv_s = conv2d(spec.spectral, c_in, c_out, 1, bias=False)
-            self.norm_s = self.make_norm(c_in, label_channels, spec, hidden)
+        super().__init__(c_in, c_out, lambda c: self.make_norm(c, label_channels, spec, hidden), spectral=spec.spectral)
 
     def make_norm(self, channels: int, label_channels: int, spec: NormSpec, hidden: int) -> Any:
         """One of the block's norms."""
@@ -109,8 +132,3 @@ class SPADEResnetBlock(nn.Module):
         """Scales and shifts of norm_0, norm_1, norm_s from one-hot planes at the size of x (classes, table: `SPADE.hidden`)."""
         shortcut = self.norm_s.affine(planes, classes, table) if self.learned else None
         return self.norm_0.affine(planes, classes, table), self.norm_1.affine(planes, classes, table), shortcut
-
-    def forward(self, x: Tensor, plan: BlockAffine) -> Tensor:
-        shortcut = x if plan[2] is None else self.conv_s(self.norm_s(x, plan[2]))
-        dx = self.conv_0(F.leaky_relu(self.norm_0(x, plan[0]), 0.2))
-        return shortcut + self.conv_1(F.leaky_relu(self.norm_1(dx, plan[1]), 0.2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.families.spade.blocks import Affine, SPADENorm, SPADEResnetBlock
+from zoo.families.spade.blocks import Affine, ResnetBlock, SPADENorm, SPADEResnetBlock
 from zoo.families.spade.generator import SkeletonGenerator
 from zoo.families.spade.window_blocks import WindowBlock
 from zoo.inference.columns import LabelConv
@@ -58,16 +58,16 @@ def fold_spade(module: nn.Module) -> None:
 
 @torch.no_grad()
 def pack_blocks(module: nn.Module) -> None:
-    """Pack the convolutions of every `SPADEResnetBlock` below `module` for the CPU (after folding their spectral norms)."""
+    """Pack the convolutions of every `ResnetBlock` below `module` for the CPU (after folding their spectral norms)."""
     for block in module.modules():
-        if isinstance(block, SPADEResnetBlock):
+        if isinstance(block, ResnetBlock):
             for name in ("conv_0", "conv_1", "conv_s"):
                 if hasattr(block, name):
                     setattr(block, name, pack(getattr(block, name)))
 
 
 def fold_family(model: nn.Module, generator: nn.Module) -> None:
-    """Fold a model whose generator consists of `SPADEResnetBlock`s, in place; for evaluation only."""
+    """Fold a model whose generator consists of `ResnetBlock`s, in place; for evaluation only. Norms other than SPADE's stay as they are."""
     fold_spectral(model)
     if isinstance(generator, SkeletonGenerator) and worth_windows(generator):
         fold_windows(generator)

@@ -109,6 +109,10 @@ class LatentSynthesizer(ImageSynthesizer):
         """One-hot planes float32 [B, planes, H, W] at the model's resolution, on the model's device."""
         return self.label_input(semantic_map.to(self.device).resize(self.resolution))
 
+    def plan(self, small: SemanticMap) -> Any:
+        """What `layout` holds of maps at the model's resolution: the generator's plan of their planes."""
+        return self.planner.plan(self.label_input(small))
+
     @torch.no_grad()
     def layout(self, semantic_map: SemanticMap, *, reuse: Layout | None = None) -> PlanLayout:
         """All that the generator derives from the map alone. `reuse`: rows whose maps are equal are taken from it; by distinct
@@ -118,13 +122,13 @@ class LatentSynthesizer(ImageSynthesizer):
         """
         small = semantic_map.to(self.device).resize(self.resolution)
         old = reuse if isinstance(reuse, self.layout_type) else None
-        planner, inputs = self.planner, self.label_input
+        inputs = self.label_input
         if isinstance(self.generator, SkeletonGenerator) and self.generator.windowed:
             usable = old is not None and old.semantic_map.space.names == small.space.names
             before = old.plan if old is not None and usable else None
             plan = plan_windows(self.generator, inputs.values(small), inputs.content, before)
             return old if old is not None and plan is before else self.layout_type(small, plan, inputs.notes(small))
-        plan = plan_with(old, small, lambda rows: planner.plan(inputs(small[rows])), edges=inputs.edges)
+        plan = plan_with(old, small, lambda rows: self.plan(small[rows]), edges=inputs.edges)
         if old is not None and plan is old.plan:
             return old
         return self.layout_type(small, plan, inputs.notes(small))

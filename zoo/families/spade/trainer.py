@@ -6,7 +6,7 @@ SPADE and SC-GAN train with it; what differs between them are the generator's ou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -31,7 +31,7 @@ from zoo.maps import SemanticMap
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
-from zoo.nn.perceptual import perceptual_loss, perceptual_network
+from zoo.nn.perceptual import VGG_WEIGHTS, perceptual_loss, perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
 from zoo.rng import RngLike
@@ -54,9 +54,11 @@ class Outputs:
 
 
 def generator_losses(
-    outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion, options: GanOptions, network: nn.Module | None
-) -> dict[str, Tensor]:
-    """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
+    outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion, options: GanOptions, network: nn.Module | None,
+    *, vgg_weights: Sequence[float] = VGG_WEIGHTS,
+) -> dict[str, Tensor]:  # fmt: skip
+    """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None; vgg_weights: of
+    its features where it is VGG."""
     o, own = options, slice(outputs.own)
     fake, real = outputs.fake[own], real[own]
     gan = on_fake.verdict
@@ -72,7 +74,7 @@ def generator_losses(
         )
     if network is not None and o.lambda_perceptual:
         losses["perceptual"] = o.lambda_perceptual * perceptual_loss(
-            network, fake, real, None if outputs.weights is None else outputs.weights[own]
+            network, fake, real, None if outputs.weights is None else outputs.weights[own], vgg_weights=vgg_weights
         )
     if o.lambda_l1:
         losses["l1"] = o.lambda_l1 * F.l1_loss(fake, real)

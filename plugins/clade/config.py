@@ -1,0 +1,117 @@
+"""Config of CLADE and its variants. Defaults are the official ADE20K ones (71,427,267 parameters)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from zoo.families.spade.options import SMALL_TRAINING, GanOptions
+from zoo.families.spade.sizes import GridSizes
+from zoo.plugin import SIDE, ConfigError, Variant, at_most
+
+
+@dataclass(frozen=True)
+class CladeConfig(GridSizes):
+    """Sizes and switches of generator and encoder. Names of the official options are given where they differ."""
+
+    label_space: str = "ade20k"
+    """Vocabulary that the public side speaks."""
+    channels: tuple[str, ...] = ()
+    """Class names in the network's channel order. Empty: the label space's order (official: on ADE20K channel 0 is "unknown").
+    The value 255 ("unlabeled"), where the space allows it, takes the last channel (the "don't care" class)."""
+    edges: bool = False
+    """Every norm appends a feature of the instance edge map (not `no_instance`). A map without instance numbers gives the borders
+    of its labels, and its layout says so."""
+    positions: bool = False
+    """Intra-class positional encoding, CLADE-ICPE (`add_dist`): scales and shifts also follow a pixel's place in its part."""
+    resolution: int = at_most(SIDE, 256)
+    """Width of the images (`crop_size`); a multiple of 32 ("more": 64, "most": 128). Maps of another size are resized."""
+    aspect_ratio: float = 1.0
+    """Width divided by height (Cityscapes: 2)."""
+    ngf: int = 64
+    """Width of the generator."""
+    max_width: int = 0
+    """Cap on the generator's channels, which are 16 ngf at the coarsest scales; 0: none (official). Ours, for small models."""
+    norm: str = "spectralspadesyncbatch3x3"
+    """`norm_G`: [spectral]spade{syncbatch,batch,instance}KxK; the K of SPADE's convolutions says nothing here (official too)."""
+    upsampling: Literal["normal", "more", "most"] = "normal"
+    """Five, six or seven doublings from the start grid (`num_upsampling_layers`); most has one more block, of ngf/2 channels."""
+    use_vae: bool = False
+    """Start from a latent drawn or encoded from an image; without it the start is the map, and nothing is random."""
+    z_dim: int = 256
+    """Size of the latent (the official code works with 256 only)."""
+    nef: int = 0
+    """Width of the encoder's first layer; 0: ngf (official)."""
+    encoder_norm: str = "spectralinstance"
+    """`norm_E`."""
+    encoder_size: int = at_most(SIDE, 256)
+    """Side to which the encoder resizes images; it has log2(side) - 2 layers, so six at 256. The official encoder fails at
+    crops under 256 px; that it resizes and keeps its six layers there is our reading."""
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What the architecture can do and a model of this config cannot (see `Architecture.can`)."""
+        return frozenset() if self.use_vae else frozenset({"style:prior", "style:mean", "style:photo"})
+
+    def __post_init__(self) -> None:
+        faults = self.grid_faults()
+        if small := [n for n in ("ngf", "z_dim") if getattr(self, n) < 1]:
+            faults.append(f"must be at least 1: {', '.join(small)}")
+        if self.upsampling == "most" and self.ngf < 2:
+            faults.append("ngf must be at least 2 with upsampling=most")
+        if negative := [n for n in ("max_width", "nef") if getattr(self, n) < 0]:
+            faults.append(f"must not be negative: {', '.join(negative)}")
+        if faults:
+            raise ConfigError("CladeConfig: " + "; ".join(faults) + ".")
+
+
+@dataclass(frozen=True)
+class CladeOptions(GanOptions):
+    """Training options; the defaults are the official ones, which are SPADE's (50 epochs at the full rate, TTUR)."""
+
+
+CROPPED: dict[str, Any] = {"preprocess": "resize_and_crop", "load_size": 286, "flip": True}
+FIFTY_EPOCHS = {"ade20k": 1_010_500, "coco": 5_914_350, "cityscapes": 148_750, "celeba": 1_400_000}
+"""Steps: 50 times the training pairs (20,210, 118,287, 2,975, 28,000); the official batch size is 1."""
+CELEBA_128 = CladeConfig(
+    label_space="celebamask-hq", positions=True, resolution=128, ngf=16, max_width=160, use_vae=True, z_dim=128, nef=16,
+    encoder_size=128,
+)  # fmt: skip
+
+VARIANTS: dict[str, Variant] = {
+    "ade20k": Variant(
+        CladeConfig(), CladeOptions(steps=FIFTY_EPOCHS["ade20k"], **CROPPED), "official ADE20K, 256 px, 71 M parameters, no style"
+    ),
+    "coco": Variant(
+        CladeConfig(label_space="coco-stuff", edges=True),
+        CladeOptions(steps=FIFTY_EPOCHS["coco"], **CROPPED),
+        "official COCO-Stuff, 256 px, 73 M parameters, no style",
+    ),
+    "cityscapes": Variant(
+        CladeConfig(label_space="cityscapes", edges=True, resolution=512, aspect_ratio=2.0, upsampling="more"),
+        CladeOptions(steps=FIFTY_EPOCHS["cityscapes"], preprocess="fixed", flip=True),
+        "official Cityscapes, 512 x 256 px, 68 M parameters, no style",
+    ),
+    "celeba": Variant(
+        CladeConfig(label_space="celebamask-hq"),
+        CladeOptions(steps=FIFTY_EPOCHS["celeba"], **CROPPED),
+        "CelebAMask-HQ with the official sizes, 256 px, no style",
+    ),
+}  # fmt: skip
+VARIANTS |= {
+    f"{name}-{suffix}": Variant(
+        replace(VARIANTS[name].config, **{field: True}),
+        VARIANTS[name].training,
+        VARIANTS[name].title.replace("no style", words),
+    )
+    for suffix, field, words in (
+        ("icpe", "positions", "with positions inside the classes, no style"),
+        ("vae", "use_vae", "with VAE"),
+    )
+    for name in ("ade20k", "coco", "cityscapes", "celeba")
+}
+VARIANTS["celeba-128"] = Variant(
+    CELEBA_128,
+    CladeOptions(**SMALL_TRAINING, lambda_kld=0.02, kld_mean=True, n_layers_d=3),
+    "ours: 128 px with VAE and positions, for a CPU",
+)
