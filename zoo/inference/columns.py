@@ -33,14 +33,18 @@ def column_sums(columns: Tensor, windows: Tensor, content: Tensor) -> Tensor:
 
 
 class LabelConv(nn.Module):
-    """The inference form of a convolution (stride 1, padding k // 2) that sees label planes."""
+    """The inference form of a convolution (stride 1, padding k // 2) that sees label planes.
+
+    reflect: the picture's mirror image lies outside it, not zeros (a reflection padding in front of a convolution without padding).
+    """
 
     columns: Tensor
     bias: Tensor
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d, *, reflect: bool = False) -> None:
         super().__init__()
         assert conv.bias is not None
+        self.reflect = reflect
         self.kernel = conv.kernel_size[0]
         self.register_buffer("columns", kernel_columns(conv.weight))
         self.register_buffer("bias", conv.bias.detach().clone())
@@ -48,5 +52,5 @@ class LabelConv(nn.Module):
     def forward(self, values: Tensor, content: Content) -> Tensor:
         """int64 values >= 0 [B, h, w] -> [B, out, h, w], channels last."""
         shown, numbers = shown_values(values)
-        windows, index = number_windows(numbers, len(shown), self.kernel)
+        windows, index = number_windows(numbers, len(shown), self.kernel, reflect=self.reflect)
         return column_sums(self.columns, windows, content(shown)).add_(self.bias)[index].permute(0, 3, 1, 2)
