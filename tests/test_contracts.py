@@ -18,6 +18,7 @@ from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.mask_vae import official as mask_vae
+from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
 from zoo_plugins.segvae import official as segvae
 
@@ -87,6 +88,27 @@ class TestCa2sis(ModelContract):
 
     def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
         return {"generator": {ca2sis.official_name(k): v for k, v in model.state_dict().items()}}
+
+
+class TestPix2pixhd(ModelContract):
+    architecture = "pix2pixhd"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "edges": True, "resolution": 32, "aspect_ratio": 1.0, "ngf": 4, "n_downsample_global": 2,
+        "n_blocks_global": 1, "features": "instance", "instances": 3, "nef": 2, "n_downsample_e": 1,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = GAN | {"n_clusters": 2}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        roles = [role for role in ("generator", "encoder") if getattr(model, role) is not None]
+        return {role: renamed(role, pix2pixhd.official_names, model) for role in roles}
+
+
+class TestPix2pixhdLocal(TestPix2pixhd):
+    """With a local enhancer, without features: the picture is a function of the map."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestPix2pixhd.config, "generator": "local", "n_blocks_local": 1, "features": "none",
+    }  # fmt: skip
 
 
 # --- maps of label sets -----------------------------------------------------------------------------------------------

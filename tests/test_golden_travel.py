@@ -22,6 +22,7 @@ INPUTS = {
     "clvae": r"in/.*",
     "face_parser": "",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
+    "pix2pixhd": r"in/.*",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
     "spade": r"in/.*",
@@ -33,11 +34,17 @@ LIMITS = {
     "clvae": [(".*", 2e-5)],
     "face_parser": [(".*", 2e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
+    "pix2pixhd": [(".*", 3e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
     "spade": [(".*", 2e-5)],
 }
 """Largest difference by system and name, as the cases state it; times the largest number where that is above 1."""
+
+SCALED_AWAY = {
+    "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight"
+}
+"""Weights in front of an instance norm, which takes their scale away, and whose own output does not travel."""
 
 PIXELS = {"recon.labels": 8, "labelset.label_map": 46}
 """So many pixels of a map may differ: their two best classes are all but equal (the cases count them)."""
@@ -83,6 +90,7 @@ def test_a_wrong_weight_shows(system: str, cut: travel.Cut, tmp_path: Path) -> N
     folder = shutil.copytree(travel.DATA / system / cut.name, tmp_path / cut.name)
     right = load_file(folder / "weights.safetensors")
     names = [k for k, v in right.items() if v.dim() > 1 and not k.endswith(("_u", "_v", "weight_orig"))]
+    names = [k for k in names if not re.fullmatch(SCALED_AWAY.get(system, ""), k)]
     for name in [names[0], names[len(names) // 2], names[-1]]:
         save_file(right | {name: right[name] * 1.01}, folder / "weights.safetensors")
         found, expected = _replayed(system, folder, cut.replay)

@@ -212,7 +212,7 @@ class Pix2PixHD(ImageSynthesizer):
         slots = self.config.slots
         objects = (pixels > 0).view(len(image), -1, slots)
         count = objects.sum(2, keepdim=True)
-        order = torch.sort((~objects).byte(), 2, stable=True).indices  # places that are taken come first
+        order = torch.sort((~objects).byte(), dim=2, stable=True).indices  # places that are taken come first
         taken = order.gather(2, torch.arange(slots, device=order.device).expand_as(order) % count.clamp_min(1))
         rows = rows.view(*objects.shape, -1)
         rows = rows.gather(2, taken[..., None].expand_as(rows))

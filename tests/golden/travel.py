@@ -112,6 +112,15 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("recon.z", "recon.up1"),
         ),
     ),
+    "pix2pixhd": (
+        Cut(
+            "pix2pixhd/B_local2_celeba",
+            "pix2pixhd",
+            inputs=("in/label_u8",),
+            results=(r"out/netG\..*",),
+            weights=(r"netG\..*",),
+        ),
+    ),
     "scgan": (
         Cut(
             "scgan/F_blocks_ops",
