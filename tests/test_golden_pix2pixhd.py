@@ -45,7 +45,9 @@ def results(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, 
     return found, expected, case
 
 
-@pytest.mark.parametrize("name", ["A_global_edges_gta5", "B_local2_celeba", "B2_instance_feat_gta5", "E4_edge_maps", "E_units"])
+@pytest.mark.parametrize(
+    "name", ["A_global_edges_gta5", "B_local2_celeba", "B2_instance_feat_gta5", "E4_edge_maps", "E_units"]
+)
 def test_networks_and_units(golden: Path, name: str) -> None:
     found, expected, case = results(golden / name)
     atol, rtol = case["tolerance"]["atol"], case["tolerance"]["rtol"]
@@ -80,7 +82,9 @@ def test_losses_gradients_and_an_iteration(golden: Path, name: str) -> None:
             slack = 2 * float(value[2]) * ours.numel() if noise else 0.02 * float(value[2]) + 2e-5
             torch.testing.assert_close(ours[:2], value[:2], atol=slack + 2e-4, rtol=1e-4, msg=key)
             if not noise:
-                torch.testing.assert_close(ours[2], value[2], atol=1e-7, rtol=tolerance["param_change_norm_rtol"], msg=key)
+                torch.testing.assert_close(
+                    ours[2], value[2], atol=1e-7, rtol=tolerance["param_change_norm_rtol"], msg=key
+                )
         else:
             limits = {k: tolerance["tensors"][k] for k in ("atol", "rtol")}
             torch.testing.assert_close(ours, value, **limits, msg=key)
@@ -125,7 +129,12 @@ def test_official_keys_counts_and_detection(golden: Path, name: str) -> None:
     with torch.device("meta"):
         model = Pix2PixHD(config, numbered_space(35))
         judge = MultiscaleDiscriminator(
-            model.label_input.channels + 3, training.ndf, training.n_layers_d, training.num_d, training.norm_d, bias=True
+            model.label_input.channels + 3,
+            training.ndf,
+            training.n_layers_d,
+            training.num_d,
+            training.norm_d,
+            bias=True,
         )
     networks = {"G": ("generator", model.generator), "E": ("encoder", model.encoder), "D": ("discriminator", judge)}
     for (letter, (role, network)), count in zip(networks.items(), counts, strict=True):
@@ -142,7 +151,12 @@ def test_official_keys_counts_and_detection(golden: Path, name: str) -> None:
         assert match is not None and match.complete and match.role == role
         if role == "generator":
             read = Pix2PixHDConfig(**match.config)
-            told = {f for f in vars(config) if f not in match.ambiguous} | {"label_space", "edges", "features", "resolution"}
+            told = {f for f in vars(config) if f not in match.ambiguous} | {
+                "label_space",
+                "edges",
+                "features",
+                "resolution",
+            }
             assert {f: getattr(read, f) for f in told} == {f: getattr(config, f) for f in told}
 
 
@@ -152,7 +166,9 @@ def test_a_discriminator_without_feature_matching_has_other_keys(golden: Path) -
     assert all(k.startswith("layer") for k in keys)
     match = official.detect(keys)
     assert match is not None and match.complete and match.role == "discriminator"
-    rows = official.official_names("discriminator", [str(official.rename("discriminator", k, keys)) for k in keys], rows=True)
+    rows = official.official_names(
+        "discriminator", [str(official.rename("discriminator", k, keys)) for k in keys], rows=True
+    )
     assert set(rows.values()) == set(keys)
     colours = official.detect({k: tuple(s) for k, s in files["rgb_to_rgb_no_instance"]["G"].items()})
     assert colours is not None and colours.complete and colours.config == {"input": "colours", "edges": False}
@@ -165,7 +181,9 @@ def test_what_a_1024p_model_takes_from_a_512p_one(golden: Path) -> None:
     for options in (case["local_options"], case["global_options"]):
         config = module.config_of(options, (64, 64))
         model = Pix2PixHD(config, numbered_space(options["label_nc"]))
-        judge = MultiscaleDiscriminator(model.label_input.channels + 3, options["ndf"], 4, options["num_D"], "instance", bias=True)
+        judge = MultiscaleDiscriminator(
+            model.label_input.channels + 3, options["ndf"], 4, options["num_D"], "instance", bias=True
+        )
         state = {f"netG.{k}": v for k, v in model.generator.state_dict().items()}
         names = official.official_names("discriminator", list(judge.state_dict()))
         states.append(state | {f"netD.{names[k]}": v for k, v in judge.state_dict().items()})

@@ -11,9 +11,9 @@ from official_claims import claims, file_shapes, key_lists, networks, owners
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
-OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae")
+OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "pix2pixhd")
 OTHERS = (
-    "sean", "oasis", "pix2pixhd", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+    "sean", "oasis", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae"})
 ENCODER = frozenset({"spade", "scgan"})
@@ -26,6 +26,7 @@ SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
     ("sean", "net_D", MULTISCALE, "SPADE's discriminator with three layers"),
     ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
     ("inade", "net_D", MULTISCALE, "SPADE's discriminator"),
+    ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
 )
 
 
@@ -60,6 +61,15 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
     | {
         f"/{name.replace('-', '_')}/latest_net_G": (frozenset({"spade"}), f"spade/{name}")
         for name in ("coco", "ade20k", "cityscapes", "facades", "coco-vae", "ade20k-vae", "cityscapes-vae")
+    },
+    "pix2pixhd": {
+        "label2city_512p/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-512"),
+        "label2city_512p_feat/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-512-feat"),
+        "label2city_512p_feat/E": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-512-feat"),
+        "label2city_1024p/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-1024"),
+        "label2city_1024p_feat/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-1024-feat"),
+        "rgb_to_rgb_no_instance": (frozenset({"pix2pixhd"}), ""),
+        "/": (frozenset({"pix2pixhd"}), ""),
     },
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
@@ -134,6 +144,8 @@ FILES = {
     "scgan/B_coco128/weights.safetensors": {"scgan": "generator"},
     "scgan/C2_losses_fpse/weights_D.safetensors": {"scgan": "discriminator"},
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
+    "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_G.pth": {"pix2pixhd": "generator"},
+    "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_D.pth": {"pix2pixhd": "discriminator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
@@ -146,7 +158,7 @@ def test_golden_files(golden: Path, file: str) -> None:
     assert {name: match.role for name, match in found.items() if match.complete} == FILES[file]
 
 
-@pytest.mark.parametrize("system", ["spade", "clvae"])
+@pytest.mark.parametrize("system", ["spade", "clvae", "pix2pixhd"])
 def test_golden_files_of_several_networks(golden: Path, system: str) -> None:
     """Files of all networks, apart; small sizes, `most` doublings, 1x1 kernels, edges, no batch norm."""
     count = 0

@@ -14,7 +14,19 @@ from zoo import cards, registry
 from zoo.errors import PluginError, UsageError
 from zoo.registry import Registry
 
-FIRST = ("ca2sis", "cgan", "clvae", "cvae-global", "cvae-sep", "face-parser", "mask-vae", "scgan", "segvae", "spade")
+FIRST = (
+    "ca2sis",
+    "cgan",
+    "clvae",
+    "cvae-global",
+    "cvae-sep",
+    "face-parser",
+    "mask-vae",
+    "pix2pixhd",
+    "scgan",
+    "segvae",
+    "spade",
+)
 
 Install = Callable[..., Registry]
 

@@ -158,7 +158,9 @@ TRAINING_512 = Pix2PixHDOptions(steps=200 * PAIRS, preprocess="scale_width", loa
 TRAINING_1024 = Pix2PixHDOptions(
     steps=100 * PAIRS, preprocess="none", flip=True, niter=50, niter_decay=50, niter_fix_global=10, num_d=3
 )
-TRAINING_12G = replace(TRAINING_1024, steps=200 * PAIRS, preprocess="crop", niter=100, niter_decay=100, niter_fix_global=20)
+TRAINING_12G = replace(
+    TRAINING_1024, steps=200 * PAIRS, preprocess="crop", niter=100, niter_decay=100, niter_fix_global=20
+)
 FEATURES: dict[str, Any] = {"features": "instance"}
 HALVED: dict[str, Any] = {"features": "instance", "encoder_halvings": 1}
 

@@ -17,7 +17,12 @@ def summed_gan_loss(scores: list[Tensor], real: bool, mode: str, *, for_discrimi
 
 
 def generator_losses(
-    outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion, options: Pix2PixHDOptions, network: nn.Module | None
+    outputs: Outputs,
+    real: Tensor,
+    on_fake: Opinion,
+    on_real: Opinion,
+    options: Pix2PixHDOptions,
+    network: nn.Module | None,
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
     o, fake = options, outputs.fake

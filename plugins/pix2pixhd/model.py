@@ -191,7 +191,7 @@ class Pix2PixHD(ImageSynthesizer):
             raise UsageError(f"pix2pixHD has no prior {prior!r}: expected fitted (centres of clusters) or mean.")
         if "clusters" not in self.assets:
             raise UsageError(
-                'pix2pixHD draws styles from the asset clusters, which this model lacks: take the style from a photo'
+                "pix2pixHD draws styles from the asset clusters, which this model lacks: take the style from a photo"
                 ' (<<style="PHOTO::MASK.png">>), or make it (`zoo fit MODEL clusters --data …`).'
             )
         count, clusters = len(semantic_map), self.assets["clusters"]
@@ -222,7 +222,9 @@ class Pix2PixHD(ImageSynthesizer):
         """The encoder's features of images in [-1, 1], averaged over each region: ([B, style_count, feat_num], pixels [B, style_count])."""
         assert self.encoder is not None
         step = 1 << self.config.encoder_halvings
-        half = regions[:, step // 2 :: step, step // 2 :: step]  # as `resize` takes them: a centre between two takes the later
+        half = regions[
+            :, step // 2 :: step, step // 2 :: step
+        ]  # as `resize` takes them: a centre between two takes the later
         return region_means(self.encoder(images), half, self.style_count)
 
     def fit_image(self, image: Tensor) -> Tensor:

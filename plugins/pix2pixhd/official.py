@@ -23,7 +23,17 @@ _OURS = {"generator": rf"model(?:\d_[12])?\.{_PART}", "encoder": rf"model\.{_PAR
 _LAYER = re.compile(r"scale(\d{1,3})_layer(\d{1,3})\.([01])\.(\w+)", re.ASCII)
 _ROW = re.compile(r"layer(\d{1,3})\.(\d{1,3})\.(\w+)", re.ASCII)
 DATA = ("label_space", "channels", "input", "edges")
-OPEN = (*DATA, "resolution", "aspect_ratio", "features", "feat_num", "instances", "nef", "n_downsample_e", "encoder_halvings")
+OPEN = (
+    *DATA,
+    "resolution",
+    "aspect_ratio",
+    "features",
+    "feat_num",
+    "instances",
+    "nef",
+    "n_downsample_e",
+    "encoder_halvings",
+)
 """Fields that no shape of a generator tells."""
 
 

@@ -70,7 +70,10 @@ class Pix2PixHDTrainer(GanTrainer):
     def parameters(self) -> dict[str, list[nn.Parameter]]:
         """Names: generator (with the encoder, unless `load_features`), discriminator, with `niter_fix_global` inner too."""
         outermost = f"generator.model{self.synthesizer.config.enhancers}_"
-        chosen: dict[str, list[nn.Parameter]] = {"generator": [], "discriminator": list(self.discriminator.parameters())}
+        chosen: dict[str, list[nn.Parameter]] = {
+            "generator": [],
+            "discriminator": list(self.discriminator.parameters()),
+        }
         for name, parameter in self.synthesizer.named_parameters():
             if name.startswith("encoder."):
                 owner = "" if self.options.load_features else "generator"

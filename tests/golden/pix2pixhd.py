@@ -180,7 +180,9 @@ def run_generator(case: Mapping[str, Any], folder: Path, io: Tensors, seen: Tens
     for _ in range(model.config.enhancers):
         inputs = smaller(inputs)
     seen["netG.downsample_ch0_3"] = inputs[:, :4]
-    discriminator = discriminator_of(recorded.held(recorded.load(file_of(case, folder)), "netD."), case["official_options"]).eval()
+    discriminator = discriminator_of(
+        recorded.held(recorded.load(file_of(case, folder)), "netD."), case["official_options"]
+    ).eval()
     for i, layers in enumerate(discriminator(torch.cat([planes, seen["image"]], 1))):
         seen |= {f"netD_result{i}_{j}": value for j, value in enumerate(layers)}
 
@@ -267,7 +269,9 @@ def parameters_of(trainer: Pix2PixHDTrainer, state: Tensors) -> dict[str, nn.Par
     if model.encoder is not None and not trainer.options.load_features:
         found |= {f"netE.{k}": p for k, p in model.encoder.named_parameters()}
     own = dict(trainer.discriminator.named_parameters())
-    return found | {f"netD.{k}": own[name] for k in state if (name := official.rename("discriminator", k, state)) in own}
+    return found | {
+        f"netD.{k}": own[name] for k in state if (name := official.rename("discriminator", k, state)) in own
+    }
 
 
 def gradients(named: Mapping[str, nn.Parameter], networks: tuple[str, ...]) -> Tensors:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.data.preprocess import Preprocess
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
