@@ -17,7 +17,7 @@ from zoo.labels import numbered_space
 from zoo_plugins.pix2pixhd import official
 from zoo_plugins.pix2pixhd.config import VARIANTS, Pix2PixHDConfig
 from zoo_plugins.pix2pixhd.model import Pix2PixHD
-from zoo_plugins.pix2pixhd.start import fitting
+from zoo.nn.takeover import fitting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 COUNTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,14 +25,14 @@ from zoo_plugins.pix2pixhd.regions import number_regions, paint_regions, region_
 from zoo_plugins.pix2pixhd.trainer import Pix2PixHDTrainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-TINY = {
+TINY: dict[str, Any] = {
     "label_space": "celebamask-hq", "edges": False, "resolution": 32, "aspect_ratio": 1.0, "ngf": 4, "n_downsample_global": 2,
     "n_blocks_global": 1, "n_blocks_local": 1, "nef": 2, "n_downsample_e": 1,
 }  # fmt: skip
-OPTIONS = {"perceptual": "none", "ndf": 4, "n_layers_d": 3}
+OPTIONS: dict[str, Any] = {"perceptual": "none", "ndf": 4, "n_layers_d": 3}
 
 
-def tiny(**fields: object) -> Pix2PixHD:
+def tiny(**fields: Any) -> Pix2PixHD:
     torch.manual_seed(0)
     return Pix2PixHD(Pix2PixHDConfig(**(TINY | fields)), SPACE).eval()
 
@@ -180,7 +181,7 @@ def test_gathered_columns_over_reflected_borders_are_the_convolution() -> None:
         {"input": "colours", "norm": "batch", "generator": "local"},
     ],
 )
-def test_the_inference_form_is_equal(fields: dict[str, object]) -> None:
+def test_the_inference_form_is_equal(fields: dict[str, Any]) -> None:
     model = tiny(**fields)
     if model.config.norm == "batch":
         model.train()
@@ -212,7 +213,7 @@ def test_the_inference_form_is_equal(fields: dict[str, object]) -> None:
         ),
     ],
 )
-def test_configs_that_make_no_network_are_refused(fields: dict[str, object], words: str) -> None:
+def test_configs_that_make_no_network_are_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Pix2PixHDConfig(**fields)  # pyright: ignore[reportArgumentType]
 

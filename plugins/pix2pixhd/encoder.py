@@ -22,7 +22,7 @@ class Encoder(nn.Module):
         self.model = nn.Sequential(*layers, *head(config.nef, config.feat_num))
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images.to(self.model[1].weight.dtype)  # pyright: ignore[reportArgumentType]
+        x = images.to(next(self.parameters()).dtype)
         if self.halvings:  # bicubic, as the loader of the 512p models makes their photos
             x = F.interpolate(x, scale_factor=0.5**self.halvings, mode="bicubic", antialias=True, align_corners=False)
         return self.model(x).float()

@@ -112,7 +112,7 @@ class Generator(nn.Module):
         return x.float()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        levels = [inputs.to(self.model[1].weight.dtype)]  # pyright: ignore[reportArgumentType]
+        levels = [inputs.to(next(self.parameters()).dtype)]
         for _ in range(self.enhancers):
             levels.append(smaller(levels[-1]))
         return self.climb([part(level) for part, level in zip(self.stems(), reversed(levels), strict=True)])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from zoo.inference.columns import Content, LabelConv
+from zoo.inference.columns import Content, LabelConv, over_values
 from zoo.inference.packed import pack
 from zoo.inference.windows import shown_values
 from zoo_plugins.pix2pixhd.generator import Generator, Plan, smaller
@@ -59,7 +59,7 @@ class FoldedGenerator(nn.Module):
 
     def first(self, values: Tensor, content: Content) -> tuple[Tensor, ...]:
         """What the first convolutions give for a map alone, the coarsest scale first. values, content: of a `LabelInput`."""
-        finest = self.parts[-1].columns(values, content)
+        finest: Tensor = self.parts[-1].columns(values, content)  # pyright: ignore[reportCallIssue]
         if not self.enhancers:
             return (finest,)
         shown, numbers = shown_values(values)
@@ -67,7 +67,8 @@ class FoldedGenerator(nn.Module):
         outputs = [finest]
         for part in reversed(list(self.parts)[:-1]):
             planes = smaller(planes)
-            outputs.append(over_values(part.label, planes, content(shown)))  # pyright: ignore[reportArgumentType]
+            bordered = F.pad(planes, (3, 3, 3, 3), mode="reflect")
+            outputs.append(over_values(part.label, bordered, content(shown)))  # pyright: ignore[reportArgumentType]
         return tuple(reversed(outputs))
 
     def render(self, plan: Plan, style: Tensor | None) -> Tensor:
@@ -81,14 +82,6 @@ class FoldedGenerator(nn.Module):
             x = inward if x is None else self.outward[n - 1](inward + x)
         assert x is not None
         return x.float()
-
-
-def over_values(conv: nn.Conv2d, planes: Tensor, content: Tensor) -> Tensor:
-    """A convolution over reflected borders whose input planes are `content` by values: planes [B, K, H, W] say how much of each value a
-    pixel holds; content: the channel of each value, int64 [K], or what it holds in all channels, [K, channels]."""
-    weight = conv.weight
-    weight = weight[:, content] if content.dim() == 1 else torch.einsum("ocij,kc->okij", weight, content.to(weight))
-    return F.conv2d(F.pad(planes, (3, 3, 3, 3), mode="reflect"), weight, conv.bias)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -98,7 +98,7 @@ class Pix2PixHD(ImageSynthesizer):
         object large enough."""
         if name != "clusters" or self.encoder is None:
             return None
-        return fit_clusters(self, data, getattr(options, "n_clusters", 10))
+        return fit_clusters(cast(Pix2PixHD, self), data, getattr(options, "n_clusters", 10))
 
     # --- maps -----------------------------------------------------------------------------------------------------
 

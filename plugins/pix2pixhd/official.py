@@ -149,7 +149,7 @@ def _match_encoder(shapes: Shapes) -> Match | None:
         "norm": "batch" if has(shapes, r"model\.2\.running_mean") else "instance",
     }
     side = 4 << config["n_downsample_e"]
-    size = {"resolution": max(4096 // side, 1) * side if side > 1024 else 1024}
+    size: dict[str, Any] = {"resolution": max(4096 // side, 1) * side if side > 1024 else 1024}
     return compare(
         "encoder",
         shapes,

@@ -20,7 +20,7 @@ from zoo_plugins.pix2pixhd.losses import discriminator_losses, generator_losses
 from zoo_plugins.pix2pixhd.model import Pix2PixHD
 from zoo_plugins.pix2pixhd.pool import ImagePool
 from zoo_plugins.pix2pixhd.regions import paint_regions
-from zoo_plugins.pix2pixhd.start import take_over
+from zoo.nn.takeover import take_over
 
 
 class Pix2PixHDTrainer(GanTrainer):

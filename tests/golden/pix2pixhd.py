@@ -38,7 +38,7 @@ def _beside(name: str) -> Any:
 
 
 recorded = _beside("recorded")
-_NETWORK = {
+_NETWORK: dict[str, str] = {
     "ngf": "ngf", "norm": "norm", "netG": "generator", "n_downsample_global": "n_downsample_global", "n_blocks_global": "n_blocks_global",
     "n_local_enhancers": "n_local_enhancers", "n_blocks_local": "n_blocks_local", "feat_num": "feat_num", "nef": "nef",
     "n_downsample_E": "n_downsample_e",
@@ -48,7 +48,7 @@ _TRAINING = {"lr": "lr", "beta1": "beta1", "ndf": "ndf", "num_D": "num_d", "norm
 
 def config_of(opt: Mapping[str, Any], size: tuple[int, int]) -> Pix2PixHDConfig:
     """Our config from the authors' options, for maps of (height, width) = size."""
-    features = {"features": "label" if opt["label_feat"] else "instance"} if opt["instance_feat"] else {}
+    features: dict[str, Any] = {"features": "label" if opt["label_feat"] else "instance"} if opt["instance_feat"] else {}
     return Pix2PixHDConfig(
         label_space="numbered",
         input="classes" if opt["label_nc"] else "colours",

@@ -216,11 +216,12 @@ def run_pair(info: Mapping[str, Any], io: Tensors) -> Tensors:
     how: dict[str, Any] = {"window": (across, down), "flip": info["train"] and coin > 0.5}
     source = f"in/{info['index']}"
     photo = io[f"{source}/image_u8"].permute(1, 2, 0).numpy()
-    found = {"image_u8": mode.photo(photo, **how).transpose(2, 0, 1)}
+    found: dict[str, Any] = {"image_u8": mode.photo(photo, **how).transpose(2, 0, 1)}
     found["label_u8"] = mode.labels(io[f"{source}/label_u8"][0].numpy(), **how)[None]
     # 16-bit files: Pillow takes another pixel for them where two are equally near, and numbers from 32768 on come to the authors'
     # networks as negative ones
-    numbers = mode.instances(io[f"{source}/inst_i32"][0].numpy().astype(np.uint16), **how)[None]
+    ids: Any = io[f"{source}/inst_i32"][0].numpy().astype(np.uint16)
+    numbers = mode.instances(ids, **how)[None]
     found["inst_i32"] = numbers.astype(np.int16).astype(np.int32)
     if not info["options"].get("label_nc"):
         found["label_rgb_u8"] = mode.photo(np.ascontiguousarray(photo[:, ::-1]), **how).transpose(2, 0, 1)

@@ -54,3 +54,14 @@ class LabelConv(nn.Module):
         shown, numbers = shown_values(values)
         windows, index = number_windows(numbers, len(shown), self.kernel, reflect=self.reflect)
         return column_sums(self.columns, windows, content(shown)).add_(self.bias)[index].permute(0, 3, 1, 2)
+
+
+def over_values(conv: nn.Conv2d, shares: Tensor, content: Tensor) -> Tensor:
+    """What a convolution over label planes gives where pixels hold shares of several values, for values that occur alone.
+
+    shares: [B, K, H, W], how much of each value a pixel holds. content: the channel of each value, int64 [K], or what it holds in all
+    channels, [K, channels].
+    """
+    weight = conv.weight
+    weight = weight[:, content] if content.dim() == 1 else torch.einsum("ocij,kc->okij", weight, content.to(weight))
+    return F.conv2d(shares, weight, conv.bias, conv.stride, conv.padding)

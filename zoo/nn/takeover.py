@@ -1,4 +1,4 @@
-"""Starting from a finished model of another shape: a 512p model's tensors for a 1024p one (`load_pretrain`)."""
+"""Starting from a finished model of another shape: that of a smaller picture for a larger one (`load_pretrain`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import few
-from zoo.plugin import UsageError
+from zoo.errors import UsageError, few
 
 
 def fitting(own: Mapping[str, Tensor], pretrained: Mapping[str, Tensor]) -> dict[str, Tensor]:
