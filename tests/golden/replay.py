@@ -12,7 +12,7 @@ from types import ModuleType
 
 from torch import Tensor
 
-SYSTEMS = ("clvae", "crn", "face_parser", "mask_vae", "pix2pixhd", "scgan", "segvae", "spade")
+SYSTEMS = ("cimle", "clvae", "crn", "face_parser", "mask_vae", "pix2pixhd", "scgan", "segvae", "spade")
 
 
 def load_module(system: str) -> ModuleType:
