@@ -14,6 +14,8 @@ COMMON: dict[str, Any] = {
     "steps": 2, "batch_size": 2, "precision": "fp32", "perceptual": "none", "preview_every": 0, "validate_every": 0,
 }  # fmt: skip
 SYSTEMS: dict[str, dict[str, Any]] = {
+    "cimle/celeba-128": {"widths": "8,8,8,8,8,8", "noise": 2, "encoder_width": 4, "candidates": 2, "epoch_items": 4},
+    "crn/celeba-128": {"widths": "8,8,8,8,8,8", "outputs": 3},
     "pix2pixhd/celeba-128": {"ngf": 4, "n_blocks_global": 1, "nef": 2, "ndf": 4},
 }
 

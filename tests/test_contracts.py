@@ -17,6 +17,7 @@ from zoo.interfaces.models import Model
 from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
 from zoo_plugins.clvae import official as clvae
+from zoo_plugins.crn import official as crn
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
@@ -109,6 +110,31 @@ class TestPix2pixhdLocal(TestPix2pixhd):
     config: ClassVar[Mapping[str, Any]] = {
         **TestPix2pixhd.config, "generator": "local", "n_blocks_local": 1, "features": "none",
     }  # fmt: skip
+
+
+class TestCrn(ModelContract):
+    architecture = "crn"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "aspect_ratio": 1.0, "widths": (8, 8, 6, 6), "outputs": 3,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"perceptual": "none"}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        keys = {k.removeprefix("generator."): v for k, v in model.state_dict().items()}
+        kernels = {k: v.permute(2, 3, 1, 0).contiguous() if v.dim() == 4 else v for k, v in keys.items()}
+        return {"generator": {crn.official_name(k): v for k, v in kernels.items()}}
+
+
+class TestCrnOfOnePicture(TestCrn):
+    config: ClassVar[Mapping[str, Any]] = {**TestCrn.config, "outputs": 1}
+
+
+class TestCimle(TestCrn):
+    architecture = "cimle"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "aspect_ratio": 1.0, "widths": (8, 8, 6, 6), "noise": 3, "encoder_width": 5,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"perceptual": "none", "candidates": 2, "epoch_images": 3, "epoch_items": 4}
 
 
 # --- maps of label sets -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ plugin = Plugin(
             can=("style:prior", "style:mean"),
             parameters={
                 "gta5": 98_534_541,
-                "celeba-128": 0,
+                "celeba-128": 2_198_067,
             },
             title="CRN with a noise for every pixel; each photo trains the nearest of several pictures",
         )

@@ -43,7 +43,7 @@ def detect(shapes: Shapes) -> Match | None:
     planes = inputs - noise
     config: dict[str, Any] = fields | {"noise": noise, "encoder_width": width}
     config |= {"label_space": "gta5"} if planes == 20 else numbered(planes)
-    plain = any("/" not in k for k in network)
+    plain = not any("/" in k for k in network)
     return compare(
         "generator",
         network,

@@ -48,5 +48,5 @@ def detect(shapes: Shapes) -> Match | None:
 
 def _names(network: Shapes, keys: list[str]) -> dict[str, str]:
     """Our keys -> the file's: its variables' names, or ours where it has those."""
-    plain = any("/" not in k for k in network)
+    plain = not any("/" in k for k in network)
     return {k: k if plain else official_name(k) for k in keys}

@@ -141,19 +141,18 @@ def density(points: Floats) -> Floats:
 def rarities(colors: Floats, shown: NDArray[np.bool_], *, rarest: int = RAREST, stand_in: bool = False) -> Floats:
     """One over the density of an image's colour of a class [images, classes]; 0 where it has none, or the class is too rare.
 
-    stand_in: a class that is too rare has the largest density of the image's earlier classes, as in the authors' files, so that its pixels
-    weigh next to nothing (without an earlier class: 0).
+    stand_in: a class that is too rare has one over the largest rarity of the image's earlier classes, as in the authors' files, so that
+    its pixels weigh next to nothing (without an earlier class: 0).
     """
     rarity, largest = np.zeros(shown.shape), np.zeros(len(shown))
     for label in range(shown.shape[1]):
         rows = shown[:, label]
         if rows.sum() > rarest:
-            densities = density(colors[rows, label])
-            largest[rows] = np.maximum(largest[rows], densities)
-            rarity[rows, label] = 1 / densities
+            rarity[rows, label] = 1 / density(colors[rows, label])
+            largest = np.maximum(largest, rarity[:, label])
         elif stand_in:
             known = rows & (largest > 0)
-            rarity[known, label] = 1 / largest[known]
+            rarity[known, label] = np.float32(1) / largest[known].astype(np.float32)  # the authors' have 32 bits here
     return rarity
 
 
