@@ -10,12 +10,11 @@ import torch
 from clvae_tiny import OPTIONS
 from numpy.typing import NDArray
 
-from zoo.data import Augment, PairData, Source
+from zoo.data import Augment, PairData, Source, rarity
 from zoo.errors import DataError
 from zoo.registry import label_space
 from zoo.rng import Rng
 from zoo.training.sampler import Sampler
-from zoo.data import rarity
 from zoo_plugins.clvae.config import CLVAEConfig, CLVAEOptions
 from zoo_plugins.clvae.model import CLVAE
 from zoo_plugins.clvae.trainer import CLVAETrainer

@@ -108,7 +108,11 @@ def test_what_a_model_lacks_is_said() -> None:
         crn().synthesize(maps, crn(outputs=2).sample_style(maps, 0))
     with pytest.raises(UsageError, match=r"noise \[samples, 3, 32, 32\]"):
         cimle().synthesize(maps, crn().sample_style(maps, 0))
-    for fields, words in (({"widths": ()}, "widths needs"), ({"resolution": 36}, "multiple of 8"), ({"outputs": 0}, "outputs")):
+    for fields, words in (
+        ({"widths": ()}, "widths needs"),
+        ({"resolution": 36}, "multiple of 8"),
+        ({"outputs": 0}, "outputs"),
+    ):
         with pytest.raises(ConfigError, match=words):
             CRNConfig(**(TINY | fields))
     with pytest.raises(ConfigError, match="noise must be at least 1"):
@@ -190,11 +194,15 @@ def test_a_larger_crn_starts_from_a_smaller_one(tmp_path: Path) -> None:
     large = crn(outputs=1)
     CRNTrainer(large, CRNOptions(**PIXELS, load_pretrain=str(tmp_path / "small")))
     ours, theirs = large.state_dict(), small.state_dict()
-    assert {k for k in theirs if k in ours and torch.equal(ours[k], theirs[k])} == {k for k in theirs if "conv100" not in k}
+    assert {k for k in theirs if k in ours and torch.equal(ours[k], theirs[k])} == {
+        k for k in theirs if "conv100" not in k
+    }
 
 
 def test_cimle_keeps_the_nearest_candidate_for_an_epoch() -> None:
-    options = CIMLEOptions(**PIXELS, candidates=4, epoch_items=4, epoch_images=2, batch_size=2, restart_epoch=0, lr=3e-3)
+    options = CIMLEOptions(
+        **PIXELS, candidates=4, epoch_items=4, epoch_images=2, batch_size=2, restart_epoch=0, lr=3e-3
+    )
     trainer = CIMLETrainer(cimle().train(), options)
     pairs = TwoPairs(block_maps(2))
     trainer.prepare(pairs)  # pyright: ignore[reportArgumentType]
@@ -202,7 +210,10 @@ def test_cimle_keeps_the_nearest_candidate_for_an_epoch() -> None:
     with torch.no_grad():
         expected = []
         for row in range(2):
-            each = [trainer.distances(planes[row : row + 1], real[row : row + 1], trainer.candidate(row, 0, n)) for n in range(4)]
+            each = [
+                trainer.distances(planes[row : row + 1], real[row : row + 1], trainer.candidate(row, 0, n))
+                for n in range(4)
+            ]
             expected.append(int(torch.cat(each).argmin()))
     take_step(trainer, pairs.batch, 0)
     assert trainer.choices.candidate.tolist() == expected and trainer.choices.epoch.tolist() == [0, 0]
@@ -218,7 +229,9 @@ def test_cimle_keeps_the_nearest_candidate_for_an_epoch() -> None:
 
 
 def test_cimle_learns_and_starts_its_encoder_anew() -> None:
-    options = CIMLEOptions(**PIXELS, candidates=2, epoch_items=4, epoch_images=2, batch_size=2, restart_epoch=3, lr=3e-3)
+    options = CIMLEOptions(
+        **PIXELS, candidates=2, epoch_items=4, epoch_images=2, batch_size=2, restart_epoch=3, lr=3e-3
+    )
     trainer = CIMLETrainer(cimle().train(), options)
     losses = learn(trainer, 6)
     assert losses[-1] < 0.95 * losses[0]

@@ -119,7 +119,9 @@ def check_keys(keys: dict[str, Any], variant: str, count: int, official: Any) ->
         model = registry().load(registry().architecture(variant.split("/")[0]), "model")(config, label_space("gta5"))
     expected = {f"generator.{official.rename(k)}": tuple(v["torch_shape"]) for k, v in keys.items()}
     assert expected == {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    assert all(official.rename(k) == v["torch_key"] and official.official_name(v["torch_key"]) == k for k, v in keys.items())
+    assert all(
+        official.rename(k) == v["torch_key"] and official.official_name(v["torch_key"]) == k for k, v in keys.items()
+    )
     assert sum(p.numel() for p in model.parameters()) == count
     for form in ("tf_shape", "torch_shape"):
         match = official.detect({k: tuple(v[form]) for k, v in keys.items()})

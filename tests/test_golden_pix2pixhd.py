@@ -14,10 +14,10 @@ from torch import Tensor
 
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.labels import numbered_space
+from zoo.nn.takeover import fitting
 from zoo_plugins.pix2pixhd import official
 from zoo_plugins.pix2pixhd.config import VARIANTS, Pix2PixHDConfig
 from zoo_plugins.pix2pixhd.model import Pix2PixHD
-from zoo.nn.takeover import fitting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 COUNTS = {

@@ -48,7 +48,7 @@ LIMITS = {
 SCALED_AWAY = {
     "cimle": r"g_\w+_conv[12]\.weight",
     "crn": r"g_\w+_conv\d+\.weight",
-    "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight"
+    "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""
 
@@ -97,7 +97,9 @@ def test_a_wrong_weight_shows(system: str, cut: travel.Cut, tmp_path: Path) -> N
     right = load_file(folder / "weights.safetensors")
     names = [k for k, v in right.items() if v.dim() > 1 and not k.endswith(("_u", "_v", "weight_orig"))]
     if pattern := SCALED_AWAY.get(system):
-        names = [k for k in right if re.fullmatch(r".*norm\.weight", k) or (k in names and not re.fullmatch(pattern, k))]
+        names = [
+            k for k in right if re.fullmatch(r".*norm\.weight", k) or (k in names and not re.fullmatch(pattern, k))
+        ]
     for name in [names[0], names[len(names) // 2], names[-1]]:
         save_file(right | {name: right[name] * 1.01}, folder / "weights.safetensors")
         found, expected = _replayed(system, folder, cut.replay)

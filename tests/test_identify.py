@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.errors import WeightsError
 
-OURS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "pix2pixhd")
+OURS = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "pix2pixhd", "crn", "cimle")
 SHARED_D = {"clvae", "scgan", "spade"}
 
 
@@ -199,7 +199,7 @@ def test_full_size_files_are_their_named_variants(shared: Path) -> None:
 
 def test_recorded_checkpoint_files_are_named(shared: Path) -> None:
     golden = shared / "golden"
-    found = {str(p.relative_to(golden)): owners(identify(p)) for s in OURS for p in sorted((golden / s).glob("*/official_checkpoint*"))}  # fmt: skip
+    found = {str(p.relative_to(golden)): owners(identify(p)) for s in OURS for p in sorted((golden / s).glob("*/official_checkpoint*.*"))}  # fmt: skip
     assert len(found) >= 10
     for name, owner in found.items():
         assert owner >= expected(name), name

@@ -11,9 +11,9 @@ from official_claims import claims, file_shapes, key_lists, networks, owners
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
-OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "pix2pixhd")
+OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "pix2pixhd", "crn", "cimle")
 OTHERS = (
-    "sean", "oasis", "clade", "inade", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+    "sean", "oasis", "clade", "inade", "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae"})
 ENCODER = frozenset({"spade", "scgan"})
@@ -71,6 +71,13 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "rgb_to_rgb_no_instance": (frozenset({"pix2pixhd"}), ""),
         "/": (frozenset({"pix2pixhd"}), ""),
     },
+    "crn": {
+        "result_256p": (frozenset({"crn"}), "crn/cityscapes-256"),
+        "result_512p": (frozenset({"crn"}), "crn/cityscapes-512"),
+        "result_1024p": (frozenset({"crn"}), "crn/cityscapes-1024"),
+        "result_GTA": (frozenset({"crn"}), "crn/gta5-256"),
+    },
+    "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
 }

@@ -15,18 +15,8 @@ from zoo.errors import PluginError, UsageError
 from zoo.registry import Registry
 
 FIRST = (
-    "ca2sis",
-    "cgan",
-    "clvae",
-    "cvae-global",
-    "cvae-sep",
-    "face-parser",
-    "mask-vae",
-    "pix2pixhd",
-    "scgan",
-    "segvae",
-    "spade",
-)
+    "ca2sis", "cgan", "cimle", "clvae", "crn", "cvae-global", "cvae-sep", "face-parser", "mask-vae", "pix2pixhd", "scgan", "segvae", "spade",
+)  # fmt: skip
 
 Install = Callable[..., Registry]
 

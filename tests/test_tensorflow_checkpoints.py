@@ -38,7 +38,9 @@ def block(entries: dict[bytes, bytes], kind: int = 0) -> bytes:
     """A block of sorted entries whose keys share prefixes."""
     out, before = b"", b""
     for key, value in sorted(entries.items()):
-        shared = next((i for i, (a, b) in enumerate(zip(key, before, strict=False)) if a != b), min(len(key), len(before)))
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(key, before, strict=False)) if a != b), min(len(key), len(before))
+        )
         out += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
         before = key
     return out + (0).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes([kind]) + b"crc!"
@@ -100,7 +102,11 @@ def test_no_damaged_index_gives_anything_but_a_refusal(tmp_path: Path) -> None:
     """Every byte changed, and every length cut to: the file is refused, or read with other numbers, in bounded time."""
     whole = write(tmp_path, TENSORS).read_bytes()
     index = tmp_path / "model.ckpt.index"
-    damaged = [whole[:i] + bytes([whole[i] ^ change]) + whole[i + 1 :] for i in range(len(whole) - 8) for change in (1, 0x80, 0xFF)]
+    damaged = [
+        whole[:i] + bytes([whole[i] ^ change]) + whole[i + 1 :]
+        for i in range(len(whole) - 8)
+        for change in (1, 0x80, 0xFF)
+    ]
     damaged += [whole[:i] + MAGIC for i in range(0, len(whole) - 8, 3)]
     refused = 0
     for content in damaged:

@@ -19,7 +19,11 @@ class CIMLEConfig(CascadeConfig):
 
     def __post_init__(self) -> None:
         faults = self.cascade_faults()
-        faults += [f"{n} must be at least 1, got {getattr(self, n)}" for n in ("noise", "encoder_width") if getattr(self, n) < 1]
+        faults += [
+            f"{n} must be at least 1, got {getattr(self, n)}"
+            for n in ("noise", "encoder_width")
+            if getattr(self, n) < 1
+        ]
         if faults:
             raise ConfigError("CIMLEConfig: " + "; ".join(faults) + ".")
 

@@ -78,7 +78,9 @@ class CIMLE(CascadeSynthesizer):
         noise = style.tensors.get("noise")
         if noise is None or tuple(noise.shape[1:]) != self.noise_shape:
             got = ", ".join(f"{n} {list(t.shape)}" for n, t in style.tensors.items())
-            raise UsageError(f"A style of this cIMLE holds noise [samples, {', '.join(map(str, self.noise_shape))}], got {got}.")
+            raise UsageError(
+                f"A style of this cIMLE holds noise [samples, {', '.join(map(str, self.noise_shape))}], got {got}."
+            )
         return noise.to(self.device)
 
     def sample_style(

@@ -55,7 +55,9 @@ def detect(shapes: Shapes) -> Match | None:
     )
 
 
-def from_crn(state: Mapping[str, Tensor], noise: int, draw: Callable[[str, tuple[int, ...]], Tensor]) -> dict[str, Tensor]:
+def from_crn(
+    state: Mapping[str, Tensor], noise: int, draw: Callable[[str, tuple[int, ...]], Tensor]
+) -> dict[str, Tensor]:
     """A CRN's cascade as cIMLE starts from it: the first of its pictures, and `noise` more input channels in every module.
 
     state: keys `g_…` of torch. draw: standard normal numbers for the new weights of a key, by key and shape. The noise encoder's keys are

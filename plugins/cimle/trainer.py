@@ -58,7 +58,9 @@ class CIMLETrainer(CascadeTrainer):
     def _start_from(self, crn: Any) -> None:
         rng, generator = Rng(self.options.seed), self.synthesizer.generator
         state = {k.removeprefix("generator."): v for k, v in crn.state_dict().items() if k.startswith("generator.g_")}
-        made = from_crn(state, self.synthesizer.config.noise, lambda key, shape: rng.normal("from-crn", key, shape=shape)[0])
+        made = from_crn(
+            state, self.synthesizer.config.noise, lambda key, shape: rng.normal("from-crn", key, shape=shape)[0]
+        )
         own = generator.state_dict()
         odd = [k for k in own if not k.startswith("g_noise") and (k not in made or made[k].shape != own[k].shape)]
         if odd or any(k not in own for k in made):
@@ -96,7 +98,11 @@ class CIMLETrainer(CascadeTrainer):
             return self.rarity.order(o.seed, epoch, o.epoch_images, o.epoch_items)
         rng = Rng(o.seed)
         images = (rng.uniform("images", epoch, shape=(o.epoch_images,))[0] * len(data)).long().clamp_max(len(data) - 1)
-        picks = (rng.uniform("items", epoch, shape=(o.epoch_items,))[0] * o.epoch_images).long().clamp_max(o.epoch_images - 1)
+        picks = (
+            (rng.uniform("items", epoch, shape=(o.epoch_items,))[0] * o.epoch_images)
+            .long()
+            .clamp_max(o.epoch_images - 1)
+        )
         return images[picks].tolist()
 
     # --- one batch ------------------------------------------------------------------------------------------------
@@ -157,4 +163,3 @@ class CIMLETrainer(CascadeTrainer):
             noise = self.candidate(row, epoch, number).to(real)
             found.append(float(self.distances(planes, real, noise, mask)[0]))
         return min(range(len(found)), key=found.__getitem__)
-

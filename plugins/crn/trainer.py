@@ -22,7 +22,9 @@ class CRNTrainer(CascadeTrainer):
         """Raises ConfigError for more modules in `train_last` than there are, and as `CascadeTrainer`."""
         super().__init__(model, options)
         if options.train_last > len(self.synthesizer.config.widths):
-            raise ConfigError(f"train_last={options.train_last}, and there are {len(self.synthesizer.config.widths)} modules.")
+            raise ConfigError(
+                f"train_last={options.train_last}, and there are {len(self.synthesizer.config.widths)} modules."
+            )
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """What is trained: all, or the last modules with the last convolution."""

@@ -158,7 +158,11 @@ def scalars(path: str, value: Any) -> list[str]:
 def run_start(folder: Path) -> Tensors:
     """A CRN as cIMLE starts from it."""
     io = recorded.load(folder / "io.safetensors")
-    names = {"conv100_weight": "g_8_conv100.weight", "conv100_bias": "g_8_conv100.bias", "conv1_weight": "g_8_conv1.weight"}
+    names = {
+        "conv100_weight": "g_8_conv100.weight",
+        "conv100_bias": "g_8_conv100.bias",
+        "conv1_weight": "g_8_conv1.weight",
+    }
     state = {ours: io[f"in/{theirs}"] for theirs, ours in names.items()}
     made = official.from_crn(state, io["in/randn"].shape[1], lambda key, shape: io["in/randn"])
     return {f"out/{theirs}": made[ours] for theirs, ours in names.items()}
@@ -179,7 +183,11 @@ def run_rarity(case: Mapping[str, Any], folder: Path) -> Tensors:
     rarity = rarities(colours, shown, stand_in=True)
     found: dict[str, Any] = {"out/avgcolor_f64": colours, "out/rarity_f64": rarity, "out/areas_f64": areas_of_images}
     found["out/rarity_mask"] = np.stack([pixel_weights(*pair) for pair in zip(labels, rarity, strict=True)])
-    bins = {label: np.cumsum(rarity[:, label] / rarity[:, label].sum()) for label in range(classes) if rarity[:, label].any()}
+    bins = {
+        label: np.cumsum(rarity[:, label] / rarity[:, label].sum())
+        for label in range(classes)
+        if rarity[:, label].any()
+    }
     found |= {f"out/bin_{label}_f64": values for label, values in bins.items()}
     with recorded.where_held():
         draws = io["in/u"].numpy()

@@ -48,7 +48,9 @@ _TRAINING = {"lr": "lr", "beta1": "beta1", "ndf": "ndf", "num_D": "num_d", "norm
 
 def config_of(opt: Mapping[str, Any], size: tuple[int, int]) -> Pix2PixHDConfig:
     """Our config from the authors' options, for maps of (height, width) = size."""
-    features: dict[str, Any] = {"features": "label" if opt["label_feat"] else "instance"} if opt["instance_feat"] else {}
+    features: dict[str, Any] = (
+        {"features": "label" if opt["label_feat"] else "instance"} if opt["instance_feat"] else {}
+    )
     return Pix2PixHDConfig(
         label_space="numbered",
         input="classes" if opt["label_nc"] else "colours",

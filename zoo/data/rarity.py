@@ -199,9 +199,7 @@ def _save(values: Floats, path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo.data.rarity", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m zoo.data.rarity", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", help="the training images, for example gta5:DIR#train")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder for the files (6.5 GB for GTA-5)"

@@ -32,7 +32,11 @@ class SplitRefine(nn.Module):
         before = conv.in_channels - planes - codes
         self.label = part_of(conv, before, before + planes)
         self.columns = LabelConv(self.label)
-        parts = [(name, place) for name, place in (("before", (0, before)), ("code", (before + planes, conv.in_channels))) if place[0] < place[1]]
+        parts = [
+            (name, place)
+            for name, place in (("before", (0, before)), ("code", (before + planes, conv.in_channels)))
+            if place[0] < place[1]
+        ]
         self.parts = nn.ModuleDict({name: pack(part_of(conv, *place)) for name, place in parts})
         self.conv = (conv,)  # a tuple: its norm is used, its weight is not a second parameter
         self.norm = conv.norm

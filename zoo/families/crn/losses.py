@@ -12,7 +12,9 @@ MEAN_SHARE = 0.001
 """Weight of the mean over the pictures, which keeps all of them alive; the smallest has the rest."""
 
 
-def weighted_terms(differences: Sequence[Tensor], divisors: Sequence[float], mask: Tensor | None = None) -> list[Tensor]:
+def weighted_terms(
+    differences: Sequence[Tensor], divisors: Sequence[float], mask: Tensor | None = None
+) -> list[Tensor]:
     """Per level, the mean of the differences [K, h, w] over its divisor, for each of the K pictures: [K].
 
     mask: weights of the pixels [1 or K, 1, H, W], averaged over each level's cells (nothing is normalised by it).

@@ -13,7 +13,9 @@ from zoo.errors import WeightsError
 
 MODULE = r"g_(?:\d{1,5}|noise)_conv(?:\d|100)"
 _ENDS = {"weights": "weight", "biases": "bias", "LayerNorm/gamma": "norm.weight", "LayerNorm/beta": "norm.bias"}
-_TRAINING = re.compile(rf"(?:{MODULE}/(?:weights|biases|LayerNorm/(?:gamma|beta))/Adam(?:_1)?|beta[12]_power|global_step)")
+_TRAINING = re.compile(
+    rf"(?:{MODULE}/(?:weights|biases|LayerNorm/(?:gamma|beta))/Adam(?:_1)?|beta[12]_power|global_step)"
+)
 _OURS = re.compile(rf"{MODULE}\.(?:norm\.)?(?:weight|bias)")
 
 
@@ -68,7 +70,9 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], title: str) -> dict[str, 
         names = {k: rename(k) for k in state if not of_training(k)}
         unknown = sorted(k for k, name in names.items() if name is None)
         if unknown:
-            raise WeightsError(f"No {title}: {len(unknown)} unknown variables, the first {unknown[:3]}. Try: zoo identify FILE")
+            raise WeightsError(
+                f"No {title}: {len(unknown)} unknown variables, the first {unknown[:3]}. Try: zoo identify FILE"
+            )
         out |= {f"generator.{name}": to_torch(k, state[k]) for k, name in names.items()}
     return out
 
@@ -94,5 +98,9 @@ def read_outputs(shapes: Shapes) -> int:
 
 def read_first(shapes: Shapes) -> int:
     """Input channels of the coarsest module: planes of the map, and of a code; 0 if nothing tells."""
-    found = {int(m[1]): s for k, s in shapes.items() if (m := re.fullmatch(r"g_(\d+)_conv1\.weight", rename(k) or "")) and len(s) == 4}
+    found = {
+        int(m[1]): s
+        for k, s in shapes.items()
+        if (m := re.fullmatch(r"g_(\d+)_conv1\.weight", rename(k) or "")) and len(s) == 4
+    }
     return found[min(found)][1] if found else 0
