@@ -34,7 +34,8 @@ PIXELS: dict[str, Any] = {"perceptual": "none"}
 
 def crn(**fields: Any) -> CRN:
     torch.manual_seed(0)
-    return CRN(CRNConfig(**(TINY | {"outputs": 3} | fields)), SPACE).eval()
+    sizes: dict[str, Any] = {**TINY, "outputs": 3, **fields}
+    return CRN(CRNConfig(**sizes), SPACE).eval()
 
 
 def cimle(**fields: Any) -> CIMLE:
@@ -108,13 +109,14 @@ def test_what_a_model_lacks_is_said() -> None:
         crn().synthesize(maps, crn(outputs=2).sample_style(maps, 0))
     with pytest.raises(UsageError, match=r"noise \[samples, 3, 32, 32\]"):
         cimle().synthesize(maps, crn().sample_style(maps, 0))
-    for fields, words in (
-        ({"widths": ()}, "widths needs"),
-        ({"resolution": 36}, "multiple of 8"),
-        ({"outputs": 0}, "outputs"),
-    ):
+    wrong: list[tuple[str, Any, str]] = [
+        ("widths", (), "widths needs"),
+        ("resolution", 36, "multiple of 8"),
+        ("outputs", 0, "outputs"),
+    ]
+    for field, value, words in wrong:
         with pytest.raises(ConfigError, match=words):
-            CRNConfig(**(TINY | fields))
+            crn(**{field: value})
     with pytest.raises(ConfigError, match="noise must be at least 1"):
         CIMLEConfig(noise=0)
 

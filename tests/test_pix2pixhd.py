@@ -189,12 +189,12 @@ def test_the_inference_form_is_equal(fields: dict[str, Any]) -> None:
             model.generator(model.planes(block_maps(4, seed=i)))
         model.eval()
     maps = objects(block_maps(2))
-    fast = optimize(model)
+    fast: Any = optimize(model)
     style = None if model.encoder is None else model.encode_style(torch.rand(2, 3, 32, 32), maps)
-    torch.testing.assert_close(fast.synthesize(maps, style), model.synthesize(maps, style), atol=2e-5, rtol=0)  # pyright: ignore
-    layout = fast.layout(maps)  # pyright: ignore[reportAttributeAccessIssue]
+    torch.testing.assert_close(fast.synthesize(maps, style), model.synthesize(maps, style), atol=2e-5, rtol=0)
+    layout = fast.layout(maps)
     assert layout.plan.planes is None and len(layout.plan.first) == 1 + model.config.enhancers
-    assert fast.layout(maps, reuse=layout).plan is layout.plan or model.config.edges or model.config.slots > 1  # pyright: ignore
+    assert fast.layout(maps, reuse=layout).plan is layout.plan or model.config.edges or model.config.slots > 1
 
 
 # --- configs ----------------------------------------------------------------------------------------------------------
@@ -219,11 +219,12 @@ def test_configs_that_make_no_network_are_refused(fields: dict[str, Any], words:
 
 
 def test_options_that_do_not_go_together_are_refused() -> None:
-    for fields, words in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"share_fake": False}, "both steps on one fake"),
         ({"n_clusters": 0}, "n_clusters"),
         ({"ttur": True}, "lr_d"),
-    ):
+    ]
+    for fields, words in wrong:
         with pytest.raises(ConfigError, match=words):
             Pix2PixHDOptions(**fields)
     with pytest.raises(ConfigError, match="no"):
@@ -270,7 +271,7 @@ def test_a_finished_model_gives_what_fits(tmp_path: Path) -> None:
     assert all(torch.equal(v, theirs[k]) for k, v in outer.state_dict().items() if k.startswith("encoder."))
     other = Pix2PixHDOptions(**OPTIONS, load_pretrain=str(tmp_path / "inner"))
     with pytest.raises(UsageError, match="no tensor of it fits"):
-        Pix2PixHDTrainer(Pix2PixHD(Pix2PixHDConfig(**(TINY | {"ngf": 3, "n_downsample_global": 1})), SPACE), other)
+        Pix2PixHDTrainer(tiny(ngf=3, n_downsample_global=1), other)
 
 
 def test_every_variant_says_how_it_is_trained() -> None:

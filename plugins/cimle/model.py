@@ -40,6 +40,7 @@ class CIMLE(CascadeSynthesizer):
     layout_type: ClassVar[type[PlanLayout]] = CIMLELayout
     styles = frozenset({"prior", "mean"})
     config: CIMLEConfig
+    generator: Generator
 
     def __init__(self, config: CIMLEConfig, space: LabelSpace) -> None:
         super().__init__(config, space)

@@ -40,6 +40,7 @@ class CRN(CascadeSynthesizer):
     title: ClassVar[str] = "CRN"
     layout_type: ClassVar[type[PlanLayout]] = CRNLayout
     config: CRNConfig
+    generator: CascadedGenerator
 
     def __init__(self, config: CRNConfig, space: LabelSpace) -> None:
         super().__init__(config, space)

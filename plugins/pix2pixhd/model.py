@@ -62,6 +62,7 @@ class Pix2PixHD(ImageSynthesizer):
         )
     }
     config: Pix2PixHDConfig
+    generator: Generator
 
     def __init__(self, config: Pix2PixHDConfig, space: LabelSpace) -> None:
         super().__init__(config, space)
@@ -98,7 +99,7 @@ class Pix2PixHD(ImageSynthesizer):
         object large enough."""
         if name != "clusters" or self.encoder is None:
             return None
-        return fit_clusters(cast(Pix2PixHD, self), data, getattr(options, "n_clusters", 10))
+        return fit_clusters(cast(Any, self), data, getattr(options, "n_clusters", 10))
 
     # --- maps -----------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,8 @@ def in_bytes(images: Tensor) -> Tensor:
 
 def forward(model: CRN, io: Tensors) -> tuple[Tensor, Tensors]:
     """(the pictures [k, 3, H, W] with their gradient, what the modules put out on the way)."""
-    planes, seen = model.planes(map_of(io)), {}
+    planes = model.planes(map_of(io))
+    seen: Tensors = {}
     heights = model.generator.heights
     seen |= {f"label_{h}": label for h, label in zip(heights, half_areas(planes, len(heights)), strict=True)}
     hooks = [

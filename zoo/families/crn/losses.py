@@ -22,7 +22,7 @@ def weighted_terms(
     terms = []
     for level, divisor in zip(differences, divisors, strict=True):
         if mask is not None:
-            level = level * F.adaptive_avg_pool2d(mask.to(level), level.shape[-2:])[:, 0]
+            level = level * F.adaptive_avg_pool2d(mask.to(level), (level.shape[-2], level.shape[-1]))[:, 0]
         terms.append(level.mean((1, 2)) / divisor)
     return terms
 
@@ -34,7 +34,7 @@ def class_terms(differences: Sequence[Tensor], planes: Tensor, divisors: Sequenc
     """
     terms = []
     for level, divisor in zip(differences, divisors, strict=True):
-        shares = F.adaptive_avg_pool2d(planes.to(level), level.shape[-2:])
+        shares = F.adaptive_avg_pool2d(planes.to(level), (level.shape[-2], level.shape[-1]))
         terms.append(torch.einsum("khw,phw->kp", level, shares) / (level[0].numel() * divisor))
     return terms
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -120,6 +120,6 @@ class CascadeTrainer(Trainer):
         return {"l1": total / max(count, 1)}
 
     def _reconstruct(self, batch: Batch) -> Tensor:
-        model = self.synthesizer
-        style = model.sample_style(batch.maps, prior="mean") if model.styles else None  # pyright: ignore[reportAttributeAccessIssue]
+        model: Any = self.synthesizer
+        style = model.sample_style(batch.maps, prior="mean") if model.styles else None
         return model.synthesize(batch.maps, style)
