@@ -10,12 +10,11 @@ import torch
 from clvae_tiny import OPTIONS
 from numpy.typing import NDArray
 
-from zoo.data import Augment, PairData, Source
+from zoo.data import Augment, PairData, Source, rarity
 from zoo.errors import DataError
 from zoo.registry import label_space
 from zoo.rng import Rng
 from zoo.training.sampler import Sampler
-from zoo_plugins.clvae import rarity
 from zoo_plugins.clvae.config import CLVAEConfig, CLVAEOptions
 from zoo_plugins.clvae.model import CLVAE
 from zoo_plugins.clvae.trainer import CLVAETrainer
@@ -74,7 +73,7 @@ def test_missing_and_unfit_files(files: Path, tmp_path: Path) -> None:
         CLVAEConfig(label_space="gta5", resolution=32, ngf=2, z_dim=4, z_dim_local=2, encoder_size=128), SPACE
     )
     with pytest.raises(
-        DataError, match=r"lacks: kdecolor_rarity_bin_0.npy.*GTA_weightedrarity_mask.npy.*zoo_plugins.clvae.rarity"
+        DataError, match=r"lacks: kdecolor_rarity_bin_0.npy.*GTA_weightedrarity_mask.npy.*zoo.data.rarity"
     ):
         CLVAETrainer(model, CLVAEOptions(perceptual="none", rarity=str(tmp_path)))
     for file in files.iterdir():

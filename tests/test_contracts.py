@@ -19,8 +19,10 @@ from zoo_plugins.ca2sis import official as ca2sis
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.inade import official as inade
+from zoo_plugins.crn import official as crn
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.oasis import official as oasis
+from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
 from zoo_plugins.sean import official as sean
 from zoo_plugins.segvae import official as segvae
@@ -159,6 +161,52 @@ class TestSean(ModelContract):
         state = model.state_dict()
         names = sean.official_names("generator", state)
         return {"generator": {names[k]: v for k, v in state.items()}}
+
+
+class TestPix2pixhd(ModelContract):
+    architecture = "pix2pixhd"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "edges": True, "resolution": 32, "aspect_ratio": 1.0, "ngf": 4, "n_downsample_global": 2,
+        "n_blocks_global": 1, "features": "instance", "instances": 3, "nef": 2, "n_downsample_e": 1,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = GAN | {"n_clusters": 2}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        roles = [role for role in ("generator", "encoder") if getattr(model, role) is not None]
+        return {role: renamed(role, pix2pixhd.official_names, model) for role in roles}
+
+
+class TestPix2pixhdLocal(TestPix2pixhd):
+    """With a local enhancer, without features: the picture is a function of the map."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestPix2pixhd.config, "generator": "local", "n_blocks_local": 1, "features": "none",
+    }  # fmt: skip
+
+
+class TestCrn(ModelContract):
+    architecture = "crn"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "aspect_ratio": 1.0, "widths": (8, 8, 6, 6), "outputs": 3,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"perceptual": "none"}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        keys = {k.removeprefix("generator."): v for k, v in model.state_dict().items()}
+        kernels = {k: v.permute(2, 3, 1, 0).contiguous() if v.dim() == 4 else v for k, v in keys.items()}
+        return {"generator": {crn.official_name(k): v for k, v in kernels.items()}}
+
+
+class TestCrnOfOnePicture(TestCrn):
+    config: ClassVar[Mapping[str, Any]] = {**TestCrn.config, "outputs": 1}
+
+
+class TestCimle(TestCrn):
+    architecture = "cimle"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 32, "aspect_ratio": 1.0, "widths": (8, 8, 6, 6), "noise": 3, "encoder_width": 5,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"perceptual": "none", "candidates": 2, "epoch_images": 3, "epoch_items": 4}
 
 
 # --- maps of label sets -----------------------------------------------------------------------------------------------

@@ -11,9 +11,23 @@ from official_claims import claims, file_shapes, key_lists, networks, owners
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
-OWN = ("mask_vae", "face_parser", "segvae", "scgan", "spade", "clvae", "oasis", "sean", "clade", "inade")
+OWN = (
+    "mask_vae",
+    "face_parser",
+    "segvae",
+    "scgan",
+    "spade",
+    "clvae",
+    "oasis",
+    "sean",
+    "clade",
+    "inade",
+    "pix2pixhd",
+    "crn",
+    "cimle",
+)
 OTHERS = (
-    "pix2pixhd", "cc_fpse", "groupdnet", "crn", "cimle", "sims", "sdm", "sg2im", "maskgan",
+    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -23,6 +37,7 @@ SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
     ("cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
     ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
     ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
+    ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
 )
 
 
@@ -68,6 +83,22 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         f"/{name}/latest_net_G": (frozenset({"inade"}), f"inade/{name.replace('+', '-')}")
         for name in ("ade20k", "celeba", "cityscapes", "deepfashion", "deepfashion+sketch")
     },
+    "pix2pixhd": {
+        "label2city_512p/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-512"),
+        "label2city_512p_feat/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-512-feat"),
+        "label2city_512p_feat/E": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-512-feat"),
+        "label2city_1024p/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-1024"),
+        "label2city_1024p_feat/G": (frozenset({"pix2pixhd"}), "pix2pixhd/cityscapes-1024-feat"),
+        "rgb_to_rgb_no_instance": (frozenset({"pix2pixhd"}), ""),
+        "/": (frozenset({"pix2pixhd"}), ""),
+    },
+    "crn": {
+        "result_256p": (frozenset({"crn"}), "crn/cityscapes-256"),
+        "result_512p": (frozenset({"crn"}), "crn/cityscapes-512"),
+        "result_1024p": (frozenset({"crn"}), "crn/cityscapes-1024"),
+        "result_GTA": (frozenset({"crn"}), "crn/gta5-256"),
+    },
+    "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
     "oasis": {
@@ -156,6 +187,8 @@ FILES = {
     "inade/A_celeba_encoder/official_checkpoint_latest_net_G.pth": {"inade": "generator"},
     "inade/A_celeba_encoder/official_checkpoint_latest_net_E.pth": {"inade": "encoder"},
     "inade/A_celeba_encoder/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+    "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_G.pth": {"pix2pixhd": "generator"},
+    "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_D.pth": {"pix2pixhd": "discriminator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
@@ -171,7 +204,9 @@ def test_golden_files(golden: Path, file: str) -> None:
     assert {name: match.role for name, match in found.items() if match.complete} == FILES[file]
 
 
-@pytest.mark.parametrize(("system", "least"), [("spade", 6), ("clvae", 6), ("clade", 3), ("inade", 3)])
+@pytest.mark.parametrize(
+    ("system", "least"), [("spade", 6), ("clvae", 6), ("clade", 3), ("inade", 3), ("pix2pixhd", 6)]
+)
 def test_golden_files_of_several_networks(golden: Path, system: str, least: int) -> None:
     """Files of all networks, apart; small sizes, `most` doublings, 1x1 kernels, edges, no batch norm."""
     count = 0

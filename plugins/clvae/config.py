@@ -98,7 +98,7 @@ class CLVAEOptions(GanOptions):
     number per image (the paper's eq. 18)."""
     rarity: str = ""
     """Folder with the rebalancing files of GTA-5 (`kdecolor_rarity_bin_{0,2,10,19,1}.npy`, `GTA_weightedrarity_mask.npy`); empty: no
-    rebalancing. `python -m zoo_plugins.clvae.rarity` computes them."""
+    rebalancing. `python -m zoo.data.rarity` computes them."""
     rarity_images: int = 400
     """Images drawn for an epoch under rebalancing."""
     rarity_items: int = 10_000

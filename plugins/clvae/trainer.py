@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from zoo.data.rarity import Rarity
 from zoo.families.spade.discriminators import Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs
 from zoo.plugin import Batch, Model, PairData, RngLike, Style
@@ -16,7 +17,6 @@ from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 from zoo_plugins.clvae.losses import divergence
 from zoo_plugins.clvae.model import CLVAE, draw_codes
-from zoo_plugins.clvae.rarity import Rarity
 from zoo_plugins.clvae.regions import find_regions
 from zoo_plugins.clvae.styles import latents
 

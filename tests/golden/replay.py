@@ -12,7 +12,21 @@ from types import ModuleType
 
 from torch import Tensor
 
-SYSTEMS = ("clade", "clvae", "face_parser", "inade", "mask_vae", "oasis", "scgan", "sean", "segvae", "spade")
+SYSTEMS = (
+    "clade",
+    "cimle",
+    "clvae",
+    "crn",
+    "face_parser",
+    "inade",
+    "mask_vae",
+    "pix2pixhd",
+    "oasis",
+    "scgan",
+    "sean",
+    "segvae",
+    "spade",
+)
 
 
 def load_module(system: str) -> ModuleType:

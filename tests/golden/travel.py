@@ -101,6 +101,25 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("out/enc_layer5",),
         ),
     ),
+    "cimle": (
+        Cut(
+            "cimle/A_64p",
+            "cimle",
+            inputs=("in/label_u8",),
+            results=(r"out/0/(?:noise_code_down_[48]|m4_conv2)",),
+            parts={"in/noise": ("in/noise", FIRST)},
+            weights=(r"g_(?:noise|4)_conv\d\..*",),
+        ),
+    ),
+    "crn": (
+        Cut(
+            "crn/A_64p_k9",
+            "crn",
+            inputs=("in/label_u8",),
+            results=(r"out/label_\d+", r"out/m\d.*"),
+            weights=(r"g_.*",),
+        ),
+    ),
     "face_parser": (
         Cut(
             "face_parser/A_unet",
@@ -165,6 +184,15 @@ CUTS: dict[str, tuple[Cut, ...]] = {
                 r"to_uint8/out_u8",
             ),
             weights=(r"gblock\..*", r"dblock_.*"),
+        ),
+    ),
+    "pix2pixhd": (
+        Cut(
+            "pix2pixhd/B_local2_celeba",
+            "pix2pixhd",
+            inputs=("in/label_u8",),
+            results=(r"out/netG\..*",),
+            weights=(r"netG\..*",),
         ),
     ),
     "scgan": (

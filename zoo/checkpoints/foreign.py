@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.checkpoints.refusals import globals_of, pickle_bytes, refusal
 
-EXPECTED = "expected a checkpoint of torch.save, or safetensors"
+EXPECTED = "expected a checkpoint of torch.save, safetensors, or TensorFlow's index (model.ckpt.index)"
 _TAR = "a tar archive (a package, or torch before 0.2), which is not looked into: unpack it and name the checkpoint that is in it, or ask its publisher for safetensors."
 _GZIP = b"\x1f\x8b"
 _PACKED = {_GZIP: "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}

@@ -26,6 +26,7 @@ from zoo.checkpoints.refusals import (
     refusal,
 )
 from zoo.checkpoints.shards import index_of, read_index
+from zoo.checkpoints.tensorflow import index_beside, read_index_and_data
 from zoo.errors import WeightsError
 from zoo.files.headers import SIZES, damaged, read_header
 
@@ -35,7 +36,7 @@ _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that was read. form: "safetensors", "safetensors in N shards", "torch", or "torch (before 1.6)"; content: what it holds,
+    """A file that was read. form: "safetensors", "safetensors in N shards", "torch", "torch (before 1.6)" or "tensorflow"; content: what it holds,
     as nested as it is; files: all that were read, of shards the index first."""
 
     path: Path
@@ -45,7 +46,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path, *, data: bool = True) -> Checkpoint:
-    """Read a checkpoint: a file, or the index or folder of sharded safetensors. data: False gives tensors on the meta device, so that
+    """Read a checkpoint: a file, the index or folder of sharded safetensors, or TensorFlow's index (`model.ckpt`). data: False gives tensors on the meta device, so that
     files of any size cost little.
 
     Pickles go through torch's `weights_only` loader, which imports nothing (`zoo.checkpoints.extras`). Raises WeightsError for what
@@ -54,6 +55,10 @@ def read_checkpoint(path: Path, *, data: bool = True) -> Checkpoint:
     index = index_of(path)
     if index is not None:
         return _read_shards(path, index, data)
+    index = index_beside(path)
+    if index is not None:
+        tensors, files = read_index_and_data(index, data=data)
+        return Checkpoint(path, "tensorflow", tensors, files)
     form = _form(path)
     content = _read_safetensors(path, data) if form == "safetensors" else _read_pickle(path, form == "torch", data)
     return Checkpoint(path, form, content, (path,))

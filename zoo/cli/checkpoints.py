@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def identify(file: Path, as_json: bool) -> None:
-    """Whose networks FILE holds: a checkpoint of some authors (torch or safetensors), told by its keys and shapes alone.
+    """Whose networks FILE holds: a checkpoint of some authors (torch, safetensors or TensorFlow), told by its keys and shapes alone.
 
     FILE may be the index or the folder of sharded safetensors. Nothing of the file is run. Prints the architectures that
     have these networks to the last key, their configs, what no shape tells and how to state it for zoo convert, and the near

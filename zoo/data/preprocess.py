@@ -33,7 +33,7 @@ MODES = (
     "none",
 )
 NONE_BASE = 32
-"""Sides are multiples of this in the mode `none`."""
+"""Sides are multiples of this in the mode `none`, where nothing else is said."""
 
 Window = tuple[int, int]
 """(x, y) of the upper left corner, in pixels of the resized picture."""
@@ -46,18 +46,20 @@ class Preprocess:
     mode: str = "resize_and_crop"
     """resize_and_crop: to load_size x load_size whatever the proportions, then a window. crop: a window of the picture as it
     is. scale_width: width load_size, proportions kept. scale_shortside: quirk kept, the short side keeps its length and the
-    long one becomes load_size * long / short. fixed: crop_size wide, crop_size / aspect high. none: to multiples of 32."""
+    long one becomes load_size * long / short. fixed: crop_size wide, crop_size / aspect high. none: to multiples of `base`."""
     load_size: int = 286
     """Side to which the picture is resized before the window is cut."""
     crop_size: int = 256
     """Side of the window, in all modes that end in `crop`."""
     aspect: float = 1.0
     """Width by height, for the mode `fixed` (Cityscapes and GTA-5: 2)."""
+    base: int = NONE_BASE
+    """Sides are multiples of this in the mode `none` (pix2pixHD: of 2 to the number of its halvings)."""
 
     def __post_init__(self) -> None:
         faults = [] if self.mode in MODES else [f"mode must be one of {', '.join(MODES)}, got {self.mode!r}"]
-        if min(self.load_size, self.crop_size) < 1 or not self.aspect > 0:
-            faults.append("load_size, crop_size and aspect must be positive")
+        if min(self.load_size, self.crop_size, self.base) < 1 or not self.aspect > 0:
+            faults.append("load_size, crop_size, base and aspect must be positive")
         if faults:
             raise ConfigError("Preprocess: " + "; ".join(faults) + ".")
 
@@ -80,7 +82,7 @@ class Preprocess:
         if self.mode == "fixed":
             return round(self.crop_size / self.aspect), self.crop_size
         if self.mode == "none":
-            return _multiple(height), _multiple(width)
+            return _multiple(height, self.base), _multiple(width, self.base)
         return height, width
 
     def output(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -124,6 +126,6 @@ class Preprocess:
         return np.ascontiguousarray(resized[:, ::-1] if flip else resized)
 
 
-def _multiple(side: int) -> int:
-    """The nearest multiple of 32 (halves to the even one, as Python rounds)."""
-    return max(NONE_BASE, round(side / NONE_BASE) * NONE_BASE)
+def _multiple(side: int, base: int) -> int:
+    """The nearest multiple of `base` (halves to the even one, as Python rounds)."""
+    return max(base, round(side / base) * base)

@@ -33,14 +33,18 @@ def column_sums(columns: Tensor, windows: Tensor, content: Tensor) -> Tensor:
 
 
 class LabelConv(nn.Module):
-    """The inference form of a convolution (stride 1, padding k // 2) that sees label planes."""
+    """The inference form of a convolution (stride 1, padding k // 2) that sees label planes.
+
+    reflect: the picture's mirror image lies outside it, not zeros (a reflection padding in front of a convolution without padding).
+    """
 
     columns: Tensor
     bias: Tensor
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d, *, reflect: bool = False) -> None:
         super().__init__()
         assert conv.bias is not None
+        self.reflect = reflect
         self.kernel = conv.kernel_size[0]
         self.register_buffer("columns", kernel_columns(conv.weight))
         self.register_buffer("bias", conv.bias.detach().clone())
@@ -48,5 +52,16 @@ class LabelConv(nn.Module):
     def forward(self, values: Tensor, content: Content) -> Tensor:
         """int64 values >= 0 [B, h, w] -> [B, out, h, w], channels last."""
         shown, numbers = shown_values(values)
-        windows, index = number_windows(numbers, len(shown), self.kernel)
+        windows, index = number_windows(numbers, len(shown), self.kernel, reflect=self.reflect)
         return column_sums(self.columns, windows, content(shown)).add_(self.bias)[index].permute(0, 3, 1, 2)
+
+
+def over_values(conv: nn.Conv2d, shares: Tensor, content: Tensor) -> Tensor:
+    """What a convolution over label planes gives where pixels hold shares of several values, for values that occur alone.
+
+    shares: [B, K, H, W], how much of each value a pixel holds. content: the channel of each value, int64 [K], or what it holds in all
+    channels, [K, channels].
+    """
+    weight = conv.weight
+    weight = weight[:, content] if content.dim() == 1 else torch.einsum("ocij,kc->okij", weight, content.to(weight))
+    return F.conv2d(shares, weight, conv.bias, conv.stride, conv.padding)

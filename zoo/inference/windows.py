@@ -70,14 +70,24 @@ def number_tuples(parts: Sequence[Tensor], count: int) -> tuple[Tensor, int]:
     return renumber(codes, span)
 
 
-def number_windows(numbers: Tensor, count: int, kernel: int) -> tuple[Tensor, Tensor]:
+def reflected(size: int, pad: int) -> Tensor:
+    """The places 0..size-1 that a line padded by reflection shows, int64 [size + 2 pad]; pad < size."""
+    return torch.cat([torch.arange(pad, 0, -1), torch.arange(size), torch.arange(size - 2, size - 2 - pad, -1)])
+
+
+def number_windows(numbers: Tensor, count: int, kernel: int, *, reflect: bool = False) -> tuple[Tensor, Tensor]:
     """Each pixel's k x k window of int64 [B, H, W] with values in 0..count-1.
 
     -> (windows int64 [D, k * k] with `count` outside the picture, index int64 [B, H, W] of each pixel's). kernel is odd.
+    reflect: outside the picture there is its mirror image instead (sides larger than k // 2).
     """
     pad = kernel // 2
     height, width = numbers.shape[1:]
-    padded = F.pad(numbers, (pad, pad, pad, pad), value=count)
+    if reflect:
+        rows, columns = (reflected(side, pad).to(numbers.device) for side in (height, width))
+        padded = numbers[:, rows[:, None], columns]
+    else:
+        padded = F.pad(numbers, (pad, pad, pad, pad), value=count)
     rows, found = number_tuples([padded[:, :, i : i + width] for i in range(kernel)], count + 1)
     index, found = number_tuples([rows[:, i : i + height] for i in range(kernel)], found)
     # any pixel that has a window shows what is in it

@@ -1,4 +1,4 @@
-"""Weight initialisation of the SPADE family."""
+"""Weight initialisations that several systems share."""
 
 from __future__ import annotations
 
@@ -21,3 +21,17 @@ def init_xavier(module: nn.Module, gain: float = 0.02) -> None:
                 nn.init.zeros_(layer.bias)
             if isinstance(layer, SpectralMixin):
                 layer.begin()
+
+
+@torch.no_grad()
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """pix2pixHD's start: weights of all convolutions from N(0, std), scales of batch norms from N(1, std) with zero shifts.
+
+    Biases of convolutions keep torch's own start, as in the authors' code. Random: from torch's global generator.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(layer.weight, 0.0, std)
+        elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
+            nn.init.normal_(layer.weight, 1.0, std)
+            nn.init.zeros_(layer.bias)

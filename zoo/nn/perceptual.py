@@ -54,17 +54,7 @@ class VGG19Features(nn.Module):
     @classmethod
     def pretrained(cls) -> VGG19Features:
         """With timm's ImageNet weights (downloaded once). Raises WeightsError that names the option to train without."""
-        try:
-            import timm
-
-            state = timm.create_model("vgg19", pretrained=True).state_dict()
-        except Exception as error:  # no network, no space, a changed hub: the way out is the same
-            raise WeightsError(
-                f"The perceptual loss needs timm's pretrained vgg19, which could not be loaded ({type(error).__name__}: {error})."
-                ' Train without it: <<changes={"perceptual": "none"}>>; or name a trained parser:'
-                ' <<changes={"perceptual": "face-parser-celeba"}>>.'
-            ) from error
-        return cls.of(state)
+        return cls.of(pretrained_vgg19())
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> VGG19Features:
@@ -80,6 +70,20 @@ class VGG19Features(nn.Module):
         network = cls(widths)
         network.load_state_dict(parts, strict=True)
         return network
+
+
+def pretrained_vgg19() -> dict[str, Tensor]:
+    """timm's vgg19 with its ImageNet weights (downloaded once). Raises WeightsError that names the option to train without."""
+    try:
+        import timm
+
+        return timm.create_model("vgg19", pretrained=True).state_dict()
+    except Exception as error:  # no network, no space, a changed hub: the way out is the same
+        raise WeightsError(
+            f"The perceptual loss needs timm's pretrained vgg19, which could not be loaded ({type(error).__name__}: {error})."
+            ' Train without it: <<changes={"perceptual": "none"}>>; or name a trained parser:'
+            ' <<changes={"perceptual": "face-parser-celeba"}>>.'
+        ) from error
 
 
 class HasFeatures(Protocol):

@@ -44,19 +44,26 @@ class PatchDiscriminator(nn.Module):
     """PatchGAN: `n_layers` 4x4 convolutions and a 1-channel output convolution; padding 2 everywhere.
 
     The first layer has no norm, all but the last of the `n_layers` have stride 2, widths double up to 512.
-    last_stride: stride of the last of the `n_layers` (pix2pixHD and SPADE 1, Semantic-VAE 2).
+    last_stride: stride of the last of the `n_layers` (pix2pixHD and SPADE 1, Semantic-VAE 2). bias: in front of norms too (pix2pixHD).
     forward: [B, channels, H, W] -> list of the outputs of all n_layers + 1 convolutions; the last is the score map [B, 1, h, w].
     """
 
     def __init__(
-        self, channels: int, width: int = 64, n_layers: int = 4, norm: str = "spectralinstance", last_stride: int = 1
+        self,
+        channels: int,
+        width: int = 64,
+        n_layers: int = 4,
+        norm: str = "spectralinstance",
+        last_stride: int = 1,
+        *,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         layers = [nn.Sequential(nn.Conv2d(channels, width, 4, 2, 2), nn.LeakyReLU(0.2))]
         for i in range(1, n_layers):
             before, width = width, min(2 * width, 512)
             stride = last_stride if i == n_layers - 1 else 2
-            layers.append(nn.Sequential(conv_norm(norm, before, width, 4, stride, 2), nn.LeakyReLU(0.2)))
+            layers.append(nn.Sequential(conv_norm(norm, before, width, 4, stride, 2, bias=bias), nn.LeakyReLU(0.2)))
         layers.append(nn.Sequential(nn.Conv2d(width, 1, 4, 1, 2)))
         self.layers = nn.ModuleList(layers)
 
@@ -82,10 +89,12 @@ class MultiscaleDiscriminator(nn.Module):
         scales: int = 2,
         norm: str = "spectralinstance",
         last_stride: int = 1,
+        *,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         self.discriminators = nn.ModuleList(
-            PatchDiscriminator(channels, width, n_layers, norm, last_stride) for _ in range(scales)
+            PatchDiscriminator(channels, width, n_layers, norm, last_stride, bias=bias) for _ in range(scales)
         )
 
     @classmethod

@@ -10,17 +10,16 @@ MULTIPLES = (16, 8, 4, 2, 1)
 """Channels of a generator in multiples of its `ngf`, from the start grid to the picture's size."""
 
 
-class GridSizes:
-    """Sizes that follow from a config's `resolution` (width of the images), `aspect_ratio` (width / height) and `upsampling`."""
+class DoubledSizes:
+    """Sizes that follow from a config's `resolution` (width of the images), `aspect_ratio` (width / height) and `doublings`."""
 
     resolution: int
     aspect_ratio: float
-    upsampling: str
 
     @property
     def doublings(self) -> int:
-        """Doublings between the start grid and the image."""
-        return DOUBLINGS[self.upsampling]
+        """Doublings between the coarsest features and the image."""
+        raise AttributeError(f"{type(self).__name__} does not say how often it doubles its features.")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -35,9 +34,7 @@ class GridSizes:
         return height << self.doublings, width << self.doublings
 
     def grid_faults(self) -> list[str]:
-        """What is wrong with the three fields, in words for a ConfigError."""
-        if self.upsampling not in DOUBLINGS:
-            return [f"upsampling must be one of {', '.join(DOUBLINGS)}, got {self.upsampling!r}"]
+        """What is wrong with the fields, in words for a ConfigError."""
         step = 2**self.doublings
         if self.resolution < step or self.resolution % step:
             return [f"resolution must be a multiple of {step}, got {self.resolution}"]
@@ -48,6 +45,23 @@ class GridSizes:
         if self.grid[0] < 1:
             return [f"aspect_ratio leaves no height, got {self.aspect_ratio:g}"]
         return []
+
+
+class GridSizes(DoubledSizes):
+    """`DoubledSizes` whose doublings a field `upsampling` names."""
+
+    upsampling: str
+
+    @property
+    def doublings(self) -> int:
+        """Doublings between the start grid and the image."""
+        return DOUBLINGS[self.upsampling]
+
+    def grid_faults(self) -> list[str]:
+        """What is wrong with the three fields, in words for a ConfigError."""
+        if self.upsampling not in DOUBLINGS:
+            return [f"upsampling must be one of {', '.join(DOUBLINGS)}, got {self.upsampling!r}"]
+        return super().grid_faults()
 
 
 def widths(ngf: int, max_width: int = 0) -> list[int]:

@@ -112,7 +112,7 @@ class GanTrainer(Trainer):
             self.discriminator, self.objective = join(self.gan.label_input, self.gan.resolution, options)
         else:
             self.discriminator = self.build_discriminator()
-        init_xavier(self.discriminator)
+        self.initialise(self.discriminator)
         self.perceptual = perceptual_network(options.perceptual, load)
         self._frozen = [network for network in (self.perceptual, self.features) if network is not None]
         if options.channels_last:
@@ -133,6 +133,15 @@ class GanTrainer(Trainer):
         """The network that `opinion` asks (with `discriminator=projected` it is another)."""
         o = self.options
         return MultiscaleDiscriminator(self.gan.label_input.channels + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d)
+
+    def initialise(self, discriminator: nn.Module) -> None:
+        """Draw the starting weights of the discriminator, from torch's global generator."""
+        init_xavier(discriminator)
+
+    def parameters(self) -> dict[str, list[nn.Parameter]]:
+        """By optimizer, what it trains."""
+        networks = {"generator": self.gan, "discriminator": self.discriminator}
+        return {name: list(network.parameters()) for name, network in networks.items()}
 
     def opinion(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
         """What the discriminator says of images [B, 3, H, W] in [-1, 1] with their planes. outputs: the generator's for the
@@ -164,8 +173,8 @@ class GanTrainer(Trainer):
         """Names: generator (with the encoder) and discriminator, both Adam."""
         if not self._optimizers:
             rates = self.rates(0.0, 0)
-            for name, network in (("generator", self.gan), ("discriminator", self.discriminator)):
-                self._optimizers[name] = Adam(network.parameters(), lr=rates[name], betas=self.options.betas)
+            for name, parameters in self.parameters().items():
+                self._optimizers[name] = Adam(parameters, lr=rates[name], betas=self.options.betas)
         return self._optimizers
 
     def rates(self, epoch: float, step: int) -> dict[str, float]:
@@ -235,17 +244,21 @@ class GanTrainer(Trainer):
         outputs = self.fake(planes, real, self._eps(rng, "eps", step), drawn)
         outputs.weights = weights
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=False)
-        losses = self.losses(outputs, real, on_fake, on_real)
-        if self.features is not None and self.options.lambda_features:
-            own = slice(outputs.own)
-            with torch.no_grad():
-                target = self.features(real[own])
-            distance = feature_distance(self.features(outputs.fake[own]), target)
-            losses["features"] = self.options.lambda_features * distance
+        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real)
         if self.options.share_fake:
             outputs.fake = outputs.fake.detach()
             shared.append(outputs)
         return Update(losses, ("generator",))
+
+    def feature_losses(self, outputs: Outputs, real: Tensor) -> dict[str, Tensor]:
+        """With `lambda_features`: the weighted distance to the photo in the features of a pretrained network."""
+        if self.features is None or not self.options.lambda_features:
+            return {}
+        own = slice(outputs.own)
+        with torch.no_grad():
+            target = self.features(real[own])
+        distance = feature_distance(self.features(outputs.fake[own]), target)
+        return {"features": self.options.lambda_features * distance}
 
     def _discriminator_update(
         self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],
@@ -285,7 +298,7 @@ class GanTrainer(Trainer):
             fake, _, labels = self._labelled(planes, outputs.fake, real, draws)
             return Opinion([], [], self.objective.generator(fake, labels)), Opinion([], [])
         cutout = self.options.cutout
-        pairs = [_augmented(planes, x, draws, cutout) for x in (outputs.fake, real)]
+        pairs = [augmented(planes, x, draws, cutout) for x in (outputs.fake, real)]
         if real_grad or not self.options.share_fake:
             (fake_planes, fake), (real_planes, photo) = pairs
             return self._ask(torch.cat([fake_planes, real_planes]), torch.cat([fake, photo]), outputs).split()
@@ -347,7 +360,8 @@ class GanTrainer(Trainer):
         return self.gan.synthesize(maps, style)
 
 
-def _augmented(planes: Tensor, images: Tensor, draws: Tensor | None, cutout: bool) -> tuple[Tensor, Tensor]:
+def augmented(planes: Tensor, images: Tensor, draws: Tensor | None, cutout: bool) -> tuple[Tensor, Tensor]:
+    """Planes and images as `diffaugment` shows them to a discriminator; as they are without draws."""
     if draws is None:
         return planes, images
     both = augment(planes, images, draws, cutout=cutout)

@@ -1,0 +1,1 @@
+"""Cascaded refinement networks (CRN), and cIMLE, which trains one of them."""
