@@ -41,6 +41,7 @@ def optimize(model: Model, *, dtype: torch.dtype | None = None, compile: bool = 
     fast = model.optimized()
     if compile:
         _allow_recompiling()
+        _leave_uncompiled(fast)
         for block in _blocks(fast):
             block.compile(dynamic=True)
         _wrap(fast, _telling)
@@ -58,6 +59,14 @@ def _allow_recompiling() -> None:
     settings.recompile_limit = max(settings.recompile_limit, RECOMPILATIONS)
     settings.accumulated_recompile_limit = max(settings.accumulated_recompile_limit, RECOMPILATIONS)
     settings.fail_on_recompile_limit_hit = True
+
+
+def _leave_uncompiled(model: nn.Module) -> None:
+    """Let the compiler pass by the modules whose class says `uncompiled = True`. Here and not by a decorator in the class, which would
+    import the compiler (over a second) wherever such a class is imported."""
+    for module in model.modules():
+        if getattr(module, "uncompiled", False):
+            module.forward = torch.compiler.disable(module.forward)
 
 
 def _wrap(model: Model, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
