@@ -90,7 +90,7 @@ def test_the_options_reach_the_models(
     seen: list[tuple[torch.dtype | None, bool]] = []
     plain = models.optimize
 
-    def noting(model: Any, *, dtype: torch.dtype | None = None, compile: bool = False) -> Any:
+    def noting(model: Any, *, dtype: torch.dtype | None = None, compile: bool = False, in_place: bool = False) -> Any:
         seen.append((dtype, compile))
         return plain(model)
 

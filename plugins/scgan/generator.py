@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,11 +21,11 @@ from zoo_plugins.scgan.tiled_plan import TiledPlan, plan_planes
 class SCGANPlan:
     """Everything that depends on the map alone.
 
-    svg_image: [B, 3, H, W] in [-1, 1], the SVG's own rough picture (Eq. 10). logits, norm_logits: pooled SVG features per scale,
+    svg_image: [B, 3, H, W] in [-1, 1], the SVG's own rough picture (Eq. 10); None in the inference form. logits, norm_logits: pooled SVG features per scale,
     coarsest first. blocks: per residual block. start: the first features where there is no latent, else None.
     """
 
-    svg_image: Tensor
+    svg_image: Tensor | None
     logits: tuple[Tensor, ...]
     norm_logits: tuple[Tensor, ...]
     blocks: tuple[BlockPlan, ...]
@@ -38,6 +39,8 @@ class Generator(SkeletonGenerator):
     call of each spectrally normalised layer. (H, W) = config.size.
     """
 
+    folded = False
+    """Whether this is the inference form of a small generator (`zoo_plugins.scgan.inference`)."""
     tiled = False
     """Whether this is the inference form whose blocks go strip by strip (`zoo_plugins.scgan.tiled`)."""
 
@@ -61,7 +64,10 @@ class Generator(SkeletonGenerator):
             return plan_planes(self, planes.to(self.conv_img.weight.dtype))
         c = self.config
         planes = planes.to(self.conv_img.weight.dtype)
-        svg_image, features = self.svg(planes)
+        if self.folded:  # blurs and SPADEs are faster on planes channels last, and the same to the bit
+            planes = planes.contiguous(memory_format=torch.channels_last)
+        features = self.svg.features(planes)
+        svg_image = None if self.folded else self.svg.picture(features[-1])  # only losses look at it
         logits = tuple(pool_channels(f, c.n_conv) for f in features)
         norm_logits = logits if c.n_norm == c.n_conv else tuple(pool_channels(f, c.n_norm) for f in features)
         conv_logits = tuple(x.detach() for x in logits) if c.routing_detach else logits

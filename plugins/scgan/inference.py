@@ -11,7 +11,7 @@ from zoo.families.spade.folded import FoldedSPADE
 from zoo.inference.columns import LabelConv
 from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
-from zoo_plugins.scgan.blocks import SCC, SCN, SCResnetBlock, Site
+from zoo_plugins.scgan.blocks import SCC, SCN, BlockPlan, SCResnetBlock, Site
 from zoo_plugins.scgan.generator import Generator
 from zoo_plugins.scgan.tiled import TiledBlock
 from zoo_plugins.scgan.tiled_svg import TiledSVG
@@ -67,8 +67,46 @@ class FoldedSCN(nn.Module):
 class FoldedMapNorm(FoldedSPADE):
     """FoldedSPADE over the one-hot planes of a Site; its scales and shifts are part of the plan, so a layout computes them once."""
 
+    def __init__(self, layer: SPADENorm, norm: nn.BatchNorm2d) -> None:
+        super().__init__(layer, norm)
+        layer.mlp_shared = pack(layer.mlp_shared)  # type: ignore[assignment]
+
     def plan(self, site: Site) -> Affine:
-        return self.affine(site.planes)
+        a, b = self.conv(F.relu_(self.layer.mlp_shared(site.planes))).chunk(2, 1)
+        return a, b
+
+    def forward(self, x: Tensor, affine: Affine) -> Tensor:
+        """Channels last, as the packed convolution gives scales and shifts."""
+        return torch.addcmul(affine[1], x.contiguous(memory_format=torch.channels_last), affine[0])
+
+
+class FoldedBlock(nn.Module):
+    """`SCResnetBlock` with folded norms and convolutions. The layouts that each convolution sees, and so its last bits, are the plain
+    sums' ones; features go from block to block contiguous, as the norms of both convolutions read them.
+
+    last: the picture is made of what comes out, which keeps the shortcut's layout.
+    """
+
+    def __init__(self, block: SCResnetBlock, *, last: bool) -> None:
+        super().__init__()
+        self.last, self.learned = last, block.learned
+        self.norm_0, self.norm_1 = _fold_norm(block.norm_0), _fold_norm(block.norm_1)
+        self.conv_0, self.conv_1 = FoldedSCC(block.conv_0), FoldedSCC(block.conv_1)
+        if block.learned:
+            self.norm_s, self.conv_s = _fold_norm(block.norm_s), block.conv_s
+
+    def plan(self, site: Site) -> BlockPlan:
+        """As of the plain block."""
+        norm_s = self.norm_s.plan(site) if self.learned else None  # type: ignore[operator]
+        return BlockPlan(site.v_conv, self.norm_0.plan(site), self.norm_1.plan(site), norm_s)  # type: ignore[operator]
+
+    def forward(self, x: Tensor, plan: BlockPlan) -> Tensor:
+        """As of the plain block."""
+        shortcut = x if plan.norm_s is None else self.conv_s(self.norm_s(x, plan.norm_s))
+        dx = self.conv_0(F.leaky_relu_(self.norm_0(x, plan.norm_0), 0.2), plan.v_conv)
+        del x
+        dx = self.conv_1(F.leaky_relu_(self.norm_1(dx, plan.norm_1), 0.2), plan.v_conv)
+        return shortcut + dx if self.last else dx.add_(shortcut)
 
 
 def _fold_norm(norm: nn.Module) -> nn.Module:
@@ -99,13 +137,9 @@ def fold_generator(model: nn.Module, generator: Generator) -> None:
         fold_spectral(model)
         fold_tiles(generator)
         return
-    for block in generator.modules():
-        if isinstance(block, SCResnetBlock):
-            for name in ("norm_0", "norm_1", "norm_s"):
-                if hasattr(block, name):
-                    setattr(block, name, _fold_norm(getattr(block, name)))
-            block.conv_0 = FoldedSCC(block.conv_0)  # type: ignore[assignment]
-            block.conv_1 = FoldedSCC(block.conv_1)  # type: ignore[assignment]
+    for block, step in generator.blocks():
+        setattr(generator, step.name, FoldedBlock(block, last=step is generator.steps[-1]))
+    generator.folded = True
     fold_spectral(model)
 
 

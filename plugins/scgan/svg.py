@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.spade.blocks import resize_planes
 from zoo.nn.spectral import conv2d
 from zoo_plugins.scgan.config import SCGANConfig
 
@@ -100,7 +101,7 @@ class SVG(nn.Module):
                 return levels
             levels, current = [planes], planes
             for i in range(self.scales - 2, -1, -1):
-                current = current[..., ::2, ::2].contiguous()
+                current = resize_planes(current, (current.shape[-2] // 2, current.shape[-1] // 2))
                 if self.scales - i < c.pyr_rng:
                     current = self._blur(current)
                 levels.insert(0, current)
@@ -116,7 +117,8 @@ class SVG(nn.Module):
         blurred = iterative_gaussian(planes[:, :-1], window, c.blur_iterations, c.blur_relative)
         return torch.cat([blurred, planes[:, -1:]], 1)  # the edge channel stays sharp
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def features(self, planes: Tensor) -> list[Tensor]:
+        """The features per scale, coarsest first."""
         features: list[Tensor] = []
         x: Tensor | None = None
         for block, labels in zip(self.blocks, self.pyramid(planes), strict=True):
@@ -124,8 +126,14 @@ class SVG(nn.Module):
             if x is not None:
                 x = F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2.0, mode="nearest")
                 labels = torch.cat([x, labels], 1)
-            x = block(labels)
+            x = block(labels.contiguous())
             features.append(x)  # type: ignore[arg-type]
-        assert x is not None
-        rgb = self.to_rgb_1(F.leaky_relu(self.to_rgb_0(x), 0.2))
-        return F.hardtanh(rgb.float()), features
+        return features
+
+    def picture(self, finest: Tensor) -> Tensor:
+        """The SVG's image [B, 3, H, W] in [-1, 1] from the features of the finest scale."""
+        return F.hardtanh(self.to_rgb_1(F.leaky_relu(self.to_rgb_0(finest), 0.2)).float())
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, list[Tensor]]:
+        features = self.features(planes)
+        return self.picture(features[-1]), features

@@ -21,8 +21,10 @@ SLOPE = 0.2
 class TiledBlock(nn.Module):
     """Equal to a `SCResnetBlock` in evaluation mode, for inference alone. `forward(x, site)`; it doubles x itself if `doubles`.
 
-    The convolutions' spectral norms are folded before.
+    The convolutions' spectral norms are folded before. `torch.compile` leaves it as it is.
     """
+
+    uncompiled = True
 
     def __init__(self, block: SCResnetBlock, *, doubles: bool) -> None:
         super().__init__()
@@ -38,7 +40,6 @@ class TiledBlock(nn.Module):
         """The norms that see the labels, by name."""
         return {name: norm for name, norm in self.named_children() if isinstance(norm, LabelNorm)}
 
-    @torch.compiler.disable
     def forward(self, x: Tensor, site: TiledSite) -> Tensor:
         """[B, C, h, w] -> [B, C', h, w] or, doubled, [B, C', 2h, 2w], channels last."""
         small = x.permute(0, 2, 3, 1).contiguous()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from zoo.cli.compose_report import report
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say, show
 from zoo.composition.request.requests import ARGUMENTS, Request, read_request, split_composition, split_names
+from zoo.environment import keep_pages, uncollected
 from zoo.errors import DataError, UsageError
 from zoo.files.names import one_line
 from zoo.files.pictureformats import PICTURE_FORMATS
@@ -87,12 +91,14 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     if out is None:
         check_target(folder, overwrite=overwrite)
 
-    from zoo.composition.chain import compose as load_pair
-    from zoo.composition.folder.labelmap import check_labelmap, write_labelmap
-    from zoo.composition.folder.manifest import make_manifest
-    from zoo.composition.folder.outputs import OutputFolder
+    keep_pages()
+    with uncollected():
+        from zoo.composition.chain import compose as load_pair
+        from zoo.composition.folder.labelmap import check_labelmap, write_labelmap
+        from zoo.composition.folder.manifest import make_manifest
+        from zoo.composition.folder.outputs import OutputFolder
 
-    composition = load_pair(models, device=given["device"], parser=given.get("parser"), **form)
+        composition = load_pair(models, device=given["device"], parser=given.get("parser"), **form)
     request = replace(request, device=composition.device)
     if out is not None and not overwrite:
         composition.rules = existing_rules(out)
@@ -138,12 +144,24 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _produce(composition: Composition, request: Request, output: OutputFolder, files: OpenedFiles) -> None:
-    """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
-    import torch
+@contextmanager
+def _bar(name: str, total: int, done: int) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr, as what takes (done, total); None where stderr is no terminal, for which nothing is imported."""
+    if not sys.stderr.isatty():
+        yield None
+        return
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(escape(one_line(name)), total=total, completed=done)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _produce(composition: Composition, request: Request, output: OutputFolder, files: OpenedFiles) -> None:
+    """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
+    import torch
 
     from zoo.composition.checks.whole import describe_randomness
 
@@ -162,16 +180,9 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
             )
     if output.damaged:
         say(f"{output.damaged} samples are damaged or incomplete, and are made again.")
-    console = Console(stderr=True)
     try:
-        with Progress(console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(escape(one_line(composition.name)), total=total, completed=output.done)
-            for part in composition.run(
-                request,
-                missing=output.missing,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-                files=files,
-            ):
+        with _bar(composition.name, total, output.done) as progress:
+            for part in composition.run(request, missing=output.missing, progress=progress, files=files):
                 output.write(part)
         output.finish()
     except (KeyboardInterrupt, DataError):

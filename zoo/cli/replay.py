@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.show import emit_json, json_option, say, show
+from zoo.environment import keep_pages, uncollected
 from zoo.errors import DataError, UsageError
 from zoo.registry.kinds import of_role
 
@@ -116,9 +117,11 @@ def _check_models(recorded: dict[str, Any]) -> None:
 
 def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
     """Run the request of a manifest into `out`, with its threads; returns the new records. places: where inputs lie besides `folder`."""
-    import torch
+    keep_pages()
+    with uncollected():
+        import torch
 
-    from zoo.composition.chain import compose
+        from zoo.composition.chain import compose
     from zoo.composition.folder.inputs import InputFiles
     from zoo.composition.folder.manifest import check_made, check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
@@ -131,12 +134,13 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
         recorded["request"], folder, files=inputs
     )  # what is wrong with it is said before a model is loaded
     models = {role: m["source"] for role, m in recorded["models"].items()}
-    composition = compose(
-        (models.get("generator"), models.get("synthesizer")),
-        device=recorded["device"],
-        parser=models.get("parser"),
-        **form_of(recorded),
-    )
+    with uncollected():
+        composition = compose(
+            (models.get("generator"), models.get("synthesizer")),
+            device=recorded["device"],
+            parser=models.get("parser"),
+            **form_of(recorded),
+        )
     composition.rules = recorded_rules(recorded)
     check_models(recorded, composition)
     request = request_from_json(recorded["request"], folder, device=composition.device, files=inputs)

@@ -162,7 +162,7 @@ def load_named(
         check(registry().architectures[reference].kind, reference)
     resolved = resolve(reference)
     check(registry().architecture(read_config(resolved.folder)["architecture"]).kind, resolved.source)
-    return Named(guarded(form(load(resolved.folder, device=device))), resolved)
+    return Named(guarded(form(load(resolved.folder, device=device), in_place=True)), resolved)
 
 
 def default_parser(space: LabelSpace) -> str:

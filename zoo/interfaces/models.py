@@ -143,12 +143,16 @@ class Model(nn.Module, ABC):
     def optimized(self) -> Self:
         """The inference form (norms folded, tables): a copy in evaluation mode that takes no gradients, equal to this model within
         1e-5; never trained, saved or converted. A plugin overrides `_fold`; one whose model is too large to copy, this."""
-        fast = copy.deepcopy(self).eval().requires_grad_(False)
-        fast._fold()
-        return fast
+        return copy.deepcopy(self).optimized_in_place()
+
+    def optimized_in_place(self) -> Self:
+        """This very model as its inference form, for a model that nobody else has (one that was loaded for that form); it cannot be
+        had back."""
+        self.eval().requires_grad_(False)._fold()
+        return self
 
     def _fold(self) -> None:
-        """Make this model, a fresh copy in evaluation mode, cheaper in place; by default nothing. What the copy must not share
+        """Make this model, a fresh copy (or fresh from its file) in evaluation mode, cheaper in place; by default nothing. What it must not share
         or hold, it drops here (what must not even be copied has a `__deepcopy__` of its own)."""
 
 

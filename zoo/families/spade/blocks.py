@@ -70,8 +70,15 @@ class SPADENorm(nn.Module):
 
 
 def resize_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest resize (index floor(i * scale)) of one-hot planes, as all networks of the family do it."""
-    return planes if tuple(planes.shape[-2:]) == tuple(size) else F.interpolate(planes, size=size, mode="nearest")
+    """Nearest resize (index floor(i * scale)) of one-hot planes, as all networks of the family do it; the memory format stays."""
+    height, width = planes.shape[-2:]
+    if (height, width) == tuple(size):
+        return planes
+    if height % size[0] or width % size[1]:
+        return F.interpolate(planes, size=size, mode="nearest")
+    last = not planes.is_contiguous() and planes.is_contiguous(memory_format=torch.channels_last)
+    smaller = planes[..., :: height // size[0], :: width // size[1]]  # the same pixels, several times faster
+    return smaller.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def resize_numbers(numbers: Tensor, size: tuple[int, int]) -> Tensor:

@@ -60,6 +60,8 @@ class WindowBlock(nn.Module):
     `torch.compile` leaves it as it is: its pieces would be unrolled, and a trial gained nothing.
     """
 
+    uncompiled = True
+
     def __init__(self, block: SPADEResnetBlock, *, doubles: bool) -> None:
         super().__init__()
         self.doubles, self.learned, self.c_out = doubles, block.learned, block.conv_1.out_channels
@@ -73,7 +75,6 @@ class WindowBlock(nn.Module):
         """The norms by name."""
         return {name: getattr(self, name) for name in ("norm_0", "norm_1", "norm_s") if hasattr(self, name)}
 
-    @torch.compiler.disable
     def forward(self, x: Tensor, tables: BlockTables) -> Tensor:
         x = x.to(tables.norm_0.dtype).contiguous(memory_format=torch.channels_last)
         first, shortcut = self._enter(x, tables)
