@@ -18,7 +18,7 @@ from zoo.maps import SemanticMap
 from zoo.nn.labels import one_hot
 from zoo.rng import Rng
 from zoo_plugins.scgan import inference, tiled
-from zoo_plugins.scgan.tiled_svg import add_doubled_
+from zoo_plugins.scgan.tiled_svg import add_squares_, of_doubled
 
 TINY = {"ngf": 4, "nff": 2, "nrf": 4, "max_width": 24, "spade_hidden": 8, "z_dim": 8, "nef": 4}
 
@@ -152,7 +152,7 @@ def test_a_convolution_of_doubled_features() -> None:
     torch.manual_seed(0)
     x, kernel = torch.randn(2, 3, 4, 5), torch.randn(6, 3, 3, 3)
     out = torch.ones(2, 6, 8, 10)
-    add_doubled_(out, x, kernel)
+    add_squares_(out, of_doubled(kernel)(x))
     expected = 1 + F.conv2d(F.interpolate(x, scale_factor=2.0), kernel, padding=1)
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-5)
 

@@ -181,10 +181,13 @@ class SegVAE(MaskGenerator):
         """
         noise = self.noise(latents, len(label_set))
         planes = label_set.new_zeros(*label_set.shape, *self.resolution, dtype=torch.float32)
-        for step in unroll(self, label_set, truth=truth, forced=truth is not None, **noise):
+        asked = [c for c in self.order if bool((label_set[:, c] > 0).any())]
+        for step in unroll(self, label_set, truth=truth, forced=truth is not None, **noise) if asked else ():
             shape = step.shape(step.drawn)
             if shape is not None:
                 planes[:, step.channel] = shape[:, 0].float()
+            if step.channel == asked[-1] and not self.training:
+                break  # no later step draws anything
         return planes
 
     def noise(self, latents: Latents, count: int) -> dict[str, Any]:

@@ -56,18 +56,19 @@ class RowLinear(Packed):
 
 
 def activate(y: Tensor, target: Tensor) -> None:
-    """Instance norm and LeakyReLU of samples y [B, ..., C], contiguous, into `target` of the same shape."""
+    """Instance norm and LeakyReLU of samples y [B, ..., C], contiguous, into `target` of the same shape, which may be y; y is overwritten:
+    what is slow about large maps is other memory."""
     for one, place in zip(y, target, strict=True):
         pixels = one.view(1, -1, 1, one.shape[-1]).permute(0, 3, 1, 2)
-        normed = torch.batch_norm(pixels, None, None, None, None, True, 0.0, 1e-5, False)
-        torch.ops.aten.leaky_relu.out(normed.permute(0, 2, 3, 1).view(one.shape), SLOPE, out=place)
+        statistics = y.new_empty(0), y.new_empty(0)
+        torch.native_batch_norm(pixels, None, None, None, None, True, 0.0, 1e-5, out=(pixels, *statistics))
+        torch.ops.aten.leaky_relu.out(one, SLOPE, out=place)
 
 
 def _activated(y: Tensor) -> Tensor:
-    """[B, H, W, C] with norm and LeakyReLU, as [B, C, H, W] that lies channels last."""
-    target = torch.empty_like(y)
-    activate(y, target)
-    return target.permute(0, 3, 1, 2)
+    """[B, H, W, C], overwritten, as [B, C, H, W] that lies channels last."""
+    activate(y, y)
+    return y.permute(0, 3, 1, 2)
 
 
 def _last(x: Tensor) -> Tensor:
