@@ -61,6 +61,8 @@ class TiledSVG(nn.Module):
             kernel = block.conv_0.weight
             if channels is not None:
                 kernel = kernel.index_select(1, channels)
+            # channels last from here on: the places of the squares are then whole pixels
+            kernel = kernel.contiguous(memory_format=torch.channels_last)
             hidden = F.conv2d(labels.to(kernel.dtype), kernel, block.conv_0.bias, padding=1)
             if x is not None:
                 add_squares_(hidden, self.doubled[number - 1](F.leaky_relu_(x, SLOPE)))
