@@ -102,6 +102,29 @@ def test_equal_pictures(reference: str, changes: dict[str, Any], batch: int, alw
         assert (several - model.synthesize(maps[:1], model.style(torch.cat([z, -z])))).abs().max() < 2e-5
 
 
+@pytest.mark.parametrize("reference", ["scgan/celeba-128", "scgan/coco"])
+@pytest.mark.parametrize("threads", [1, 2])
+@torch.no_grad()
+def test_odd_maps(reference: str, threads: int, always: None) -> None:
+    """One class, every pixel another class than its neighbours, pixels without a label; one thread and two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        model = plain(reference, resolution=64) if reference == "scgan/coco" else plain(reference)
+        height, width = model.resolution
+        rng = torch.Generator().manual_seed(2)
+        labels = torch.randint(0, len(model.label_space), (3, height, width), generator=rng)
+        labels[0] = 1
+        labels[2] = maps_of(model, 1).labels[0]
+        if model.label_space.ignore:
+            labels[2, : height // 3, ::2] = 255
+        maps = SemanticMap(labels, model.label_space)
+        style = style_of(model, maps)
+        assert (model.optimized().synthesize(maps, style) - model.synthesize(maps, style)).abs().max() < 2e-5
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.no_grad()
 def test_small_models_stay_as_they_were() -> None:
     with torch.device("meta"):
