@@ -18,8 +18,8 @@ from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
-from zoo_plugins.inade import official as inade
 from zoo_plugins.crn import official as crn
+from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.pix2pixhd import official as pix2pixhd

@@ -18,7 +18,7 @@ from zoo.maps import SemanticMap
 from zoo.nn.labels import one_hot
 from zoo.rng import Rng
 from zoo_plugins.scgan import inference, tiled
-from zoo_plugins.scgan.tiled_svg import add_doubled_
+from zoo_plugins.scgan.tiled_svg import add_squares_, of_doubled
 
 TINY = {"ngf": 4, "nff": 2, "nrf": 4, "max_width": 24, "spade_hidden": 8, "z_dim": 8, "nef": 4}
 
@@ -102,6 +102,29 @@ def test_equal_pictures(reference: str, changes: dict[str, Any], batch: int, alw
         assert (several - model.synthesize(maps[:1], model.style(torch.cat([z, -z])))).abs().max() < 2e-5
 
 
+@pytest.mark.parametrize("reference", ["scgan/celeba-128", "scgan/coco"])
+@pytest.mark.parametrize("threads", [1, 2])
+@torch.no_grad()
+def test_odd_maps(reference: str, threads: int, always: None) -> None:
+    """One class, every pixel another class than its neighbours, pixels without a label; one thread and two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        model = plain(reference, resolution=64) if reference == "scgan/coco" else plain(reference)
+        height, width = model.resolution
+        rng = torch.Generator().manual_seed(2)
+        labels = torch.randint(0, len(model.label_space), (3, height, width), generator=rng)
+        labels[0] = 1
+        labels[2] = maps_of(model, 1).labels[0]
+        if model.label_space.ignore:
+            labels[2, : height // 3, ::2] = 255
+        maps = SemanticMap(labels, model.label_space)
+        style = style_of(model, maps)
+        assert (model.optimized().synthesize(maps, style) - model.synthesize(maps, style)).abs().max() < 2e-5
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.no_grad()
 def test_small_models_stay_as_they_were() -> None:
     with torch.device("meta"):
@@ -152,7 +175,7 @@ def test_a_convolution_of_doubled_features() -> None:
     torch.manual_seed(0)
     x, kernel = torch.randn(2, 3, 4, 5), torch.randn(6, 3, 3, 3)
     out = torch.ones(2, 6, 8, 10)
-    add_doubled_(out, x, kernel)
+    add_squares_(out, of_doubled(kernel)(x))
     expected = 1 + F.conv2d(F.interpolate(x, scale_factor=2.0), kernel, padding=1)
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-5)
 

@@ -7,6 +7,7 @@ compared on well-conditioned networks and on the golden weights.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from zoo.inference.optimize import optimize
 from zoo.maps import LayeredMap
 from zoo.nn.spectral import fold_spectral, recompute_spectral, spectral_layers
 from zoo.nn.spectral_fresh import FreshSNConv2d, FreshSNLinear, FreshSpectralMixin
-from zoo_plugins.segvae.config import SegVAEOptions
+from zoo_plugins.segvae import products
+from zoo_plugins.segvae.config import VARIANTS, SegVAEOptions
 from zoo_plugins.segvae.model import SegVAE
 from zoo_plugins.segvae.steps import unroll
 
@@ -195,6 +197,73 @@ def test_under_autocast() -> None:
     given = plain.generate(sets, rng=1)
     assert fast.generate(sets, rng=1).labels.shape == given.labels.shape  # type: ignore[attr-defined]
     assert fast.edit(given, [Remove(("hat",))], rng=1).labels.shape == given.labels.shape  # type: ignore[attr-defined]
+
+
+# --- wide networks ---------------------------------------------------------------------------------------------------
+
+WIDE = ["in", "no spectral norm", "no lstm", "no prior", "label set, lstm", "class", "one stage"]
+
+
+@pytest.fixture(params=[16, 4, 0], ids=["products", "both", "kernels"])
+def wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks go the way of wide ones; up to a side of 16, 4 or 0 their layers are products."""
+    monkeypatch.setattr(products, "WORTH", 0)
+    monkeypatch.setattr(products, "SMALL", request.param)
+
+
+def test_which_networks_are_wide() -> None:
+    sizes = {name: products.worth_products(variant.config) for name, variant in VARIANTS.items()}
+    assert sizes == {name: not name.endswith("-128") for name in VARIANTS}  # published pictures stay as they were made
+    assert not products.worth_products(dataclasses.replace(VARIANTS["celeba"].config, norm="bn"))
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.usefixtures("wide")
+def test_wide_networks_are_equal(name: str) -> None:
+    plain = lively(**OPTIONS[name])
+    fast = plain.optimized()
+    assert isinstance(fast.decoder.blocks, products.DoublingBlocks)
+    agree(plain, fast, 2e-4)
+    double = plain.double()
+    agree(double, double.optimized(), 1e-6)
+
+
+@pytest.mark.usefixtures("wide")
+def test_wide_networks_on_golden_weights(shared: Path) -> None:
+    test_equal_on_golden_weights(shared, "A")
+
+
+@pytest.mark.parametrize("wide", [4], indirect=True, ids=["both"])
+@pytest.mark.usefixtures("wide")
+def test_wide_networks_with_two_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        plain = lively()
+        sets = sets_of(plain)
+        drawn = [m.generate_layers(sets, rng=3).layers for m in (plain, plain.optimized())]
+        torch.testing.assert_close(drawn[1], drawn[0], rtol=0, atol=2e-4)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("wide")
+def test_wide_networks_keep_nothing_of_a_call() -> None:
+    test_it_keeps_nothing_of_a_call_and_can_be_copied()
+    test_rows_do_not_depend_on_the_batch()
+    test_under_autocast()
+
+
+@torch.no_grad()
+def test_norm_and_activation_in_the_same_memory() -> None:
+    x = 30 + torch.randn(3, 2, 2, 8, 8, 6)
+    flat = x.double().flatten(1, 4).transpose(1, 2)
+    expected = F.leaky_relu(F.instance_norm(flat), 0.2).transpose(1, 2).view(x.shape).float()
+    target = torch.zeros(3, 8, 2, 8, 2, 6).permute(0, 2, 4, 1, 3, 5)
+    products.activate(x.clone(), target)
+    torch.testing.assert_close(target, expected, rtol=0, atol=2e-5)
+    products.activate(x, x)
+    assert torch.equal(x, target)
 
 
 # --- no more than it must --------------------------------------------------------------------------------------------

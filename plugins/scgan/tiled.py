@@ -78,7 +78,9 @@ def modulate(
     batch, height, width, channels = x.shape
     factor = 2 if doubled else 1
     if padded is None:
-        padded = x.new_zeros(batch, height * factor + 2, width * factor + 2, channels)
+        padded = x.new_empty(batch, height * factor + 2, width * factor + 2, channels)
+        for border in (padded[:, 0], padded[:, -1], padded[:, :, 0], padded[:, :, -1]):
+            border.zero_()
     inner = padded[:, 1:-1, 1:-1]
     together = batch if len(site.v_conv) == 1 else 1
     step = max(1, PIECE // (together * width * channels * factor * factor))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.inference.packed import pack
 from zoo_plugins.scgan.svg import SVG, pool_channels, semantic_vectors
 
 SLOPE = 0.2
@@ -36,6 +37,16 @@ class TiledSVG(nn.Module):
         assert pooled.bias is not None
         pooled.bias.data.copy_(pool @ last.bias.detach().double())
         self.svg.blocks[-1].conv_1 = pooled
+        # of the first convolutions: what reads the labels stays, what reads the doubled features becomes a layer of its own
+        planes = self.svg.blocks[0].conv_0.weight.shape[1]
+        self.doubled = nn.ModuleList()
+        for block in self.svg.blocks:
+            weight = block.conv_0.weight.detach()
+            own = weight.shape[1] - planes
+            if own:
+                self.doubled.append(pack(of_doubled(weight[:, :own])))
+            block.conv_0.weight = nn.Parameter(weight[:, own:].contiguous(), requires_grad=False)
+            block.conv_1 = pack(block.conv_1)
 
     def _pooled(self, features: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, n or n + m, h, w]."""
@@ -46,15 +57,15 @@ class TiledSVG(nn.Module):
         for each scale, coarsest first."""
         vectors: list[tuple[Tensor, Tensor]] = []
         x: Any = None
-        for block, labels in zip(self.svg.blocks, self.svg.pyramid(planes), strict=True):
-            conv = block.conv_0
-            own = conv.weight.shape[1] - self.svg.blocks[0].conv_0.weight.shape[1]
-            kernel = conv.weight[:, own:]
+        for number, (block, labels) in enumerate(zip(self.svg.blocks, self.svg.pyramid(planes), strict=True)):
+            kernel = block.conv_0.weight
             if channels is not None:
                 kernel = kernel.index_select(1, channels)
-            hidden = F.conv2d(labels.to(kernel.dtype), kernel, conv.bias, padding=1)
+            # channels last from here on: the places of the squares are then whole pixels
+            kernel = kernel.contiguous(memory_format=torch.channels_last)
+            hidden = F.conv2d(labels.to(kernel.dtype), kernel, block.conv_0.bias, padding=1)
             if x is not None:
-                add_doubled_(hidden, F.leaky_relu_(x, SLOPE), conv.weight[:, :own])
+                add_squares_(hidden, self.doubled[number - 1](F.leaky_relu_(x, SLOPE)))
             x = block.conv_1(F.leaky_relu_(hidden, SLOPE))
             vectors.append(self._vectors(x if block is self.svg.blocks[-1] else self._pooled(x)))
         return vectors
@@ -68,15 +79,21 @@ class TiledSVG(nn.Module):
         return parts[0], parts[-1]
 
 
-def add_doubled_(out: Tensor, x: Tensor, kernel: Tensor) -> None:
-    """Add to out [B, C, 2h, 2w] the convolution (3x3, zeros around) of the doubled x [B, c, h, w]."""
-    height, width = x.shape[2:]
+def of_doubled(kernel: Tensor) -> nn.Conv2d:
+    """The convolution 2x2 of features that gives, for `add_squares_`, what `kernel` [C, c, 3, 3] gives of them doubled."""
     # at the upper place of a square the taps see the small rows i - 1, i, i; at the lower one i, i, i + 1
     upper, lower = kernel.new_tensor([[1.0, 0, 0], [0, 1, 1]]), kernel.new_tensor([[1.0, 1, 0], [0, 0, 1]])
     kernels = [
         torch.einsum("ocij,ai,bj->ocab", kernel, down, across) for down in (upper, lower) for across in (upper, lower)
     ]
-    squares = F.conv2d(x, torch.cat(kernels), padding=1).chunk(4, 1)
-    for place, part in enumerate(squares):
+    conv = nn.Conv2d(kernel.shape[1], 4 * kernel.shape[0], 2, padding=1, bias=False).to(kernel)
+    conv.weight = nn.Parameter(torch.cat(kernels), requires_grad=False)
+    return conv
+
+
+def add_squares_(out: Tensor, squares: Tensor) -> None:
+    """Add to out [B, C, 2h, 2w] the four places of each square: [B, 4 C, h + 1, w + 1], the result of `of_doubled`."""
+    height, width = out.shape[2] // 2, out.shape[3] // 2
+    for place, part in enumerate(squares.chunk(4, 1)):
         i, j = divmod(place, 2)
         out[:, :, i::2, j::2] += part[:, :, i : i + height, j : j + width]

@@ -14,9 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.inference.packed import native, pack
+from zoo.inference.packed import Packed, native, pack
 from zoo.nn.spectral import fold_spectral
 from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Reads, ShapeDecoder, StridedEncoder, VectorMap
+from zoo_plugins.segvae.products import (
+    DoublingBlocks,
+    FastPrior,
+    RowLinear,
+    StridedBlocks,
+    plain_linear,
+    worth_products,
+)
 
 if TYPE_CHECKING:
     from zoo_plugins.segvae.model import SegVAE
@@ -69,43 +77,51 @@ def _block(block: nn.Sequential) -> tuple[nn.Conv2d | nn.ConvTranspose2d, Activa
     return conv, Activation(isinstance(norm, nn.InstanceNorm2d))
 
 
-def _linear(weight: Tensor, bias: Tensor) -> nn.Module:
+def _linear(weight: Tensor, bias: Tensor, kind: type[Packed] = Packed) -> nn.Module:
     """A packed linear layer with this weight [out, in] and bias [out]."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0]).to(weight)
-    layer.weight.copy_(weight)
-    layer.bias.copy_(bias)
-    return pack(layer)
+    return kind(plain_linear(weight, bias))
 
 
 class PlaneEncoder(nn.Module):
     """`StridedEncoder` in two halves: what each input plane adds to the first convolution's output, and all that follows.
 
-    The sum before the first norm is kept as [B, (R/2)**2, f], pixels row-major.
+    The sum before the first norm is kept as [B, (R/2)**2, f], pixels row-major; `centred`, without its mean over the pixels, which that
+    norm takes away (early canvases are all but constant, and their means would cost digits).
     """
 
     planes: Tensor
     bias: Tensor
 
-    def __init__(self, encoder: StridedEncoder, size: int) -> None:
+    def __init__(self, encoder: StridedEncoder, size: int, products: bool) -> None:
+        """products: by `zoo_plugins.segvae.products`."""
         super().__init__()
         first, *others = (_block(block) for block in encoder.blocks)  # type: ignore[arg-type]
         conv, self.first = first
+        self.centred = products
         self.side, self.out_features = size // 2, encoder.out.out_channels
         self.register_buffer("planes", conv.weight.detach().permute(1, 2, 3, 0).flatten(1, 2).contiguous())
         bias = conv.bias.detach() if conv.bias is not None else conv.weight.new_zeros(len(conv.weight))
         self.register_buffer("bias", bias.clone())
-        self.blocks = nn.Sequential(*(nn.Sequential(pack(conv), act) for conv, act in others))
         # 4x4 to 1x1: a matrix product over the pixels of a channels-last tensor
-        self.out = _linear(encoder.out.weight.detach().permute(0, 2, 3, 1).flatten(1), encoder.out.bias.detach())  # type: ignore[union-attr]
+        out, bias = encoder.out.weight.detach().permute(0, 2, 3, 1).flatten(1), encoder.out.bias.detach()  # type: ignore[union-attr]
+        if products:
+            self.first: nn.Module = nn.Identity()  # part of the blocks
+            self.blocks: nn.Module = StridedBlocks([conv for conv, _ in others], self.side)  # type: ignore[misc]
+            self.out = _linear(out, bias, RowLinear)
+        else:
+            self.blocks = nn.Sequential(*(nn.Sequential(pack(conv), act) for conv, act in others))
+            self.out = _linear(out, bias)
 
     def add(self, total: Tensor, maps: Tensor, plane: int) -> None:
         """Add to `total` [B, (R/2)**2, f] what input plane number `plane` of values `maps` [B, R, R] gives, in place."""
         columns = F.unfold(maps[:, None].to(total.dtype), 3, padding=1, stride=2)
+        if self.centred:
+            columns -= columns.mean(2, keepdim=True)
         total.baddbmm_(columns.transpose(1, 2), self.planes[plane].expand(len(maps), -1, -1))
 
     def table(self, maps: Tensor, plane: int) -> Tensor:
         """Responses [n, (R/2)**2, f] to maps [n, R, R] of one plane, with the layer's bias."""
-        total = self.bias.expand(len(maps), self.side**2, -1).clone()
+        total = (self.bias * (not self.centred)).expand(len(maps), self.side**2, -1).clone()
         self.add(total, maps, plane)
         return total
 
@@ -133,13 +149,13 @@ class FastContext(nn.Module):
     table: Tensor
     codes: Tensor | None
 
-    def __init__(self, context: ContextEncoder, order: tuple[int, ...], size: int) -> None:
+    def __init__(self, context: ContextEncoder, order: tuple[int, ...], size: int, products: bool) -> None:
         super().__init__()
         self.order = order
         self.uses_canvas, self.label_map = context.uses_canvas, context.label_map
         classes = len(order) + 1
         self.label_plane = classes if self.uses_canvas else 0
-        self.encoder = PlaneEncoder(context.encoder, size)
+        self.encoder = PlaneEncoder(context.encoder, size, products)
         maps = _class_maps(context.target_map, classes)
         self.register_buffer("table", self.encoder.table(maps, self.label_plane + int(self.label_map is not None)))
         # without canvas and label set a code depends on the class alone
@@ -250,10 +266,10 @@ class FastPosterior(Posterior):
 
     table: Tensor
 
-    def __init__(self, posterior: Posterior, classes: int, size: int) -> None:
+    def __init__(self, posterior: Posterior, classes: int, size: int, products: bool) -> None:
         nn.Module.__init__(self)  # not Posterior's: the networks are the given one's
         self.lstm, self.fuse, self.heads = posterior.lstm, posterior.fuse, posterior.heads
-        self.planes = PlaneEncoder(posterior.encoder, size)
+        self.planes = PlaneEncoder(posterior.encoder, size, products)
         self.register_buffer("table", self.planes.table(_class_maps(posterior.target_map, classes), 1))
 
     def code(self, shape: Tensor, target: Tensor) -> Tensor:
@@ -268,14 +284,19 @@ class FastDecoder(nn.Module):
     taps: Tensor
     bias: Tensor
 
-    def __init__(self, decoder: ShapeDecoder) -> None:
+    def __init__(self, decoder: ShapeDecoder, products: bool) -> None:
         super().__init__()
         first, last = decoder.input, decoder.out
         assert first.bias is not None and last.bias is not None
         self.width = first.out_channels
-        self.input = _linear(first.weight.detach().permute(2, 3, 1, 0).flatten(0, 2), first.bias.detach().repeat(16))
-        blocks = (_block(block) for block in decoder.blocks)  # type: ignore[arg-type]
-        self.blocks = nn.Sequential(*(nn.Sequential(pack(conv), act) for conv, act in blocks))
+        weight, bias = first.weight.detach().permute(2, 3, 1, 0).flatten(0, 2), first.bias.detach().repeat(16)
+        blocks = [_block(block) for block in decoder.blocks]  # type: ignore[arg-type]
+        if products:
+            self.input = _linear(weight, bias, RowLinear)
+            self.blocks: nn.Module = DoublingBlocks([conv for conv, _ in blocks], 4)  # type: ignore[misc]
+        else:
+            self.input = _linear(weight, bias)
+            self.blocks = nn.Sequential(*(nn.Sequential(pack(conv), act) for conv, act in blocks))
         self.register_buffer("taps", last.weight.detach().flatten(1).t().contiguous())
         self.register_buffer("bias", last.bias.detach().clone())
 
@@ -300,10 +321,12 @@ class FastDecoder(nn.Module):
 def fold_networks(model: SegVAE) -> None:
     """Put the inference form in place of a model's networks; it must be in evaluation mode and be used for inference only."""
     fold_spectral(model).requires_grad_(False)
-    size, classes = model.config.size, len(model.channels) + 1
-    model.context = FastContext(model.context, model.order, size)  # type: ignore[assignment]
+    size, classes, products = model.config.size, len(model.channels) + 1, worth_products(model.config)
+    model.context = FastContext(model.context, model.order, size, products)  # type: ignore[assignment]
+    if products and model.prior is not None and model.prior.lstm is not None:
+        model.prior = FastPrior(model.prior)
     for prior in (model.prior, model.posterior):
-        if prior is not None:
+        if prior is not None and not isinstance(prior, FastPrior):
             prior.heads.mu, prior.heads.log_var = pack(prior.heads.mu), pack(prior.heads.log_var)  # type: ignore[assignment]
-    model.posterior = FastPosterior(model.posterior, classes, size)
-    model.decoder = FastDecoder(model.decoder)  # type: ignore[assignment]
+    model.posterior = FastPosterior(model.posterior, classes, size, products)
+    model.decoder = FastDecoder(model.decoder, products)  # type: ignore[assignment]
