@@ -29,9 +29,10 @@ def fit_prior(
     Raises DataError for fewer than two maps.
     """
     codes, present, connected = [], [], []
+    encoder = model.optimized()
     for batch in data.batches(BATCH):
         for maps in (batch.maps, *((batch.maps.mirrored(),) if mirror else ())):
-            codes.append(model.encode(maps)["z"])
+            codes.append(encoder.encode(maps)["z"])
             layers = model.layered(maps)
             present.append(model.shown(model.planes(layers)).cpu())
             connected.append(_connected(model, model.flatten(layers).labels))
