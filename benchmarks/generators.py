@@ -3,9 +3,10 @@
     python benchmarks/generators.py mask-vae-celeba segvae-celeba --data celebamask-hq:DIR#test --seeds 3 --json out.json
 
 Every model draws each label set of the data once per seed; the classes asked for are those that all models draw. Measured
-(`zoo.metrics.shapes`): how often a requested class appears; how far areas and centres of the parts are from those of the real
-maps, and whether they spread as much; how much two drawings of one label set differ. `--floor` puts other real maps
-(`celebamask-hq:DIR#val`) beside the models: what the same figures are between two sets of real maps. Markdown on stdout.
+(`zoo.metrics.shapes`): how often a requested class appears; the Fréchet distance of layouts; how far areas and centres of the parts
+are from those of the real maps, and whether they spread as much; how much two drawings of one label set differ. `--prior normal`
+draws with a model's own prior instead of a fitted one. `--floor` puts other real maps (`celebamask-hq:DIR#val`) beside the models:
+what the same figures are between two sets of real maps. Markdown on stdout.
 """
 
 from __future__ import annotations
@@ -30,12 +31,20 @@ from zoo.interfaces.label_sets import only
 from zoo.interfaces.models import MaskGenerator
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
-from zoo.metrics.shapes import PRESENT_IN, PartStatistics, compare_parts, pixel_diversity, real_diversity
+from zoo.metrics.shapes import (
+    PRESENT_IN,
+    PartStatistics,
+    compare_parts,
+    layout_distance,
+    pixel_diversity,
+    real_diversity,
+)
 from zoo.rng import Rng
 
 BATCH = 20
 SUMMARY = {
     "share_of_requests_met": "share of requested classes that appear",
+    "layout_distance": "layouts: Fréchet distance to the real ones (cells squared)",
     "area_distance": "areas: distance to the real ones (W1 / real mean)",
     "area_spread": "areas: spread / real spread",
     "centre_distance": "centres: distance to the real ones (W1, share of the side)",
@@ -50,16 +59,17 @@ class NamedGenerator:
 
     name: str
     model: MaskGenerator
+    prior: str | None = None
 
 
-def load_generator(reference: str) -> NamedGenerator:
-    """A generator in its inference form. Raises UsageError for another kind of model."""
+def load_generator(reference: str, prior: str | None = None) -> NamedGenerator:
+    """A generator (drawing with that prior) in its inference form. Raises UsageError for another kind of model."""
     model = zoo.load(reference)
     if not isinstance(model, MaskGenerator):
         raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
     inference_form = zoo.optimize(model)
     assert isinstance(inference_form, MaskGenerator)
-    return NamedGenerator(resolve(reference).name, inference_form)
+    return NamedGenerator(resolve(reference).name, inference_form, prior)
 
 
 def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
@@ -75,20 +85,26 @@ def draw(named: NamedGenerator, sets: Sequence[LabelSet], space: LabelSpace, see
     back = dict(space.mapping_to(model.label_space).pairs)
     for first in range(0, len(sets), BATCH):
         asked = [model.label_space.label_set(back[n] for n in s) for s in sets[first : first + BATCH]]
-        maps = model.generate(asked, rng=Rng(seed, range(first, first + len(asked)))).to("cpu")
+        latents = model.sample_latents(asked, Rng(seed, range(first, first + len(asked))), prior=named.prior)
+        maps = model.generate(asked, latents=latents).to("cpu")
         parts.append(maps if maps.space.names == space.names else maps.to_space(space))
     return SemanticMap.cat(parts)
 
 
-def measure(named: NamedGenerator, sets: Sequence[LabelSet], real: PartStatistics, seeds: int) -> dict[str, Any]:
-    """All figures of one model."""
+def measure(
+    named: NamedGenerator, sets: Sequence[LabelSet], real: PartStatistics, maps: SemanticMap, seeds: int
+) -> dict[str, Any]:
+    """All figures of one model. maps: the real ones; each seed's drawings have a layout distance, whose mean is taken."""
     started = time.perf_counter()
     drawings = [draw(named, sets, real.space, seed) for seed in range(seeds)]
     seconds = time.perf_counter() - started
     generated = PartStatistics(real.space)
-    for maps in drawings:
-        generated.add(maps, sets)
+    for drawn in drawings:
+        generated.add(drawn, sets)
     report = {**scores(generated, real), "resolution": list(named.model.resolution)}
+    report["layout_distance"] = (
+        sum(layout_distance(maps, drawn) for drawn in drawings) / seeds if len(sets) > 1 else math.nan
+    )
     report["pixel_diversity"] = float(pixel_diversity(drawings).mean()) if seeds > 1 else math.nan
     return report | {"seconds_per_map": seconds / (len(sets) * seeds)}
 
@@ -132,11 +148,14 @@ def report_on(models: list[NamedGenerator], given: argparse.Namespace) -> dict[s
     real = PartStatistics(space)
     real.add(masked(maps, names))
     diversity, pairs = real_diversity(masked(maps, names), sets)
-    columns = {n.name: measure(n, sets, real, given.seeds) for n in models}
+    columns = {n.name: measure(n, sets, real, masked(maps, names), given.seeds) for n in models}
     if given.floor:
         other = PartStatistics(space)
-        other.add(masked(real_maps(open_data(given.floor, resolution=size, space=own)), names))
-        columns[f"real ({given.floor.rpartition('#')[2]})"] = scores(other, real)
+        others = masked(real_maps(open_data(given.floor, resolution=size, space=own)), names)
+        other.add(others)
+        distance = layout_distance(masked(maps, names), others) if min(len(maps), len(others)) > 1 else math.nan
+        floor = scores(other, real) | {"layout_distance": distance}
+        columns[f"real ({given.floor.rpartition('#')[2]})"] = floor
     return {
         "data": given.data,
         "label_sets": len(sets),
@@ -229,12 +248,13 @@ def main() -> None:
     arguments.add_argument("--data", required=True)
     arguments.add_argument("--floor", metavar="DATA", help="other real maps, measured as the models are")
     arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--prior", choices=("fitted", "normal"), help="[default: fitted where there is one]")
     arguments.add_argument("--json", type=Path, help="write the figures here")
     given = arguments.parse_args()
     with torch.inference_mode():
-        models = [load_generator(m) for m in given.models]
+        models = [load_generator(m, given.prior) for m in given.models]
         if len({n.name for n in models}) < len(models):  # two folders of one name
-            models = [NamedGenerator(m, n.model) for m, n in zip(given.models, models, strict=True)]
+            models = [NamedGenerator(m, n.model, n.prior) for m, n in zip(given.models, models, strict=True)]
         report = plain(report_on(models, given))
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

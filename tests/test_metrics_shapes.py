@@ -16,7 +16,7 @@ from zoo.errors import DataError, LabelError
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.metrics import PartStatistics, compare_parts
-from zoo.metrics.shapes import part_moments, pixel_diversity, real_diversity, wasserstein
+from zoo.metrics.shapes import layout_distance, part_moments, pixel_diversity, real_diversity, wasserstein
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = LabelSpace(
@@ -136,6 +136,21 @@ def test_diversity_by_hand() -> None:
     assert real_diversity(maps, maps.label_sets()) == pytest.approx(((8 + 0 + 8) / 64 / 3, 3))
     mean, pairs = real_diversity(maps[[0, 2]], maps[[0, 2]].label_sets())
     assert math.isnan(mean) and pairs == 0
+
+
+def test_layouts_of_like_maps_are_near() -> None:
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randint(0, 5, (60, 2), generator=generator)
+    maps = squares(*((int(y), int(x), 3) for y, x in places[:30]))
+    like = squares(*((int(y), int(x), 3) for y, x in places[30:]))
+    frozen = squares(*[(2, 2, 3)] * 30)
+    moved = squares(*((int(y) // 4 + 4, int(x), 3) for y, x in places[30:]))
+    same, near, flat, far = (layout_distance(maps, m) for m in (maps, like, frozen, moved))
+    assert same == pytest.approx(0, abs=1e-6) and near < flat / 2 and near < far / 2
+    with pytest.raises(DataError, match="at least two maps"):
+        layout_distance(maps, maps[0])
+    with pytest.raises(LabelError, match="cannot be compared"):
+        layout_distance(maps, SemanticMap(torch.zeros(2, 4, 4, dtype=torch.long), numbered_space(3)))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -153,7 +153,7 @@ def test_latents_are_keyed_by_class_and_sample() -> None:
     turned = small(channels=CELEBA[::-1])
     assert torch.equal(eps.flip(1), turned.sample_latents(sets, Rng(3, (5, 6)))["eps"])
     assert torch.equal(eps, model.sample_latents(sets, Rng(3, (5, 6)), prior="normal")["eps"])
-    with pytest.raises(UsageError, match="not a fitted one"):
+    with pytest.raises(UsageError, match="only the one that it has learned"):
         model.sample_latents(sets, 0, prior="fitted")
     with pytest.raises(UsageError, match="no prior 'gauss'"):
         model.sample_latents(sets, 0, prior="gauss")

@@ -169,6 +169,12 @@ class SemanticMap:
             )
         return SemanticMap(labels, mapping.target, self.instances)
 
+    def mirrored(self) -> SemanticMap:
+        """Flipped left to right, left and right classes exchanged; unlabeled pixels stay so, instance numbers are dropped."""
+        table = torch.arange(256)
+        table[: len(self.space)] = torch.tensor(self.space.mirror_table)
+        return SemanticMap(table.to(self.labels.device)[self.labels.flip(-1)], self.space)
+
     def present(self) -> torch.Tensor:
         """Which classes occur: bool [B, C]."""
         counts = torch.zeros(len(self), IGNORE + 1, dtype=torch.bool, device=self.labels.device)

@@ -137,6 +137,9 @@ class MaskVaeTraining(TrainingOptions):
     """Weight of feature matching."""
     prior_components: int = 16
     """Most principal components per part in the fitted joint prior (ours)."""
+    outline_sigma: float = 0.0
+    """Blur of the part scores in pixels in maps of label sets, fitted together with the parts' sizes as the asset `outlines` (ours);
+    0: the scores as they are (official)."""
 
 
 _CELEBA_128 = MaskVaeConfig(
@@ -185,6 +188,7 @@ VARIANTS: dict[str, Variant] = {
             warmup=200,
             weighting="power",
             weighting_power=0.35,
+            outline_sigma=1.5,
         ),
     ),
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from zoo.plugin import PairData, SemanticMap
+from zoo.plugin import PairData
 from zoo_plugins.mask_vae.prior import LatentPrior
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ def fit_prior(model: SemanticVAE, data: PairData, *, mirror: bool, components: i
     """
     codes, present = [], []
     for batch in data.batches(BATCH):
-        for maps in (batch.maps, *((_mirrored(batch.maps),) if mirror else ())):
+        for maps in (batch.maps, *((batch.maps.mirrored(),) if mirror else ())):
             codes.append(model.encode(maps)["z"])
             present.append(maps.present().cpu()[:, model.values[1:].cpu()])
     return LatentPrior.fit(torch.cat(codes), torch.cat(present), components)
-
-
-def _mirrored(maps: SemanticMap) -> SemanticMap:
-    """Flipped left to right, left and right classes exchanged."""
-    table = torch.arange(256)
-    table[: len(maps.space)] = torch.tensor(maps.space.mirror_table)
-    return SemanticMap(table.to(maps.labels.device)[maps.labels.flip(-1)], maps.space)

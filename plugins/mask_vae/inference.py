@@ -93,6 +93,13 @@ class FastPartDecoder(PartDecoder):
         self.feed_forward, self.shortcut, self.convs = decoder.feed_forward, decoder.shortcut, decoder.convs
         self.blocks = nn.Sequential(*(FastUpBlock(b) for b in decoder.convs.blocks if isinstance(b, UpBlock)))
 
+    def scores(self, z: Tensor, h0: Tensor | None, c0: Tensor | None) -> Tensor:
+        """As `PartDecoder.scores`, one sample at a time."""
+        if not native(z) or not native(self.convs.in_conv.weight):
+            return super().scores(z, h0, c0)
+        planes = self.planes(z, h0, c0)
+        return torch.cat([self.convs.out_conv(self._features(planes[i : i + 1])) for i in range(len(z))])
+
     def classes(
         self, z: Tensor, h0: Tensor | None, c0: Tensor | None, absent: Tensor | None, rule: str = "sum"
     ) -> Tensor:
@@ -104,9 +111,12 @@ class FastPartDecoder(PartDecoder):
             self._sample(planes[i : i + 1], None if absent is None else ~absent[i], rule) for i in range(len(z))
         ])  # fmt: skip
 
+    def _features(self, planes: Tensor) -> Tensor:
+        """[1, P, G, G] -> what the last convolution reads."""
+        return self.blocks(self.convs.in_conv(planes).contiguous(memory_format=torch.channels_last))
+
     def _sample(self, planes: Tensor, allowed: Tensor | None, rule: str) -> Tensor:
-        x = self.convs.in_conv(planes).contiguous(memory_format=torch.channels_last)
-        x = _rows(self.blocks(x))
+        x = _rows(self._features(planes))
         height, width = x.shape[:2]
         return best_parts(x.flatten(0, 1), self.convs.out_conv, allowed, rule).view(height, width)
 

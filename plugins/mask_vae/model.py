@@ -32,6 +32,7 @@ from zoo_plugins.mask_vae.config import MaskVaeConfig, MaskVaeTraining
 from zoo_plugins.mask_vae.editing import apply_edits
 from zoo_plugins.mask_vae.fitting import fit_prior
 from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, with_background
+from zoo_plugins.mask_vae.outlines import Outlines, fit_outlines, outlines_fault
 from zoo_plugins.mask_vae.prior import LatentPrior, prior_fault
 
 
@@ -47,6 +48,11 @@ class SemanticVAE(MaskGenerator):
             "tensors", "joint Gaussian of the part codes, fitted to the training maps (ours)", fault=prior_fault
         ),
         "label_sets": Asset("json", "label sets of the training data with counts"),
+        "outlines": Asset(
+            "tensors",
+            "blur and offsets of the part scores, fitted to the training maps if outline_sigma > 0 (ours)",
+            fault=outlines_fault,
+        ),
     }
     edits = frozenset({"add", "remove", "redraw", "perturb", "interpolate"})
 
@@ -86,12 +92,18 @@ class SemanticVAE(MaskGenerator):
         self.encoder, self.generator = FastPartEncoder(self.encoder), FastPartDecoder(self.generator)
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
-        """`prior` and `label_sets` over the maps and, with `flip`, their mirror images. Raises DataError for one map alone."""
+        """`prior` and `label_sets` over the maps and, with `flip`, their mirror images; with `outline_sigma`, `outlines`, of what the
+        fitted prior draws. Raises DataError for one map alone."""
         if name == "label_sets":
             return fit_label_sets(data, self.channels, mirror=options.flip)
+        o = cast(MaskVaeTraining, options)
+        if name == "outlines" and o.outline_sigma > 0:
+            if "prior" not in self.assets:
+                self.assets = {**self.assets, "prior": self.fit_asset("prior", data, options)}
+            return fit_outlines(self, data, o.outline_sigma).tensors()
         if name != "prior":
             return None
-        components = cast(MaskVaeTraining, options).prior_components
+        components = o.prior_components
         return fit_prior(self, data, mirror=options.flip, components=components).tensors()
 
     # --- the network ---------------------------------------------------------------------------------------------
@@ -133,6 +145,26 @@ class SemanticVAE(MaskGenerator):
         if self._prior is None or self._prior[0] is not asset:
             self._prior = asset, LatentPrior.from_tensors(asset, len(self.channels), self.config.latent)
         return self._prior[1]
+
+    @property
+    def outlines(self) -> Outlines | None:
+        """How scores become maps, if the asset is there."""
+        asset = self.assets.get("outlines")
+        return None if asset is None else Outlines.from_tensors(asset)
+
+    def part_numbers(self, maps: SemanticMap) -> Tensor:
+        """Maps of any size as part numbers [B, side, side] on the CPU: 1..P in the order of `channels`, 0 for what is no part."""
+        numbers = self.channel_of[maps.resize(self.resolution).labels.to(self.device)].cpu()
+        return torch.where(numbers > len(self.channels), 0, numbers)
+
+    def drawn_scores(self, present: Tensor, rng: RngLike) -> Tensor:
+        """Part scores [B, P, side, side] on the CPU of codes drawn for the parts present [B, P]."""
+        codes = self.draw_codes(rng, self.empty_code().expand(*present.shape, -1), present, torch.zeros_like(present))
+        states = self.start_states(len(codes), None if self.prior is not None else rng)
+        z, h0, c0 = (v.to(self.device, self.encoder.mu.weight.dtype) for v in (codes, states["h0"], states["c0"]))
+        return torch.cat([
+            self.generator.scores(z[i : i + 1], h0[i : i + 1], c0[i : i + 1]).float().cpu() for i in range(len(z))
+        ])  # fmt: skip
 
     @torch.no_grad()
     def empty_code(self) -> Tensor:
@@ -218,8 +250,8 @@ class SemanticVAE(MaskGenerator):
 
     @torch.no_grad()
     def decode(self, latents: Latents, *, label_sets: Conditions | None = None, context: Any = None) -> SemanticMap:
-        """Maps [B, side, side] from latents; not random. With label sets, the parts outside them get no pixel (our reading;
-        None: the plain network). `context` is not used. Raises UsageError if the counts differ."""
+        """Maps [B, side, side] from latents; not random. With label sets, the parts outside them get no pixel (our reading), and
+        with the asset `outlines` the scores become a map as it says; None: the plain network. `context` is not used. Raises UsageError if the counts differ."""
         del context
         dtype = self.encoder.mu.weight.dtype
         z, h0, c0 = (latents[k].to(self.device, dtype) for k in ("z", "h0", "c0"))
@@ -227,7 +259,11 @@ class SemanticVAE(MaskGenerator):
         if label_sets is not None:
             if len(label_sets) != len(z):
                 raise UsageError(f"{len(label_sets)} label sets for latents of {len(z)} samples: give one each.")
-            absent = ~self.presence(label_sets).to(self.device)
+            present = self.presence(label_sets)
+            if (outlines := self.outlines) is not None:
+                made = outlines.classes(self.generator.scores(z, h0, c0), present, self.config.background)
+                return SemanticMap(self.values[made], self.label_space)
+            absent = ~present.to(self.device)
         return SemanticMap(
             self.values[self.generator.classes(z, h0, c0, absent, self.config.background)], self.label_space
         )

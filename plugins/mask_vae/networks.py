@@ -81,6 +81,10 @@ class PartDecoder(nn.Module):
         """
         return self.convs(self.planes(z, h0, c0))
 
+    def scores(self, z: Tensor, h0: Tensor | None, c0: Tensor | None) -> Tensor:
+        """As `forward`; the inference form has it its own way."""
+        return self(z, h0, c0)
+
     def classes(
         self, z: Tensor, h0: Tensor | None, c0: Tensor | None, absent: Tensor | None, rule: str = "sum"
     ) -> Tensor:

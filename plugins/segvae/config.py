@@ -200,6 +200,12 @@ class SegVAETraining(TrainingOptions):
     where the authors' rate can go after a resume); `cosine`: half a cosine over `steps`, after `warmup` (ours)."""
     warmup: int = 0
     """Steps of linear warm-up of `cosine`."""
+    prior_neighbours: int = 0
+    """Maps of the most similar label sets over which each Gaussian of the fitted prior is taken; 0: no fitted prior (official). Ours."""
+    prior_centres: int = 20
+    """Label sets that have a Gaussian of their own."""
+    prior_components: int = 32
+    """Principal components of each Gaussian."""
 
 
 _PAPER = {"lr": 5e-5, "batch_size": 24, "steps": 200_000}
@@ -228,9 +234,10 @@ _SMALL_TRAINING = SegVAETraining(
     lambda_kl=3e-5,
     shape_loss="bce",
     shape_balance=0.5,
+    prior_neighbours=100,
 )
-# people are cut to their box: a stronger zoom would cut heads and feet off
-_PEOPLE_TRAINING = replace(_SMALL_TRAINING, zoom=0.08)
+# people are cut to their box: a stronger zoom would cut heads and feet off; and a Gaussian over many of them breaks bodies
+_PEOPLE_TRAINING = replace(_SMALL_TRAINING, zoom=0.08, prior_neighbours=60)
 
 VARIANTS: dict[str, Variant] = {
     "celeba": Variant(SegVAEConfig(), SegVAETraining()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -27,9 +27,11 @@ from zoo.plugin import (
     UsageError,
     as_rng,
 )
-from zoo_plugins.segvae.config import SegVAEConfig, SegVAEOptions
+from zoo_plugins.segvae.config import SegVAEConfig, SegVAEOptions, SegVAETraining
 from zoo_plugins.segvae.editing import edit_map
+from zoo_plugins.segvae.fitting import draw_codes, fit_prior
 from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Prior, ShapeDecoder
+from zoo_plugins.segvae.prior import LocalPrior, prior_fault
 from zoo_plugins.segvae.steps import unroll
 
 
@@ -37,11 +39,18 @@ class SegVAE(MaskGenerator):
     """SegVAE (ECCV 2020), its ablations and the C-VAE baselines of its Table 1: one class per step, each a conditional VAE.
 
     Latents, [B, C, Z] in the order of `channels`, float32 on the CPU, one row per class step whether the class is asked for
-    or not: `eps`, the standard normals that the prior turns into codes (what `sample_latents` gives), or `z`, the codes
-    themselves (what `encode` gives). Label sets may name the background; it is derived, and changes nothing.
+    or not: `eps`, the standard normals that the learned prior turns into codes, or `z`, the codes themselves (what `encode` gives,
+    and `sample_latents` where there is a fitted prior). Label sets may name the background; it is derived, and changes nothing.
     """
 
-    ASSETS: ClassVar = {LABEL_SETS: Asset("json", "label sets of the training data with counts")}
+    ASSETS: ClassVar = {
+        LABEL_SETS: Asset("json", "label sets of the training data with counts"),
+        "prior": Asset(
+            "tensors",
+            "Gaussians of the codes around a few label sets, fitted to the training maps if prior_neighbours > 0 (ours)",
+            fault=prior_fault,
+        ),
+    }
     OPTIONS = SegVAEOptions
     edits = frozenset({"add", "remove", "redraw"})
 
@@ -58,6 +67,7 @@ class SegVAE(MaskGenerator):
         self.decoder = ShapeDecoder(config)
         init_xavier(self, config.init_gain)
         self.register_buffer("values", torch.tensor([space.background_index, *values]), persistent=False)
+        self._fitted: tuple[Any, LocalPrior] | None = None
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -94,8 +104,16 @@ class SegVAE(MaskGenerator):
         fold_networks(self)
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
-        """`label_sets`, over the maps and, with `flip`, their mirror images."""
-        return fit_label_sets(data, self.channels, mirror=options.flip) if name == LABEL_SETS else None
+        """`label_sets` and, with `prior_neighbours`, `prior`, over the maps and, with `flip`, their mirror images. Raises DataError
+        for one map alone."""
+        if name == LABEL_SETS:
+            return fit_label_sets(data, self.channels, mirror=options.flip)
+        o = cast(SegVAETraining, options)
+        if name != "prior" or not o.prior_neighbours:
+            return None
+        return fit_prior(
+            self, data, mirror=o.flip, neighbours=o.prior_neighbours, centres=o.prior_centres, components=o.prior_components
+        ).tensors()  # fmt: skip
 
     # --- between label space and network -------------------------------------------------------------------------
 
@@ -156,18 +174,36 @@ class SegVAE(MaskGenerator):
     # --- generating ----------------------------------------------------------------------------------------------
 
     def sample_latents(self, conditions: Conditions, rng: RngLike | int | None, *, prior: str | None = None) -> Latents:
-        """`eps` [B, C, Z]: standard normals for every class step, absent classes included (their own key per class name, so
-        that neither order nor label set changes another class's numbers).
+        """Codes `z` or noise `eps`, [B, C, Z], for label sets, absent classes included.
 
-        prior: None or "normal"; "fitted" is a UsageError, because the prior is a network here.
+        prior "fitted": codes of the Gaussian nearest to the label set (asset `prior`), drawn again nearer to their means where a
+        requested class would come out empty or the figure torn (`fitting.draw_codes`); "normal": standard normals for the prior
+        that SegVAE has learned, as in the paper (each class's own key, so that neither order nor label set changes another
+        class's numbers); None: fitted if the asset exists. Raises UsageError if it is asked for and missing.
         """
         present = self._asked(conditions)
-        if prior not in (None, "normal"):
-            reason = "its prior is a network, not a fitted one" if prior == "fitted" else f"it has no prior {prior!r}"
+        if prior not in (None, "fitted", "normal"):
+            raise UsageError(f"SegVAE has no prior {prior!r}: it has 'normal', the learned one, and 'fitted'.")
+        fitted = None if prior == "normal" else self.fitted_prior
+        if prior == "fitted" and fitted is None:
             raise UsageError(
-                f"SegVAE draws from N(0, I) through the prior that it has learned; {reason}: use 'normal'."
+                "This SegVAE has no fitted prior (asset 'prior'), only the one that it has learned: use prior='normal', or make one with"
+                " zoo fit (training option prior_neighbours)."
             )
-        return {"eps": self.normals(as_rng(rng, len(present)))}
+        rng = as_rng(rng, len(present))
+        if fitted is None:
+            return {"eps": self.normals(rng)}
+        return {"z": draw_codes(self, fitted, present, conditions, rng)}
+
+    @property
+    def fitted_prior(self) -> LocalPrior | None:
+        """The fitted prior, if the asset is there."""
+        asset = self.assets.get("prior")
+        if asset is None:
+            return None
+        if self._fitted is None or self._fitted[0] is not asset:
+            self._fitted = asset, LocalPrior.from_tensors(asset)
+        return self._fitted[1]
 
     def normals(self, rng: RngLike) -> Tensor:
         """Standard normals [samples, C, Z], each class from its own key ("eps", name)."""

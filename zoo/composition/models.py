@@ -37,10 +37,11 @@ NOWHERE = Path("/nonexistent")
 
 @dataclass
 class Named:
-    """A model and where it came from."""
+    """A model and where it came from. left_out: files of its folder that it does without, because a replayed run lacked them."""
 
     model: Model
     resolved: Resolved
+    left_out: frozenset[str] = frozenset()
 
 
 class Models:

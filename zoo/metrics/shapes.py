@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.errors import DataError, LabelError
 from zoo.interfaces.capabilities import Conditions
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
 
+LAYOUT_CELLS, LAYOUT_COMPONENTS = 16, 10
 PRESENT_IN = 10
 """The summary figures take classes that at least this many real maps show: of fewer, the distribution is luck."""
 
@@ -118,6 +120,38 @@ def compare_parts(
         summary[f"{key}_distance"] = _mean([r[key]["distance"] for r in counted.values()])
         summary[f"{key}_spread"] = _geometric([r[key]["spread"] for r in counted.values()])
     return {**summary, "classes": rows}
+
+
+def layout_distance(real: SemanticMap, generated: SemanticMap) -> float:
+    """Fréchet distance between layouts of real and generated maps: where which classes lie, and how that varies and goes together.
+
+    A map's layout is the share of each class in each of 16 x 16 cells, in the first ten principal components of the real layouts
+    (Gaussians of more directions than a hundred maps determine would be far apart even between two sets of real maps). In cells
+    squared. Raises LabelError for two label spaces, DataError for fewer than two maps on a side.
+    """
+    if real.space.names != generated.space.names:
+        raise LabelError(
+            f"Layouts of {real.space.name!r} and {generated.space.name!r} cannot be compared: use to_space."
+        )
+    if min(len(real), len(generated)) < 2:
+        raise DataError("A Fréchet distance takes at least two maps on each side.")
+    truth, made = _layouts(real), _layouts(generated)
+    mean = truth.mean(0)
+    basis = torch.linalg.svd(truth - mean, full_matrices=False)[2][:LAYOUT_COMPONENTS].T
+    a, b = ((layouts - mean) @ basis for layouts in (truth, made))
+    first, second = a.T.cov(correction=1).view(basis.shape[1], -1), b.T.cov(correction=1).view(basis.shape[1], -1)
+    root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + first.trace() + second.trace() - 2 * root
+    return max(0.0, float(distance))
+
+
+def _layouts(maps: SemanticMap) -> Tensor:
+    """Shares of the classes in the cells, float64 [B, C * 16 * 16]; unlabeled pixels count as none."""
+    rows = []
+    for labels in maps.labels.cpu().split(1):
+        planes = (labels[:, None] == torch.arange(len(maps.space))[:, None, None]).double()
+        rows.append(F.adaptive_avg_pool2d(planes, LAYOUT_CELLS).flatten(1))
+    return torch.cat(rows)
 
 
 def pixel_diversity(maps: Sequence[SemanticMap]) -> Tensor:

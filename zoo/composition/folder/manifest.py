@@ -41,7 +41,8 @@ from zoo.files.opened import OpenedFiles
 from zoo.files.runfiles import SAMPLES
 from zoo.inference.forms import form_to_json
 from zoo.maps import SemanticMap
-from zoo.store.models import digests
+from zoo.store.assets import asset_file
+from zoo.store.models import ASSETS, digests
 
 if TYPE_CHECKING:
     from zoo.composition.models import Models
@@ -169,28 +170,51 @@ def make_manifest(
 def model_json(named: Any) -> dict[str, Any]:
     """How a manifest names a model: id, where it came from, and the digests of its files (None for a Python object)."""
     resolved = named.resolved
+    files = digests(resolved.folder) if resolved.folder.is_dir() else None
     return {
         "id": resolved.name,
         "source": resolved.lasting or resolved.source,
-        "sha256": digests(resolved.folder) if resolved.folder.is_dir() else None,
+        "sha256": None if files is None else {n: d for n, d in files.items() if n not in named.left_out},
     }
 
 
 def check_models(manifest: dict[str, Any], models: Models) -> None:
-    """Raise WeightsError if a model is not the one that made the run."""
+    """Raise WeightsError if a model is not the one that made the run. An optional asset that its folder got since is left out."""
     for role, named in models.named.items():
         recorded = manifest["models"].get(role)
-        if recorded is not None:
-            check_digests(role, recorded["sha256"], named.resolved)
+        if recorded is None:
+            continue
+        later = check_digests(role, recorded["sha256"], named.resolved)
+        assets = {asset_file(name, asset): name for name, asset in named.model.ASSETS.items() if not asset.required}
+        if not later <= assets.keys():
+            raise _another(role, named.resolved)
+        without = {assets[file] for file in later}
+        named.model.assets = {name: value for name, value in named.model.assets.items() if name not in without}
+        named.left_out = later
 
 
-def check_digests(role: str, recorded: dict[str, str] | None, resolved: Resolved) -> None:
-    """Raise WeightsError if the files of a model have other digests than those that a manifest has (None: a Python object)."""
+def check_digests(role: str, recorded: dict[str, str] | None, resolved: Resolved) -> frozenset[str]:
+    """Raise WeightsError if the files of a model have other digests than those that a manifest has (None: a Python object).
+
+    Returns the assets that the manifest does not have: what was computed for a published model after the run.
+    """
     found = digests(resolved.folder) if resolved.folder.is_dir() else None
-    if recorded != found:
-        raise WeightsError(
-            f"The {role} {resolved.name} is not the one that made this run: its files have other digests. Get the version of the manifest."
-        )
+    if recorded is None or found is None:
+        if recorded != found:
+            raise _another(role, resolved)
+        return frozenset()
+    later = frozenset(found.keys() - recorded.keys())
+    if recorded != {n: d for n, d in found.items() if n not in later} or not all(
+        name.startswith(f"{ASSETS}/") for name in later
+    ):
+        raise _another(role, resolved)
+    return later
+
+
+def _another(role: str, resolved: Resolved) -> WeightsError:
+    return WeightsError(
+        f"The {role} {resolved.name} is not the one that made this run: its files have other digests. Get the version of the manifest."
+    )
 
 
 def check_made(manifest: dict[str, Any], models: Models, request: Request, folder: Path) -> None:
