@@ -284,8 +284,8 @@ class GanTrainer(Trainer):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(fakes, reals, channels int64 [B, H, W]) as an objective sees them; -1 where an augmentation left nothing."""
         cutout = self.options.cutout
-        shown, fake = _augmented(planes, fake, draws, cutout)
-        _, photo = _augmented(planes, real, draws, cutout)
+        shown, fake = augmented(planes, fake, draws, cutout)
+        _, photo = augmented(planes, real, draws, cutout)
         classes = shown[:, : self.gan.label_input.classes]
         return fake, photo, classes.argmax(1).masked_fill(~classes.any(1), -1)
 
