@@ -17,6 +17,7 @@ import zoo
 from zoo.data import PairData
 from zoo.data.toy_faces import ToyFaces
 from zoo.errors import ConfigError, DataError, LabelError, UsageError
+from zoo.families.spade.prior_styles import estimate_statistics
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
@@ -316,6 +317,16 @@ def test_it_learns_a_photo_from_its_own_style() -> None:
     rows = trainer.preview(batch, Rng(0, [0, 1]))
     assert set(rows) == {"map", "photo", "encoded", "exchanged"}
     assert all(r.shape == (2, 3, 32, 32) for r in rows.values())
+
+
+def test_statistics_of_the_finished_weights_are_the_same_at_every_run() -> None:
+    """The projected variant ends with them; noise is drawn from the run's seed there too."""
+    data, found = PairData(ToyFaces("3", "train"), 32), []
+    for seed in (0, 0, 1):
+        model = _model()
+        estimate_statistics(model, data, 3, seed=seed)
+        found.append(cast(SEANNorm, model.generator.get_submodule("up_3.norm_0")).param_free_norm.running_mean)
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
 def test_maps_alone_are_refused() -> None:

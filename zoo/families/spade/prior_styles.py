@@ -85,7 +85,8 @@ def estimate_statistics(model: Model, data: PairData, maps: int, *, seed: int = 
     """The batch norms' running statistics anew, as plain averages over the first `maps` pairs in batches of 16.
 
     Of each batch the first half is in its photos' styles (mean codes), the rest in styles of the prior; where a model has only one
-    of them, all. The model must be in evaluation mode, with its assets. Random: `sample_style` of `seed`, one stream per pair.
+    of them, all. The model must be in evaluation mode, with its assets. Random: `sample_style` and `synthesize` of `seed`, one stream
+    per pair.
     Raises DataError for data without photos where the model encodes them.
     """
     if not batch_norms(model):
@@ -116,4 +117,4 @@ def _mixed(model: ImageSynthesizer, batch: Batch, rng: RngLike) -> None:
     if own < len(batch):
         assert isinstance(model, SamplesStyle)
         parts.append(model.sample_style(batch.maps, rng)[own:])
-    model.synthesize(batch.maps, Style.cat([p.to("cpu") for p in parts]))
+    model.synthesize(batch.maps, Style.cat([p.to("cpu") for p in parts]), rng=rng)
