@@ -37,7 +37,7 @@ def test_a_form_made_in_place_gives_the_same_bits() -> None:
     plain: Any = zoo.load("scgan-celeba")
     copied: Any = zoo.optimize(plain)
     alone: Any = zoo.load("scgan-celeba")
-    placed = zoo.optimize(alone, in_place=True)
+    placed: Any = zoo.optimize(alone, in_place=True)
     assert placed is alone and copied is not plain and not plain.generator.folded and placed.generator.folded
     maps = stripes(plain.label_space, plain.resolution)
     with torch.inference_mode():
