@@ -52,8 +52,8 @@ class CRN(CascadeSynthesizer):
 
     def _plan(self, small: SemanticMap) -> CRNPlan:
         if isinstance(self.generator, FoldedCascade):
-            labels = self.generator.labels(self.label_input.values(small), self.label_input.content)
-            return CRNPlan(self.generator.features(labels))
+            folded: FoldedCascade = self.generator
+            return CRNPlan(folded.features(folded.labels(self.label_input.values(small), self.label_input.content)))
         return CRNPlan(self.generator.features(self.label_input(small)))
 
     @torch.no_grad()

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zoo.inference.columns import Content, LabelConv, over_values
-from zoo.inference.packed import pack
 from zoo.inference.windows import shown_values
 from zoo_plugins.pix2pixhd.generator import Generator, Plan, smaller
 
@@ -33,7 +32,7 @@ class SplitStem(nn.Module):
         if rest:
             style = nn.Conv2d(rest, conv.out_channels, conv.kernel_size, bias=False).to(conv.weight)  # pyright: ignore[reportArgumentType]
             style.weight.data.copy_(conv.weight[:, planes:])
-            self.style = pack(style)
+            self.style = style
         self.rest = nn.Sequential(*list(part)[2:])
 
     def forward(self, first: Tensor, style: Tensor | None) -> Tensor:
@@ -44,7 +43,7 @@ class SplitStem(nn.Module):
 
 
 class FoldedGenerator(nn.Module):
-    """A `Generator` for inference: its batch norms lie in the convolutions, which are packed for the CPU."""
+    """A `Generator` for inference: its batch norms lie in the convolutions. Packed kernels took longer here (measured at 512 x 256)."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -52,14 +51,11 @@ class FoldedGenerator(nn.Module):
         fold_batch_norms(generator)
         self.parts = nn.ModuleList(SplitStem(part, generator.planes) for part in generator.stems())
         self.outward = nn.ModuleList(generator.get_submodule(f"model{n}_2") for n in range(1, self.enhancers + 1))
-        for module in self.modules():
-            if isinstance(module, nn.Sequential):
-                for i, layer in enumerate(module):
-                    module[i] = pack(layer)
 
     def first(self, values: Tensor, content: Content) -> tuple[Tensor, ...]:
         """What the first convolutions give for a map alone, the coarsest scale first. values, content: of a `LabelInput`."""
         finest: Tensor = self.parts[-1].columns(values, content)  # pyright: ignore[reportCallIssue]
+        finest = finest.contiguous()  # instance norms take longer with channels last
         if not self.enhancers:
             return (finest,)
         shown, numbers = shown_values(values)

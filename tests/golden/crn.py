@@ -83,7 +83,7 @@ def in_bytes(images: Tensor) -> Tensor:
 def forward(model: CRN, io: Tensors) -> tuple[Tensor, Tensors]:
     """(the pictures [k, 3, H, W] with their gradient, what the modules put out on the way)."""
     planes = model.planes(map_of(io))
-    seen: Tensors = {}
+    seen: dict[str, Any] = {}
     heights = model.generator.heights
     seen |= {f"label_{h}": label for h, label in zip(heights, half_areas(planes, len(heights)), strict=True)}
     hooks = [
