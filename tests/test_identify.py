@@ -156,11 +156,8 @@ def full_size(shared: Path) -> dict[str, Shapes]:
     found = {}
     for system in OURS:
         for file in sorted((shared / "golden" / system).glob("D*/official_keys*.json")):
-            lists = {
-                n: shapes
-                for n, shapes in official_lists(file).items()
-                if len(shapes) > 8 and "added_or_changed" not in n
-            }  # others hold differences
+            # some lists hold what differs between two configs
+            lists = {n: s for n, s in official_lists(file).items() if len(s) > 8 and "added_or_changed" not in n}
             found |= {f"{system}/{file.stem}/{name}": shapes for name, shapes in lists.items()}
     return found
 

@@ -240,6 +240,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     )
     result = zoo.compose(("mask-vae", str(tmp_path / "converted")), device="cpu")(labels=["skin", "hair"], n=2, seed=0)
     expected = zoo.compose(("mask-vae", model), device="cpu")(labels=["skin", "hair"], n=2, seed=0)
+    assert result.images is not None and expected.images is not None
     assert torch.equal(result.images, expected.images)
 
 
