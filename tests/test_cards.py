@@ -23,8 +23,8 @@ from zoo.store import models
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = sorted(p for p in (ROOT / "cards").iterdir() if p.is_dir() and p.name != "__pycache__")
-LIMITS = {"mask-vae-celeba": 16, "scgan-celeba": 18}
-LIMIT, TOTAL = 9, 90
+LIMITS = {"mask-vae-celeba": 16, "scgan-celeba": 18, "scgan-celeba.projected": 18}
+LIMIT, TOTAL = 9, 110
 """Megabytes of one published folder, where LIMITS does not say otherwise, and of all of them."""
 
 published = pytest.mark.parametrize("folder", PUBLISHED, ids=lambda p: p.name)
@@ -102,7 +102,7 @@ def test_embedded_weights_stay_below_their_limit(folder: Path) -> None:
     assert embedded_bytes(folder) <= LIMITS.get(folder.name, LIMIT) * 1_000_000
 
 
-def test_all_that_is_embedded_stays_below_90_mb() -> None:
+def test_all_that_is_embedded_stays_below_110_mb() -> None:
     assert sum(map(embedded_bytes, PUBLISHED)) < TOTAL * 1_000_000
 
 
