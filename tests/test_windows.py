@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
-from zoo.families.spade import folded, window_norms, window_plans
+from zoo.families.spade import folded, window_norms, window_plans, window_products
 from zoo.families.spade.folded import worth_windows
 from zoo.inference import columns, windows
 from zoo.inference.columns import LabelConv
@@ -203,7 +203,7 @@ def test_pieces_change_nothing(
 
     plain, fast = pair
     monkeypatch.setattr(window_blocks, "PIECE", limits[0] * 100)
-    monkeypatch.setattr(window_norms, "PIECE", limits[1])
+    monkeypatch.setattr(window_products, "PIECE", limits[1])
     monkeypatch.setattr(window_norms, "MOST", limits[2])
     maps = blocks(plain, 2)
     assert apart(fast.synthesize(maps, rng=0), plain.synthesize(maps, rng=0)) < TOLERANCE

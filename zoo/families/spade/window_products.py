@@ -1,0 +1,84 @@
+"""The products behind a table of windows: hidden vectors times the kernel of scale and shift, summed over each window's taps.
+
+Two ways to the same sums. `by_sums` multiplies every inner window's vector with the kernels of all taps, once, and adds up for each
+outer window what its taps give; `gathered` lays the vectors of a window's taps side by side and multiplies that, which is cheaper
+where there are hardly more inner windows than outer ones. On Intel the products are MKL's, on other processors oneDNN's on packed
+weights (`zoo.inference.processors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.inference.packed import Packed, native
+from zoo.inference.processors import intel
+
+COLUMNS = 128
+"""Columns that are made at once: the products of all inner windows then stay below forty megabytes, in memory used before."""
+PIECE = 1024
+"""Windows whose taps are laid side by side at once."""
+
+
+class TapProducts(nn.Module):
+    """A kernel [width, hidden, k, k] as products; vectors are [I + 1, hidden], outer windows int32 [O, k * k] rows of them."""
+
+    weight: Tensor
+
+    def __init__(self, kernel: Tensor) -> None:
+        super().__init__()
+        self.width, self.taps = kernel.shape[0], kernel.shape[2] * kernel.shape[3]
+        self.parts = nn.ModuleList()
+        if intel():
+            self.register_buffer("weight", kernel.detach().permute(2, 3, 1, 0).flatten(0, 1).contiguous())
+        else:
+            self.parts.extend(_part(part) for part in kernel.detach().split(COLUMNS))
+
+    def by_sums(self, vectors: Tensor, outer: Tensor) -> Iterator[Tensor]:
+        """Sums [O, columns] over each window's taps, some columns after the others."""
+        steps = torch.arange(self.taps, device=outer.device, dtype=outer.dtype)
+        if self.parts:
+            places = outer * self.taps + steps
+            for part in self.parts:
+                yield F.embedding_bag(places, part(vectors).view(len(vectors) * self.taps, -1), mode="sum")
+            return
+        places, room = outer + steps * len(vectors), None
+        spread = vectors.expand(self.taps, -1, -1)
+        for weight in self.weight.split(COLUMNS, 2):
+            if native(vectors) and (room is None or room.shape[2] == weight.shape[2]):
+                room = added = torch.bmm(spread, weight) if room is None else torch.bmm(spread, weight, out=room)
+            else:
+                added = torch.bmm(spread, weight)
+            yield F.embedding_bag(places, added.flatten(0, 1), mode="sum")
+
+    def gathered(self, vectors: Tensor, outer: Tensor, bias: Tensor, out: Tensor) -> None:
+        """The same and `bias` into out [O, width]."""
+        for first in range(0, len(outer), PIECE):
+            places, target = outer[first : first + PIECE], out[first : first + PIECE]
+            seen = vectors.index_select(0, places.flatten()).view(len(places), self.taps, -1)
+            if not self.parts:
+                weight = self.weight.flatten(0, 1)
+                if native(seen):
+                    torch.addmm(bias, seen.flatten(1), weight, out=target)
+                else:
+                    target.copy_(torch.addmm(bias, seen.flatten(1), weight))
+                continue
+            at = 0
+            for part in self.parts:
+                weight = part.weight.view(self.taps, -1, vectors.shape[1])  # type: ignore[union-attr, operator]
+                columns = weight.shape[1]
+                total = bias[at : at + columns].expand(len(places), -1)
+                for tap in range(self.taps):
+                    total = torch.addmm(total, seen[:, tap], weight[tap].t())
+                target[:, at : at + columns] = total
+                at += columns
+
+
+def _part(kernel: Tensor) -> Packed:
+    """[columns, hidden, k, k] as one linear layer from hidden vectors to what each tap adds: [taps * columns, hidden]."""
+    linear = nn.Linear(kernel.shape[1], kernel.shape[0] * kernel.shape[2] * kernel.shape[3], bias=False).to(kernel)
+    linear.weight.data.copy_(kernel.permute(2, 3, 0, 1).flatten(0, 2))
+    return Packed(linear)
