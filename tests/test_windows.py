@@ -20,7 +20,16 @@ from zoo.families.spade import folded, window_norms, window_plans, window_produc
 from zoo.families.spade.folded import worth_windows
 from zoo.inference import columns, windows
 from zoo.inference.columns import LabelConv
-from zoo.inference.windows import number_tuples, number_windows, renumber, shown_values, touched, windows_at, windows_of
+from zoo.inference.windows import (
+    merged,
+    number_tuples,
+    number_windows,
+    renumber,
+    shown_values,
+    touched,
+    windows_at,
+    windows_of,
+)
 from zoo.maps import SemanticMap
 from zoo.nn.spectral import recompute_spectral
 from zoo.rng import Rng
@@ -159,12 +168,34 @@ def test_windows_of_some_pixels_are_those_of_all(kernel: int) -> None:
 
 
 def test_what_a_change_touches() -> None:
-    changed = torch.zeros(2, 9, 9, dtype=torch.bool)
-    changed[1, 4, 0] = True
-    seen = torch.zeros(2, 9, 9, dtype=torch.bool)
-    seen.view(-1)[touched(changed, 3)] = True
-    assert not seen[0].any() and seen[1, 2:7, :3].all() and seen.sum() == 15
-    assert len(touched(changed, 1)) == 1
+    changed = torch.zeros(2, 20, 9, dtype=torch.bool)
+    changed[1, 9, 0] = True
+    found = touched(changed, 3)
+    assert found.box == (slice(5, 14), slice(0, 5))
+    seen = found.replaced(torch.zeros(2, 20, 9), torch.ones(len(found.places))).bool()
+    assert not seen[0].any() and seen[1, 7:12, :3].all() and seen.sum() == 15
+    assert len(touched(changed, 1).places) == 1
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("corner", [(0, 0), (13, 11), (6, 5), (1, 12)])
+def test_windows_after_a_change_are_those_of_the_new_map(kernel: int, corner: tuple[int, int]) -> None:
+    """Windows in the box, counted anew, are those in the map, also where the box ends within the picture."""
+    numbers = torch.randint(0, 3, (2, 14, 13), generator=torch.Generator().manual_seed(4))
+    changed = torch.zeros_like(numbers, dtype=torch.bool)
+    changed[1, corner[0] : corner[0] + 2, corner[1] : corner[1] + 1] = True
+    after = torch.where(changed, 3, numbers)
+    old, new = windows_of(numbers, 4, kernel), windows_of(after, 4, kernel)
+    seen = touched(changed, kernel)
+    amended = merged(old, windows_at(seen.of(after), 4, kernel, seen.places), seen)
+
+    def labels(found: windows.Windows) -> Tensor:
+        inner = torch.cat([found.inner, found.inner.new_full((1, found.taps), -1)])
+        return inner[found.outer.long()][found.index.long()]
+
+    assert torch.equal(labels(amended), labels(new))
+    assert len(torch.unique(amended.index)) == len(amended.outer)  # none is left that no pixel has
+    assert set(amended.outer.unique().tolist()) <= set(range(len(amended.inner) + 1))
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from zoo.families.spade.blocks import resize_numbers
 from zoo.families.spade.window_blocks import BlockTables, WindowBlock
-from zoo.families.spade.window_plans import Site, make_site, norms_by_scale
-from zoo.inference.windows import Windows, shown_values, windows_of
+from zoo.families.spade.window_plans import AFRESH, Site, make_site, norms_by_scale
+from zoo.inference.windows import Touched, Windows, merged, shown_values, touched, windows_at, windows_of
 
 if TYPE_CHECKING:
     from zoo_plugins.clvae.generator import Generator
@@ -95,7 +95,27 @@ def _channels(values: Tensor) -> Tensor:
 
 def _latent_site(channels: Tensor, count: int, kernel: int, old: LatentSite | None) -> LatentSite:
     values = channels + count * torch.arange(len(channels), device=channels.device)[:, None, None]
-    if old is not None and torch.equal(old.values, values):
-        return old
+    if old is not None and old.values.shape == values.shape:
+        changed = old.values != values
+        if not bool(changed.any()):
+            return old
+        seen = touched(changed, kernel)
+        if len(seen.places) <= AFRESH * values.numel():
+            return _amended(old, values, seen, kernel)
     shown, numbers = shown_values(values)
     return LatentSite(values, shown, windows_of(numbers, len(shown), kernel))
+
+
+def _amended(old: LatentSite, values: Tensor, seen: Touched, kernel: int) -> LatentSite:
+    """`old` with new windows for the pixels that see a change. What no pixel shows any more stays among `shown`."""
+    part = seen.of(values)
+    added = torch.tensor(sorted(set(part.unique().tolist()) - set(old.shown.tolist())), dtype=values.dtype, device=values.device)
+    shown = torch.cat([old.shown, added])
+    ordered, places = shown.sort()
+    numbers = places[torch.searchsorted(ordered, part)]
+    before = old.windows
+    # the number that stands for the outside is one more than the last symbol
+    inner = torch.where(before.inner == before.symbols, len(shown), before.inner).int()
+    before = Windows(inner, before.outer, before.index, len(shown))
+    windows = merged(before, windows_at(numbers, len(shown), kernel, seen.places), seen)
+    return LatentSite(values, shown, windows)

@@ -39,3 +39,22 @@ def bordered(like: Tensor, shape: Sequence[int]) -> Tensor:
     for side in (padded[:, 0], padded[:, -1], padded[:, :, 0], padded[:, :, -1]):
         side.zero_()
     return padded
+
+
+class Scratch:
+    """Memory that steps after one another use for what they forget: each name has one piece, as large as was asked for so far.
+
+    Who takes a piece again has lost what was in it. Not for two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, Tensor] = {}
+
+    def take(self, name: str, like: Tensor, shape: Sequence[int]) -> Tensor:
+        """A contiguous tensor in the memory of `name`, with the type and on the device of `like`; what it holds is not defined."""
+        count, piece = math.prod(shape), self._pieces.get(name)
+        if piece is None or piece.numel() < count or piece.dtype != like.dtype or piece.device != like.device:
+            self._pieces.pop(name, None)
+            del piece
+            piece = self._pieces[name] = uninitialised(like, (count,))
+        return piece[:count].view(*shape)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from zoo.families.spade.blocks import SPADEResnetBlock
 from zoo.families.spade.window_norms import WindowNorm
-from zoo.inference.memory import bordered, uninitialised
+from zoo.inference.memory import Scratch, bordered, uninitialised
 from zoo.inference.packed import Packed
 from zoo.inference.processors import intel
 from zoo.inference.tiles import TiledConv
@@ -71,7 +71,7 @@ class WindowBlock(nn.Module):
         self.conv_0, self.conv_1 = (TiledConv(c.weight.detach(), c.bias) for c in (block.conv_0, block.conv_1))
         if block.learned:
             self.norm_s = WindowNorm(block.norm_s, block.conv_s)
-            self.conv_s = _without_bias(block.conv_s)
+            self.conv_s = _Shortcut(block.conv_s)
 
     def norms(self) -> dict[str, WindowNorm]:
         """The norms by name."""
@@ -82,22 +82,22 @@ class WindowBlock(nn.Module):
         """[B, C, h, w] -> [B, C', H, W], channels last."""
         seen, out = self._enter(x.to(tables.norm_0.dtype).permute(0, 2, 3, 1).contiguous(), tables)
         del x
-        batch, index = len(seen), tables.index
-        shape = (batch, *index.shape[1:], self.conv_0.out)
+        index, scratch = tables.index, Scratch()
+        shape = (len(seen), *index.shape[1:], self.conv_0.out)
         if self.norm_1.norm is None:
             middle = bordered(seen, shape)
-            for strip in self.conv_0.strips(seen):
+            for strip in self.conv_0.strips(seen, scratch):
                 windows = strip.of(index[..., None]).squeeze(-1)
                 target = middle[:, 1:-1, 1:-1]
                 modulate(strip.y, tables.norm_1, windows, strip.of(target))
                 F.leaky_relu_(target[strip.samples, strip.rows], SLOPE)
         else:
             dx = uninitialised(seen, shape)
-            for strip in self.conv_0.strips(seen):
+            for strip in self.conv_0.strips(seen, scratch):
                 strip.of(dx).copy_(strip.y)
             middle = self._modulated(_normed(self.norm_1.norm, dx), tables.norm_1, index)
         del seen
-        for strip in self.conv_1.strips(middle):
+        for strip in self.conv_1.strips(middle, scratch):
             strip.of(out).add_(strip.y)
         return out.permute(0, 3, 1, 2)
 
@@ -153,8 +153,21 @@ def _normed(norm: nn.Module, x: Tensor) -> Tensor:
     return norm(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
 
 
-def _without_bias(conv: nn.Conv2d) -> nn.Module:
-    """A 1x1 convolution as a linear layer over channels."""
-    linear = nn.Linear(conv.in_channels, conv.out_channels, bias=False).to(conv.weight).requires_grad_(False)
-    linear.weight.data.copy_(conv.weight.detach()[:, :, 0, 0])
-    return linear if intel() else Packed(linear)
+class _Shortcut(nn.Module):
+    """A 1x1 convolution without its bias, over rows of channels."""
+
+    weight: Tensor
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        matrix = conv.weight.detach()[:, :, 0, 0]
+        self.packed: Packed | None = None
+        if intel():
+            self.register_buffer("weight", matrix.t().contiguous())
+        else:
+            linear = nn.Linear(conv.in_channels, conv.out_channels, bias=False).to(matrix)
+            linear.weight.data.copy_(matrix)
+            self.packed = Packed(linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight if self.packed is None else self.packed(x)

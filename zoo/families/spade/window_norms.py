@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.families.spade.blocks import SPADENorm
-from zoo.families.spade.window_products import TapProducts
+from zoo.families.spade.window_products import FEW, TapProducts
 from zoo.inference.columns import column_sums, kernel_columns
-from zoo.inference.memory import uninitialised
+from zoo.inference.memory import Scratch, uninitialised
 from zoo.inference.windows import Windows
 
 MOST = 8192
@@ -73,21 +73,24 @@ class WindowNorm(nn.Module):
         vectors[:-1] = sums
         return vectors
 
-    def rows(self, windows: Windows, content: Tensor, spare: int = 0) -> Tensor:
-        """(a, b) of every outer window side by side: [O + spare, width], the last `spare` of them not written yet."""
+    def rows(self, windows: Windows, content: Tensor, spare: int = 0, scratch: Scratch | None = None) -> Tensor:
+        """(a, b) of every outer window side by side: [O + spare, width], the last `spare` of them not written yet.
+
+        scratch: memory for what is in between.
+        """
         vectors = self.hidden(windows, content)
         made = uninitialised(_computed(vectors), (len(windows.outer) + spare, self.width))
-        self.write(windows, vectors, made[: len(windows.outer)])
+        self._write(windows, vectors, made[: len(windows.outer)], scratch or Scratch())
         return made
 
-    def write(self, windows: Windows, vectors: Tensor, out: Tensor) -> None:
+    def _write(self, windows: Windows, vectors: Tensor, out: Tensor, scratch: Scratch) -> None:
         """The rows of every outer window into out [O, width]; vectors: of `hidden`."""
         many, bias = len(windows.outer), self.bias.to(vectors.dtype)
-        if many < BAGS * len(windows.inner) or len(windows.inner) > MOST:
+        if many <= FEW or many < BAGS * len(windows.inner) or len(windows.inner) > MOST:
             self.products.gathered(vectors, windows.outer, bias, out)
             return
         at = 0
-        for sums in self.products.by_sums(vectors, windows.outer):
+        for sums in self.products.by_sums(vectors, windows.outer, scratch):
             columns = slice(at, at + sums.shape[1])
             if sums.dtype == out.dtype:
                 torch.add(sums, bias[columns], out=out[:, columns])
