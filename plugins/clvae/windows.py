@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from zoo_plugins.clvae.generator import Generator
 
 
+SMALL = 4096
+"""Pixels up to which numbering all windows anew is as cheap as finding those that a change touches."""
+
+
 @dataclass(frozen=True, eq=False)
 class LatentSite:
     """One scale at which the blocks read latents. values: int64 [B, h, w], sample * channels + channel, for a class's latents differ from
@@ -95,10 +99,10 @@ def _channels(values: Tensor) -> Tensor:
 
 def _latent_site(channels: Tensor, count: int, kernel: int, old: LatentSite | None) -> LatentSite:
     values = channels + count * torch.arange(len(channels), device=channels.device)[:, None, None]
-    if old is not None and old.values.shape == values.shape:
+    if old is not None and torch.equal(old.values, values):
+        return old
+    if old is not None and old.values.shape == values.shape and values.numel() > SMALL:
         changed = old.values != values
-        if not bool(changed.any()):
-            return old
         seen = touched(changed, kernel)
         if len(seen.places) <= AFRESH * values.numel():
             return _amended(old, values, seen, kernel)
@@ -108,7 +112,7 @@ def _latent_site(channels: Tensor, count: int, kernel: int, old: LatentSite | No
 
 def _amended(old: LatentSite, values: Tensor, seen: Touched, kernel: int) -> LatentSite:
     """`old` with new windows for the pixels that see a change. What no pixel shows any more stays among `shown`."""
-    part = seen.of(values)
+    part = seen.of(values).contiguous()
     added = torch.tensor(sorted(set(part.unique().tolist()) - set(old.shown.tolist())), dtype=values.dtype, device=values.device)
     shown = torch.cat([old.shown, added])
     ordered, places = shown.sort()

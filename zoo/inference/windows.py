@@ -63,9 +63,10 @@ def shown_values(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def number_tuples(parts: Sequence[Tensor], count: int) -> tuple[Tensor, int]:
     """int64 tensors of one shape with values in 0..count-1 -> (a number for each tuple of them, how many). Exact."""
-    codes, span = parts[0], count
-    for part in parts[1:]:
-        if span > LARGEST // count:
+    codes, span, room = parts[0], count, DENSE * parts[0].numel()
+    for i, part in enumerate(parts[1:]):
+        # numbers without gaps keep the codes so small that a table tells them apart, as long as there is one for them
+        if span > LARGEST // count or (i and room // count < span <= room):
             codes, span = renumber(codes, span)
         codes, span = codes * count + part, span * count
     return renumber(codes, span)
@@ -133,10 +134,11 @@ class Touched(NamedTuple):
 
     def replaced(self, maps: Tensor, new: Tensor) -> Tensor:
         """[B, H, W] with `new` [P] at the touched pixels, in memory of its own."""
-        part = self.of(maps).flatten()
-        part[self.places] = new.to(part.dtype)
         maps = maps.clone()
-        maps[:, self.box[0], self.box[1]] = part.view(len(maps), *(s.stop - s.start for s in self.box))
+        part = self.of(maps)
+        values = part.flatten()  # where the box is the map, its memory
+        values[self.places] = new.to(values.dtype)
+        part.copy_(values.view(part.shape))
         return maps
 
 
