@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
-from zoo.families.spade import folded, window_norms, window_plans, window_products
+from zoo.families.spade import folded, window_blocks, window_norms, window_plans, window_products
 from zoo.families.spade.folded import worth_windows
-from zoo.inference import columns, windows
+from zoo.inference import columns, tiles, windows
 from zoo.inference.columns import LabelConv
 from zoo.inference.windows import (
     merged,
@@ -227,18 +227,63 @@ def test_pictures_are_equal_on_every_kind_of_map(pair: tuple[Any, Any]) -> None:
         assert apart(fast.synthesize(maps, rng=rng), picture) < TOLERANCE, name
 
 
+@pytest.mark.parametrize("pair", ["spade", "edges", "instance", "clvae wide"], indirect=True)
+@pytest.mark.parametrize("threads", [1, 2])
+@torch.no_grad()
+def test_pictures_are_equal_through_tiles(
+    pair: tuple[Any, Any], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiny models go the way of large ones: tiles of both sizes at all scales that have room for them."""
+    plain, fast = pair
+    monkeypatch.setattr(tiles, "PAIRS", 1)
+    monkeypatch.setattr(tiles, "TILES", 4)
+    sizes = {fast.generator.size(step.scale) for step in fast.generator.steps}
+    assert {tiles.side_of_tiles(*size, 8, 8) for size in sizes} >= {2, 4}
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for name, maps in {**kinds_of_maps(plain), "blocks": blocks(plain, 3)}.items():
+            rng = Rng(5, range(len(maps)))
+            assert apart(fast.synthesize(maps, rng=rng), plain.synthesize(maps, rng=rng)) < TOLERANCE, name
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("key", ["spade", "clvae"])
+@pytest.mark.parametrize("few", [0, 10**6])
+@torch.no_grad()
+def test_every_processor_gives_the_same(key: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products by MKL or by oneDNN, and few windows at once or many."""
+    monkeypatch.setattr(folded, "WORTH", 0)
+    name, fields = MODELS[key]
+    plain = lively(zoo.create(name, **fields))
+    maps = {**kinds_of_maps(plain), "blocks": blocks(plain, 2)}
+    for intel in (True, False):
+        for module in (window_blocks, window_products):
+            monkeypatch.setattr(module, "intel", lambda answer=intel: answer)
+        for module in (window_norms, window_products):
+            monkeypatch.setattr(module, "FEW", few)
+        fast = plain.optimized()
+        assert bool(fast.generator.head_0.norm_0.products.parts) is not intel
+        for kind, semantic_map in maps.items():
+            rng = Rng(5, range(len(semantic_map)))
+            assert apart(fast.synthesize(semantic_map, rng=rng), plain.synthesize(semantic_map, rng=rng)) < TOLERANCE, kind
+
+
 @pytest.mark.parametrize("pair", ["spade", "clvae"], indirect=True)
 @pytest.mark.parametrize("limits", [(1, 1, 0), (3, 7, 0), (256, 1024, 10**9)])
+@pytest.mark.parametrize("bags", [0, 10**9])
 @torch.no_grad()
 def test_pieces_change_nothing(
-    pair: tuple[Any, Any], limits: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Any, Any], limits: tuple[int, int, int], bags: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo.families.spade import window_blocks
-
     plain, fast = pair
     monkeypatch.setattr(window_blocks, "PIECE", limits[0] * 100)
     monkeypatch.setattr(window_products, "PIECE", limits[1])
+    monkeypatch.setattr(window_products, "COLUMNS", 5)
     monkeypatch.setattr(window_norms, "MOST", limits[2])
+    monkeypatch.setattr(window_norms, "BAGS", bags)
+    monkeypatch.setattr(window_norms, "FEW", 0)
     maps = blocks(plain, 2)
     assert apart(fast.synthesize(maps, rng=0), plain.synthesize(maps, rng=0)) < TOLERANCE
 
