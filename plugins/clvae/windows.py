@@ -113,7 +113,9 @@ def _latent_site(channels: Tensor, count: int, kernel: int, old: LatentSite | No
 def _amended(old: LatentSite, values: Tensor, seen: Touched, kernel: int) -> LatentSite:
     """`old` with new windows for the pixels that see a change. What no pixel shows any more stays among `shown`."""
     part = seen.of(values).contiguous()
-    added = torch.tensor(sorted(set(part.unique().tolist()) - set(old.shown.tolist())), dtype=values.dtype, device=values.device)
+    added = torch.tensor(
+        sorted(set(part.unique().tolist()) - set(old.shown.tolist())), dtype=values.dtype, device=values.device
+    )
     shown = torch.cat([old.shown, added])
     ordered, places = shown.sort()
     numbers = places[torch.searchsorted(ordered, part)]

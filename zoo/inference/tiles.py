@@ -139,7 +139,9 @@ class TiledConv(nn.Module):
     def _tiles(self, seen: Tensor, m: int, scratch: Scratch) -> Tensor:
         side, taps = m + 2, (m + 2) ** 2
         outputs, inputs = _both_axes(m)
-        patches = seen.unfold(1, side, m).unfold(2, side, m).permute(4, 5, 0, 1, 2, 3)  # [side, side, b, rows, columns, in]
+        patches = (
+            seen.unfold(1, side, m).unfold(2, side, m).permute(4, 5, 0, 1, 2, 3)
+        )  # [side, side, b, rows, columns, in]
         shape = patches.shape[2:5]
         tiles = math.prod(shape)
         plain = scratch.take("patches", seen, patches.shape).copy_(patches).view(taps, -1)

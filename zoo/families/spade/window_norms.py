@@ -49,7 +49,10 @@ class WindowNorm(nn.Module):
             shift, self.norm = -norm.running_mean * scale, None
         # normalised(x) * (1 + gamma) + beta = x * scale (1 + gamma) + shift (1 + gamma) + beta
         scales, scale_bias = gamma.weight * scale[:, None, None, None], (1 + gamma.bias) * scale
-        shifts, shift_bias = beta.weight + gamma.weight * shift[:, None, None, None], beta.bias + (1 + gamma.bias) * shift
+        shifts, shift_bias = (
+            beta.weight + gamma.weight * shift[:, None, None, None],
+            beta.bias + (1 + gamma.bias) * shift,
+        )
         if after is not None:
             matrix = after.weight.detach()[:, :, 0, 0].double()
             shifts = torch.tensordot(matrix, shifts.double(), 1).to(scales)
