@@ -16,11 +16,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
-from zoo.families.spade import folded, window_norms, window_plans
+from zoo.families.spade import folded, window_blocks, window_norms, window_plans, window_products
 from zoo.families.spade.folded import worth_windows
-from zoo.inference import columns, windows
+from zoo.inference import columns, tiles, windows
 from zoo.inference.columns import LabelConv
-from zoo.inference.windows import number_tuples, number_windows, renumber, shown_values, touched, windows_at, windows_of
+from zoo.inference.windows import (
+    merged,
+    number_tuples,
+    number_windows,
+    renumber,
+    shown_values,
+    touched,
+    windows_at,
+    windows_of,
+)
 from zoo.maps import SemanticMap
 from zoo.nn.spectral import recompute_spectral
 from zoo.rng import Rng
@@ -120,7 +129,7 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-@pytest.mark.parametrize("dense", [0, 4, 10**9])
+@pytest.mark.parametrize("dense", [0, 4, 10**4])
 def test_numbers_are_equal_where_windows_are(kernel: int, dense: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "DENSE", dense)
     numbers = torch.randint(0, 2, (2, 7, 6), generator=torch.Generator().manual_seed(0))
@@ -159,12 +168,37 @@ def test_windows_of_some_pixels_are_those_of_all(kernel: int) -> None:
 
 
 def test_what_a_change_touches() -> None:
-    changed = torch.zeros(2, 9, 9, dtype=torch.bool)
-    changed[1, 4, 0] = True
-    seen = torch.zeros(2, 9, 9, dtype=torch.bool)
-    seen.view(-1)[touched(changed, 3)] = True
-    assert not seen[0].any() and seen[1, 2:7, :3].all() and seen.sum() == 15
-    assert len(touched(changed, 1)) == 1
+    changed = torch.zeros(2, 20, 9, dtype=torch.bool)
+    changed[1, 9, 0] = True
+    found = touched(changed, 3)
+    assert found.box == (slice(5, 14), slice(0, 5))
+    seen = found.replaced(torch.zeros(2, 20, 9), torch.ones(len(found.places))).bool()
+    assert not seen[0].any() and seen[1, 7:12, :3].all() and seen.sum() == 15
+    assert len(touched(changed, 1).places) == 1
+    old = torch.zeros(2, 4, 4)
+    everywhere = touched(torch.ones(2, 4, 4, dtype=torch.bool), 3)
+    assert everywhere.replaced(old, torch.ones(32)).all() and not old.any()  # the box is the map
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("corner", [(0, 0), (13, 11), (6, 5), (1, 12)])
+def test_windows_after_a_change_are_those_of_the_new_map(kernel: int, corner: tuple[int, int]) -> None:
+    """Windows in the box, counted anew, are those in the map, also where the box ends within the picture."""
+    numbers = torch.randint(0, 3, (2, 15, 13), generator=torch.Generator().manual_seed(4))
+    changed = torch.zeros_like(numbers, dtype=torch.bool)
+    changed[1, corner[0] : corner[0] + 2, corner[1] : corner[1] + 1] = True
+    after = torch.where(changed, 3, numbers)
+    old, new = windows_of(numbers, 4, kernel), windows_of(after, 4, kernel)
+    seen, before = touched(changed, kernel), old.index.clone()
+    amended = merged(old, windows_at(seen.of(after), 4, kernel, seen.places), seen)
+
+    def labels(found: windows.Windows) -> Tensor:
+        inner = torch.cat([found.inner, found.inner.new_full((1, found.taps), -1)])
+        return inner[found.outer.long()][found.index.long()]
+
+    assert torch.equal(labels(amended), labels(new)) and torch.equal(old.index, before)
+    assert len(torch.unique(amended.index)) == len(amended.outer)  # none is left that no pixel has
+    assert set(amended.outer.unique().tolist()) <= set(range(len(amended.inner) + 1))
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
@@ -193,18 +227,64 @@ def test_pictures_are_equal_on_every_kind_of_map(pair: tuple[Any, Any]) -> None:
         assert apart(fast.synthesize(maps, rng=rng), picture) < TOLERANCE, name
 
 
+@pytest.mark.parametrize("pair", ["spade", "edges", "instance", "clvae wide"], indirect=True)
+@pytest.mark.parametrize("threads", [1, 2])
+@torch.no_grad()
+def test_pictures_are_equal_through_tiles(pair: tuple[Any, Any], threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny models go the way of large ones: tiles of both sizes at all scales that have room for them."""
+    plain, fast = pair
+    monkeypatch.setattr(tiles, "PAIRS", 1)
+    monkeypatch.setattr(tiles, "TILES", 4)
+    sizes = {fast.generator.size(step.scale) for step in fast.generator.steps}
+    assert {tiles.side_of_tiles(height, width, 8, 8) for height, width in sizes} >= {2, 4}
+    kinds = {**kinds_of_maps(plain), "blocks": blocks(plain, 3)}
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for name, maps in kinds.items() if threads == 1 else [("blocks", kinds["blocks"])]:
+            rng = Rng(5, range(len(maps)))
+            assert apart(fast.synthesize(maps, rng=rng), plain.synthesize(maps, rng=rng)) < TOLERANCE, name
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("key", ["spade", "clvae"])
+@pytest.mark.parametrize("few", [0, 10**6])
+@torch.no_grad()
+def test_every_processor_gives_the_same(key: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products by MKL or by oneDNN, and few windows at once or many."""
+    monkeypatch.setattr(folded, "WORTH", 0)
+    name, fields = MODELS[key]
+    plain = lively(zoo.create(name, **fields))
+    maps = {**kinds_of_maps(plain), "blocks": blocks(plain, 2)}
+    for intel in (True, False):
+        for module in (window_blocks, window_products):
+            monkeypatch.setattr(module, "intel", lambda answer=intel: answer)
+        for module in (window_norms, window_products):
+            monkeypatch.setattr(module, "FEW", few)
+        fast = plain.optimized()
+        assert bool(fast.generator.head_0.norm_0.products.parts) is not intel
+        for kind, semantic_map in maps.items():
+            rng = Rng(5, range(len(semantic_map)))
+            assert apart(fast.synthesize(semantic_map, rng=rng), plain.synthesize(semantic_map, rng=rng)) < TOLERANCE, (
+                kind
+            )
+
+
 @pytest.mark.parametrize("pair", ["spade", "clvae"], indirect=True)
 @pytest.mark.parametrize("limits", [(1, 1, 0), (3, 7, 0), (256, 1024, 10**9)])
+@pytest.mark.parametrize("bags", [0, 10**9])
 @torch.no_grad()
 def test_pieces_change_nothing(
-    pair: tuple[Any, Any], limits: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Any, Any], limits: tuple[int, int, int], bags: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo.families.spade import window_blocks
-
     plain, fast = pair
     monkeypatch.setattr(window_blocks, "PIECE", limits[0] * 100)
-    monkeypatch.setattr(window_norms, "PIECE", limits[1])
+    monkeypatch.setattr(window_products, "PIECE", limits[1])
+    monkeypatch.setattr(window_products, "COLUMNS", 5)
     monkeypatch.setattr(window_norms, "MOST", limits[2])
+    monkeypatch.setattr(window_norms, "BAGS", bags)
+    monkeypatch.setattr(window_norms, "FEW", 0)
     maps = blocks(plain, 2)
     assert apart(fast.synthesize(maps, rng=0), plain.synthesize(maps, rng=0)) < TOLERANCE
 

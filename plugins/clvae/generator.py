@@ -95,12 +95,13 @@ class Generator(SkeletonGenerator):
         return {i: self.cse(numbers[i], regions.classes, codes[:, :, self.layer_of(i)]) for i in levels}
 
     def block_plans(
-        self, regions: Regions, plans: dict[str, BlockAffine] | WindowPlans, codes: Tensor
+        self, regions: Regions | None, plans: dict[str, BlockAffine] | WindowPlans, codes: Tensor
     ) -> Iterator[BlockAffine | BlockTables]:
         """Scales and shifts of all blocks in order: those of `map_plans`, and between them those of the latents, made when asked for."""
         if isinstance(plans, WindowPlans):
             yield from plans.tables(self, codes)
             return
+        assert regions is not None
         codes = codes.to(self.conv_img.weight.dtype).index_select(1, regions.classes)
         maps = {} if self.by_table else self.class_maps(regions, codes)
         for block, step in self.blocks():
@@ -113,8 +114,10 @@ class Generator(SkeletonGenerator):
             else:
                 yield block.plan(resize_planes(maps[level], size))
 
-    def render(self, regions: Regions, plans: dict[str, BlockAffine] | WindowPlans, codes: Tensor, z: Tensor) -> Tensor:
-        """Images in [-1, 1] from what `map_plans` made of the map (its batch may be 1) and the latents."""
+    def render(
+        self, regions: Regions | None, plans: dict[str, BlockAffine] | WindowPlans, codes: Tensor, z: Tensor
+    ) -> Tensor:
+        """Images in [-1, 1] from what `map_plans` made of the map (its batch may be 1) and the latents. regions: None serves windows."""
         return self.paint(self.block_plans(regions, plans, codes), z)
 
     def forward(self, regions: Regions, codes: Tensor, z: Tensor) -> Tensor:

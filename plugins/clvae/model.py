@@ -38,10 +38,10 @@ from zoo_plugins.clvae.windows import WindowPlans, plan_by_window
 
 @dataclass(eq=False)
 class CLVAELayout(PlanLayout):
-    """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie."""
+    """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie (None where the plan says it)."""
 
     plan: dict[str, BlockAffine] | WindowPlans
-    regions: Regions = field(kw_only=True)
+    regions: Regions | None = field(kw_only=True)
 
 
 class CLVAE(ImageSynthesizer):
@@ -100,12 +100,12 @@ class CLVAE(ImageSynthesizer):
         """
         small = semantic_map.to(self.device).resize(self.resolution)
         channels = self.label_input.read(small)
-        regions = find_regions(channels)
         old = reuse if isinstance(reuse, CLVAELayout) else None
         if self.generator.windowed:
             before = old.plan if old is not None and old.semantic_map.space.names == small.space.names else None
             made = plan_by_window(self.generator, channels, before if isinstance(before, WindowPlans) else None)
-            return old if old is not None and made is before else CLVAELayout(small, made, regions=regions)
+            return old if old is not None and made is before else CLVAELayout(small, made, regions=None)
+        regions = find_regions(channels)
 
         def make(rows: list[int]) -> dict[str, BlockAffine] | WindowPlans:
             return self.generator.map_plans(regions if len(rows) == len(small) else find_regions(channels[rows]))

@@ -6,15 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.families.spade.window_blocks import PIECE, SLOPE, as_linear
+from zoo.families.spade.window_blocks import PIECE, SLOPE
 from zoo.families.spade.window_norms import WindowNorm
-from zoo.inference.packed import Packed
+from zoo.inference.packed import Packed, as_linear
 from zoo_plugins.sean.blocks import BlockInput, SEANBlock, StyleRows
 from zoo_plugins.sean.folded import FoldedNorm
 
 
 class SEANWindowBlock(nn.Module):
     """Equal to a `SEANBlock` in evaluation mode, for inference alone; it doubles x itself if `doubles`."""
+
+    uncompiled = True
 
     def __init__(self, block: SEANBlock, *, doubles: bool) -> None:
         super().__init__()
@@ -33,7 +35,6 @@ class SEANWindowBlock(nn.Module):
         """The map's parts of the norms by name."""
         return {name: norm.spade for name, norm in self.noisy_norms().items() if isinstance(norm.spade, WindowNorm)}
 
-    @torch.compiler.disable
     def forward(self, x: Tensor, plan: BlockInput) -> Tensor:
         if self.doubles and not self.learned:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")

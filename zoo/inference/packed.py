@@ -124,3 +124,13 @@ def pack(layer: nn.Module) -> nn.Module:
     if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         return layer
     return Packed(layer) if layer.padding_mode == "zeros" and not isinstance(layer.padding, str) else layer
+
+
+def as_linear(conv: nn.Conv2d, *, bias: bool = True) -> nn.Linear:
+    """A 1x1 convolution as a linear layer over channels. bias: with its bias, if it has one."""
+    bias = bias and conv.bias is not None
+    linear = nn.Linear(conv.in_channels, conv.out_channels, bias).to(conv.weight)
+    linear.weight.data.copy_(conv.weight.detach()[:, :, 0, 0])
+    if bias and conv.bias is not None:
+        linear.bias.data.copy_(conv.bias.detach())
+    return linear

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,9 +63,10 @@ def shown_values(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def number_tuples(parts: Sequence[Tensor], count: int) -> tuple[Tensor, int]:
     """int64 tensors of one shape with values in 0..count-1 -> (a number for each tuple of them, how many). Exact."""
-    codes, span = parts[0], count
-    for part in parts[1:]:
-        if span > LARGEST // count:
+    codes, span, room = parts[0], count, DENSE * parts[0].numel()
+    for i, part in enumerate(parts[1:]):
+        # numbers without gaps keep the codes so small that a table tells them apart, as long as there is one for them
+        if span > LARGEST // count or (i and room // count < span <= room):
             codes, span = renumber(codes, span)
         codes, span = codes * count + part, span * count
     return renumber(codes, span)
@@ -129,10 +131,62 @@ def windows_at(numbers: Tensor, count: int, kernel: int, pixels: Tensor) -> Wind
     return Windows(inner.int(), outer.int(), number.int(), count)
 
 
-def touched(changed: Tensor, kernel: int) -> Tensor:
-    """Pixels whose window of windows shows a changed one: places int64 [P] in the flattened bool [B, H, W]."""
+class Touched(NamedTuple):
+    """What a change of a map touches. box: the part of the map that the windows of touched pixels lie in. places: touched pixels in the
+    flattened [B, *box], int64 [P]."""
+
+    box: tuple[slice, slice]
+    places: Tensor
+
+    def of(self, maps: Tensor) -> Tensor:
+        """The part of [B, H, W] that is the box."""
+        return maps[:, self.box[0], self.box[1]]
+
+    def replaced(self, maps: Tensor, new: Tensor) -> Tensor:
+        """[B, H, W] with `new` [P] at the touched pixels, in memory of its own."""
+        maps = maps.clone()
+        part = self.of(maps)
+        values = part.flatten()  # where the box is the map, its memory
+        values[self.places] = new.to(values.dtype)
+        part.copy_(values.view(part.shape))
+        return maps
+
+
+def touched(changed: Tensor, kernel: int) -> Touched:
+    """Pixels whose window of windows shows a changed one of bool [B, H, W], of which there is one at least."""
     reach = 2 * (kernel // 2)
     side = 2 * reach + 1
-    near = F.max_pool2d(changed[:, None].float(), (side, 1), 1, (reach, 0))
+    box = _around(changed.any(2).any(0), 2 * reach), _around(changed.any(1).any(0), 2 * reach)
+    near = F.max_pool2d(changed[:, None, box[0], box[1]].float(), (side, 1), 1, (reach, 0))
     near = F.max_pool2d(near, (1, side), 1, (0, reach))
-    return near.flatten().nonzero()[:, 0]
+    return Touched(box, near.flatten().nonzero()[:, 0])
+
+
+def _around(line: Tensor, margin: int) -> slice:
+    """From the first to the last True of bool [N], and so many more on both sides."""
+    marked = line.nonzero()[:, 0]
+    return slice(max(0, int(marked[0]) - margin), min(len(line), int(marked[-1]) + margin + 1))
+
+
+def merged(old: Windows, new: Windows, seen: Touched) -> Windows:
+    """Windows of a map after a change: `old` of the map before, `new` of the touched pixels. Symbols mean the same in both.
+
+    Windows that no pixel has any more are left out, so that many changes after one another do not grow; a window may be there twice.
+    """
+    count = len(old.inner)
+    outer = torch.cat([old.outer, new.outer + count])
+    index = seen.replaced(old.index, new.index + len(old.outer))
+    # each has a number of its own for the outside
+    inside = torch.cat([old.outer < count, new.outer < len(new.inner)])
+    used, index = _without_gaps(index, len(outer))
+    outer, inside = outer[used], inside[used]
+    rows, numbers = _without_gaps(torch.where(inside, outer, 0), count + len(new.inner))
+    inner = torch.cat([old.inner, new.inner])[rows]
+    return Windows(inner, torch.where(inside, numbers, len(inner)).int(), index.int(), old.symbols)
+
+
+def _without_gaps(numbers: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """(which of 0..count-1 occur, int64 [K] ascending; the place of each number among them, of the shape of `numbers`)."""
+    used = torch.zeros(count, dtype=torch.bool, device=numbers.device)
+    used[numbers.flatten().long()] = True
+    return used.nonzero()[:, 0], (used.cumsum(0) - 1)[numbers.long()]

@@ -10,6 +10,7 @@ from zoo.families.spade.generator import SkeletonGenerator
 from zoo.families.spade.window_blocks import WindowBlock
 from zoo.inference.columns import LabelConv
 from zoo.inference.packed import pack
+from zoo.inference.pictures import PictureConv
 from zoo.nn.spectral import fold_spectral
 
 WORTH = 4e9
@@ -104,5 +105,5 @@ def fold_windows(generator: SkeletonGenerator) -> None:
         generator.fc = LabelConv(generator.fc)
     else:
         generator.fc = pack(generator.fc)
-    generator.conv_img = pack(generator.conv_img)  # type: ignore[assignment]
+    generator.conv_img = PictureConv(generator.conv_img)  # type: ignore[assignment]
     generator.windowed = True

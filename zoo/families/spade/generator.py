@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from zoo.families.spade.blocks import resize_planes
 from zoo.families.spade.plans import climb, first_features
 from zoo.families.spade.sizes import DOUBLINGS
+from zoo.inference.pictures import PictureConv
 
 
 class Step(NamedTuple):
@@ -64,7 +65,7 @@ class SkeletonGenerator(nn.Module):
     """
 
     fc: nn.Module
-    conv_img: nn.Conv2d
+    conv_img: nn.Conv2d | PictureConv
     steps: list[Step]
     windowed = False
     """Whether this is the inference form whose SPADEs go by distinct window (`zoo.families.spade.window_plans`)."""
@@ -115,5 +116,6 @@ class SkeletonGenerator(nn.Module):
         """
         blocks = [(block, step.scale) for block, step in self.blocks()]
         x = climb(self.start(z) if start is None else start, blocks, plans)
+        x = self.conv_img(x) if isinstance(self.conv_img, PictureConv) else self.conv_img(F.leaky_relu(x, 0.2))
         # float32 so that images are not rounded to bfloat16
-        return self.activation(self.conv_img(F.leaky_relu(x, 0.2)).float())
+        return self.activation(x.float())

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from zoo.families.spade.window_blocks import BlockTables, WindowBlock
-from zoo.inference.windows import Windows, shown_values, windows_of
+from zoo.families.spade.window_plans import AFRESH
+from zoo.inference.windows import Touched, Windows, merged, shown_values, touched, windows_at, windows_of
+
+SMALL = 4096
+"""Pixels up to which numbering all windows anew is as cheap as finding those that a change touches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,5 +46,27 @@ def latent_site(numbers: Tensor, count: int, kernel: int, old: LatentSite | None
     values = numbers + count * torch.arange(len(numbers), device=numbers.device)[:, None, None]
     if old is not None and torch.equal(old.values, values):
         return old
+    if old is not None and old.values.shape == values.shape and values.numel() > SMALL:
+        changed = old.values != values
+        seen = touched(changed, kernel)
+        if len(seen.places) <= AFRESH * values.numel():
+            return _amended(old, values, seen, kernel)
     shown, symbols = shown_values(values)
     return LatentSite(values, shown, windows_of(symbols, len(shown), kernel))
+
+
+def _amended(old: LatentSite, values: Tensor, seen: Touched, kernel: int) -> LatentSite:
+    """`old` with new windows for the pixels that see a change. What no pixel shows any more stays among `shown`."""
+    part = seen.of(values).contiguous()
+    added = torch.tensor(
+        sorted(set(part.unique().tolist()) - set(old.shown.tolist())), dtype=values.dtype, device=values.device
+    )
+    shown = torch.cat([old.shown, added])
+    ordered, places = shown.sort()
+    numbers = places[torch.searchsorted(ordered, part)]
+    before = old.windows
+    # the number that stands for the outside is one more than the last symbol
+    inner = torch.where(before.inner == before.symbols, len(shown), before.inner).int()
+    before = Windows(inner, before.outer, before.index, len(shown))
+    windows = merged(before, windows_at(numbers, len(shown), kernel, seen.places), seen)
+    return LatentSite(values, shown, windows)

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.families.spade.blocks import SPADENorm
+from zoo.families.spade.window_products import FEW, TapProducts
 from zoo.inference.columns import column_sums, kernel_columns
-from zoo.inference.packed import pack
+from zoo.inference.memory import Scratch, uninitialised
 from zoo.inference.windows import Windows
 
-COLUMNS = 256
-"""Columns of a table that are made at once: the products of a busy map then stay below a hundred megabytes."""
-PIECE = 1024
-"""Windows whose taps are gathered at once where that is cheaper than products of all inner windows."""
 MOST = 8192
 """Inner windows of which products are kept at once."""
+BAGS = 1.25
+"""Outer windows for each inner one up to which gathering is the cheaper way: the sums over taps take as long as a quarter of the products."""
 
 
 class WindowNorm(nn.Module):
@@ -37,7 +35,9 @@ class WindowNorm(nn.Module):
     hidden_bias: Tensor
     bias: Tensor
 
-    def __init__(self, layer: SPADENorm) -> None:
+    def __init__(self, layer: SPADENorm, after: nn.Conv2d | None = None) -> None:
+        """after: a 1x1 convolution that sees nothing but this norm's result. The rows then hold the scale of x, and behind it the
+        convolution of the shift, bias included: after(x * a + b) = after(x * a) + shift."""
         super().__init__()
         shared, gamma, beta, norm = layer.mlp_shared, layer.mlp_gamma, layer.mlp_beta, layer.param_free_norm
         assert shared.bias is not None and gamma.bias is not None and beta.bias is not None
@@ -48,20 +48,22 @@ class WindowNorm(nn.Module):
             scale = torch.rsqrt(norm.running_var + norm.eps)
             shift, self.norm = -norm.running_mean * scale, None
         # normalised(x) * (1 + gamma) + beta = x * scale (1 + gamma) + shift (1 + gamma) + beta
-        grown = torch.cat(
-            [gamma.weight * scale[:, None, None, None], beta.weight + gamma.weight * shift[:, None, None, None]]
+        scales, scale_bias = gamma.weight * scale[:, None, None, None], (1 + gamma.bias) * scale
+        shifts, shift_bias = (
+            beta.weight + gamma.weight * shift[:, None, None, None],
+            beta.bias + (1 + gamma.bias) * shift,
         )
-        self.register_buffer("bias", torch.cat([(1 + gamma.bias) * scale, beta.bias + (1 + gamma.bias) * shift]))
+        if after is not None:
+            matrix = after.weight.detach()[:, :, 0, 0].double()
+            shifts = torch.tensordot(matrix, shifts.double(), 1).to(scales)
+            shift_bias = (matrix @ shift_bias.double()).to(scales)
+            if after.bias is not None:
+                shift_bias = shift_bias + after.bias.detach()
+        self.width = len(scale_bias) + len(shift_bias)
+        self.register_buffer("bias", torch.cat([scale_bias, shift_bias]).detach())
+        self.products = TapProducts(torch.cat([scales, shifts]))
         self.register_buffer("columns", kernel_columns(shared.weight))
         self.register_buffer("hidden_bias", shared.bias.detach().clone())
-        self.products = nn.ModuleList(self._product(part) for part in grown.split(COLUMNS))
-
-    @staticmethod
-    def _product(weight: Tensor) -> nn.Module:
-        """Kernels [columns, hidden, k, k] as one linear layer from hidden vectors to what each tap adds: [taps * columns, hidden]."""
-        linear = nn.Linear(weight.shape[1], weight.shape[0] * weight.shape[2] * weight.shape[3], bias=False).to(weight)
-        linear.weight.data.copy_(weight.permute(2, 3, 0, 1).flatten(0, 2))
-        return pack(linear)
 
     def hidden(self, windows: Windows, content: Tensor) -> Tensor:
         """Vectors between the two convolutions [I + 1, hidden] of the inner windows; the last one, of the outside, is zero.
@@ -70,42 +72,37 @@ class WindowNorm(nn.Module):
         """
         sums = column_sums(self.columns, windows.inner, content).add_(self.hidden_bias)
         vectors = sums.new_zeros(len(sums) + 1, sums.shape[1])
-        vectors[:-1] = sums.relu_()
+        torch.relu_(sums)
+        vectors[:-1] = sums
         return vectors
 
-    def rows(self, windows: Windows, content: Tensor, spare: int = 0) -> Tensor:
-        """(a, b) of every outer window side by side: [O + spare, 2 * channels], the last `spare` of them not written yet."""
+    def rows(self, windows: Windows, content: Tensor, spare: int = 0, scratch: Scratch | None = None) -> Tensor:
+        """(a, b) of every outer window side by side: [O + spare, width], the last `spare` of them not written yet.
+
+        scratch: memory for what is in between.
+        """
         vectors = self.hidden(windows, content)
-        if len(windows.outer) < len(windows.inner) or len(windows.inner) > MOST:
-            return self._by_gathering(vectors, windows.outer, spare)
-        taps = windows.taps
-        places = windows.outer * taps + torch.arange(taps, device=vectors.device, dtype=torch.int32)
-        made, at = None, 0
-        for product in self.products:
-            added = product(vectors).view(len(vectors) * taps, -1)
-            if made is None:
-                made = added.new_empty(len(places) + spare, 2 * self.channels)
-            width = added.shape[1]
-            sums = F.embedding_bag(places, added, mode="sum")
-            torch.add(sums, self.bias[at : at + width].to(sums.dtype), out=made[: len(places), at : at + width])
-            at += width
-        assert made is not None
+        made = uninitialised(_computed(vectors), (len(windows.outer) + spare, self.width))
+        self._write(windows, vectors, made[: len(windows.outer)], scratch or Scratch())
         return made
 
-    def _by_gathering(self, vectors: Tensor, outer: Tensor, spare: int) -> Tensor:
-        """The same from the hidden vectors of each window's taps: fewer products where there are fewer windows than inner ones."""
-        weights = [p.weight.view(outer.shape[1], -1, vectors.shape[1]) for p in self.products]  # type: ignore[union-attr, operator]
-        made = None
-        for first in range(0, len(outer), PIECE):
-            seen = [vectors.index_select(0, places) for places in outer[first : first + PIECE].unbind(1)]
-            at = 0
-            for weight, bias in zip(weights, self.bias.split(COLUMNS), strict=True):
-                total = bias.expand(len(seen[0]), -1)
-                for tap, taken in enumerate(seen):
-                    total = torch.addmm(total, taken, weight[tap].t())
-                if made is None:
-                    made = total.new_empty(len(outer) + spare, 2 * self.channels)
-                made[first : first + len(total), at : at + len(bias)] = total
-                at += len(bias)
-        assert made is not None
-        return made
+    def _write(self, windows: Windows, vectors: Tensor, out: Tensor, scratch: Scratch) -> None:
+        """The rows of every outer window into out [O, width]; vectors: of `hidden`."""
+        many, bias = len(windows.outer), self.bias.to(vectors.dtype)
+        if many <= FEW or many < BAGS * len(windows.inner) or len(windows.inner) > MOST:
+            self.products.gathered(vectors, windows.outer, bias, out)
+            return
+        at = 0
+        for sums in self.products.by_sums(vectors, windows.outer, scratch):
+            columns = slice(at, at + sums.shape[1])
+            if sums.dtype == out.dtype:
+                torch.add(sums, bias[columns], out=out[:, columns])
+            else:
+                out[:, columns] = sums + bias[columns]
+            at = columns.stop
+
+
+def _computed(vectors: Tensor) -> Tensor:
+    """A tensor of the type in which products of the vectors come out."""
+    kind = vectors.device.type
+    return vectors[:0].to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else vectors

@@ -13,6 +13,7 @@ from zoo.families.spade.generator import SkeletonGenerator
 from zoo.families.spade.window_blocks import BlockTables
 from zoo.families.spade.window_norms import WindowNorm
 from zoo.inference.columns import Content, LabelConv
+from zoo.inference.memory import Scratch
 from zoo.inference.windows import number_tuples, shown_values, touched, windows_at, windows_of
 
 ROOM = 0.5
@@ -74,7 +75,8 @@ def make_site(values: Tensor, norms: Mapping[str, WindowNorm], content: Content,
     windows, known = windows_of(numbers, len(shown), kernel), content(shown)
     used = len(windows.outer)
     spare = int(ROOM * max(512, used))
-    rows = {name: norm.rows(windows, known, spare) for name, norm in norms.items()}
+    scratch = Scratch()
+    rows = {name: norm.rows(windows, known, spare, scratch) for name, norm in norms.items()}
     return Site(values.short(), windows.index, Tables(rows, used))
 
 
@@ -82,17 +84,16 @@ def _amended(
     old: Site, values: Tensor, changed: Tensor, kernel: int, norms: Mapping[str, WindowNorm], content: Content
 ) -> Site | None:
     """`old` with new rows for the pixels that see a change; None where that is no gain."""
-    places = touched(changed, kernel)
-    if len(places) > AFRESH * values.numel():
+    seen = touched(changed, kernel)
+    if len(seen.places) > AFRESH * values.numel():
         return None
-    shown, numbers = shown_values(values)
-    windows, known = windows_at(numbers, len(shown), kernel, places), content(shown)
-    first = old.tables.append({name: norm.rows(windows, known) for name, norm in norms.items()})
+    shown, numbers = shown_values(seen.of(values))
+    windows, known = windows_at(numbers, len(shown), kernel, seen.places), content(shown)
+    scratch = Scratch()
+    first = old.tables.append({name: norm.rows(windows, known, 0, scratch) for name, norm in norms.items()})
     if first is None:
         return None
-    index = old.index.clone()
-    index.view(-1)[places] = windows.index + first
-    return Site(values.short(), index, old.tables)
+    return Site(values.short(), seen.replaced(old.index, windows.index + first), old.tables)
 
 
 @dataclass(frozen=True, eq=False)
