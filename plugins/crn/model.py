@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.families.crn.generator import CascadedGenerator
 from zoo.families.crn.inference import FoldedCascade
@@ -51,9 +51,10 @@ class CRN(CascadeSynthesizer):
             self.styles = frozenset({"prior", "mean"})
 
     def _plan(self, small: SemanticMap) -> CRNPlan:
-        if isinstance(self.generator, FoldedCascade):
-            folded: FoldedCascade = self.generator
-            return CRNPlan(folded.features(folded.labels(self.label_input.values(small), self.label_input.content)))
+        generator: nn.Module = self.generator
+        if isinstance(generator, FoldedCascade):
+            labels = generator.labels(self.label_input.values(small), self.label_input.content)
+            return CRNPlan(generator.features(labels))
         return CRNPlan(self.generator.features(self.label_input(small)))
 
     @torch.no_grad()
