@@ -280,6 +280,8 @@ def test_what_is_behind_an_import_string(case: str, site: Path, run: Run) -> Non
         ("class Net(PetMaps): resolution = 'x'", "multiply sequence"),
         ("class T(MapTrainer): rates = 3", "'int' object is not callable"),
         ("class T(MapTrainer):\n    def updates(self, *a): return 3", "'int' object is not an iterator"),
+        ("class T(MapTrainer):\n    def rates(self, *a): raise SystemExit(0)", "SystemExit: 0"),
+        ("class E(BaseException): pass\nclass T(MapTrainer):\n    def rates(self, *a): raise E('odd')", "E: odd"),
         ("class T(MapTrainer):\n    def optimizers(self): return []", "'list' object has no attribute"),
         ("class T(MapTrainer):\n    def validate(self, data): return {'hits': 'x'}", "could not convert"),
     ],

@@ -56,13 +56,13 @@ def plugin_values(record: PluginRecord, what: str) -> Iterator[None]:
     """Around code of ours that works with what a plugin gave it (`record`): what fails there because of a wrong value, also in a
     frame of ours, becomes `PluginError("Plugin …: WHAT (reason). ADVICE")`. Does nothing for first-party plugins.
 
-    Errors of the zoo, of files and of memory pass as they are.
+    Errors of the zoo, of files and of memory and Ctrl-C pass as they are.
     """
     try:
         yield
-    except (ZooError, OSError, MemoryError):
+    except (ZooError, OSError, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         if record.distribution == FIRST_PARTY or "memory" in told(error) or reads_metadata(error):
             raise
         raise PluginError(f"Plugin {record.label}: {what} ({told(error)}). {ADVICE}") from error
