@@ -1,4 +1,4 @@
-"""The CLADE generator: SPADE's, with a table of scales and shifts per class in every norm (docs/papers/clade.md, "Generator")."""
+"""The CLADE generator: SPADE's, with a table of scales and shifts per class in every norm (docs/papers/clade.md, "Architecture")."""
 
 from __future__ import annotations
 

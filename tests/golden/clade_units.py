@@ -25,7 +25,7 @@ from zoo_plugins.clade.positions import official_positions
 
 Tensors = dict[str, Tensor]
 DATA = "data"
-"""Below shared/: the maps and photos of the cases of data."""
+"""Beside the golden cases: the maps and photos of the cases of data."""
 
 
 def _beside(name: str) -> Any:
