@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class CRN(CascadeSynthesizer):
             self.styles = frozenset({"prior", "mean"})
 
     def _plan(self, small: SemanticMap) -> CRNPlan:
-        generator: nn.Module = self.generator
+        generator = cast(nn.Module, self.generator)
         if isinstance(generator, FoldedCascade):
             labels = generator.labels(self.label_input.values(small), self.label_input.content)
             return CRNPlan(generator.features(labels))
