@@ -289,7 +289,7 @@ def test_a_terminal_gets_colours_and_the_whole_card() -> None:
     text = shown.decode()
     assert process.returncode == 0 and "\x1b[" in text
     assert all(
-        part in text for part in ("weights_license".replace("_", " "), "non-commercial", "Earrings appear", "3,173,969")
+        part in text for part in ("weights_license".replace("_", " "), "non-commercial", "ragged rims", "3,173,969")
     )
 
 

@@ -51,8 +51,10 @@ ALL = [(path, line, text) for path in sources() for line, text in texts(ast.pars
 def test_no_text_of_the_core_names_a_flag() -> None:
     found = [f"{p}:{n}: {t}" for p, n, t in ALL if BARE.search(COMMAND.sub("", t))]
     # the rule that makes a flag of an argument's name, and nothing else
-    assert [f for f in found if "zoo/composition/request/fields.py" not in f] == []
-    assert all(": --…" in f for f in found)
+    rule = [f for f in found if "zoo/composition/request/fields.py" in f]
+    assert all(": --…" in f for f in rule)
+    # a command of its own (`python -m zoo.data.rarity`), which names its own flags
+    assert [f for f in found if f not in rule and "zoo/data/rarity.py" not in f] == []
 
 
 def test_the_walk_sees_flags() -> None:

@@ -55,7 +55,7 @@ def test_a_published_model_from_an_empty_cache_to_a_map(
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
     assert folder.is_relative_to(hub_home) and digests(folder) == digests(ROOT / "cards/segvae-celeba")
-    assert "4 files, 6.4 MB" in done.stderr and "weights licence: non-commercial" in done.stderr
+    assert "5 files, 7.9 MB" in done.stderr and "weights licence: non-commercial" in done.stderr
     hub.requests.clear()
     for name, value in (env | {"HF_ENDPOINT": dead_endpoint()}).items():
         monkeypatch.setenv(name, value)

@@ -250,7 +250,7 @@ def test_a_tie_exits_0_and_names_all_owners(shared: Path, run: Callable[..., Ran
 def test_a_tie_is_told_in_one_order(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = shared / "golden/scgan/A_celeba256/official_checkpoint_latest_net_E.pth"
     monkeypatch.setattr(registry(), "architectures", dict(reversed(registry().architectures.items())))
-    assert [c.architecture for c in identify(file).networks[0].candidates] == ["scgan", "spade"]
+    assert [c.architecture for c in identify(file).networks[0].candidates] == ["clade", "scgan", "spade"]
 
 
 def unknown_generators(shared: Path) -> dict[str, Shapes]:

@@ -182,7 +182,7 @@ def test_training_outlives_its_log(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zoo.training.events.SummaryWriter.flush", full)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.flush", full)
     assert zoo(*TRAIN, "--out", tmp_path / "run") == 0
     errors = capfd.readouterr().err
     assert errors.count("goes on without the TensorBoard log") == 1 and "No space left" in errors

@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ CHANGES = frozenset(
     }
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+CACHE = os.path.join(os.path.realpath(tempfile.gettempdir()), "torchinductor_")
+"""A folder of torch's compiler, made when that is imported, as torch's optimizers do."""
 HARMLESS = ("/dev/null", "/dev/tty", "/dev/shm", "/proc/self")
 
 
@@ -73,7 +76,7 @@ class Watch:
                     self._change(event, os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name)))
 
     def _change(self, event: str, real: str) -> None:
-        if real.startswith(HARMLESS):
+        if real.startswith((*HARMLESS, CACHE)):
             return
         if not any(real == str(a) or real.startswith(f"{a}/") for a in self.allowed):
             self.writes.append(f"{event} {real}")

@@ -169,6 +169,7 @@ def run_labelmix(io: Tensors, weights: Tensors, out: Tensors) -> None:
 def run_ema(io: Tensors, weights: Tensors, out: Tensors) -> None:
     """Three updates with each decay that the case names."""
     average, state = (recorded.held(io, f"ema/in/{k}/") for k in ("ema", "G"))
+    average = {k: v for k, v in average.items() if k in state}  # what a case lacks is not due
     for decay in {k.split("/")[1].removeprefix("after3_") for k in io if k.startswith("ema/after3_")}:
         blended = {k: v.clone() for k, v in average.items()}
         for _ in range(3):
