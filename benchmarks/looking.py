@@ -65,14 +65,14 @@ def child(what: str, path: Path) -> dict[str, float]:
     space = next(s for s in known if s.name == "celebamask-hq")
     tiny = path.with_name("tiny.png")
     describe(read_map_file(tiny), known)
-    fit_file(OpenedFiles().map(tiny), space, space, (SIZE, SIZE))
+    fit_file(OpenedFiles().map(tiny), space, space.mapping_to(space), (SIZE, SIZE))
     start = time.process_time()
     if what == "decode":
         decode_image(path, io.BytesIO(path.read_bytes())).load()
     elif what == "look":
         describe(map_file(path, open_image(path, exact=True)), known)
     else:
-        fit_file(OpenedFiles().map(path), space, space, (SIZE, SIZE))
+        fit_file(OpenedFiles().map(path), space, space.mapping_to(space), (SIZE, SIZE))
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     return {"seconds": time.process_time() - start, "bytes": highest}
 
