@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_training_cli import TRAIN, zoo
@@ -82,6 +83,22 @@ def test_ctrl_c_twice_ends_cleanly_and_keeps_a_state(tmp_path: Path, pause: floa
     state = RunFolder(tmp_path / "run").load_state()
     assert state is not None and state["step"] >= 2
     assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_ctrl_c_within_a_checkpoint_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    run.save_state({"step": 1})
+
+    def interrupted(self: object, content: bytes) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.training.runs._Stream.write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.save_state({"step": 2, "weights": torch.zeros(10_000)})
+    monkeypatch.undo()
+    state = run.load_state()
+    assert state is not None and state["step"] == 1 and not list((tmp_path / "run").glob("*.part"))
 
 
 # --- what is refused leaves nothing behind ------------------------------------------------------------------------

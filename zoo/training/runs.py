@@ -123,6 +123,10 @@ class RunFolder:
         try:
             write_atomic(path, write, way_out=way_out)
         except RuntimeError as error:
+            if _interrupted(
+                error
+            ):  # Ctrl-C in the middle of it: torch's writer then misses bytes, and says that instead
+                raise KeyboardInterrupt from error
             raise cannot_write(path, error, way_out) from error
 
     def remove(self, name: str) -> None:
@@ -203,6 +207,14 @@ class RunFolder:
 def _is_blank(path: Path) -> bool:
     """True for a folder with nothing in it but what a run leaves that was killed before its options were written."""
     return all(name == LOCK or temporary_of(name) == OPTIONS for name in os.listdir(path))
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether an error was raised while a Ctrl-C was on its way up."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 class _Stream:
