@@ -17,7 +17,8 @@ from training_steps import TwoPairs
 import zoo
 from zoo.errors import ConfigError, UsageError
 from zoo.maps import SemanticMap
-from zoo.nn.positions import class_positions, components
+from zoo.nn.components import components
+from zoo.nn.positions import class_positions
 from zoo.registry import label_space
 from zoo.rng import Rng
 from zoo_plugins.clade.config import VARIANTS, CladeConfig, CladeOptions

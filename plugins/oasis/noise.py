@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from zoo.families.spade.blocks import resize_numbers
 from zoo.inference.windows import shown_values
+from zoo.nn.components import components
 
 
 class NoisyMap(NamedTuple):
@@ -57,20 +58,5 @@ def _noisy(numbers: Tensor, shown: Tensor, classes: int, z: Tensor | None) -> No
 def connected_regions(labels: Tensor) -> Tensor:
     """Areas of one value that hang together (4-neighbours): int64 [B, H, W], numbered from 0 in each map by their first pixel in
     reading order."""
-    batch, height, width = labels.shape
-    first = torch.arange(labels.numel(), device=labels.device).view(labels.shape)
-    across, down = labels[..., 1:] == labels[..., :-1], labels[:, 1:] == labels[:, :-1]
-    while True:
-        before, first = first, first.clone()
-        for same, a, b in (
-            (across, first[..., 1:], first[..., :-1]),
-            (down, first[:, 1:], first[:, :-1]),
-        ):
-            least = torch.minimum(a, b)
-            a.copy_(torch.where(same, least, a))
-            b.copy_(torch.where(same, torch.minimum(least, b), b))
-        first = first.flatten()[first.flatten()].view(labels.shape)  # a pixel's root may know a better one
-        if torch.equal(first, before):
-            break
-    rows = [torch.unique(row, return_inverse=True)[1] for row in first.view(batch, -1)]
-    return torch.stack(rows).view(batch, height, width)
+    parts = components(labels, corners=False)
+    return torch.stack([torch.unique(row, return_inverse=True)[1] for row in parts])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.trainer import GanTrainer, Outputs
-from zoo.plugin import Batch, Model, RngLike, SemanticMap, Style
+from zoo.plugin import Batch, RngLike, SemanticMap, Style
 from zoo_plugins.sean.config import SEANOptions
 from zoo_plugins.sean.model import SEAN
 
@@ -19,9 +19,6 @@ class SEANTrainer(GanTrainer):
     """
 
     options: SEANOptions
-
-    def __init__(self, model: Model, options: SEANOptions) -> None:
-        super().__init__(model, options)
 
     @property
     def synthesizer(self) -> SEAN:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.nn.components import components
 from zoo.plugin import DataError, shape_fault
 
 if TYPE_CHECKING:
@@ -151,15 +152,9 @@ def prior_fault(model: SegVAE, tensors: Mapping[str, Tensor]) -> str:
 def connected_share(labels: Tensor, background: int) -> Tensor:
     """How much of what a map shows (pixels of other classes than the background) is in its largest piece: labels [B, H, W] ->
     [B], 0 for an empty map. At half the size, where pieces that a pixel or two part are one, corners count as contact."""
-    shown = F.max_pool2d((labels != background)[:, None].float(), 2)
-    numbers = torch.arange(1, shown[0].numel() + 1, dtype=torch.float32).view(1, *shown.shape[1:]) * shown
-    while True:
-        grown = F.max_pool2d(numbers, 3, 1, 1) * shown
-        if torch.equal(grown, numbers):
-            break
-        numbers = grown
+    shown = F.max_pool2d((labels != background)[:, None].float(), 2)[:, 0]
     shares = []
-    for piece, total in zip(numbers.flatten(1).long(), shown.flatten(1).sum(1), strict=True):
-        sizes = piece[piece > 0].bincount()
-        shares.append(float(sizes.max() / total) if len(sizes) else 0.0)
+    for parts, seen in zip(components(shown.long()), shown.bool(), strict=True):
+        sizes = parts[seen].unique(return_counts=True)[1]
+        shares.append(float(sizes.max() / seen.sum()) if len(sizes) else 0.0)
     return torch.tensor(shares)

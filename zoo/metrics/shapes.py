@@ -19,6 +19,7 @@ from zoo.errors import DataError, LabelError
 from zoo.interfaces.capabilities import Conditions
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
+from zoo.metrics.frechet import frechet_distance
 
 LAYOUT_CELLS, LAYOUT_COMPONENTS = 16, 10
 PRESENT_IN = 10
@@ -138,11 +139,7 @@ def layout_distance(real: SemanticMap, generated: SemanticMap) -> float:
     truth, made = _layouts(real), _layouts(generated)
     mean = truth.mean(0)
     basis = torch.linalg.svd(truth - mean, full_matrices=False)[2][:LAYOUT_COMPONENTS].T
-    a, b = ((layouts - mean) @ basis for layouts in (truth, made))
-    first, second = a.T.cov(correction=1).view(basis.shape[1], -1), b.T.cov(correction=1).view(basis.shape[1], -1)
-    root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
-    distance = (a.mean(0) - b.mean(0)).square().sum() + first.trace() + second.trace() - 2 * root
-    return max(0.0, float(distance))
+    return frechet_distance((truth - mean) @ basis, (made - mean) @ basis)
 
 
 def _layouts(maps: SemanticMap) -> Tensor:
