@@ -97,10 +97,10 @@ class FeatureNetwork(Protocol):
 
 
 class TimmFeatures(nn.Module):
-    """Feature maps of a timm `EfficientNet` at strides 4, 8, 16 and 32, frozen, always in evaluation mode.
+    """Feature maps of a timm `EfficientNet`, frozen, always in evaluation mode.
 
-    forward: images [B, 3, H, W] in [-1, 1], which is what EfficientNet-Lite0 was trained with -> four maps [B, C, H/4, W/4] …
-    [B, C, H/32, W/32], linear bottlenecks without an activation behind them. `channels`: their widths.
+    forward: images [B, 3, H, W] in [-1, 1], which is what EfficientNet-Lite0 was trained with -> a map for each of `ends`, finest
+    first, linear bottlenecks without an activation behind them. `channels`: their widths.
     """
 
     def __init__(self, network: nn.Module, ends: Sequence[int]) -> None:
@@ -131,16 +131,19 @@ def _width(stage: nn.Module) -> int:
 
 
 LITE0_ENDS = (1, 2, 4, 6)
+"""Strides 4, 8, 16 and 32: 24, 40, 112 and 320 channels."""
+LITE0_FINE_ENDS = (0, 1, 2, 4)
+"""Strides 2, 4, 8 and 16: 16, 24, 40 and 112 channels."""
 
 
-def lite0() -> TimmFeatures:
-    """EfficientNet-Lite0 with its ImageNet weights: 24, 40, 112 and 320 channels. Raises UsageError, WeightsError."""
+def lite0(ends: Sequence[int] = LITE0_ENDS) -> TimmFeatures:
+    """EfficientNet-Lite0 with its ImageNet weights. ends: the stages whose outputs it gives. Raises UsageError, WeightsError."""
     tensors = LITE0.tensors()
     import timm
 
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     load_in_order(network, tensors, LITE0.file)
-    return TimmFeatures(network, LITE0_ENDS)
+    return TimmFeatures(network, ends)
 
 
 def mobilenet_v2() -> nn.Module:
@@ -154,7 +157,7 @@ def mobilenet_v2() -> nn.Module:
     return network.requires_grad_(False).eval()
 
 
-FEATURES = {"lite0": lite0}
+FEATURES = {"lite0": lite0, "lite0-fine": lambda: lite0(LITE0_FINE_ENDS)}
 
 
 def feature_network(name: str) -> nn.Module:

@@ -59,8 +59,8 @@ class GanOptions(TrainingOptions):
     """With `discriminator=projected`: width of a patch discriminator on the pixels themselves beside it, 0: none (ours). The features
     hardly see patterns of one or two pixels."""
     features: str = "lite0"
-    """Pretrained network behind `discriminator=projected` and `lambda_features`: lite0 (EfficientNet-Lite0, extra `train`), or one
-    that a plugin registers."""
+    """Pretrained network behind `discriminator=projected` and `lambda_features`: lite0 (EfficientNet-Lite0 at strides 4 to 32, extra
+    `train`), lite0-fine (the same at strides 2 to 16: it sees finer patterns), or one that a plugin registers."""
     lambda_features: float = 0.0
     """Weight of the distance to the photo in these features (ours), 0: off."""
     prior_half: bool = False
