@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
 from zoo.families.spade.window_plans import WindowPlan, plan_planes
+from zoo.nn.labels import shown_planes
 from zoo_plugins.spade.config import SpadeConfig
 
 
@@ -42,15 +42,12 @@ class Generator(SkeletonGenerator):
         return SPADEResnetBlock(step.c_in, step.c_out, self.planes, norm=c.norm, hidden=c.spade_hidden)
 
     def plan(self, planes: Tensor) -> SPADEPlan | WindowPlan:
-        """All that depends on the map alone. Without gradients only the channels that occur are convolved (equal sums)."""
+        """All that depends on the map alone. Only the channels that occur are convolved (equal sums)."""
         if self.windowed:
             return plan_planes(self, planes)
         planes = planes.to(self.conv_img.weight.dtype)
         start = None if self.config.use_vae else self.start_from_map(planes)
-        classes = None
-        if not torch.is_grad_enabled():
-            classes = planes.flatten(2).any(2).any(0).nonzero()[:, 0]
-            planes = planes.index_select(1, classes)
+        planes, classes = shown_planes(planes)
         at = {step.scale: resize_planes(planes, self.size(step.scale)) for step in self.steps}
         return SPADEPlan(tuple(block.plan(at[step.scale], classes) for block, step in self.blocks()), start)
 
