@@ -63,7 +63,9 @@ def _ours(trainer: Any, batch: Batch, *, bf16: bool) -> Callable[[], None]:
                 for parameter in group["params"]:
                     parameter.grad = None
             # as `zoo.training.updates` does it
-            sum(update.losses.values()).backward(inputs=[p for group in groups for p in group["params"]])
+            torch.stack(list(update.losses.values())).sum().backward(
+                inputs=[p for group in groups for p in group["params"]]
+            )
             for name in update.optimizers:
                 optimizers[name].step()
         state["step"] += 1

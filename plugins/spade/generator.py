@@ -10,7 +10,9 @@ from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_plan
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
 from zoo.families.spade.window_plans import WindowPlan, plan_planes
+from zoo.families.spade.window_training import TrainingSite, training_sites
 from zoo.nn.labels import shown_planes
+from zoo.nn.norms import parse_norm
 from zoo_plugins.spade.config import SpadeConfig
 
 
@@ -49,7 +51,16 @@ class Generator(SkeletonGenerator):
         start = None if self.config.use_vae else self.start_from_map(planes)
         planes, classes = shown_planes(planes)
         at = {step.scale: resize_planes(planes, self.size(step.scale)) for step in self.steps}
-        return SPADEPlan(tuple(block.plan(at[step.scale], classes) for block, step in self.blocks()), start)
+        sites = self._training_sites(planes, classes) if self.training else {}
+        plans: list[BlockAffine] = []
+        for block, step in self.blocks():
+            site = sites.get(self.size(step.scale))
+            plans.append(block.plan(at[step.scale], classes) if site is None else site.block(block))
+        return SPADEPlan(tuple(plans), start)
+
+    def _training_sites(self, planes: Tensor, classes: Tensor | None) -> dict[tuple[int, int], TrainingSite]:
+        kernel = parse_norm(self.config.norm, ("spade",)).kernel
+        return training_sites(planes, classes, kernel, (self.size(step.scale) for step in self.steps))
 
     def render(self, plan: SPADEPlan | WindowPlan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""
