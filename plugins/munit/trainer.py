@@ -136,7 +136,8 @@ class MunitTrainer(Trainer):
         with torch.no_grad():
             content = self._generators[0].enc_content(photos[0]), self._generators[1].enc_content(photos[1])
             fakes = self.translate(content, styles)
-        losses, logs = {}, {}
+        losses: dict[str, Tensor] = {}
+        logs: dict[str, Tensor | float] = {}
         for name, fake, real in zip(NAMES, fakes, photos, strict=True):
             on_fake, on_real = self._judge(name, fake), self._judge(name, real)
             losses[f"dis_{name}"] = self.options.gan_w * discriminator_loss(on_fake, on_real, self.options.gan_type)
@@ -144,32 +145,48 @@ class MunitTrainer(Trainer):
         return Update(losses, ("discriminator",), logs)
 
     def generator_update(self, photos: Pair, styles: Pair) -> Update:
-        """All losses of section 3 with their weights; contents are no fixed targets (nothing is detached)."""
-        return Update(self.generator_losses(photos, styles)[0], ("generator",))
+        """All losses of section 3 with their weights."""
+        terms, _ = self.terms(photos, styles)
+        losses = {name: self.weights[name.rpartition("_")[0]] * value for name, value in terms.items()}
+        return Update(losses, ("generator",))
 
-    def generator_losses(self, photos: Pair, styles: Pair) -> tuple[dict[str, Tensor], Pair]:
-        """Weighted losses by name, and the translations."""
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each loss of the generators, by its name without the domain."""
+        o = self.options
+        return {
+            "recon_x": o.recon_x_w,
+            "recon_s": o.recon_s_w,
+            "recon_c": o.recon_c_w,
+            "adv": o.gan_w,
+            "cyc": o.recon_x_cyc_w,
+            "vgg": o.vgg_w,
+        }
+
+    def terms(self, photos: Pair, styles: Pair) -> tuple[dict[str, Tensor], Pair]:
+        """The generators' losses without their weights, `NAME_a` and `NAME_b`, and the translations. Contents are no fixed targets:
+        nothing is detached (quirk kept)."""
         o, (gen_a, gen_b) = self.options, self._generators
         codes = self.encode(photos)
         recon = gen_a.decode(codes.content[0], codes.style[0]), gen_b.decode(codes.content[1], codes.style[1])
         fakes = self.translate(codes.content, styles)
         again = self.encode(fakes)
         contents_again = again.content[1], again.content[0]  # of a, which lies in b's photos now, and of b
-        losses: dict[str, Tensor] = {}
+        terms: dict[str, Tensor] = {}
         for i, name in enumerate(NAMES):
-            losses[f"recon_x_{name}"] = o.recon_x_w * F.l1_loss(recon[i].float(), photos[i].float())
-            losses[f"recon_s_{name}"] = o.recon_s_w * F.l1_loss(again.style[i].float(), styles[i].float())
-            losses[f"recon_c_{name}"] = o.recon_c_w * F.l1_loss(contents_again[i].float(), codes.content[i].float())
-            losses[f"adv_{name}"] = o.gan_w * generator_loss(self._judge(name, fakes[i]), o.gan_type)
+            terms[f"recon_x_{name}"] = F.l1_loss(recon[i].float(), photos[i].float())
+            terms[f"recon_s_{name}"] = F.l1_loss(again.style[i].float(), styles[i].float())
+            terms[f"recon_c_{name}"] = F.l1_loss(contents_again[i].float(), codes.content[i].float())
+            terms[f"adv_{name}"] = generator_loss(self._judge(name, fakes[i]), o.gan_type)
         if o.recon_x_cyc_w > 0:
             for i, (name, generator) in enumerate(zip(NAMES, (gen_a, gen_b), strict=True)):
                 back = generator.decode(contents_again[i], codes.style[i])
-                losses[f"cyc_{name}"] = o.recon_x_cyc_w * F.l1_loss(back.float(), photos[i].float())
+                terms[f"cyc_{name}"] = F.l1_loss(back.float(), photos[i].float())
         if self.perceptual is not None:
             self.perceptual.to(photos[0].device)
             for i, name in enumerate(NAMES):
-                losses[f"vgg_{name}"] = o.vgg_w * perceptual_loss(self.perceptual, fakes[i], photos[1 - i])
-        return losses, fakes
+                terms[f"vgg_{name}"] = perceptual_loss(self.perceptual, fakes[i], photos[1 - i])
+        return terms, fakes
 
     # --- looking at it --------------------------------------------------------------------------------------------
 
