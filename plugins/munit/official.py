@@ -77,7 +77,10 @@ def written(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     for name, module in network.named_modules():
         if isinstance(module, AdaptiveNorm):
             bias = state[f"{name.removesuffix('.norm')}.conv.bias"]
-            found |= {f"{name}.running_mean": bias.new_zeros(len(bias)), f"{name}.running_var": bias.new_ones(len(bias))}
+            found |= {
+                f"{name}.running_mean": bias.new_zeros(len(bias)),
+                f"{name}.running_var": bias.new_ones(len(bias)),
+            }
     return found
 
 
@@ -107,7 +110,7 @@ def _match_generators(shapes: Shapes) -> Match | None:
     }
     # a resolution that such a network takes, where the default does not do
     config["resolution"] = d.resolution if d.resolution % (1 << halvings) == 0 else 1 << max(halvings, 4)
-    unread = {key: (config["dim"] << halvings,) for key in _statistics("dec.model.0", halvings, config["n_res"])}
+    unread = dict.fromkeys(_statistics("dec.model.0", halvings, config["n_res"]), (config["dim"] << halvings,))
     old = _statistics("enc_content", halvings, config["n_res"])
     if any(key in shapes for key in old):
         unread |= {key: (config["dim"] << min(_depth(key), halvings),) for key in old}
@@ -140,7 +143,7 @@ def _depth(key: str) -> int:
 
 def _match_discriminators(shapes: Shapes) -> Match | None:
     o = MunitOptions()
-    last = [n for n in numbers(shapes, r"[ab]\.cnns\.0\.(\d+)\.(?:weight|bias)")]
+    last = numbers(shapes, r"[ab]\.cnns\.0\.(\d+)\.(?:weight|bias)")
     norm = next(
         (
             kind
@@ -160,7 +163,12 @@ def _match_discriminators(shapes: Shapes) -> Match | None:
         "discriminator",
         shapes,
         lambda: nn.ModuleDict(
-            {n: MultiscaleDiscriminator(width, min(max(1, layers), 8), max(1, min(scales, 6)), norm=norm, activ=activ) for n in NAMES}
+            {
+                n: MultiscaleDiscriminator(
+                    width, min(max(1, layers), 8), max(1, min(scales, 6)), norm=norm, activ=activ
+                )
+                for n in NAMES
+            }
         ),
         lambda keys: official_names("discriminator", keys),
         {},
