@@ -165,9 +165,7 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             "munit/E_units",
             "munit",
             inputs=(r"in/(?:x5|x5_b1|x6|v4|style4|content12|adain_[bw]|coef6)",),
-            results=(
-                r"out/(?:cb_.*|layernorm_b\d|resblock_in|linear_.*|up_stage|mlp|decoder|assigned/.*|sn_.*)",
-            ),
+            results=(r"out/(?:cb_.*|layernorm_b\d|resblock_in|linear_.*|up_stage|mlp|decoder|assigned/.*|sn_.*)",),
             weights=(r"(?:cb_.*|layernorm|resblock_in|linear_.*|up_stage|mlp|decoder)/.*",),
         ),
     ),
