@@ -202,7 +202,7 @@ def test_batches_and_rates(data: Path) -> None:
 
 
 def test_what_cannot_be_trained(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"Photos of 32 px are too small .* which need 64 px"):
+    with pytest.raises(ConfigError, match=r"Photos of 32 px are too small .* which need 61 px"):
         trainer_for(data, n_layer=4, num_scales=3)
     with pytest.raises(WeightsError, match=r"lacks a fitting conv1_1\.weight"):
         save_file({"other": torch.zeros(1)}, tmp_path / "odd.safetensors")
