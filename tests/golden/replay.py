@@ -14,6 +14,7 @@ from torch import Tensor
 
 SYSTEMS = (
     "clade",
+    "cc_fpse",
     "cimle",
     "clvae",
     "crn",
