@@ -50,19 +50,25 @@ def test_networks_units_and_data(golden: Path, name: str) -> None:
         torch.testing.assert_close(value, expected[key], atol=tolerance["atol"], rtol=tolerance["rtol"], msg=key)
 
 
-@pytest.mark.parametrize("name", ["C_losses_more_vae", "C2_losses_normal_novae"])
-def test_losses_gradients_and_an_iteration(golden: Path, name: str) -> None:
-    results, expected, tolerance = _results(golden / name)
+@pytest.mark.parametrize("case", ["C_losses_more_vae", "C2_losses_normal_novae"])
+def test_losses_gradients_and_an_iteration(golden: Path, case: str) -> None:
+    results, expected, tolerance = _results(golden / case)
+    tensors = load_file(golden / case / "io.safetensors")
     for key, value in results.items():
         other = expected[key]
         if "param_after" in key:
-            scale, change = float(other.abs().max()), float(other[2])
+            name, scale, change = key.removeprefix("iter/param_after/"), float(other.abs().max()), float(other[2])
+            if expected[f"train/grad_norm/{name}"] < 1e-5:
+                # a bias in front of a norm: its gradient is rounding alone, and the first Adam step is a sign
+                torch.testing.assert_close(value, other, atol=2e-3, rtol=0, msg=key)
+                continue
             torch.testing.assert_close(value[:2], other[:2], atol=2e-4 * scale + 0.2 * change, rtol=2e-4, msg=key)
             rtol = tolerance["param_change_norm_rtol"]
             torch.testing.assert_close(value[2], other[2], atol=1e-5, rtol=rtol, msg=key)
         elif "grad_norm" in key:
-            torch.testing.assert_close(value, other, atol=1e-6, rtol=tolerance["grad_norm_rtol"], msg=key)
-        elif key in load_file(golden / name / "io.safetensors"):
+            # of a bias in front of a norm only rounding is left
+            torch.testing.assert_close(value, other, atol=2e-6, rtol=tolerance["grad_norm_rtol"], msg=key)
+        elif key in tensors:
             limits = tolerance["tensors"]
             torch.testing.assert_close(value, other, atol=limits["atol"], rtol=limits["rtol"], msg=key)
         else:

@@ -45,10 +45,11 @@ def config_of(opt: Mapping[str, Any]) -> CCFPSEConfig:
 
 
 def options_of(opt: Mapping[str, Any]) -> CCFPSEOptions:
-    """Our training options from the authors'."""
-    return CCFPSEOptions(
-        ttur=not opt.get("no_TTUR", False), perceptual="none", **recorded.options(opt, recorded.TRAINING)
-    )
+    """Our training options from the authors'; with two time scales theirs fixes the betas, whatever the options say."""
+    fields, ttur = recorded.options(opt, recorded.TRAINING), not opt.get("no_TTUR", False)
+    if ttur:
+        fields = {k: v for k, v in fields.items() if k not in ("beta1", "beta2")}
+    return CCFPSEOptions(ttur=ttur, perceptual="none", **fields)
 
 
 def weights_of(case: Mapping[str, Any], folder: Path) -> Path:
@@ -108,7 +109,7 @@ def run_generator(model: CCFPSE, io: Tensors, seen: Tensors) -> None:
             kind = {"kernels": "gen_weights", "attention": "gen_se_weights", "depthwise": "conv_"}[found[3]]
             number = 2 * int(found[2]) if found[3] == "depthwise" else int(found[2]) + 1
             seen[f"{found[1]}.{kind}{number}_out"] = value.detach()
-        elif re.fullmatch(r"\w+(?:\.norm_s)?", name):
+        elif re.fullmatch(r"\w+(?:\.norm_s)?", name) and isinstance(value, Tensor):
             seen[key] = value.detach()
     seen["sample"] = sample
 
