@@ -16,6 +16,7 @@ from zoo.families.spade import official_keys
 from zoo.interfaces.models import Model
 from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
+from zoo_plugins.cc_fpse import official as cc_fpse
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.crn import official as crn
@@ -130,6 +131,23 @@ class TestInadeWithoutEncoder(TestInade):
     """Codes from the prior alone."""
 
     config: ClassVar[Mapping[str, Any]] = {**TestInade.config, "use_vae": False}
+
+
+class TestCcfpse(Gan):
+    """`unused`: batch norms of the authors' checkpoints that nothing reads."""
+
+    architecture = "cc-fpse"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 64, "ngf": 2, "hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 64,
+    }  # fmt: skip
+    official_names = staticmethod(cc_fpse.official_names)
+    dead_parameters = frozenset({"model.generator.*unused.*"})
+
+
+class TestCcfpseWithoutStyle(TestCcfpse):
+    """Without the encoder, with edges between instances."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestCcfpse.config, "use_vae": False, "edges": True}
 
 
 class TestCa2sis(ModelContract):

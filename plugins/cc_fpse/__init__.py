@@ -20,7 +20,7 @@ plugin = Plugin(
                 "coco": 152_403_267,
                 "cityscapes": 138_518_979,
                 "ade20k-plain": 125_254_211,
-                "celeba-128": 0,
+                "celeba-128": 4_357_419,
             },
             title="The map predicts the kernels of depthwise convolutions, for every pixel its own",
         )

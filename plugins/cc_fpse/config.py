@@ -82,7 +82,7 @@ STEPS = {"ade20k": 126_312, "coco": 369_646, "cityscapes": 18_593}
 """Epochs of the released models (200, 100, 200) times the training pairs (20,210, 118,287, 2,975) over the batch of 32."""
 ADE20K = CCFPSEConfig()
 CELEBA_128 = CCFPSEConfig(
-    label_space="celebamask-hq", resolution=128, ngf=16, max_width=96, hidden=32, z_dim=128, nef=16, encoder_size=128
+    label_space="celebamask-hq", resolution=128, ngf=16, max_width=88, hidden=32, z_dim=128, nef=16, encoder_size=128
 )
 
 VARIANTS: dict[str, Variant] = {
