@@ -19,7 +19,7 @@ import zoo
 from zoo.errors import ConfigError, UsageError, WeightsError
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.fpse import FPSEDiscriminator
-from zoo.registry import label_space
+from zoo.registry import label_space, registry
 from zoo.rng import Rng
 from zoo_plugins.cc_fpse import model as module
 from zoo_plugins.cc_fpse import official
@@ -78,7 +78,7 @@ def test_variants_fit_their_label_spaces(name: str) -> None:
         model = CCFPSE(config, space)
     assert model.channels == space.names and ("photo" in model.styles) == config.use_vae
     count = sum(p.numel() for p in model.parameters())
-    assert count == zoo.registry.registry().architecture("cc-fpse").parameters[name]
+    assert count == registry().architecture("cc-fpse").parameters[name]
     assert count <= 4_400_000 if "-128" in name else count > 1.2e8
 
 

@@ -74,6 +74,8 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("clade", "E_units", ""),
         ("inade", "A_celeba_encoder", "in/instance_u8"),
         ("inade", "E_units", ""),
+        ("cc_fpse", "A_more_vae_gta5", ""),
+        ("cc_fpse", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

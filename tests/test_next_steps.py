@@ -49,6 +49,7 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
         "spade",
         "clade",
         "inade",
+        "cc-fpse",
         "clvae",
         "ca2sis",
         "sean",

@@ -17,6 +17,7 @@ from zoo.registry import Registry
 FIRST = (
     "ca2sis",
     "cgan",
+    "cc-fpse",
     "cimle",
     "clade",
     "clvae",

@@ -77,7 +77,13 @@ class CCFPSEOptions(GanOptions):
     """Pairs per step (officially per process)."""
 
 
-CROPPED: dict[str, Any] = {"preprocess": "resize_and_crop", "load_size": 286, "flip": True, "niter": 100, "niter_decay": 100}
+CROPPED: dict[str, Any] = {
+    "preprocess": "resize_and_crop",
+    "load_size": 286,
+    "flip": True,
+    "niter": 100,
+    "niter_decay": 100,
+}
 STEPS = {"ade20k": 126_312, "coco": 369_646, "cityscapes": 18_593}
 """Epochs of the released models (200, 100, 200) times the training pairs (20,210, 118,287, 2,975) over the batch of 32."""
 ADE20K = CCFPSEConfig()

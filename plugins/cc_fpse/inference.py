@@ -157,9 +157,8 @@ class ShownConv(nn.Module):
 def _conv(weight: Tensor, bias: Tensor, *, stride: int = 1, padding: int = 0) -> nn.Conv2d:
     """A plain convolution with these weights."""
     c_out, c_in, kernel, _ = weight.shape
-    conv = nn.utils.skip_init(nn.Conv2d, c_in, c_out, kernel, stride, padding).to(weight)
+    conv: Any = nn.utils.skip_init(nn.Conv2d, c_in, c_out, kernel, stride, padding).to(weight)
     conv.weight.data.copy_(weight)
-    assert conv.bias is not None
     conv.bias.data.copy_(bias)
     return conv
 
@@ -171,9 +170,7 @@ def _fold_layer(layer: Any, *, first: bool) -> nn.Module:
     if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         shift = norm.bias - norm.running_mean * scale
-        conv = _conv(
-            conv.weight * scale[:, None, None, None], shift, stride=conv.stride[0], padding=conv.padding[0]
-        )
+        conv = _conv(conv.weight * scale[:, None, None, None], shift, stride=conv.stride[0], padding=conv.padding[0])
         rest = []
     return nn.Sequential(ShownConv(conv) if first else pack(conv), *rest, nn.LeakyReLU(SLOPE, inplace=True))
 

@@ -65,7 +65,8 @@ def official_names(role: str, keys: Collection[str]) -> dict[str, str]:
     if role != "generator":
         return names
     return official_keys.unwrapped(
-        {key: _official_name(name) for key, name in names.items()}, re.compile(r"^(label(?:enc|lat|dec)\d\.0)\.0(\.\w+)$")
+        {key: _official_name(name) for key, name in names.items()},
+        re.compile(r"^(label(?:enc|lat|dec)\d\.0)\.0(\.\w+)$"),
     )
 
 
@@ -109,7 +110,8 @@ def _match_generator(shapes: Shapes) -> Match | None:
     planes = read or max(inputs - ngf, 1)
     config: dict[str, Any] = space_fields(planes) | {
         "ngf": ngf,
-        "hidden": vote(shapes, (rf"{BLOCKS}\.gen_(?:se_)?weights[12]\.0\.(?:weight|bias)", 0, 1)) or CCFPSEConfig.hidden,
+        "hidden": vote(shapes, (rf"{BLOCKS}\.gen_(?:se_)?weights[12]\.0\.(?:weight|bias)", 0, 1))
+        or CCFPSEConfig.hidden,
         "norm": norm_kind(shapes, r"label(?:enc|lat|dec)\d\.0\.0", r"label(?:enc|lat|dec)\d\.0"),
         "upsampling": "more" if has(shapes, r"label(?:enc7|lat6|dec6)\..*") else "normal",
         "use_vae": len(shapes.get("fc.weight", (0, 0))) == 2,
