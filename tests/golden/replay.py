@@ -19,6 +19,7 @@ SYSTEMS = (
     "clvae",
     "crn",
     "face_parser",
+    "groupdnet",
     "inade",
     "mask_vae",
     "pix2pixhd",
