@@ -20,6 +20,7 @@ from zoo_plugins.cc_fpse import official as cc_fpse
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.crn import official as crn
+from zoo_plugins.groupdnet import official as groupdnet
 from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.oasis import official as oasis
@@ -148,6 +149,17 @@ class TestCcfpseWithoutStyle(TestCcfpse):
     """Without the encoder, with edges between instances."""
 
     config: ClassVar[Mapping[str, Any]] = {**TestCcfpse.config, "use_vae": False, "edges": True}
+
+
+class TestGroupdnet(Gan):
+    """`up_4`: a block of the authors' ADE20K checkpoints that nothing reads."""
+
+    architecture = "groupdnet"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "network": "ade20k", "resolution": 64, "ngf": 2, "encoder_width": 19, "upsampling": "normal",
+    }  # fmt: skip
+    official_names = staticmethod(groupdnet.official_names)
+    dead_parameters = frozenset({"model.generator.up_4.*"})
 
 
 class TestCa2sis(ModelContract):

@@ -48,6 +48,7 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
         "scgan",
         "spade",
         "clade",
+        "groupdnet",
         "inade",
         "cc-fpse",
         "clvae",

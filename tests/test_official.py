@@ -26,17 +26,17 @@ OWN = (
     "crn",
     "cimle",
     "cc_fpse",
+    "groupdnet",
 )
 OTHERS = (
-    "groupdnet", "sims", "sdm", "sg2im", "maskgan",
+    "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
-MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
+MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
 ENCODER = frozenset({"spade", "scgan", "clade", "cc-fpse"})
 FPSE = frozenset({"scgan", "cc-fpse"})
 # networks of other systems that are ours to the last key and shape
 SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
-    ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
     ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
 )
 
@@ -104,6 +104,12 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "coco_vae/G": (frozenset({"cc-fpse"}), "cc-fpse/coco"),
         "coco_vae/E": (ENCODER, ""),
         "coco_vae/D": (FPSE, ""),
+    },
+    "groupdnet": {"net_D": (MULTISCALE, "")}
+    | {
+        f"{n}/latest_net_{letter}": (frozenset({"groupdnet"}), f"groupdnet/{n}")
+        for n in ("deepfashion", "cityscapes", "ade20k")
+        for letter in "GE"
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
@@ -185,6 +191,8 @@ FILES = {
     "scgan/A_celeba256/official_checkpoint_latest_net_G.pth": {"scgan": "generator"},
     "scgan/B_coco128/weights.safetensors": {"scgan": "generator"},
     "scgan/C2_losses_fpse/weights_D.safetensors": dict.fromkeys(FPSE, "discriminator"),
+    "groupdnet/A2_ade20k_c5/official_checkpoint_latest_net_G.pth": {"groupdnet": "generator"},
+    "groupdnet/A2_ade20k_c5/official_checkpoint_latest_net_E.pth": {"groupdnet": "encoder"},
     "cc_fpse/B_normal_novae_celeba/official_checkpoint_latest_net_G.pth": {"cc-fpse": "generator"},
     "cc_fpse/B_normal_novae_celeba/official_checkpoint_latest_net_D.pth": dict.fromkeys(FPSE, "discriminator"),
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},

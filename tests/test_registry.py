@@ -25,6 +25,7 @@ FIRST = (
     "cvae-global",
     "cvae-sep",
     "face-parser",
+    "groupdnet",
     "inade",
     "mask-vae",
     "oasis",

@@ -74,7 +74,8 @@ class GroupEncoder(nn.Module):
     def _layer(self, layer: Any, x: Tensor, classes: Tensor) -> Tensor:
         conv = layer[0]
         weight = conv.normalized_weight() if isinstance(conv, SpectralMixin) else conv.weight
-        return layer[1](F.conv2d(x, self._of(weight, classes), None, 2, 1, groups=len(classes)))
+        x = F.conv2d(x, self._of(weight, classes), None, 2, 1, groups=len(classes))
+        return F.instance_norm(x, eps=layer[1].eps)
 
     def _of(self, weight: Tensor, classes: Tensor) -> Tensor:
         """The part of a grouped weight or bias that these classes have."""

@@ -97,7 +97,9 @@ def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:
 
 def run_unit(unit: str, what: str, mode: str, io: Tensors, state: Tensors) -> Tensors:
     module, channels, classes = make(what)
-    module.load_state_dict({our_name(k): v for k, v in state.items()}, strict=True)
+    # the counts in the file are those after the recorded forward, which began at 0
+    begun = {k: torch.zeros_like(v) if k.endswith("num_batches_tracked") else v for k, v in state.items()}
+    module.load_state_dict({our_name(k): v for k, v in begun.items()}, strict=True)
     module.train(mode == "train")
     x = io[f"in/x{channels}"]
     planes = resize_planes(planes_of(io, classes), (x.shape[-2], x.shape[-1]))
