@@ -133,6 +133,34 @@ def inade(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return (painted(generator, x, lambda module, _, x: class_block(module, x, norm)) + 1) / 2
 
 
+def pixelwise(x: Tensor, kernels: Tensor) -> Tensor:
+    """CC-FPSE's conditional convolution: the unfolded copy of x times the kernels, summed over the taps."""
+    unfolded = F.unfold(x, 3, padding=1).unflatten(1, (x.shape[1], 9)).unflatten(3, x.shape[2:])
+    return (unfolded * kernels.unflatten(1, (x.shape[1], 9))).sum(2)
+
+
+def cc_fpse(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """CC-FPSE: every branch of a block is a network of its own over the resized planes of all classes and the pyramid's features."""
+    planes, generator = model.planes(maps), model.generator
+    levels = generator.pyramid(planes)
+
+    def conv(layer: Any, x: Tensor, seen: Tensor) -> Tensor:
+        x = layer.pointwise(pixelwise(layer.norm(x), layer.kernels(seen)))
+        return F.leaky_relu(x * layer.attention(seen), 0.2)
+
+    def block(module: Any, step: Any, x: Tensor) -> Tensor:
+        small = F.interpolate(planes, size=x.shape[2:], mode="nearest")
+        seen = torch.cat([small, levels[step.scale]], 1)
+        shortcut = module.conv_s(spade_norm(module.norm_s, x, seen)) if module.learned else x
+        return shortcut + conv(module.conv_1, conv(module.conv_0, x, seen), seen)
+
+    if style is None:
+        x = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
+    else:
+        x = generator.start(style.tensors["z"])
+    return (painted(generator, x, block) + 1) / 2
+
+
 def scc(layer: Any, x: Tensor, v: Tensor) -> Tensor:
     """SCC: all candidates side by side in one tensor [B, n, C, H, W], then the weighted sum."""
     stack = torch.stack([F.conv2d(x, kernel, padding=1) for kernel in layer.kernels()], 1)

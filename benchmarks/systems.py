@@ -51,6 +51,7 @@ READINGS = {
     "sean": readings.sean,
     "clade": readings.clade,
     "inade": readings.inade,
+    "cc-fpse": readings.cc_fpse,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -64,6 +65,7 @@ SYNTHESIZERS = (
     "clade/ade20k",
     "clade/ade20k-icpe",
     "inade/ade20k",
+    "cc-fpse/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 TRANSLATORS = ("munit/edges2shoes",)

@@ -16,9 +16,11 @@ from zoo.families.spade import official_keys
 from zoo.interfaces.models import Model
 from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
+from zoo_plugins.cc_fpse import official as cc_fpse
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.crn import official as crn
+from zoo_plugins.groupdnet import official as groupdnet
 from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.munit import official as munit
@@ -132,6 +134,34 @@ class TestInadeWithoutEncoder(TestInade):
     """Codes from the prior alone."""
 
     config: ClassVar[Mapping[str, Any]] = {**TestInade.config, "use_vae": False}
+
+
+class TestCcfpse(Gan):
+    """`unused`: batch norms of the authors' checkpoints that nothing reads."""
+
+    architecture = "cc-fpse"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 64, "ngf": 2, "hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 64,
+    }  # fmt: skip
+    official_names = staticmethod(cc_fpse.official_names)
+    dead_parameters = frozenset({"model.generator.*unused.*"})
+
+
+class TestCcfpseWithoutStyle(TestCcfpse):
+    """Without the encoder, with edges between instances."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestCcfpse.config, "use_vae": False, "edges": True}
+
+
+class TestGroupdnet(Gan):
+    """`up_4`: a block of the authors' ADE20K checkpoints that nothing reads."""
+
+    architecture = "groupdnet"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "network": "ade20k", "resolution": 64, "ngf": 2, "encoder_width": 19, "upsampling": "normal",
+    }  # fmt: skip
+    official_names = staticmethod(groupdnet.official_names)
+    dead_parameters = frozenset({"model.generator.up_4.*"})
 
 
 class TestCa2sis(ModelContract):

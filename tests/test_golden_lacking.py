@@ -77,6 +77,8 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("munit", "A_translate", ""),
         ("munit", "E_units", ""),
         ("munit", "P_preprocess_and_test_script", "in/image_u8"),
+        ("cc_fpse", "A_more_vae_gta5", ""),
+        ("cc_fpse", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

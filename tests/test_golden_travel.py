@@ -20,6 +20,7 @@ NAMES = [f"{system}-{cut.name}" for system, cut in CASES]
 INPUTS = {
     "ca2sis": "label",
     "clade": r"in/.*",
+    "cc_fpse": r"in/.*",
     "cimle": r"in/.*",
     "clvae": r"in/.*",
     "crn": r"in/.*",
@@ -39,6 +40,7 @@ INPUTS = {
 LIMITS = {
     "ca2sis": [(".*", 1e-5)],
     "clade": [(".*", 1e-5)],
+    "cc_fpse": [(".*", 2e-5)],
     "cimle": [(".*", 2e-5)],
     "clvae": [(".*", 2e-5)],
     "crn": [(".*", 2e-5)],

@@ -26,18 +26,18 @@ OWN = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "cc_fpse",
+    "groupdnet",
 )
 OTHERS = (
-    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
+    "sims", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
-MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
+MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
-ENCODER = frozenset({"spade", "scgan", "clade"})
+ENCODER = frozenset({"spade", "scgan", "clade", "cc-fpse"})
+FPSE = frozenset({"scgan", "cc-fpse"})
 # networks of other systems that are ours to the last key and shape
 SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
-    ("cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
-    ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
-    ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
     ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
 )
 
@@ -63,7 +63,7 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
     },
     "scgan": {
         "celeba/<epoch>_net_D": (MULTISCALE, "scgan/celeba"),
-        "net_D": (frozenset({"scgan"}), ""),
+        "net_D": (FPSE, ""),
         "net_E": (ENCODER, "scgan/celeba"),
         "scgan_celeba/": (frozenset({"scgan"}), "scgan/celeba"),
         "scgan_ade20k/": (frozenset({"scgan"}), "scgan/ade20k"),
@@ -98,6 +98,19 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "result_512p": (frozenset({"crn"}), "crn/cityscapes-512"),
         "result_1024p": (frozenset({"crn"}), "crn/cityscapes-1024"),
         "result_GTA": (frozenset({"crn"}), "crn/gta5-256"),
+    },
+    "cc_fpse": {
+        "/ade20k_": (frozenset(), ""),  # lists of what differs from coco_vae
+        "/cityscapes_": (frozenset(), ""),
+        "coco_vae/G": (frozenset({"cc-fpse"}), "cc-fpse/coco"),
+        "coco_vae/E": (ENCODER, ""),
+        "coco_vae/D": (FPSE, ""),
+    },
+    "groupdnet": {"net_D": (MULTISCALE, "")}
+    | {
+        f"{n}/latest_net_{letter}": (frozenset({"groupdnet"}), f"groupdnet/{n}")
+        for n in ("deepfashion", "cityscapes", "ade20k")
+        for letter in "GE"
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
@@ -184,7 +197,11 @@ FILES = {
     "scgan/A_celeba256/weights_D.safetensors": dict.fromkeys(MULTISCALE, "discriminator"),
     "scgan/A_celeba256/official_checkpoint_latest_net_G.pth": {"scgan": "generator"},
     "scgan/B_coco128/weights.safetensors": {"scgan": "generator"},
-    "scgan/C2_losses_fpse/weights_D.safetensors": {"scgan": "discriminator"},
+    "scgan/C2_losses_fpse/weights_D.safetensors": dict.fromkeys(FPSE, "discriminator"),
+    "groupdnet/A2_ade20k_c5/official_checkpoint_latest_net_G.pth": {"groupdnet": "generator"},
+    "groupdnet/A2_ade20k_c5/official_checkpoint_latest_net_E.pth": {"groupdnet": "encoder"},
+    "cc_fpse/B_normal_novae_celeba/official_checkpoint_latest_net_G.pth": {"cc-fpse": "generator"},
+    "cc_fpse/B_normal_novae_celeba/official_checkpoint_latest_net_D.pth": dict.fromkeys(FPSE, "discriminator"),
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
     "munit/A_translate/official_checkpoint_gen_00010000.pt": {"munit": "generator"},
     "munit/A_translate/official_checkpoint_dis_00010000.pt": {"munit": "discriminator"},

@@ -17,6 +17,7 @@ from zoo.registry import Registry
 FIRST = (
     "ca2sis",
     "cgan",
+    "cc-fpse",
     "cimle",
     "clade",
     "clvae",
@@ -24,6 +25,7 @@ FIRST = (
     "cvae-global",
     "cvae-sep",
     "face-parser",
+    "groupdnet",
     "inade",
     "mask-vae",
     "munit",

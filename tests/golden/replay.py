@@ -14,10 +14,12 @@ from torch import Tensor
 
 SYSTEMS = (
     "clade",
+    "cc_fpse",
     "cimle",
     "clvae",
     "crn",
     "face_parser",
+    "groupdnet",
     "inade",
     "mask_vae",
     "munit",

@@ -101,6 +101,20 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("out/enc_layer5",),
         ),
     ),
+    "cc_fpse": (
+        Cut(
+            "cc_fpse/E_units",
+            "cc_fpse",
+            inputs=(r"in/(?:x|seg|kernels|cot)",),
+            results=(
+                r"(?:eval|train)/(?:block_identity|label_layer)",
+                r"train/block_identity_grad_.*",
+                r"train/buffer/(?:block_identity|label_layer)\..*",
+                "eval/depthconv",
+            ),
+            weights=(r"(?:block_identity|label_layer)\..*",),
+        ),
+    ),
     "cimle": (
         Cut(
             "cimle/A_64p",

@@ -9,8 +9,10 @@ from zoo.nn.spectral import SpectralMixin
 
 
 @torch.no_grad()
-def init_xavier(module: nn.Module, gain: float = 0.02) -> None:
+def init_xavier(module: nn.Module, gain: float = 0.02, *, norms: float = 0.0) -> None:
     """Xavier-normal weights (std gain * sqrt(2 / (fan_in + fan_out))) and zero biases in every convolution and linear layer.
+
+    norms: standard deviation of the scales of batch norms around 1; 0: they stay as they are.
 
     Random: from torch's global generator, as all initialisation here; seed it for repeatable networks.
     """
@@ -21,6 +23,9 @@ def init_xavier(module: nn.Module, gain: float = 0.02) -> None:
                 nn.init.zeros_(layer.bias)
             if isinstance(layer, SpectralMixin):
                 layer.begin()
+        elif norms and isinstance(layer, nn.BatchNorm2d) and layer.affine:
+            nn.init.normal_(layer.weight, 1.0, norms)
+            nn.init.zeros_(layer.bias)
 
 
 @torch.no_grad()
