@@ -23,6 +23,7 @@ SYSTEMS = (
     "pix2pixhd",
     "oasis",
     "scgan",
+    "sdm",
     "sean",
     "segvae",
     "spade",
