@@ -22,7 +22,7 @@ plugin = Plugin(
                     "ade20k": 660_608_518, "celeba": 653_062_918, "cityscapes": 653_984_518, "coco": 662_451_718,
                 }.items()
                 for stage in ("", "-stage2")
-            } | {"celeba-64": 0},
+            } | {"celeba-64": 5_492_486},
             title="A diffusion model whose decoder reads the map in every norm, with classifier-free guidance",
         )
     ],

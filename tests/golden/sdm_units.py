@@ -10,10 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.data.preprocess import Preprocess
 from zoo.nn.labels import instance_edges, one_hot
 from zoo_plugins.sdm.blocks import (
     AttentionBlock,
@@ -24,6 +27,7 @@ from zoo_plugins.sdm.blocks import (
     Upsample,
     timestep_embedding,
 )
+from zoo_plugins.sdm.config import SDMConfig
 from zoo_plugins.sdm.losses import discretized_log_likelihood, normal_kl
 from zoo_plugins.sdm.schedule import Tables, betas, respaced, spaced_steps
 
@@ -149,3 +153,85 @@ def run_networks(case: Mapping[str, Any], folder: Path, io: Tensors, weights: Te
     out["out/net_fp32"] = model.unet(x, t, shown)
     model.unet.half_precision()
     out["out/net_fp16_cpu"] = model.unet(x, t, shown)
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """Pairs of the shared samples as the authors' data sets give them; those whose files are not there are not due."""
+    io, root, out = recorded.load(folder / "io.safetensors"), folder.parents[2] / "data", {}
+    for run, info in case["info"].items():
+        if "draws" not in info:
+            continue
+        with recorded.where_held():
+            photo, labels, instances = sources(run, info, root)
+            fields = run_pair(run, info, photo, labels, instances)
+            out |= {f"{run}/{name}_u8_s4": value[:, ::4, ::4] for name, value in fields.items()}
+            if "edge" in fields:
+                out[f"info/{run}/edge pixels"] = fields["edge"].sum()
+    return {k: v for k, v in out.items() if k in io or k.startswith("info/")}
+
+
+def opened(root: Path, text: str) -> Path:
+    """The file that a source names. Raises Lacking where it is not there."""
+    name = text.split(" ")[0]
+    found = next((p for p in (root / name, root / "samples" / name) if p.exists()), None)
+    if found is None:
+        raise recorded.Lacking(name)
+    return found
+
+
+def sources(run: str, info: Mapping[str, Any], root: Path) -> tuple[Any, Any, Any]:
+    """Photo, labels as the networks number them, object numbers (or None), in the files' sizes."""
+    stored = info["sources"]
+    if stored[0].startswith("label, image:"):
+        return enlarged(stored[0], root)
+    photo = np.array(Image.open(opened(root, stored[0])).convert("RGB"))
+    labels = np.array(Image.open(opened(root, stored[1])))
+    if run.startswith("ade"):
+        labels = labels - np.uint8(1)  # 0 becomes 255, which is the last channel
+        labels[labels == 255] = 150
+    elif run.startswith("coco"):
+        labels = np.where(labels == 255, 182, labels).astype(np.uint8)
+    return photo, labels, labels.astype(np.int32) if "edge pixels" in info else None
+
+
+def enlarged(text: str, root: Path) -> tuple[Any, Any, Any]:
+    """A pair of GTA-5 with every pixel four times four, and numbers of objects: the class, for things a thousand of it and a number."""
+    folder, name = re.search(r"(samples/\w+) (\S+\.png)", text).groups()  # type: ignore[union-attr]
+    files = sorted((root / folder).rglob(name))
+    if len(files) < 2:
+        raise recorded.Lacking(name)
+    images = [Image.open(f) for f in files]
+    (labels,) = (np.array(i) for i in images if i.mode in ("L", "P"))
+    (photo,) = (np.array(i.convert("RGB")) for i in images if i.mode not in ("L", "P"))
+    labels, photo = (a.repeat(4, 0).repeat(4, 1) for a in (labels, photo))
+    across = np.arange(labels.shape[1])[None] // 300
+    return photo, labels, np.where(labels >= 8, labels.astype(np.int32) * 1000 + across, labels)
+
+
+def run_pair(run: str, info: Mapping[str, Any], photo: Any, labels: Any, instances: Any) -> Tensors:
+    """Resized, cut and mirrored as the draws say; the borders that the network sees."""
+    height, width = info["image shape"][1:]
+    draws, size, window = info["draws"], (height, width), (0, 0)
+    least, beyond = draws[0]["randrange args"] if draws else (min(height, width), min(height, width) + 1)
+    way = Preprocess("short_side_range_and_crop", beyond - 1, least)
+    if draws or "centre" in run:
+        chosen = (draws[0]["value"] - least + 0.5) / (beyond - least) if draws else 0.0
+        size = way.drawn(labels.shape, chosen)
+        window = (draws[2]["value"], draws[1]["value"]) if draws else ((size[1] - width) // 2, (size[0] - height) // 2)
+    fields = {}
+    for name, array in (("image", photo), ("label", labels), ("instance", instances)):
+        if array is not None:
+            part = way.finish(way.resized(array, size), window, flip=info["flip"]) if size != (height, width) else None
+            part = np.ascontiguousarray(way.resized(array, size)[:, :: -1 if info["flip"] else 1]) if part is None else part
+            fields[name] = torch.from_numpy(part).permute(2, 0, 1) if part.ndim == 3 else torch.from_numpy(part)[None]
+    if "instance" in fields:
+        fields["edge"] = borders(fields.pop("instance"))
+    return fields
+
+
+def borders(numbers: Tensor) -> Tensor:
+    """Of object numbers [1, H, W], those above the limit being one."""
+    return instance_edges(numbers.long().clamp_max(SDMConfig.instance_limit))[0].to(torch.uint8)
