@@ -68,6 +68,8 @@ class SDMConfig:
     """How the variances of its steps grow."""
     rescale_timesteps: bool = False
     """The network sees times 0..1000 whatever `diffusion_steps` is."""
+    sampling_steps: int = 0
+    """Steps that sampling takes where its options say nothing, 0: all of them (official). Ours, for small models."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -89,8 +91,10 @@ class SDMConfig:
         small = ("width", "res_blocks", "heads", "groups", "spade_hidden", "instance_limit")
         if low := [n for n in small if getattr(self, n) < 1]:
             faults.append(f"must be at least 1: {', '.join(low)}")
-        if low := [n for n in ("head_channels", "heads_up") if getattr(self, n) < 0]:
+        if low := [n for n in ("head_channels", "heads_up", "sampling_steps") if getattr(self, n) < 0]:
             faults.append(f"must not be negative: {', '.join(low)}")
+        if self.sampling_steps == 1 or self.sampling_steps > self.diffusion_steps:
+            faults.append(f"sampling_steps must lie in 2..{self.diffusion_steps}, or be 0 for all, got {self.sampling_steps}")
         if not 0 <= self.dropout < 1:
             faults.append(f"dropout must lie in [0, 1), got {self.dropout:g}")
         if self.diffusion_steps < LEAST_STEPS:
@@ -127,7 +131,8 @@ class SDMSampling:
     range."""
 
     steps: int | None = None
-    """Denoising steps, spread evenly over the training process from its first to its last; none: all of them (1000, official)."""
+    """Denoising steps, spread evenly over the training process from its first to its last; none: as the model's config says, which is all of
+    them but in our small variants (1000, official)."""
     spacing: str = ""
     """Which steps instead of `steps`, as the authors write it (`timestep_respacing`): counts of equal sections of the process, the
     noiseless one first (10,15,20), or ddimN for every k-th step with exactly N of them (ddim25)."""
@@ -140,7 +145,7 @@ class SDMSampling:
     clip: bool = True
     """Clip the predicted picture to [-1, 1] in every step (`clip_denoised`)."""
     library: Literal["own", "diffusers"] = "own"
-    """Whose arithmetic makes a step; diffusers needs that library (pip install 'maskzoo[diffusion]') and gives the same pictures."""
+    """Whose arithmetic makes a step; diffusers needs that library (pip install 'maskzoo[diffusion]') and gives the same pictures to rounding."""
 
     def __post_init__(self) -> None:
         faults = {
@@ -197,7 +202,7 @@ CITYSCAPES = SDMConfig(label_space="cityscapes", edges="instances", resolution=5
 COCO = SDMConfig(label_space="coco-stuff")
 CELEBA_64 = SDMConfig(
     label_space="celebamask-hq", edges="labels", resolution=64, width=32, channel_mult=(1, 2, 2, 4), attention=(4, 8), res_blocks=1,
-    head_channels=32, spade_hidden=32,
+    head_channels=32, spade_hidden=32, sampling_steps=50,
 )  # fmt: skip
 STEPS = 500_000
 """Ours: the authors train without end and tell no number of steps."""

@@ -79,7 +79,7 @@ def detect(shapes: Shapes) -> Match | None:
         SDMConfig,
         (
             "label_space", "channels", "edges", "instance_limit", "resolution", "aspect_ratio", "head_channels", "heads", "heads_up", "groups",
-            "new_attention_order", "dropout", "predict_xstart", "diffusion_steps", "noise_schedule", "rescale_timesteps",
+            "new_attention_order", "dropout", "predict_xstart", "diffusion_steps", "noise_schedule", "rescale_timesteps", "sampling_steps",
         ),
     )  # fmt: skip
 

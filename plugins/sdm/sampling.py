@@ -23,17 +23,20 @@ class Denoiser(Protocol):
 
 
 class Stepped(NamedTuple):
-    """After a step: x_{t-1}, and what was predicted of x_t."""
+    """After a step: x_{t-1}, and what was predicted of x_t (None where another library made the step)."""
 
     x: Tensor
-    found: Prediction
+    found: Prediction | None
 
 
 def process_of(config: SDMConfig, options: SDMSampling) -> Process:
     """The steps that sampling takes. Raises UsageError for more steps than the model was trained with, and for an odd `spacing`."""
     if options.steps is not None and options.steps > config.diffusion_steps:
-        raise UsageError(f"steps={options.steps}: this model was trained with {config.diffusion_steps}, so that is the most.")
-    process = Process.spaced(config, options.spacing or ("" if options.steps is None else str(options.steps)))
+        raise UsageError(
+            f"steps={options.steps}: this model was trained with {config.diffusion_steps}, so that is the most."
+        )
+    steps = options.steps or config.sampling_steps or config.diffusion_steps
+    process = Process.spaced(config, options.spacing or str(steps))
     if len(process) < 2:
         raise UsageError(f"spacing={options.spacing} takes one step alone: at least 2 are needed.")
     return process
