@@ -77,13 +77,9 @@ def run_layer(
 ) -> Tensor:
     """What one layer puts out."""
     x = io["in/x"]
-    if text.startswith("same"):  # "same weights" of the one before; "same, ..." with weights of its own
-        before = list(case["modules"])[list(case["modules"]).index(name) - 1]
-        own = any(k.startswith(f"{name}/") for k in weights)
-        state = recorded.held(weights, f"{name if own else before}/")
-        text_before = case["modules"][before]
-    else:
-        state, text_before = recorded.held(weights, f"{name}/"), text
+    before = list(case["modules"])[list(case["modules"]).index(name) - 1]
+    text_before = case["modules"][before] if text.startswith("same") else text
+    state = recorded.held(weights, f"{before if text.startswith('same weights') else name}/")
     state = {k.replace("mlp_shared.0.", "mlp_shared."): v for k, v in state.items()}
     labels = io["in/seg_u8"][:, 0].long()
     channels = next((v.shape[1] for k, v in state.items() if k.endswith("mlp_shared.weight")), int(labels.max()) + 1)
