@@ -32,6 +32,7 @@ OURS = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "sdm",
 )
 SHARED_D = {"clade", "clvae", "inade", "scgan", "spade"}
 
@@ -157,7 +158,8 @@ def full_size(shared: Path) -> dict[str, Shapes]:
     for system in OURS:
         for file in sorted((shared / "golden" / system).glob("D*/official_keys*.json")):
             # some lists hold what differs between two configs
-            lists = {n: s for n, s in official_lists(file).items() if len(s) > 8 and "added_or_changed" not in n}
+            parts = ("added_or_changed", "keys_that_differ")
+            lists = {n: s for n, s in official_lists(file).items() if len(s) > 8 and not any(p in n for p in parts)}
             found |= {f"{system}/{file.stem}/{name}": shapes for name, shapes in lists.items()}
     return found
 
@@ -173,6 +175,8 @@ def expected(name: str) -> set[tuple[str, str]]:
         return {("face-parser", "parser")}
     if system == "segvae":
         return {("segvae", "checkpoint")}
+    if system == "sdm":
+        return {("sdm", "unet")}
     if system == "oasis":
         return {("oasis", "discriminator" if name.endswith("D.pth") else "generator")}
     if system == "pix2pixhd":

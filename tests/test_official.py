@@ -25,9 +25,10 @@ OWN = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "sdm",
 )
 OTHERS = (
-    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
+    "cc_fpse", "groupdnet", "sims", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -107,6 +108,7 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         for file in ("G.pth", "D.pth")
     }
     | {"/ade20k_": (frozenset(), "")},  # lists of what differs from ade20k
+    "sdm": {"/ade20k": (frozenset({"sdm"}), "sdm/ade20k"), "other_configs": (frozenset(), "")},
     "sean": {"net_D": (THREE_LAYERS, "sean/celeba"), "net_G": (frozenset({"sean"}), "sean/celeba")},
 }
 
@@ -192,6 +194,8 @@ FILES = {
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+    "sdm/A_celeba64/weights.safetensors": {"sdm": "unet"},
+    "sdm/C_train/official_checkpoint_ema_0.9999_000002.pt": {"sdm": "unet"},
     "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),

@@ -29,6 +29,7 @@ FIRST = (
     "oasis",
     "pix2pixhd",
     "scgan",
+    "sdm",
     "sean",
     "segvae",
     "spade",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zoo.plugin import UsageError
 from zoo_plugins.sdm.config import SDMConfig
 from zoo_plugins.sdm.schedule import Tables, betas, respaced, spaced_steps
 
@@ -37,8 +38,11 @@ class Process:
 
     @classmethod
     def spaced(cls, config: SDMConfig, text: str) -> Process:
-        """Of the steps that a text of `timestep_respacing` means. Raises UsageError."""
-        return cls(config, spaced_steps(config.diffusion_steps, text))
+        """Of the steps that a text of `timestep_respacing` means. Raises UsageError for texts that mean nothing, and for one step alone."""
+        kept = spaced_steps(config.diffusion_steps, text)
+        if len(kept) < 2:
+            raise UsageError(f"spacing={text} leaves one step: a process has at least 2.")
+        return cls(config, kept)
 
     def __len__(self) -> int:
         return len(self.kept)

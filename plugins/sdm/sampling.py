@@ -36,10 +36,7 @@ def process_of(config: SDMConfig, options: SDMSampling) -> Process:
             f"steps={options.steps}: this model was trained with {config.diffusion_steps}, so that is the most."
         )
     steps = options.steps or config.sampling_steps or config.diffusion_steps
-    process = Process.spaced(config, options.spacing or str(steps))
-    if len(process) < 2:
-        raise UsageError(f"spacing={options.spacing} takes one step alone: at least 2 are needed.")
-    return process
+    return Process.spaced(config, options.spacing or str(steps))
 
 
 def guide(output: Tensor, empty: Tensor | None, scale: float) -> Tensor:

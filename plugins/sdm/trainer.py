@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from zoo.plugin import Batch, DataError, Model, PairData, Rng, RngLike, Trainer, UsageError, Update
+from zoo.plugin import Batch, DataError, Model, PairData, Rng, RngLike, Trainer, Update
 from zoo_plugins.sdm.config import SDMOptions, SDMSampling
 from zoo_plugins.sdm.diffusion import Process
 from zoo_plugins.sdm.losses import diffusion_losses
@@ -35,8 +35,6 @@ class SDMTrainer(Trainer):
         super().__init__(model, options)
         self.sdm = cast(SDM, model)
         self.process = Process.spaced(self.sdm.config, options.spacing)
-        if len(self.process) < 2:
-            raise UsageError(f"spacing={options.spacing} leaves one step to train: at least 2 are needed.")
         self.sdm.unet.checkpointing = options.checkpointing
         self._optimizer: AdamW | None = None
 
