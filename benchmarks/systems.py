@@ -168,7 +168,10 @@ def _synthesizer(reference: str, model: Any, data: Path | None, batch: int) -> I
 def _sdm(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
     """One guided step, of which sampling has as many as its options say; `form` makes the layout before it, as the first step does."""
     maps, fast = read_maps(reference, model, data, batch), model.optimized()
-    style, times = model.sample_style(maps, Rng(0, range(batch))), torch.full((batch,), model.config.diffusion_steps // 2)
+    style, times = (
+        model.sample_style(maps, Rng(0, range(batch))),
+        torch.full((batch,), model.config.diffusion_steps // 2),
+    )
     layout, edited = fast.layout(maps), stroke(maps)
 
     def step(planned: Any) -> Tensor:

@@ -54,7 +54,9 @@ def results(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 def _numbers(value: Any, wanted: set[str], path: str = "") -> dict[str, Tensor]:
     if not isinstance(value, dict):
         return {path: torch.tensor(value)} if path in wanted else {}
-    return {k: v for key, inner in value.items() for k, v in _numbers(inner, wanted, f"{path}/{key}".strip("/")).items()}
+    return {
+        k: v for key, inner in value.items() for k, v in _numbers(inner, wanted, f"{path}/{key}".strip("/")).items()
+    }
 
 
 def check(found: dict[str, Tensor], expected: dict[str, Tensor], atol: float, rtol: float = 1e-4) -> None:
@@ -96,7 +98,9 @@ def test_losses_gradients_and_the_authors_loop(golden: Path) -> None:
         ours = found[key]
         if "grad_norm" in key:
             torch.testing.assert_close(ours, value, atol=1e-6, rtol=1e-3, msg=key)
-        elif "_after [" in key:  # sum, norm, norm of the change: first steps of Adam are signs, which rounding turns near 0
+        elif (
+            "_after [" in key
+        ):  # sum, norm, norm of the change: first steps of Adam are signs, which rounding turns near 0
             torch.testing.assert_close(ours[:2], value[:2], atol=2e-4, rtol=1e-4, msg=key)
             # two steps change an average by less than its numbers' last bits
             torch.testing.assert_close(ours[2], value[2], atol=1e-6 if "ema" in key else 1e-7, rtol=1e-2, msg=key)
@@ -116,7 +120,9 @@ def test_sampling(golden: Path) -> None:
     check({k: found[k] for k in toys}, toys, 3e-6, 1e-6)
 
 
-@pytest.mark.parametrize("run", ["ddpm_s1.5", "ddpm_s1.0", "ddim_ddim8_s1.5", "ddim_ddim8_s1.5_eta0.5", "ddim_linspace8_s1.5"])
+@pytest.mark.parametrize(
+    "run", ["ddpm_s1.5", "ddpm_s1.0", "ddim_ddim8_s1.5", "ddim_ddim8_s1.5_eta0.5", "ddim_linspace8_s1.5"]
+)
 def test_schedulers_of_diffusers_reproduce_the_authors_sampling(golden: Path, run: str) -> None:
     pytest.importorskip("diffusers")
     sampling, folder = golden_module("sdm_sampling"), golden / "S_sampling_8steps"

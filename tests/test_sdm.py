@@ -143,7 +143,16 @@ def test_which_steps_are_taken() -> None:
     config = SDMConfig(**TINY)
     assert len(process_of(config, SDMSampling())) == 1000
     assert process_of(replace(config, sampling_steps=20), SDMSampling()).kept == spaced_steps(1000, "20")
-    assert process_of(replace(config, sampling_steps=20), SDMSampling(steps=8)).kept == [0, 143, 285, 428, 571, 714, 856, 999]
+    assert process_of(replace(config, sampling_steps=20), SDMSampling(steps=8)).kept == [
+        0,
+        143,
+        285,
+        428,
+        571,
+        714,
+        856,
+        999,
+    ]
     assert process_of(config, SDMSampling(spacing="ddim25")).kept == list(range(0, 1000, 40))
     scaled = Process(replace(config, diffusion_steps=250, rescale_timesteps=True))
     assert scaled.times(torch.tensor([0, 249])).tolist() == [0.0, 996.0]
@@ -331,7 +340,11 @@ def test_what_may_be_wrong_is_one_sentence() -> None:
     for fields, words in wrong:
         with pytest.raises(ConfigError, match=words):
             SDMConfig(**(TINY | fields))
-    for options, words in (({"drop_rate": 2.0}, "drop_rate"), ({"weight_decay": -1.0}, "weight_decay"), ({"preview_steps": 1}, "preview")):
+    for options, words in (
+        ({"drop_rate": 2.0}, "drop_rate"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+        ({"preview_steps": 1}, "preview"),
+    ):
         with pytest.raises(ConfigError, match=words):
             SDMOptions(**options)
     with pytest.raises(UsageError, match="leaves one step"):
@@ -376,21 +389,48 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert command("train", "sdm/celeba-64", "--device", "cpu", "--data", "toy-faces:8", "--out", run, *changes) == 0
     assert command("train", "--resume", run, "--set", "steps=3") == 0
     second = ("--init", str(run / "model"), "--set", "drop_rate=0.5", "--set", "lr=2e-5")
-    assert command("train", "sdm/celeba-64", "--device", "cpu", "--data", "toy-faces:8", "--out", tmp_path / "two", *changes, *second) == 0
+    assert (
+        command(
+            "train",
+            "sdm/celeba-64",
+            "--device",
+            "cpu",
+            "--data",
+            "toy-faces:8",
+            "--out",
+            tmp_path / "two",
+            *changes,
+            *second,
+        )
+        == 0
+    )
     block_maps(1, 16).to_png(tmp_path / "map.png", 0)
     common = ("synth", run / "model", tmp_path / "map.png", "-n", 2, "--seed", 3, "--device", "cpu")
     assert command(*common, "--opt", "steps=5", "--opt", "guidance=2", "--out", tmp_path / "made") == 0
     manifest = json.loads((tmp_path / "made/manifest.json").read_text())
     assert manifest["request"]["options"] == {"steps": "5", "guidance": "2"}
     assert command("replay", tmp_path / "made/manifest.json") == 0
-    assert command(*common, "--opt", "steps=5000", "--out", tmp_path / "no") in (1, 2) and not (tmp_path / "no").exists()
+    assert (
+        command(*common, "--opt", "steps=5000", "--out", tmp_path / "no") in (1, 2) and not (tmp_path / "no").exists()
+    )
     model = cast(SDM, zoo.load(str(run / "model")))
     state = {k.removeprefix("unet."): v for k, v in model.state_dict().items()}
     names = official.official_names("unet", list(state))
     torch.save({names[k]: v for k, v in state.items()}, tmp_path / "ema_0.9999_000002.pt")
     assert command("identify", tmp_path / "ema_0.9999_000002.pt") == 0
-    told = ("--config", "resolution=16", "--config", "head_channels=4", "--config", "groups=4", "--config", "edges=labels")
+    told = (
+        "--config",
+        "resolution=16",
+        "--config",
+        "head_channels=4",
+        "--config",
+        "groups=4",
+        "--config",
+        "edges=labels",
+    )
     assert command("convert", tmp_path / "ema_0.9999_000002.pt", "--out", tmp_path / "converted", *told) == 0
     again = zoo.load(str(tmp_path / "converted"))
     maps = block_maps(1, 16)
-    assert torch.equal(cast(Any, again).synthesize(maps, rng=1, options=FEW), model.synthesize(maps, rng=1, options=FEW))
+    assert torch.equal(
+        cast(Any, again).synthesize(maps, rng=1, options=FEW), model.synthesize(maps, rng=1, options=FEW)
+    )

@@ -116,9 +116,7 @@ class ResBlock(_TimedBlock):
         self, c_in: int, embedding: int, c_out: int, *, groups: int, dropout: float = 0.0, scale_shift: bool = True, up: bool = False,
         down: bool = False, conv_shortcut: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(
-            c_in, embedding, c_out, scale_shift=scale_shift, up=up, down=down, conv_shortcut=conv_shortcut
-        )
+        super().__init__(c_in, embedding, c_out, scale_shift=scale_shift, up=up, down=down, conv_shortcut=conv_shortcut)
         self.in_layers = nn.Sequential(GroupNorm(groups, c_in), nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1))
         last = zeroed(nn.Conv2d(c_out, c_out, 3, padding=1))
         self.out_layers = nn.Sequential(GroupNorm(groups, c_out), nn.SiLU(), nn.Dropout(dropout), last)
@@ -143,9 +141,7 @@ class SDMResBlock(_TimedBlock):
         self, c_in: int, embedding: int, c_out: int, planes: int, *, groups: int, hidden: int, scale: int = 1, dropout: float = 0.0,
         scale_shift: bool = True, up: bool = False, down: bool = False, conv_shortcut: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(
-            c_in, embedding, c_out, scale_shift=scale_shift, up=up, down=down, conv_shortcut=conv_shortcut
-        )
+        super().__init__(c_in, embedding, c_out, scale_shift=scale_shift, up=up, down=down, conv_shortcut=conv_shortcut)
         after = scale // 2 if up else scale * 2 if down else scale
         self.in_norm = SPADEGroupNorm(c_in, planes, groups=groups, hidden=hidden, scale=scale)
         self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(c_in, c_out, 3, padding=1))

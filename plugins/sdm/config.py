@@ -94,7 +94,9 @@ class SDMConfig:
         if low := [n for n in ("head_channels", "heads_up", "sampling_steps") if getattr(self, n) < 0]:
             faults.append(f"must not be negative: {', '.join(low)}")
         if self.sampling_steps == 1 or self.sampling_steps > self.diffusion_steps:
-            faults.append(f"sampling_steps must lie in 2..{self.diffusion_steps}, or be 0 for all, got {self.sampling_steps}")
+            faults.append(
+                f"sampling_steps must lie in 2..{self.diffusion_steps}, or be 0 for all, got {self.sampling_steps}"
+            )
         if not 0 <= self.dropout < 1:
             faults.append(f"dropout must lie in [0, 1), got {self.dropout:g}")
         if self.diffusion_steps < LEAST_STEPS:
@@ -109,12 +111,16 @@ class SDMConfig:
             return [f"aspect_ratio {self.aspect_ratio:g} makes no height of 1..{SIDE} pixels"]
         if any(side < self.step or side % self.step for side in self.size):
             height, width = self.size
-            return [f"sides must be multiples of {self.step} (of {len(self.channel_mult)} levels), got {width} x {height}"]
+            return [
+                f"sides must be multiples of {self.step} (of {len(self.channel_mult)} levels), got {width} x {height}"
+            ]
         return []
 
     def _width_faults(self) -> list[str]:
         if odd := [w for w in self.widths if w < 1 or w % self.groups]:
-            return [f"channels of every level must be a multiple of groups={self.groups}, got {', '.join(map(str, odd))}"]
+            return [
+                f"channels of every level must be a multiple of groups={self.groups}, got {', '.join(map(str, odd))}"
+            ]
         for level, width in enumerate(self.widths):
             if level < len(self.widths) - 1 and 1 << level not in self.attention:
                 continue
@@ -212,13 +218,15 @@ OFFICIAL: dict[str, Any] = {
 }  # fmt: skip
 """Of the scripts: four samples on each of eight processes, half precision."""
 SECOND: dict[str, Any] = {"lr": 2e-5, "drop_rate": 0.2}
+LOADER: dict[str, Any] = {**OFFICIAL, "preprocess": "short_side"}
+"""Of Cityscapes: nothing is cut."""
 
 VARIANTS: dict[str, Variant] = {
     "ade20k": Variant(ADE20K, SDMOptions(**OFFICIAL), "official ADE20K, 256 px, 661 M parameters"),
     "celeba": Variant(CELEBA, SDMOptions(**OFFICIAL, lr=2e-5), "official CelebAMask-HQ, 256 px, 653 M parameters"),
     "cityscapes": Variant(
         CITYSCAPES,
-        SDMOptions(**(OFFICIAL | {"preprocess": "short_side"})),
+        SDMOptions(**LOADER),
         "Cityscapes, 512 x 256 px, 654 M parameters (settings not published: as the loader implies)",
     ),
     "coco": Variant(COCO, SDMOptions(**OFFICIAL), "COCO-Stuff, 256 px, 662 M parameters (settings not published)"),

@@ -25,7 +25,8 @@ from zoo.plugin import (
 )
 from zoo_plugins.sdm.config import SDMConfig, SDMSampling
 from zoo_plugins.sdm.inference import NormTables, fold, make_tables
-from zoo_plugins.sdm.sampling import Denoiser, process_of, sample
+from zoo_plugins.sdm.sampling import Denoiser, process_of, sample, steps_backwards
+from zoo_plugins.sdm.schedulers import steps_backwards as by_diffusers
 from zoo_plugins.sdm.unet import UNet
 
 LAST = ("ade20k", "coco-stuff")
@@ -171,7 +172,8 @@ class SDM(ImageSynthesizer):
         def draw(step: int) -> Tensor:
             return source.normal("step", step, shape=self.noise_shape)
 
-        made = sample(process, self.denoiser(layout, len(noise)), noise, draw, options, progress)
+        loop = by_diffusers if options.library == "diffusers" else steps_backwards
+        made = sample(process, self.denoiser(layout, len(noise)), noise, draw, options, progress, loop=loop)
         return ((made + 1) / 2).clamp(0, 1)
 
     # --- styles ---------------------------------------------------------------------------------------------------

@@ -88,7 +88,9 @@ def _sizes(shapes: Shapes) -> dict[str, Any]:
     """Config fields of the network's build."""
     found = (re.match(r"output_blocks\.([0-9]{1,3})\.", key) for key in shapes)
     stages = 1 + max((int(m[1]) for m in found if m), default=0)
-    doublings = {m[1] for key in shapes if (m := re.match(r"output_blocks\.([0-9]{1,3})\.[12]\.(?:in_norm|conv)\.", key))}
+    doublings = {
+        m[1] for key in shapes if (m := re.match(r"output_blocks\.([0-9]{1,3})\.[12]\.(?:in_norm|conv)\.", key))
+    }
     levels = min(10, 1 + len(doublings))
     blocks = max(1, round(stages / levels))
     # the decoder begins with the coarsest level

@@ -65,17 +65,17 @@ def steps_backwards(
         yield Stepped(x, found)
 
 
+Loop = Callable[[Process, Denoiser, Tensor, Draw, SDMSampling], Iterator[Stepped]]
+
+
 def sample(
-    process: Process, denoise: Denoiser, x: Tensor, draw: Draw, options: SDMSampling, progress: Progress | None = None
-) -> Tensor:
-    """The last of `steps_backwards` (or of the same with diffusers' schedulers), float32 [B, 3, H, W], about [-1, 1].
+    process: Process, denoise: Denoiser, x: Tensor, draw: Draw, options: SDMSampling, progress: Progress | None = None,
+    *, loop: Loop = steps_backwards,
+) -> Tensor:  # fmt: skip
+    """The last of `steps_backwards` (or of a `loop` of another library), float32 [B, 3, H, W], about [-1, 1].
 
     progress(done, steps): called before the first step and after each. What it raises ends the loop.
     """
-    if options.library == "diffusers":
-        from zoo_plugins.sdm.schedulers import steps_backwards as loop
-    else:
-        loop = steps_backwards
     done, total = 0, len(process)
     if progress is not None:
         progress(done, total)

@@ -76,7 +76,9 @@ def _every(steps: int, count: int, text: str) -> list[int]:
         if len(chosen) < count:
             break
     fitting = sorted({len(range(0, steps, k)) for k in range(1, steps)}, key=lambda n: abs(n - count))[:3]
-    raise UsageError(f"spacing={text}: no stride takes exactly {count} of {steps} steps (near: {', '.join(map(str, sorted(fitting)))}).")
+    raise UsageError(
+        f"spacing={text}: no stride takes exactly {count} of {steps} steps (near: {', '.join(map(str, sorted(fitting)))})."
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,7 +115,9 @@ class SDMTrainer(Trainer):
                 t = torch.full((len(real),), (2 * i + 1) * n // (2 * VALIDATED), device=real.device)
                 samples = range(count, count + len(real))
                 noise = Rng(0, samples).normal("validation", i, shape=tuple(real.shape[1:])).to(real)
-                terms = diffusion_losses(self.process, lambda x, times, p=planes: self.sdm.unet(x, times, p), real, t, noise)
+                terms = diffusion_losses(
+                    self.process, lambda x, times, p=planes: self.sdm.unet(x, times, p), real, t, noise
+                )
                 total += float(terms["mse"].sum()) / VALIDATED
             count += len(real)
         return {"mse": total / max(count, 1)}

@@ -93,9 +93,7 @@ class UNet(nn.Module):
 
     def _build_middle(self) -> Stage:
         scale, width = self.config.step, self.config.widths[-1]
-        return Stage(
-            self._reading(width, width, scale), self._attention(width), self._reading(width, width, scale)
-        )
+        return Stage(self._reading(width, width, scale), self._attention(width), self._reading(width, width, scale))
 
     def _build_decoder(self, skips: list[int]) -> None:
         c, stages, width = self.config, [], self.config.widths[-1]
@@ -144,7 +142,7 @@ class UNet(nn.Module):
         h = self._run(self.middle_block, encoded[-1], embedding, condition)
         for stage, skip in zip(self.output_blocks, reversed(encoded), strict=True):
             h = self._run(stage, torch.cat([h, skip], 1), embedding, condition)
-        return self.out(h.to(self.out[-1].weight.dtype))
+        return self.out(h.to(next(self.out.parameters()).dtype))
 
     def _run(self, stage: nn.Module, h: Tensor, embedding: Tensor, condition: Any) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():

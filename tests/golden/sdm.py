@@ -73,7 +73,9 @@ def config_of(case: Mapping[str, Any], size: tuple[int, int]) -> SDMConfig:
 def build(case: Mapping[str, Any], weights: Mapping[str, Tensor], size: tuple[int, int]) -> SDM:
     """The model of a case in evaluation mode. weights: under official keys."""
     model = SDM(config_of(case, size), numbered_space(case["official_options"]["num_classes"]))
-    state = recorded.complete(case, weights, model.unet.state_dict(), lambda key: key.replace("mlp_shared.", "mlp_shared.0."))
+    state = recorded.complete(
+        case, weights, model.unet.state_dict(), lambda key: key.replace("mlp_shared.", "mlp_shared.0.")
+    )
     model.load_state_dict(official.convert({"unet": state}), strict=True)
     return model.eval()
 
@@ -268,12 +270,17 @@ def run_loop(case: Mapping[str, Any], folder: Path, io: Tensors) -> Tensors:
         optimizer.step()
         ema.update()
     after = named(trainer)
-    average = {official.official_names("unet", [k])[k]: v for k, v in ((k.removeprefix("unet."), v) for k, v in ema.average.items())}
+    average = {
+        official.official_names("unet", [k])[k]: v
+        for k, v in ((k.removeprefix("unet."), v) for k, v in ema.average.items())
+    }
     for kind, state in (("param", after), ("ema", average)):
         for name, value in state.items():
             change = (value - before[name]).norm()
             out[f"out/loop/{kind}/{name}"] = value
-            out[f"loop/{kind}_after [sum, norm, norm of change]/{name}"] = torch.stack([value.sum(), value.norm(), change])
+            out[f"loop/{kind}_after [sum, norm, norm of change]/{name}"] = torch.stack(
+                [value.sum(), value.norm(), change]
+            )
     return out
 
 

@@ -53,6 +53,21 @@ class Draws:
         return self.noise[self.places[step]]
 
 
+class Analytic:
+    """The stated function of x, the time and the map; without the map k is 0."""
+
+    def __init__(self, full: Process, k: Tensor, fixed: bool) -> None:
+        self.full, self.k, self.fixed = full, k, fixed
+
+    def output(self, x: Tensor, a: Tensor, k: Tensor) -> Tensor:
+        eps = torch.sqrt(1 - a) / (0.25 * a + 1 - a) * x + 0.1 * torch.sin(3 * x + k)
+        return eps if self.fixed else torch.cat([eps, 0.5 * torch.cos(2 * x + k)], 1)
+
+    def __call__(self, x: Tensor, times: Tensor, guided: bool) -> tuple[Tensor, Tensor | None]:
+        a = self.full.look_up("alphas_cumprod", times)
+        return self.output(x, a, self.k), self.output(x, a, torch.zeros_like(self.k)) if guided else None
+
+
 def to_bytes(images: Tensor) -> Tensor:
     """[-1, 1] -> uint8 [H, W, 3] as torchvision's `save_image` writes it."""
     return ((images + 1) / 2 * 255 + 0.5).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
@@ -82,7 +97,9 @@ def run_unet(sdm: Any, case: Mapping[str, Any], folder: Path, io: Tensors, out: 
         options, _ = options_of(name, str(len(io["in/step_noise"])))
         process = process_of(model.config, options)
         draws, x = Draws(io["in/step_noise"], process), noise
-        for i, stepped in enumerate(steps_backwards(process, model.denoiser(layout, len(noise)), noise, draws, options), 1):
+        for i, stepped in enumerate(
+            steps_backwards(process, model.denoiser(layout, len(noise)), noise, draws, options), 1
+        ):
             x = stepped.x
             out[f"out/{name}/x_after_step{i:02d}_s2"] = x[..., ::2, ::2]
             out[f"out/{name}/pred_xstart_step{i:02d}_s2"] = stepped.found.xstart[..., ::2, ::2]
@@ -98,7 +115,11 @@ def run_toy(sdm: Any, case: Mapping[str, Any], io: Tensors, out: Tensors) -> Non
     """The loops with the stated function of x, the time and the map."""
     noise, size = io["in/toy_x_T"], sdm.side(io["in/toy_x_T"])
     # no network works here: a small one of one level has the planes
-    one_level = {**case, "official_options": {**case["official_options"], "channel_mult": "1"}, "patched_constants": {"GroupNorm": 1}}
+    one_level = {
+        **case,
+        "official_options": {**case["official_options"], "channel_mult": "1"},
+        "patched_constants": {"GroupNorm": 1},
+    }
     config = sdm.config_of(one_level, size)
     model = sdm.SDM(config, sdm.numbered_space(case["official_options"]["num_classes"]))
     planes = model.planes(sdm.maps_of(model, io, "in/toy_"))
@@ -107,19 +128,11 @@ def run_toy(sdm: Any, case: Mapping[str, Any], io: Tensors, out: Tensors) -> Non
     for name in sorted({k.split("/")[2] for k in io if re.fullmatch(r"out/toy/[^/]+/sample", k)}):
         options, fixed = options_of(name, str(len(io["in/toy_step_noise"])))
         config = replace(model.config, learn_sigma=not fixed)
-        process, full = process_of(config, options), Process(config)
+        process = process_of(config, options)
 
-        def denoise(x: Tensor, times: Tensor, guided: bool, full: Process = full, fixed: bool = fixed) -> Any:
-            a = full.look_up("alphas_cumprod", times)
-
-            def output(k: Tensor) -> Tensor:
-                eps = torch.sqrt(1 - a) / (0.25 * a + 1 - a) * x + 0.1 * torch.sin(3 * x + k)
-                return eps if fixed else torch.cat([eps, 0.5 * torch.cos(2 * x + k)], 1)
-
-            return output(shown), output(torch.zeros_like(shown)) if guided else None
-
+        network = Analytic(Process(config), shown, fixed)
         draws = Draws(io["in/toy_step_noise"], process)
-        seen = [s.x for s in steps_backwards(process, denoise, noise, draws, options)]
+        seen = [s.x for s in steps_backwards(process, network, noise, draws, options)]
         out[f"out/toy/{name}/sample"] = seen[-1]
         out[f"out/toy/{name}/x_every"] = torch.stack(seen[:: max(1, len(seen) // 8)])
         out[f"out/toy/{name}/timestep_map"] = torch.tensor(process.kept, dtype=torch.int32)

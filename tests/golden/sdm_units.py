@@ -221,7 +221,11 @@ def run_pair(run: str, info: Mapping[str, Any], photo: Any, labels: Any, instanc
     for name, array in (("image", photo), ("label", labels), ("instance", instances)):
         if array is not None:
             part = way.finish(way.resized(array, size), window, flip=info["flip"]) if size != (height, width) else None
-            part = np.ascontiguousarray(way.resized(array, size)[:, :: -1 if info["flip"] else 1]) if part is None else part
+            part = (
+                np.ascontiguousarray(way.resized(array, size)[:, :: -1 if info["flip"] else 1])
+                if part is None
+                else part
+            )
             fields[name] = torch.from_numpy(part).permute(2, 0, 1) if part.ndim == 3 else torch.from_numpy(part)[None]
     if "instance" in fields:
         fields["edge"] = borders(fields.pop("instance"))

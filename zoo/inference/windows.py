@@ -148,7 +148,9 @@ class Touched(NamedTuple):
         part = self.of(maps)
         values = part.flatten()
         values[self.places] = new.to(values.dtype)
-        if values.data_ptr() != part.data_ptr():  # else (whole rows of one map) it is the box's own memory, which has them already
+        if (
+            values.data_ptr() != part.data_ptr()
+        ):  # else (whole rows of one map) it is the box's own memory, which has them already
             part.copy_(values.view(part.shape))
         return maps
 
