@@ -155,7 +155,9 @@ def run_network(case: Mapping[str, Any], folder: Path) -> Tensors:
         for hook in hooks:
             hook.remove()
         empty = seen["model_null"] = model.unet(x, t, torch.zeros_like(planes))
-        process = Process(model.config)
+        process = Process.spaced(model.config, case["official_options"].get("timestep_respacing", ""))
+        if not torch.equal(times := process.times(t), t):  # t counts the steps that are kept
+            output, empty = (model.unet(x, times, p) for p in (planes, torch.zeros_like(planes)))
         for name in {k.split("/")[2] for k in io if k.startswith("out/pmv/")}:
             scale, clip = name.split("_")
             strength = 0.0 if scale == "sNone" else float(scale[1:])
@@ -172,24 +174,24 @@ def run_network(case: Mapping[str, Any], folder: Path) -> Tensors:
 
 # --- training: C --------------------------------------------------------------------------------------------------
 
-_BLOCKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "mse": ({}, {}),
-    "rescaled_mse": ({}, {"objective": "rescaled_mse"}),
-    "rescaled_kl": ({}, {"objective": "kl"}),
-    "xstart": ({"predict_xstart": True}, {}),
-    "respaced": ({}, {"spacing": "?"}),
-}
-"""Recorded name, without a number at its end -> fields of the config, training options."""
+
+def changes_of(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(fields of the config, training options) that the description of a kind of loss names."""
+    options: dict[str, Any] = {}
+    if found := re.search(r"timestep_respacing (\S+)", text):
+        options["spacing"] = found[1]
+    if "rescale_learned_sigmas" in text:
+        options["objective"] = "rescaled_mse"
+    if "use_kl" in text:
+        options["objective"] = "kl"
+    return {"predict_xstart": True} if "predict_xstart" in text else {}, options
 
 
-def trainer_of(case: Mapping[str, Any], folder: Path, io: Tensors, block: str = "mse") -> SDMTrainer:
-    """The trainer of a block, from the stored weights."""
+def trainer_of(case: Mapping[str, Any], folder: Path, io: Tensors, text: str = "") -> SDMTrainer:
+    """The trainer of a kind of loss, from the stored weights."""
     size = side(io["in/image_u8"])
     model = build(case, weights_of(case, folder, size), size)
-    name = block.rstrip("0123456789")
-    config, changes = _BLOCKS[name]
-    if "spacing" in changes:
-        changes = {"spacing": block.removeprefix(name)}
+    config, changes = changes_of(text)
     model.config = model.unet.config = replace(model.config, **config)
     options = SDMOptions(**(recorded.options(case.get("train_options", {}), _TRAINING) | changes))
     return SDMTrainer(model.train(), options)
@@ -230,7 +232,7 @@ def paths(value: Any, path: str = "") -> set[str]:
 
 def run_block(case: Mapping[str, Any], folder: Path, io: Tensors, block: str) -> Tensors:
     """Losses and gradients of one kind of loss."""
-    trainer = trainer_of(case, folder, io, block)
+    trainer = trainer_of(case, folder, io, case["blocks"][block])
     planes, real = pair_of(trainer, io)
     t = io["in/t"]
     if trainer.options.spacing:
@@ -253,8 +255,9 @@ def run_loop(case: Mapping[str, Any], folder: Path, io: Tensors) -> Tensors:
     trainer, train = trainer_of(case, folder, io), case["train_options"]
     ema = Ema(trainer.sdm, float(train["ema_rate"]), warmup=trainer.options.ema_warmup)
     before = {k: p.detach().clone() for k, p in named(trainer).items()}
-    optimizer, rows = trainer.optimizers()["unet"], train["microbatch"]
     planes, real = pair_of(trainer, io)
+    optimizer, rows = trainer.optimizers()["unet"], train["microbatch"]
+    rows = rows if rows > 0 else len(real)
     for step in range(train["steps"]):
         kept = trainer.dropped(planes, io["in/loop_u"][step])
         out[f"out/loop/kept_step{step}"] = kept.flatten(1).any(1).to(torch.uint8)

@@ -107,7 +107,7 @@ def run_unet(sdm: Any, case: Mapping[str, Any], folder: Path, io: Tensors, out: 
         out[f"out/{name}/timestep_map"] = torch.tensor(process.kept)
         # theirs draws in every step; ours leaves out what would be multiplied by 0, and keeps the places of the others
         out[f"out/{name}/draws_used"] = torch.tensor(1 + len(process))
-        if name == "ddpm_s1.5":
+        if options.sampler == "ddpm" and options.guidance > 1 and options.clip:
             out |= {f"out/png_u8/{i}": picture for i, picture in enumerate(to_bytes(x))}
 
 

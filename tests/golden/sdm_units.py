@@ -110,7 +110,8 @@ def run_tables(case: Mapping[str, Any], folder: Path, io: Tensors, weights: Tens
     """Embeddings, schedules, respaced processes."""
     for key in io:
         if found := re.fullmatch(r"out/temb_(\d+)(_float)?", key):
-            times = torch.tensor([0.25, 998.5]) if found[2] else torch.tensor([0, 1, 500, 999])
+            lists = re.findall(r"of \[([^\]]+)\]", case["tensors"]["out/temb_D"])
+            times = torch.tensor([float(n) for n in lists[bool(found[2])].split(",")])
             out[key] = timestep_embedding(times, int(found[1]))
         elif found := re.fullmatch(r"out/betas_(\w+)_(\d+)", key):
             out[key] = torch.from_numpy(betas(found[1], int(found[2])))
@@ -135,6 +136,8 @@ def run_networks(case: Mapping[str, Any], folder: Path, io: Tensors, weights: Te
     if not (home / "case.json").exists():
         return
     base, x, t = json.loads((home / "case.json").read_text()), io["in/net_x"], torch.tensor([10])
+    if found := re.search(r"t=(\d+)", case["tensors"]["out/net_*"]):
+        t = torch.tensor([int(found[1])])
     model = sdm.build(base, recorded.load(home / "weights.safetensors"), sdm.side(x))
 
     def planes(labels: Tensor) -> Tensor:
@@ -161,7 +164,7 @@ def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
         if "draws" not in info:
             continue
         with recorded.where_held():
-            photo, labels, instances = sources(run, info, root)
+            photo, labels, instances = sources(info, root)
             fields = run_pair(run, info, photo, labels, instances)
             out |= {f"{run}/{name}_u8_s4": value[:, ::4, ::4] for name, value in fields.items()}
             if "edge" in fields:
@@ -178,17 +181,17 @@ def opened(root: Path, text: str) -> Path:
     return found
 
 
-def sources(run: str, info: Mapping[str, Any], root: Path) -> tuple[Any, Any, Any]:
+def sources(info: Mapping[str, Any], root: Path) -> tuple[Any, Any, Any]:
     """Photo, labels as the networks number them, object numbers (or None), in the files' sizes."""
     stored = info["sources"]
     if stored[0].startswith("label, image:"):
         return enlarged(stored[0], root)
     photo = np.array(Image.open(opened(root, stored[0])).convert("RGB"))
     labels = np.array(Image.open(opened(root, stored[1])))
-    if run.startswith("ade"):
+    if "ade20k" in stored[1]:
         labels = labels - np.uint8(1)  # 0 becomes 255, which is the last channel
         labels[labels == 255] = 150
-    elif run.startswith("coco"):
+    elif "coco" in stored[1]:
         labels = np.where(labels == 255, 182, labels).astype(np.uint8)
     return photo, labels, labels.astype(np.int32) if "edge pixels" in info else None
 
