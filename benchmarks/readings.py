@@ -228,6 +228,12 @@ def sean(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return (painted(generator, start, block) + 1) / 2
 
 
+def sdm(model: Any, maps: SemanticMap, style: Any, times: Tensor) -> Tensor:
+    """SDM, one guided step: the whole network twice, with the map and without it, every norm making its scale and shift anew. Both outputs."""
+    planes, noise = model.planes(maps), style.tensors["noise"]
+    return torch.cat([model.unet(noise, times, planes), model.unet(noise, times, torch.zeros_like(planes))])
+
+
 def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:
     """SegVAE: soft shapes [B, N, R, R]; every step for the whole batch, shapes decoded where some sample has the class."""
     canvas = label_set.new_zeros(*label_set.shape, model.config.size, model.config.size)

@@ -66,6 +66,7 @@ SYNTHESIZERS = (
     "clade/ade20k-icpe",
     "inade/ade20k",
     "cc-fpse/ade20k",
+    "sdm/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 TRANSLATORS = ("munit/edges2shoes",)
@@ -75,7 +76,7 @@ def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any]
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator}.get(
+    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator, "sdm": _sdm}.get(
         reference.partition("/")[0], _synthesizer
     )
     yield from make(reference, model, data, batch)
@@ -90,7 +91,7 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
         if isinstance(part, nn.BatchNorm2d) and part.running_mean is not None and part.running_var is not None:
             part.running_mean.normal_(0, 0.2)
             part.running_var.uniform_(0.5, 2)
-        elif isinstance(part, nn.Conv2d) and not part.weight.any():
+        elif isinstance(part, nn.Conv1d | nn.Conv2d) and not part.weight.any():
             nn.init.normal_(part.weight, 0, 0.02)
     if reference.startswith("segvae"):
         for parameter in model.decoder.parameters():
@@ -167,6 +168,31 @@ def _synthesizer(reference: str, model: Any, data: Path | None, batch: int) -> I
                 "form": lambda: torch.cat([fast.synthesize(layout, styles[i : i + 4]) for i in range(0, 40, 4)]),
             },
         )
+
+
+def _sdm(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    """One guided step, of which sampling has as many as its options say; `form` makes the layout before it, as the first step does."""
+    maps, fast = read_maps(reference, model, data, batch), model.optimized()
+    style, times = (
+        model.sample_style(maps, Rng(0, range(batch))),
+        torch.full((batch,), model.config.diffusion_steps // 2),
+    )
+    layout, edited = fast.layout(maps), stroke(maps)
+
+    def step(planned: Any) -> Tensor:
+        return torch.cat(fast.denoiser(planned, batch)(style.tensors["noise"], times, True))
+
+    yield Case(
+        f"{reference}, a guided step, batch {batch}",
+        {
+            "plain": lambda: readings.sdm(model, maps, style, times),
+            "form": lambda: step(fast.layout(maps)),
+            "kept": lambda: step(layout),
+            "layout": lambda: fast.layout(maps),
+            "stroke": lambda: fast.layout(edited, reuse=layout),
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )
 
 
 def _repeated(maps: SemanticMap, count: int) -> SemanticMap:

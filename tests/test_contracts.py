@@ -28,6 +28,8 @@ from zoo_plugins.munit.model import MUNIT, NAMES
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
+from zoo_plugins.sdm import official as sdm
+from zoo_plugins.sdm.config import SDMSampling
 from zoo_plugins.sean import official as sean
 from zoo_plugins.segvae import official as segvae
 
@@ -239,6 +241,30 @@ class TestCimle(TestCrn):
         "label_space": "celebamask-hq", "resolution": 32, "aspect_ratio": 1.0, "widths": (8, 8, 6, 6), "noise": 3, "encoder_width": 5,
     }  # fmt: skip
     training: ClassVar[Mapping[str, Any]] = {"perceptual": "none", "candidates": 2, "epoch_images": 3, "epoch_items": 4}
+
+
+class TestSdm(ModelContract):
+    """With guidance and borders of labels; attention at two levels of three."""
+
+    architecture = "sdm"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "edges": "labels", "resolution": 16, "width": 8, "channel_mult": (1, 1, 2), "attention": (2, 4),
+        "res_blocks": 1, "head_channels": 4, "groups": 4, "spade_hidden": 8,
+    }  # fmt: skip
+    options = SDMSampling(steps=4)
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"unet": renamed("unet", sdm.official_names, model)}
+
+
+class TestSdmOfFixedVariance(TestSdm):
+    """DDIM with noise; convolutions halve and double, the time is added, three output channels, another order of attention."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestSdm.config, "edges": "instances", "resblock_updown": False, "scale_shift": False, "learn_sigma": False, "new_attention_order": True,
+        "diffusion_steps": 50, "noise_schedule": "cosine", "dropout": 0.1,
+    }  # fmt: skip
+    options = SDMSampling(spacing="ddim5", sampler="ddim", eta=0.5, guidance=2.0)
 
 
 # --- maps of label sets -----------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ INPUTS = {
     "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "pix2pixhd": r"in/.*",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
+    "sdm": r"in/.*",
     "sean": r"in/.*",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
     "spade": r"in/.*",
@@ -51,6 +52,7 @@ LIMITS = {
     "oasis": [(".*", 1e-5)],
     "pix2pixhd": [(".*", 3e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
+    "sdm": [(".*", 1e-5)],
     "sean": [(".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
     "spade": [(".*", 2e-5)],
@@ -61,6 +63,7 @@ SCALED_AWAY = {
     "cimle": r"g_\w+_conv[12]\.weight",
     "crn": r"g_\w+_conv\d+\.weight",
     "munit": r"(?:cb_reflect_(?:in|sn)_\w+|cb_replicate_ln_prelu|cb_zero_adain_tanh|resblock_in|linear_(?:ln|sn)_\w+|up_stage|decoder)/.*",
+    "sdm": r".*/in_layers\.[12]\.weight",
     "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""

@@ -28,9 +28,10 @@ OWN = (
     "cimle",
     "cc_fpse",
     "groupdnet",
+    "sdm",
 )
 OTHERS = (
-    "sims", "sdm", "sg2im", "maskgan",
+    "sims", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -127,6 +128,7 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "dis_%08d": (frozenset({"munit"}), "munit/edges2shoes"),
         "vgg16": (frozenset(), ""),
     },
+    "sdm": {"/ade20k": (frozenset({"sdm"}), "sdm/ade20k"), "other_configs": (frozenset(), "")},
     "sean": {"net_D": (THREE_LAYERS, "sean/celeba"), "net_G": (frozenset({"sean"}), "sean/celeba")},
 }
 
@@ -218,6 +220,8 @@ FILES = {
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+    "sdm/A_celeba64/weights.safetensors": {"sdm": "unet"},
+    "sdm/C_train/official_checkpoint_ema_0.9999_000002.pt": {"sdm": "unet"},
     "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),

@@ -32,6 +32,7 @@ FIRST = (
     "oasis",
     "pix2pixhd",
     "scgan",
+    "sdm",
     "sean",
     "segvae",
     "spade",

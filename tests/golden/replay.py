@@ -26,6 +26,7 @@ SYSTEMS = (
     "pix2pixhd",
     "oasis",
     "scgan",
+    "sdm",
     "sean",
     "segvae",
     "spade",

@@ -246,6 +246,29 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"(?:multiscale|fpse)/.*",),
         ),
     ),
+    "sdm": (
+        Cut(
+            "sdm/E_units",
+            "sdm",
+            inputs=(r"in/(?:x|emb|seg_u8|m1|m2|l1|l2|px|inst_u8)",),
+            results=(
+                r"out/(?:spade_gn|spade_gn_zero|sdm_skip1x1|sdm_up|sdm_noscaleshift|res_down|attn_legacy|attn_new)",
+                r"out/(?:temb_(?:7|8|8_float)|betas_(?:cosine_1000|linear_50)|normal_kl|disc_ll|edges_u8)",
+                r"out/resp_(?:8|ddim25)/.*",
+            ),
+            weights=(r"(?:spade_gn|sdm_skip1x1|sdm_up|sdm_noscaleshift|res_down|attn_legacy|attn_new)/.*",),
+        ),
+        Cut(
+            "sdm/S_sampling_8steps",
+            "sdm",
+            inputs=(r"in/toy_(?:label_u8|x_T)",),
+            results=(
+                r"out/toy/(?:ddpm_8|ddim_ddim25|ddpm_50_fixedlarge)/(?:sample|timestep_map)",
+                r"out/toy/ddpm_sections_10,15,20/(?:sample|timestep_map)",
+            ),
+            parts={"in/toy_step_noise": ("in/toy_step_noise", (slice(0, 50),))},
+        ),
+    ),
     "sean": (
         Cut(
             "sean/E_units",
