@@ -25,6 +25,7 @@ SYSTEMS = (
     "scgan",
     "sean",
     "segvae",
+    "sims",
     "spade",
 )
 
