@@ -230,12 +230,17 @@ def run_warp(folder: Path) -> Tensors:
     return out
 
 
+# --- memory bank and canvas: in `sims_canvas.py` ----------------------------------------------------------------------
+
+
 def replay(case_dir: Path) -> Tensors:
     """All results of a case under their recorded names; {} for cases without `io.safetensors`."""
     if not (case_dir / "io.safetensors").exists():
         return {}
     case = json.loads((case_dir / "case.json").read_text())
     script = case.get("script", "")
+    if "scripts" in case:
+        return _beside("sims_canvas").run_canvas(case, case_dir)
     if script == "spatial_transformer.py":
         return run_warp(case_dir)
     if script == "order.py":

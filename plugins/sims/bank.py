@@ -1,0 +1,169 @@
+"""The asset `bank`: photos with their maps and the segments in them (docs/papers/sims.md, "Bank")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.nn.resample import fit_photos
+from zoo.plugin import DataError, PairData, shape_fault
+from zoo_plugins.sims.segments import Segments, find_segments, is_any, with_thin
+
+if TYPE_CHECKING:
+    from zoo_plugins.sims.model import SIMS
+
+BATCH = 8
+LONGEST_NAME = 64
+
+
+class Bank:
+    """What the asset's tensors say. Photos stay where the tensors lie (on the CPU); what is taken of them goes to the asker's device.
+
+    photos: uint8 [N, 3, H, W]. labels: uint8 [N, H, W], channels of the network. segments: int16 [N, h, w], for each pixel at the size
+    of retrieval its segment within the photo from 1, 0 for none; below 0 where the photo at that size is black, which is the colour of
+    holes. table: int64 [S, 4], photo, class, number within photo and class, pixels. names: uint8 [N, 64], UTF-8, of the pairs.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> None:
+        self.photos, self.labels = tensors["photos"], tensors["labels"]
+        self._segments = tensors["segments"]
+        self.table = tensors["table"].to(device)
+        self._names = tensors["names"]
+        counts = torch.bincount(tensors["table"][:, 0], minlength=len(self.photos))
+        self._first = (counts.cumsum(0) - counts)[:, None, None]
+        self.device = torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def name(self, photo: int) -> str:
+        """The name of a photo's pair (its first 64 bytes)."""
+        return bytes(self._names[photo].tolist()).rstrip(b"\0").decode(errors="replace")
+
+    def segments(self, photos: slice | Tensor) -> Tensor:
+        """The row of the table that each pixel belongs to, int64 [n, h, w]; -1 for none."""
+        own = self._segments[photos].long().abs()
+        return torch.where(own > 0, own + self._first[photos] - 1, -1).to(self.device)
+
+    def subset(self, photos: Tensor) -> Bank:
+        """A bank of some of the photos, in this order."""
+        keep = torch.zeros(len(self), dtype=torch.int64).scatter_(0, photos, torch.arange(1, len(photos) + 1))
+        table = self.table.cpu()
+        rows = keep[table[:, 0]]
+        kept = torch.cat([table[:, 0][:, None] * 0 + rows[:, None] - 1, table[:, 1:]], 1)[rows > 0]
+        kept = kept[torch.argsort(kept[:, 0], stable=True)]
+        tensors = {"photos": self.photos[photos], "labels": self.labels[photos], "segments": self._segments[photos]}
+        return Bank(tensors | {"table": kept, "names": self._names[photos]}, self.device)
+
+    def masks(self, rows: Tensor) -> Tensor:
+        """Segments at the size of retrieval: bool [P, h, w]."""
+        return self.segments(self.table[rows, 0].cpu()) == rows.to(self.device)[:, None, None]
+
+    def around(self, rows: Tensor, thin: Sequence[int]) -> Tensor:
+        """The same with the thin parts that they were connected over, inside their bounding boxes."""
+        masks, found = self.masks(rows), self.segments(self.table[rows, 0].cpu())
+        thin_at = is_any(self.table[found.clamp_min(0), 1], thin) & (found >= 0)
+        thin_at &= ~is_any(self.table[rows, 1], thin)[:, None, None]
+        return with_thin(masks, thin_at)
+
+    def cut_out(self, rows: Tensor, scale: int) -> Tensor:
+        """Segments as pictures RGB [P, 3, H, W] in [0, 1] on black. scale: doublings from the size of retrieval to the photos'."""
+        photos = self.table[rows, 0].cpu()
+        dark = (self._segments[photos] < 0).to(self.device)
+        support = enlarged(self.masks(rows) & ~dark, scale)
+        return self.photos[photos].to(self.device).float() / 255 * support[:, None]
+
+    def maps(self, rows: Tensor) -> Tensor:
+        """The maps of the segments' photos: int64 [P, H, W]."""
+        return self.labels[self.table[rows, 0].cpu()].long().to(self.device)
+
+
+def enlarged(masks: Tensor, scale: int) -> Tensor:
+    """[N, h, w] with every pixel repeated 2**scale times to both sides."""
+    return masks.repeat_interleave(1 << scale, -2).repeat_interleave(1 << scale, -1) if scale else masks
+
+
+def bank_tensors(
+    segments: Segments, labels: Tensor, photos: Tensor, small: Tensor, names: Sequence[str]
+) -> dict[str, Tensor]:
+    """The asset's tensors. segments: at the size of retrieval; labels: int64 [N, H, W]; photos: [N, 3, H, W] and at the size of retrieval
+    `small`, in [0, 1]. Raises DataError for a map of more segments than a bank can number."""
+    counts = torch.bincount(segments.table[:, 0], minlength=len(labels))
+    if int(counts.max()) > torch.iinfo(torch.int16).max:
+        raise DataError(f"{names[int(counts.argmax())]} has {int(counts.max())} segments: a bank numbers 32767 of a photo.")
+    first = (counts.cumsum(0) - counts)[:, None, None]
+    own = torch.where(segments.numbers > 0, segments.numbers - first, 0)
+    dark = (small * 255).round().sum(1) == 0
+    encoded = [name.encode()[:LONGEST_NAME].ljust(LONGEST_NAME, b"\0") for name in names]
+    return {
+        "photos": (photos * 255).round().to(torch.uint8),
+        "labels": labels.to(torch.uint8),
+        "segments": torch.where(dark, -own, own).to(torch.int16),
+        "table": segments.table,
+        "names": torch.tensor([list(name) for name in encoded], dtype=torch.uint8),
+    }
+
+
+def joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of several banks as one."""
+    tables, count = [], 0
+    for part in parts:
+        shift = torch.tensor([count, 0, 0, 0])
+        tables.append(part["table"] + shift)
+        count += len(part["photos"])
+    names = ("photos", "labels", "segments", "names")
+    return {name: torch.cat([part[name] for part in parts]) for name in names} | {"table": torch.cat(tables)}
+
+
+@torch.no_grad()
+def fit_bank(model: SIMS, data: PairData, most: int = 0) -> dict[str, Tensor]:
+    """The bank of a data set's photos, or of `most` of them spread evenly over it (0: all). Not random.
+
+    Raises DataError for data without photos, and where no map shows a segment.
+    """
+    count = len(data) if not most else min(most, len(data))
+    chosen = [i * len(data) // count for i in range(count)]
+    parts = []
+    for start in range(0, count, BATCH):
+        batch = data.batch(chosen[start : start + BATCH])
+        if batch.images is None:
+            raise DataError("The bank of SIMS is one of photos, and this data set holds maps alone.")
+        photos = fit_photos(batch.images, model.resolution)
+        high = batch.maps.resize(model.resolution)
+        low = model.indices(high.resize(model.config.low)).cpu()
+        segments = find_segments(low, model.roles.classes, model.roles.thin)
+        small = fit_photos(photos, model.config.low)
+        parts.append(bank_tensors(segments, model.indices(high).cpu(), photos.cpu(), small.cpu(), batch.names))
+    tensors = joined(parts)
+    if not len(tensors["table"]):
+        raise DataError("No map shows a class that SIMS takes segments of: there is nothing to put into a bank.")
+    return tensors
+
+
+def bank_fault(model: SIMS, tensors: Mapping[str, Tensor]) -> str:
+    """What is wrong with an asset that should be one of `fit_bank`, or ""."""
+    n, s = (len(tensors[k]) if k in tensors and tensors[k].dim() else 0 for k in ("photos", "table"))
+    low, high = model.config.low, model.resolution
+    shapes = {
+        "photos": (n, 3, *high), "labels": (n, *high), "segments": (n, *low), "table": (s, 4), "names": (n, LONGEST_NAME),
+    }  # fmt: skip
+    fault = shape_fault(tensors, shapes, counts=tuple(shapes))
+    types = {"photos": torch.uint8, "labels": torch.uint8, "segments": torch.int16, "table": torch.int64, "names": torch.uint8}
+    if fault or (fault := next((f"{k} is not of {t}" for k, t in types.items() if tensors[k].dtype != t), "")):
+        return fault
+    table = tensors["table"]
+    if not n or not s:
+        return "it has no photos or no segments"
+    if bool((table < 0).any()) or int(table[:, 0].max()) >= n or int(table[:, 1].max()) >= model.roles.classes:
+        return "its table names photos or classes that are not there"
+    if bool((table[1:, 0] < table[:-1, 0]).any()):
+        return "its table is not in the order of the photos"
+    counts = torch.bincount(table[:, 0], minlength=n)
+    if bool((tensors["segments"].long().abs().amax((1, 2)) > counts).any()):
+        return "its photos have segments that its table lacks"
+    if int(tensors["labels"].max()) > model.roles.classes:
+        return f"its maps have classes beyond {model.roles.classes}"
+    return ""

@@ -1,0 +1,88 @@
+"""Retrieval: for each segment of a map the segments of the bank that lie best on it (docs/papers/sims.md, "Retrieval")."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo_plugins.sims.bank import Bank
+
+PIXELS = 1 << 23
+"""Pixels of the bank that are compared at once."""
+
+
+class Candidates(NamedTuple):
+    """scores: float32 [Q, K], 0 where there is none. rows: int64 [Q, K], segments of the bank, -1 where there is none."""
+
+    scores: Tensor
+    rows: Tensor
+
+    def best_first(self) -> Candidates:
+        """The same, the highest score first; of equal ones the earlier slot."""
+        scores, order = self.scores.sort(dim=1, descending=True, stable=True)
+        return Candidates(scores, self.rows.gather(1, order))
+
+
+def overlaps(queries: Tensor, classes: Tensor, pixels: Tensor, bank: Bank) -> Tensor:
+    """Intersection over union of segments of a map with all of the bank, in place, unscaled: float32 [Q, S]; 0 between classes.
+
+    queries: int64 [h, w], the segment of each pixel from 1 to Q, 0 for none. classes, pixels: int64 [Q]. Exact: pixels that two segments
+    share are counted for all pairs at once.
+    """
+    count, total = len(classes), len(bank.table)
+    shared = torch.zeros(count * total, dtype=torch.int64, device=queries.device)
+    if not count or not total:
+        return shared.view(count, total).float()
+    places = queries.flatten().nonzero()[:, 0]
+    query = queries.flatten()[places] - 1
+    kind, kinds = classes[query], bank.table[:, 1]
+    for start in range(0, len(bank), step := max(1, PIXELS // max(1, len(places)))):
+        found = bank.segments(slice(start, start + step)).flatten(1)[:, places]
+        same = (found >= 0) & (kinds[found.clamp_min(0)] == kind)
+        codes = (query * total).expand_as(found)[same] + found[same]
+        shared += torch.bincount(codes, minlength=count * total)
+    inside = shared.view(count, total)
+    union = pixels[:, None] + bank.table[:, 3] - inside
+    return (inside.double() / union).float()
+
+
+def best(scores: Tensor, slots: int) -> Candidates:
+    """The best of all segments: at most so many for each query."""
+    found, rows = scores.topk(min(slots, scores.shape[1]), 1)
+    return _of_width(Candidates(found, torch.where(found > 0, rows, -1)), slots)
+
+
+def official(scores: Tensor, photos: Tensor, slots: int) -> Candidates:
+    """As the authors search: photo by photo, in slots that stay where they are.
+
+    Quirk: the lowest slot is looked up once per photo, and each of its segments that beats what lay there takes that slot, so that the
+    last of them stays and not the best; no photo has two slots. photos: int64 [S], the photo of each segment, ascending.
+    """
+    kept = Candidates(scores.new_zeros(len(scores), slots), photos.new_full((len(scores), slots), -1))
+    if not scores.numel():
+        return kept
+    query = torch.arange(len(scores), device=scores.device)
+    counts = torch.bincount(photos)
+    ends = counts.cumsum(0)
+    meets = torch.zeros(len(counts), dtype=torch.bool, device=scores.device)
+    meets[photos[(scores > 0).any(0)]] = True
+    for photo in meets.nonzero()[:, 0].tolist():
+        end = int(ends[photo])
+        own = scores[:, end - int(counts[photo]) : end]
+        lowest, slot = kept.scores.min(1)
+        places = torch.arange(1, own.shape[1] + 1, device=scores.device)
+        last = torch.where(own > lowest[:, None], places, 0).amax(1) - 1
+        changed = query[last >= 0]
+        kept.scores[changed, slot[changed]] = own[changed, last[changed]]
+        kept.rows[changed, slot[changed]] = end - own.shape[1] + last[changed]
+    return kept
+
+
+def _of_width(found: Candidates, slots: int) -> Candidates:
+    short = slots - found.scores.shape[1]
+    if short <= 0:
+        return found
+    scores = torch.nn.functional.pad(found.scores, (0, short))
+    return Candidates(scores, torch.nn.functional.pad(found.rows, (0, short), value=-1))
