@@ -20,20 +20,15 @@ def widened(lines: Tensor, side: int) -> Tensor:
     return F.max_pool2d(F.pad(grown, (before, after, 0, 0)), (1, side), 1)[:, 0] > 0
 
 
-def outline(masks: Tensor) -> Tensor:
-    """The pixels of masks bool [N, H, W] that touch a pixel outside, at a side or a corner. The picture's border is no border."""
-    outside = F.max_pool2d(F.pad((~masks)[:, None].float(), (1, 1, 1, 1)), 3, 1)[:, 0] > 0
-    return masks & outside
-
-
 def sobel(masks: Tensor) -> Tensor:
     """The authors' border: where the slope by Sobel's filters is larger than both beside it or both above and below it.
 
-    bool [N, H, W] -> bool [N, H, W]. It lies on either side of the border.
+    bool [N, H, W] -> bool [N, H, W]. It lies on either side of the border; the picture's own border is none.
     """
     kernel = torch.tensor([[1.0, 2.0, 1.0], [0.0, 0.0, 0.0], [-1.0, -2.0, -1.0]], device=masks.device) / 8
     kernels = torch.stack([kernel, kernel.T])[:, None]
-    strength = F.conv2d(masks[:, None].float(), kernels, padding=1).square().sum(1).sqrt()
+    held = F.pad(masks[:, None].float(), (1, 1, 1, 1), mode="replicate")
+    strength = F.conv2d(held, kernels).square().sum(1).sqrt()
     beside, above = F.pad(strength, (1, 1)), F.pad(strength, (0, 0, 1, 1))
     across = (strength > beside[..., :-2]) & (strength > beside[..., 2:])
     down = (strength > above[:, :-2]) & (strength > above[:, 2:])

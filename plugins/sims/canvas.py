@@ -148,7 +148,9 @@ def parts(mask: Tensor) -> Tensor:
 
 
 def wider(edges: Tensor) -> Tensor:
-    """Boxes of objects with room for shadows: an eighth of the width to the left, and (quirk) of the height to the right and below."""
+    """Boxes of objects with room for shadows: an eighth of the width to the left, and (quirk) of the height to the right and below; sides
+    are counted from pixel to pixel, and halves are rounded up."""
     top, bottom, left, right = edges.unbind(1)
-    high, wide = (bottom - top + 1) / 8, (right - left + 1) / 8
-    return torch.stack([top, bottom + high.floor().long(), left - wide.floor().long(), right + high.floor().long()], 1)
+    high, wide = (bottom - top) / 8, (right - left) / 8
+    below, beside = (high + 0.5).floor().long(), (wide + 0.5).floor().long()
+    return torch.stack([top, bottom + below, left - beside, right + below], 1)
