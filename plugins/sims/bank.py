@@ -29,11 +29,9 @@ class Bank:
 
     def __init__(self, tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> None:
         self.photos, self.labels = tensors["photos"], tensors["labels"]
-        self._segments = tensors["segments"]
-        self.table = tensors["table"].to(device)
-        self._names = tensors["names"]
+        self._segments, self._names = tensors["segments"], tensors["names"]
         counts = torch.bincount(tensors["table"][:, 0], minlength=len(self.photos))
-        self._first = (counts.cumsum(0) - counts)[:, None, None]
+        self.table, self._first = tensors["table"].to(device), (counts.cumsum(0) - counts).to(device)
         self.device = torch.device(device)
 
     def __len__(self) -> int:
@@ -43,42 +41,42 @@ class Bank:
         """The name of a photo's pair (its first 64 bytes)."""
         return bytes(self._names[photo].tolist()).rstrip(b"\0").decode(errors="replace")
 
-    def segments(self, photos: slice | Tensor) -> Tensor:
-        """The row of the table that each pixel belongs to, int64 [n, h, w]; -1 for none."""
-        own = self._segments[photos].long().abs()
-        return torch.where(own > 0, own + self._first[photos] - 1, -1).to(self.device)
+    @property
+    def photo_of(self) -> Tensor:
+        """The photo of each segment, int64 [S], ascending."""
+        return self.table[:, 0]
 
-    def subset(self, photos: Tensor) -> Bank:
-        """A bank of some of the photos, in this order."""
-        keep = torch.zeros(len(self), dtype=torch.int64).scatter_(0, photos, torch.arange(1, len(photos) + 1))
-        table = self.table.cpu()
-        rows = keep[table[:, 0]]
-        kept = torch.cat([table[:, 0][:, None] * 0 + rows[:, None] - 1, table[:, 1:]], 1)[rows > 0]
-        kept = kept[torch.argsort(kept[:, 0], stable=True)]
-        tensors = {"photos": self.photos[photos], "labels": self.labels[photos], "segments": self._segments[photos]}
-        return Bank(tensors | {"table": kept, "names": self._names[photos]}, self.device)
+    def segments(self, photos: Tensor, places: Tensor | None = None) -> Tensor:
+        """The row of the table that each pixel belongs to, -1 for none: int64 [n, h, w], or [n, len(places)] of the pixels at these places
+        of the flattened map. photos: int64 [n]."""
+        own = self._segments[photos.cpu()]
+        if places is not None:
+            own = own.flatten(1)[:, places.cpu()]
+        own = own.to(self.device).long().abs()
+        first = self._first[photos.to(self.device)].view(-1, *[1] * (own.dim() - 1))
+        return torch.where(own > 0, own + first - 1, -1)
 
     def masks(self, rows: Tensor) -> Tensor:
         """Segments at the size of retrieval: bool [P, h, w]."""
-        return self.segments(self.table[rows, 0].cpu()) == rows.to(self.device)[:, None, None]
+        return self.segments(self.photo_of[rows]) == rows[:, None, None]
 
     def around(self, rows: Tensor, thin: Sequence[int]) -> Tensor:
         """The same with the thin parts that they were connected over, inside their bounding boxes."""
-        masks, found = self.masks(rows), self.segments(self.table[rows, 0].cpu())
+        masks, found = self.masks(rows), self.segments(self.photo_of[rows])
         thin_at = is_any(self.table[found.clamp_min(0), 1], thin) & (found >= 0)
         thin_at &= ~is_any(self.table[rows, 1], thin)[:, None, None]
         return with_thin(masks, thin_at)
 
     def cut_out(self, rows: Tensor, scale: int) -> Tensor:
         """Segments as pictures RGB [P, 3, H, W] in [0, 1] on black. scale: doublings from the size of retrieval to the photos'."""
-        photos = self.table[rows, 0].cpu()
+        photos = self.photo_of[rows].cpu()
         dark = (self._segments[photos] < 0).to(self.device)
         support = enlarged(self.masks(rows) & ~dark, scale)
         return self.photos[photos].to(self.device).float() / 255 * support[:, None]
 
     def maps(self, rows: Tensor) -> Tensor:
         """The maps of the segments' photos: int64 [P, H, W]."""
-        return self.labels[self.table[rows, 0].cpu()].long().to(self.device)
+        return self.labels[self.photo_of[rows].cpu()].to(self.device).long()
 
 
 def enlarged(masks: Tensor, scale: int) -> Tensor:

@@ -28,15 +28,15 @@ class Canvas(NamedTuple):
 class Pieces:
     """What is painted, in the order of painting; n pieces, of which P have a proposal.
 
-    classes, numbers: int64 [n], class and number within the class. masks: bool [n, H, W], where each belongs. proposal: int64 [n], its
-    place among the proposals, -1 where there is none. moved, unmoved: proposals RGB [P, 3, H, W] on black, after and before the
+    classes, numbers: int64 [n], class and number within the class. where: int64 [H, W], the piece that each pixel belongs to, -1 for
+    none. proposal: int64 [n], its place among the proposals, -1 where there is none; they are numbered in the same order. moved, unmoved: proposals RGB [P, 3, H, W] on black, after and before the
     transformation. around: bool [P, H, W], the segment's own place in its photo with thin parts. sources: int64 [P, H, W], the maps of
     the photos.
     """
 
     classes: Tensor
     numbers: Tensor
-    masks: Tensor
+    where: Tensor
     proposal: Tensor
     moved: Tensor
     unmoved: Tensor
@@ -45,6 +45,15 @@ class Pieces:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def masks(self) -> Tensor:
+        """Where the pieces with a proposal belong: bool [P, H, W]."""
+        return masks_of(self.where, self.proposal)
+
+
+def masks_of(where: Tensor, proposal: Tensor) -> Tensor:
+    """As `Pieces.masks`."""
+    return where == (proposal >= 0).nonzero()[:, :, None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def supports(proposals: Tensor) -> Tensor:
 
 def chosen(pieces: Pieces) -> Tensor:
     """Of each proposal the moved form, or the unmoved one where that covers as much of its mask: [P, 3, H, W]."""
-    masks = pieces.masks[pieces.proposal >= 0]
+    masks = pieces.masks()
     better = (supports(pieces.moved) & masks).sum((1, 2)) > (supports(pieces.unmoved) & masks).sum((1, 2))
     return torch.where(better[:, None, None, None], pieces.moved, pieces.unmoved)
 
@@ -76,14 +85,11 @@ def paint(pieces: Pieces, labels: Tensor, roles: Roles, rules: Rules, in_front: 
     hole, size = roles.classes, labels.shape
     picture = torch.zeros(3, *size, device=labels.device)
     made, filled = labels.clone(), torch.full(size, -1, dtype=torch.int64, device=labels.device)
-    pictures = chosen(pieces)
-    for i, (value, place) in enumerate(zip(pieces.classes.tolist(), pieces.proposal.tolist(), strict=True)):
-        mask = pieces.masks[i]
-        if place < 0:
-            made[mask] = value
-            picture[:, mask] = 0
-            continue
-        made[mask | pieces.around[place]] = hole
+    pictures, masks, done = chosen(pieces), pieces.masks(), 0
+    for place, i in enumerate((pieces.proposal >= 0).nonzero()[:, 0].tolist()):
+        left_out(picture, made, pieces, done, i)
+        value, done = int(pieces.classes[i]), i + 1
+        made[masks[place] | pieces.around[place]] = hole
         piece = pictures[place]
         shown = piece.sum(0) > 0
         covered = behind(i, shown, filled, in_front, rules.parity)
@@ -96,7 +102,15 @@ def paint(pieces: Pieces, labels: Tensor, roles: Roles, rules: Rules, in_front: 
         white = widened(white, rules.bands[0])[0] & support & (noise < rules.inner)
         piece = torch.where(white, 1.0, piece)
         picture = torch.where(support | shown, piece, picture)
+    left_out(picture, made, pieces, done, len(pieces))
     return Canvas(*finished(picture, made, filled, labels, roles, rules))
+
+
+def left_out(picture: Tensor, made: Tensor, pieces: Pieces, start: int, stop: int) -> None:
+    """Pieces start..stop - 1, none of which has a proposal, in place: their class, and nothing on the canvas."""
+    mask = (pieces.where >= start) & (pieces.where < stop)
+    made[mask] = pieces.classes[pieces.where[mask]]
+    picture[:, mask] = 0
 
 
 def behind(index: int, shown: Tensor, filled: Tensor, in_front: InFront, parity: bool) -> Tensor:

@@ -25,21 +25,24 @@ class Candidates(NamedTuple):
         return Candidates(scores, self.rows.gather(1, order))
 
 
-def overlaps(queries: Tensor, classes: Tensor, pixels: Tensor, bank: Bank) -> Tensor:
-    """Intersection over union of segments of a map with all of the bank, in place, unscaled: float32 [Q, S]; 0 between classes.
+def overlaps(
+    queries: Tensor, classes: Tensor, pixels: Tensor, bank: Bank, photos: Tensor | None = None
+) -> Tensor:
+    """Intersection over union of segments of a map with those of the bank, in place, unscaled: float32 [Q, S]; 0 between classes.
 
-    queries: int64 [h, w], the segment of each pixel from 1 to Q, 0 for none. classes, pixels: int64 [Q]. Exact: pixels that two segments
-    share are counted for all pairs at once.
+    queries: int64 [h, w], the segment of each pixel from 1 to Q, 0 for none. classes, pixels: int64 [Q]. photos: int64, those that are
+    looked at (None: all), 0 for the segments of others. Exact: the pixels that two segments share are counted for all pairs at once.
     """
     count, total = len(classes), len(bank.table)
     shared = torch.zeros(count * total, dtype=torch.int64, device=queries.device)
-    if not count or not total:
-        return shared.view(count, total).float()
+    photos = torch.arange(len(bank)) if photos is None else photos
     places = queries.flatten().nonzero()[:, 0]
+    if not count or not total or not len(photos):
+        return shared.view(count, total).float()
     query = queries.flatten()[places] - 1
     kind, kinds = classes[query], bank.table[:, 1]
-    for start in range(0, len(bank), step := max(1, PIXELS // max(1, len(places)))):
-        found = bank.segments(slice(start, start + step)).flatten(1)[:, places]
+    for some in photos.split(max(1, PIXELS // len(places))):
+        found = bank.segments(some, places)
         same = (found >= 0) & (kinds[found.clamp_min(0)] == kind)
         codes = (query * total).expand_as(found)[same] + found[same]
         shared += torch.bincount(codes, minlength=count * total)

@@ -100,7 +100,7 @@ def run_canvas(case: Mapping[str, Any], folder: Path) -> Tensors:
     rows = (own.table[:, 3] > least).nonzero()[:, 0]
     asked_for = {int(row): i for i, row in enumerate(rows)}
     scores = retrieval.overlaps(*queries(own, rows), bank)
-    slots = retrieval.official(scores, bank.table[:, 0], config["top_k"])
+    slots = retrieval.official(scores, bank.photo_of, config["top_k"])
     listed = with_empty(own, roles)
     out = segments_out(own, listed, labels, roles) | slots_out(listed, asked_for, slots, bank)
     out["out/train_segments_per_class"] = per_class(found, trained, roles)
@@ -200,13 +200,22 @@ def pieces_of(
     return Pieces(
         classes=torch.tensor([c for c, *_ in ordered]),
         numbers=torch.tensor([n for _, n, _ in ordered]),
-        masks=enlarged(masks_of(own, [row for *_, row in ordered]), scale),
+        where=enlarged(where_of(own, ordered)[None], scale)[0],
         proposal=torch.tensor([next(place) if row >= 0 else -1 for row in chosen]),
         moved=moved,
         unmoved=bank.cut_out(taken, scale),
         around=enlarged(bank.around(taken, roles.thin), scale),
         sources=bank.maps(taken),
     )
+
+
+def where_of(own: Segments, ordered: list[Entry]) -> Tensor:
+    """The entry that each pixel belongs to, -1 for none."""
+    place = torch.full((len(own.table) + 1,), -1, dtype=torch.int64)
+    for i, (*_, row) in enumerate(ordered):
+        if row >= 0:
+            place[row + 1] = i
+    return place[own.numbers[0]]
 
 
 def asked(pieces: Pieces, pairs: Tensor, scores: Tensor) -> Callable[[int, int], bool | None]:
