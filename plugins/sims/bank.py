@@ -165,3 +165,14 @@ def bank_fault(model: SIMS, tensors: Mapping[str, Tensor]) -> str:
     if int(tensors["labels"].max()) > model.roles.classes:
         return f"its maps have classes beyond {model.roles.classes}"
     return ""
+
+
+def drawn_bank(model: SIMS) -> dict[str, Tensor]:
+    """A bank of one drawn picture, all classes side by side, with which a model without its own can be tried (`Asset.stand_in`)."""
+    (height, width), classes = model.config.low, model.roles.classes
+    small = (torch.arange(width) * classes // width).expand(1, height, width).contiguous()
+    labels = enlarged(small, model.config.scale)
+    shades = (1 + torch.arange(classes)).float() / (classes + 1)
+    photos = shades[labels][:, None].expand(-1, 3, -1, -1)
+    segments = find_segments(small, classes, model.roles.thin)
+    return bank_tensors(segments, labels, photos, shades[small][:, None].expand(-1, 3, -1, -1), ["drawn"])

@@ -115,9 +115,9 @@ class SIMSOptions(CascadeOptions):
     semantic: float = 10.0
     """Weight of the cross-entropy of what the picture shows."""
     lr: float = 1e-4
-    """Adam's rate for the synthesis network. With `growth` the largest, which it reaches from 1e-6 by a tenth more in every epoch."""
-    growth: bool = False
-    """The synthesis network's rate grows (official at 256p)."""
+    """Adam's rate for the synthesis network."""
+    growth: tuple[str, ...] = ("order",)
+    """Networks whose rate begins with 1e-6 and grows by a tenth in every epoch up to their own (at 256p the synthesis network's too)."""
     settle_epoch: int = 0
     """From this epoch on (counted from 0) its rate is `settle_lr`; 0: never (official at 256p: 112)."""
     settle_lr: float = 1e-4
@@ -125,7 +125,7 @@ class SIMSOptions(CascadeOptions):
     transform_lr: float = 1e-5
     """The transformation network's rate."""
     order_lr: float = 1e-5
-    """The ordering network's largest rate, which it reaches from 1e-6 by a tenth more in every epoch."""
+    """The ordering network's rate."""
     proposals: int = 10
     """Most segments of a photo that one step of the transformation network sees, drawn where there are more."""
     pairs: int = 10
@@ -147,6 +147,8 @@ class SIMSOptions(CascadeOptions):
         faults = []
         if not self.train or not set(self.train) <= set(STAGES):
             faults.append(f"train names some of {', '.join(STAGES)}, got {', '.join(self.train) or 'none'}")
+        if not set(self.growth) <= set(STAGES):
+            faults.append(f"growth names some of {', '.join(STAGES)}, got {', '.join(self.growth)}")
         for name, least in (("proposals", 1), ("pairs", 1), ("sources", 1), ("bank_pairs", 0), ("settle_epoch", 0)):
             if getattr(self, name) < least:
                 faults.append(f"{name} must be at least {least}, got {getattr(self, name)}")
@@ -166,7 +168,7 @@ CITYSCAPES_256 = replace(CITYSCAPES_512, resolution=512, scale=0, bands=(6, 31, 
 VARIANTS: dict[str, Variant] = {
     "cityscapes-256": Variant(
         CITYSCAPES_256,
-        SIMSOptions(steps=800 * PAIRS, lr=1e-3, growth=True, settle_epoch=112),
+        SIMSOptions(steps=800 * PAIRS, lr=1e-3, growth=("order", "synthesis"), settle_epoch=112),
         "official 256p, 512 x 256 px; synthesis 800 epochs, the others 100",
     ),
     "cityscapes-512": Variant(
@@ -184,7 +186,7 @@ VARIANTS: dict[str, Variant] = {
             planar=(), vehicles=(), ragged=("hair",), standing=(), buildings=(),
         ),
         SIMSOptions(
-            steps=8000, batch_size=2, lr=4e-4, transform_lr=1e-4, order_lr=1e-4, precision="bf16", channels_last=True, dtype="float16",
+            steps=8000, batch_size=2, lr=4e-4, transform_lr=1e-4, order_lr=1e-4, growth=(), precision="bf16", channels_last=True, dtype="float16",
             ema=0.999, bank_pairs=2000,
         ),
         "ours: 128 px, for a CPU",
