@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,15 +32,26 @@ class OrderNetwork(Trunk):
         shown = max(1, int(features.shape[3] * self.columns))
         return features[..., :shown].mean((2, 3), keepdim=True)
 
-    def forward(self, pictures: Tensor, dropped: Tensor | None = None) -> Tensor:
-        """Scores [B, classes + 1] of pictures [B, 6, H, W] in [0, 1]: the two segments in their colours, then the whole map in its.
+    def looked(self, pictures: Tensor) -> Tensor:
+        """The features before the scores [B, widths[4], 1, 1]; pictures as in `forward`."""
+        return self.g_selection_conv6(self.pooled(self.features(pictures)))
 
-        dropped: factors of the features before the scores [B, widths[4]], for training (0 or 2 each, a dropout of one half).
-        """
-        x = self.g_selection_conv6(self.pooled(self.features(pictures)))
+    def scores(self, looked: Tensor, dropped: Tensor | None = None) -> Tensor:
+        """Scores [B, classes + 1]. dropped: factors of the features [B, widths[4]] (in training 0 or 2 each, a dropout of one half)."""
         if dropped is not None:
-            x = x * dropped.to(x)[:, :, None, None]
-        return self.g_selection_classify(x)[:, :, 0, 0].float()
+            looked = looked * dropped.to(looked)[:, :, None, None]
+        return self.g_selection_classify(looked)[:, :, 0, 0].float()
+
+    def empty(self, size: tuple[int, int]) -> Tensor:
+        """`looked` of an empty place, a black picture of (height, width) = size. Without gradient: in a fresh network all that it becomes
+        is zero, and norms with an eps of 1e-12 would make the gradient overflow."""
+        weight = self.g_selection_classify.weight
+        with torch.no_grad():
+            return self.looked(torch.zeros(1, 6, *size, device=weight.device))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Scores [B, classes + 1] of pictures [B, 6, H, W] in [0, 1]: the two segments in their colours, then the whole map in its."""
+        return self.scores(self.looked(pictures))
 
 
 def order_loss(scores: Tensor, front: Tensor, places: int) -> Tensor:

@@ -23,6 +23,15 @@ class Segments(NamedTuple):
         """The table's rows of one map."""
         return (self.table[:, 0] == index).nonzero()[:, 0]
 
+    def alone(self, index: int) -> Segments:
+        """One map as a batch of its own."""
+        rows = self.of(index)
+        table = self.table[rows].clone()
+        table[:, 0] = 0
+        first = int(rows[0]) if len(rows) else 0
+        numbers = self.numbers[index : index + 1]
+        return Segments(torch.where(numbers > 0, numbers - first, 0), table)
+
     def masks(self, rows: Tensor) -> Tensor:
         """bool [N, h, w], each on its own map."""
         return self.numbers[self.table[rows, 0]] == rows[:, None, None] + 1

@@ -100,35 +100,35 @@ class SIMSTrainer(CascadeTrainer):
             losses = {"perceptual": torch.stack(terms[:-1]).sum(), "semantic": self.options.semantic * terms[-1]}
             yield Update(losses, ("synthesis",))
 
-    def read(self, batch: Batch) -> tuple[Tensor, Tensor, Segments]:
-        """(channels int64 [B, H, W], photos RGB [B, 3, H, W] in [0, 1], segments at the size of retrieval)."""
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, list[Segments]]:
+        """(channels int64 [B, H, W], photos RGB [B, 3, H, W] in [0, 1], each map's segments at the size of retrieval)."""
         assert batch.images is not None  # `prepare` has seen to it
         model = self.synthesizer
         maps = model.small(batch.maps)
         low = model.indices(maps.resize(model.config.low))
         photos = model.fit_image(batch.images)
         self.features.to(photos.device)
-        return model.indices(maps), photos, find_segments(low, model.roles.classes, model.roles.thin)
+        segments = find_segments(low, model.roles.classes, model.roles.thin)
+        return model.indices(maps), photos, [segments.alone(i) for i in range(len(low))]
 
-    def asked(self, segments: Segments, index: int, pixels: float | None = None) -> Tensor:
+    def asked(self, segments: Segments, pixels: float | None = None) -> Tensor:
         """Rows of one map's segments of more than so many pixels (None: as the config says), from far to near."""
         least = self.synthesizer.config.segment_pixels if pixels is None else pixels
-        rows = segments.of(index)
-        rows = rows[segments.table[rows, 3] > least]
+        rows = (segments.table[:, 3] > least).nonzero()[:, 0]
         rank = {value: i for i, value in enumerate(self.synthesizer.roles.order)}
         order = sorted(rows.tolist(), key=lambda row: (rank[int(segments.table[row, 1])], row))
         return torch.tensor(order, dtype=torch.int64, device=rows.device)
 
     # --- transformation -------------------------------------------------------------------------------------------
 
-    def transform_loss(self, labels: Tensor, photos: Tensor, segments: Segments, rng: RngLike) -> Tensor:
+    def transform_loss(self, labels: Tensor, photos: Tensor, segments: list[Segments], rng: RngLike) -> Tensor:
         """The mean over the batch of how far the composite of moved segments is from the photo."""
         model, o = self.synthesizer, self.options
         scale, losses = model.config.scale, []
         for i, photo in enumerate(photos):
             # officially counted at the picture's size
-            rows = self.asked(segments, i, model.config.segment_pixels / 4**scale)
-            masks = enlarged(segments.masks(rows), scale)
+            rows = self.asked(segments[i], model.config.segment_pixels / 4**scale)
+            masks = enlarged(segments[i].masks(rows), scale)
             moved = moved_segments(photo, masks, o.proposals, take_rows(rng, [i]))
             theta = model.transform(*moved, one_hot(labels[i : i + 1], model.planes))
             made = composite(warp(moved.proposals, theta), moved.masks)
@@ -137,7 +137,7 @@ class SIMSTrainer(CascadeTrainer):
 
     # --- order ----------------------------------------------------------------------------------------------------
 
-    def order_loss(self, batch: Batch, labels: Tensor, segments: Segments, rng: RngLike) -> Tensor:
+    def order_loss(self, batch: Batch, labels: Tensor, segments: list[Segments], rng: RngLike) -> Tensor:
         """The mean over the batch of the cross-entropy over the places for pairs."""
         model, o, losses = self.synthesizer, self.options, []
         low = model.indices(model.small(batch.maps).resize(model.config.low))
@@ -145,18 +145,17 @@ class SIMSTrainer(CascadeTrainer):
         covers = coverings(batch, values, model.indices(batch.maps), model.planes)
         palette = model.palette
         for i in range(len(labels)):
-            pairs = neighbours(segments, self.asked(segments, i), model.roles.order, o.pairs)
-            one = Segments(segments.numbers[i : i + 1], segments.table)
-            front = nearer(segments, pairs, self.depth(batch, i, one), None if covers is None else covers[i], model.roles)
-            pictures = pair_pictures(segments, pairs, palette, painted(low[i], palette))
-            pictures = torch.cat([pictures, torch.zeros_like(pictures[:1]) if len(pairs) else self._blank()])
-            dropped = take_rows(rng, [i]).uniform("dropout", shape=(o.pairs + 1, model.config.order_widths[4]))[0]
-            dropped = 2.0 * (dropped[: len(pictures)] < 0.5).to(pictures)
-            losses.append(order_loss(model.order(pictures, dropped), front, o.pairs))
+            one = segments[i]
+            pairs = neighbours(one, self.asked(one), model.roles.order, o.pairs)
+            front = nearer(one, pairs, self.depth(batch, i, one), None if covers is None else covers[i], model.roles)
+            looked = model.order.empty(model.config.low)
+            if pairs:
+                pictures = pair_pictures(one, pairs, palette, painted(low[i], palette))
+                looked = torch.cat([model.order.looked(pictures), looked])
+            drawn = take_rows(rng, [i]).uniform("dropout", shape=(o.pairs + 1, looked.shape[1]))[0, : len(looked)]
+            scores = model.order.scores(looked, 2.0 * (drawn < 0.5).to(looked))
+            losses.append(order_loss(scores, front, o.pairs))
         return torch.stack(losses).mean()
-
-    def _blank(self) -> Tensor:
-        return torch.zeros(1, 6, *self.synthesizer.config.low, device=self.synthesizer.device)
 
     def depth(self, batch: Batch, index: int, segments: Segments) -> Tensor:
         """How near each pixel of a map is, [h, w]: its disparity, or in its place how low its segment reaches."""
@@ -169,7 +168,7 @@ class SIMSTrainer(CascadeTrainer):
 
     @torch.no_grad()
     def canvases(
-        self, batch: Batch, labels: Tensor, photos: Tensor, segments: Segments, rng: RngLike
+        self, batch: Batch, labels: Tensor, photos: Tensor, segments: list[Segments], rng: RngLike
     ) -> list[Canvas]:
         """A canvas of each photo's own pixels, cut by the shapes of others."""
         model, bank = self.synthesizer, self.synthesizer.bank()
@@ -177,10 +176,10 @@ class SIMSTrainer(CascadeTrainer):
         for i, photo in enumerate(photos):
             own = take_rows(rng, [i])
             sources = self.sources(bank, batch.names[i], own)
-            one = Segments(segments.numbers[i : i + 1], segments.table)
+            one = segments[i]
             made.append(
                 training_canvas(
-                    photo, labels[i], one, self.asked(segments, i), bank, sources, model.roles, model.config, self.options, own
+                    photo, labels[i], one, self.asked(one), bank, sources, model.roles, model.config, self.options, own
                 )
             )
         return made
