@@ -31,6 +31,7 @@ INPUTS = {
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
     "sean": r"in/.*",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
+    "sims": r"(?:\d/)?in/.*",
     "spade": r"in/.*",
 }
 """Names of the tensors that networks and functions are called with."""
@@ -49,6 +50,7 @@ LIMITS = {
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
     "sean": [(".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
+    "sims": [(".*", 2e-5)],
     "spade": [(".*", 2e-5)],
 }
 """Largest difference by system and name, as the cases state it; times the largest number where that is above 1."""
@@ -56,6 +58,7 @@ LIMITS = {
 SCALED_AWAY = {
     "cimle": r"g_\w+_conv[12]\.weight",
     "crn": r"g_\w+_conv\d+\.weight",
+    "sims": r"g_selection_conv\d(?:\.g_selection_conv\d_\d)?\.weight",
     "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""

@@ -32,6 +32,7 @@ OURS = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "sims",
 )
 SHARED_D = {"clade", "clvae", "inade", "scgan", "spade"}
 
@@ -173,6 +174,8 @@ def expected(name: str) -> set[tuple[str, str]]:
         return {("face-parser", "parser")}
     if system == "segvae":
         return {("segvae", "checkpoint")}
+    if system == "sims":
+        return {("sims", name.rpartition("/")[2].partition("_")[0])}
     if system == "oasis":
         return {("oasis", "discriminator" if name.endswith("D.pth") else "generator")}
     if system == "pix2pixhd":

@@ -25,9 +25,10 @@ OWN = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "sims",
 )
 OTHERS = (
-    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
+    "cc_fpse", "groupdnet", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -97,6 +98,13 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "result_512p": (frozenset({"crn"}), "crn/cityscapes-512"),
         "result_1024p": (frozenset({"crn"}), "crn/cityscapes-1024"),
         "result_GTA": (frozenset({"crn"}), "crn/gta5-256"),
+    },
+    "sims": {
+        "transform": (frozenset({"sims"}), "sims/cityscapes-512"),
+        "order": (frozenset({"sims"}), "sims/cityscapes-512"),
+        "synthesis_256_512": (frozenset({"sims"}), "sims/cityscapes-256"),
+        "synthesis_512": (frozenset({"sims"}), "sims/cityscapes-512"),
+        "synthesis_1024": (frozenset({"sims"}), "sims/cityscapes-1024"),
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
@@ -192,6 +200,10 @@ FILES = {
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+    "sims/A_order/weights.safetensors": {"sims": "order"},
+    "sims/A_transform/weights.safetensors": {"sims": "transform"},
+    "sims/A_synthesis_512style/weights.safetensors": {"sims": "synthesis"},
+    "sims/C_synthesis_1024style/weights.safetensors": {"sims": "synthesis"},
     "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),

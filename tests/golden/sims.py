@@ -205,17 +205,19 @@ def run_order(case: Mapping[str, Any], folder: Path) -> Tensors:
     columns = config["pool6_window"][1] / (config["image_hw"][1] / 32)
     stages = widths(case, "64", "128", "256", "512", "1024")
     network: OrderNetwork = with_weights(case, "order", OrderNetwork(CLASSES - 1, stages, columns), folder)
-    pictures, target = io["in/data_u8"].float() / 255, io["in/target"]
+    pictures = io["in/data_u8"].float() / 255
     watched = Watched(network)
     scores = network(pictures)
     seen = watched.close() | {"scores": scores.detach()}
     seen["g_selection_pool6"] = network.pooled(seen["g_selection_pool5"])
-    empty = target == 0
+    out = results(io, seen) | {f"argmax/{i}": n for i, n in enumerate(scores.argmax(1)) if "argmax" in values}
+    if "G_loss" not in values:
+        return out
+    empty = io["in/target"] == 0
     blank = network(torch.zeros_like(pictures[:1]))
-    loss = order_loss(torch.cat([scores[~empty], blank]), target[~empty], len(target))
+    loss = order_loss(torch.cat([scores[~empty], blank]), io["in/target"][~empty], len(empty))
     loss.backward()
-    best = {f"argmax/{i}": n for i, n in enumerate(scores.argmax(1)) if "argmax" in values}
-    return results(io, seen) | {"G_loss": loss.detach()} | best | gradients(network, io, values)
+    return out | {"G_loss": loss.detach()} | gradients(network, io, values)
 
 
 def run_warp(folder: Path) -> Tensors:
