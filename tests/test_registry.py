@@ -31,6 +31,7 @@ FIRST = (
     "scgan",
     "sean",
     "segvae",
+    "sims",
     "spade",
 )
 
