@@ -32,6 +32,7 @@ class Bank:
         self._segments, self._names = tensors["segments"], tensors["names"]
         counts = torch.bincount(tensors["table"][:, 0], minlength=len(self.photos))
         self.table, self._first = tensors["table"].to(device), (counts.cumsum(0) - counts).to(device)
+        self._most = int(counts.max()) if len(counts) else 0
         self.device = torch.device(device)
 
     def __len__(self) -> int:
@@ -46,15 +47,29 @@ class Bank:
         """The photo of each segment, int64 [S], ascending."""
         return self.table[:, 0]
 
-    def segments(self, photos: Tensor, places: Tensor | None = None) -> Tensor:
-        """The row of the table that each pixel belongs to, -1 for none: int64 [n, h, w], or [n, len(places)] of the pixels at these places
-        of the flattened map. photos: int64 [n]."""
-        own = self._segments[photos.cpu()]
-        if places is not None:
-            own = own.flatten(1)[:, places.cpu()]
-        own = own.to(self.device).long().abs()
-        first = self._first[photos.to(self.device)].view(-1, *[1] * (own.dim() - 1))
-        return torch.where(own > 0, own + first - 1, -1)
+    @property
+    def most(self) -> int:
+        """Segments of the photo that has most."""
+        return self._most
+
+    def rows_of(self, photos: Tensor) -> Tensor:
+        """The table's rows of photos int64 [n]: int64, in the order of the table."""
+        wanted = torch.zeros(len(self), dtype=torch.bool, device=self.device)
+        wanted[photos.to(self.device)] = True
+        return wanted[self.photo_of].nonzero()[:, 0]
+
+    def place_of(self, rows: Tensor) -> Tensor:
+        """The number of segments within their photos, from 1: int64, as `local` has them."""
+        return rows - self._first[self.photo_of[rows]] + 1
+
+    def local(self, photos: Tensor, places: Tensor) -> Tensor:
+        """The segment within its photo of the pixels at these places of the flattened map, from 1, 0 for none: int16 [n, len(places)]."""
+        return self._segments[photos.cpu()].flatten(1)[:, places.cpu()].to(self.device).abs()
+
+    def segments(self, photos: Tensor) -> Tensor:
+        """The row of the table that each pixel belongs to, -1 for none: int64 [n, h, w]. photos: int64 [n]."""
+        own = self._segments[photos.cpu()].to(self.device).long().abs()
+        return torch.where(own > 0, own + self._first[photos.to(self.device)][:, None, None] - 1, -1)
 
     def masks(self, rows: Tensor) -> Tensor:
         """Segments at the size of retrieval: bool [P, h, w]."""

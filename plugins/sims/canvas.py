@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo_plugins.sims.borders import Edge, sobel, widened
 from zoo_plugins.sims.roles import Roles
-from zoo_plugins.sims.segments import boxes, in_boxes, is_any, numbered
+from zoo_plugins.sims.segments import is_any, numbered
 
 InFront = Callable[[int, int], bool | None]
 """(an earlier piece, a later one) -> whether the earlier one lies in front; None where nobody knows."""
@@ -145,26 +145,36 @@ def finished(
     if not rules.elide:
         return picture, made
     ground = is_any(made, (*roles.ground, roles.classes))
-    black = torch.zeros_like(ground)
-    for value in roles.objects:
-        masks = parts(made == value)
-        if len(masks):
-            near = widened(rules.edge(masks), rules.bands[3])
-            black |= (near & in_boxes(wider(boxes(masks)), *made.shape)).any(0)
-    return picture * ~(black & ground), made
+    return picture * ~(shadowed(made, roles.objects, rules) & ground), made
 
 
-def parts(mask: Tensor) -> Tensor:
-    """The connected parts of bool [H, W], each alone: bool [N, H, W]."""
-    numbers, first = numbered(mask[None])
-    places = torch.arange(len(first), device=mask.device)
-    return mask & (numbers == places[:, None, None])
+def shadowed(made: Tensor, objects: Sequence[int], rules: Rules) -> Tensor:
+    """Around each connected part of objects in a map int64 [H, W], where shadows may fall: bool [H, W].
+
+    Its band, inside its box and an eighth of the width more to the left, and (quirk) of the height to the right and below. Sides are
+    counted from pixel to pixel, and halves are rounded up.
+    """
+    near, shown = torch.zeros_like(made, dtype=torch.bool), is_any(made, objects)[None]
+    parts, first, _ = numbered(made[None], shown)
+    reach = rules.bands[3] + 2
+    for number, (top, bottom, left, right) in enumerate(part_boxes(parts[0], shown[0], len(first)).tolist()):
+        # a window with room for the band: borders depend on nothing farther away
+        window = slice(max(0, top - reach), bottom + reach + 1), slice(max(0, left - reach), right + reach + 1)
+        mask = (parts[0][window] == number) & shown[0][window]
+        band = widened(rules.edge(mask[None]), rules.bands[3])[0]
+        below, beside = (bottom - top + 4) // 8, (right - left + 4) // 8
+        allowed = torch.zeros_like(near)
+        allowed[top : bottom + below + 1, max(0, left - beside) : right + below + 1] = True
+        near[window] |= band & allowed[window]
+    return near
 
 
-def wider(edges: Tensor) -> Tensor:
-    """Boxes of objects with room for shadows: an eighth of the width to the left, and (quirk) of the height to the right and below; sides
-    are counted from pixel to pixel, and halves are rounded up."""
-    top, bottom, left, right = edges.unbind(1)
-    high, wide = (bottom - top) / 8, (right - left) / 8
-    below, beside = (high + 0.5).floor().long(), (wide + 0.5).floor().long()
-    return torch.stack([top, bottom + below, left - beside, right + below], 1)
+def part_boxes(parts: Tensor, shown: Tensor, count: int) -> Tensor:
+    """First row, last row, first column and last column of each part of a map int64 [H, W], where `shown`: int64 [count, 4]."""
+    rows, columns = shown.nonzero(as_tuple=True)
+    found = parts[shown]
+    ends = []
+    for places, side in ((rows, shown.shape[0]), (columns, shown.shape[1])):
+        ends.append(torch.full((count,), side, device=parts.device).scatter_reduce(0, found, places, "amin"))
+        ends.append(torch.zeros(count, dtype=torch.int64, device=parts.device).scatter_reduce(0, found, places, "amax"))
+    return torch.stack(ends, 1)

@@ -31,24 +31,33 @@ def overlaps(
     """Intersection over union of segments of a map with those of the bank, in place, unscaled: float32 [Q, S]; 0 between classes.
 
     queries: int64 [h, w], the segment of each pixel from 1 to Q, 0 for none. classes, pixels: int64 [Q]. photos: int64, those that are
-    looked at (None: all), 0 for the segments of others. Exact: the pixels that two segments share are counted for all pairs at once.
+    looked at, ascending (None: all), 0 for the segments of others. Exact: the pixels that two segments share are counted for all pairs at once.
     """
     count, total = len(classes), len(bank.table)
-    shared = torch.zeros(count * total, dtype=torch.int64, device=queries.device)
+    scores = torch.zeros(count, total, device=queries.device)
     photos = torch.arange(len(bank)) if photos is None else photos
     places = queries.flatten().nonzero()[:, 0]
     if not count or not total or not len(photos):
-        return shared.view(count, total).float()
-    query = queries.flatten()[places] - 1
-    kind, kinds = classes[query], bank.table[:, 1]
-    for some in photos.split(max(1, PIXELS // len(places))):
-        found = bank.segments(some, places)
-        same = (found >= 0) & (kinds[found.clamp_min(0)] == kind)
-        codes = (query * total).expand_as(found)[same] + found[same]
-        shared += torch.bincount(codes, minlength=count * total)
-    inside = shared.view(count, total)
-    union = pixels[:, None] + bank.table[:, 3] - inside
-    return (inside.double() / union).float()
+        return scores
+    query = (queries.flatten()[places] - 1).int()
+    for some in photos.split(max(1, min(PIXELS // len(places), PIXELS // (count * bank.most + count)))):
+        rows = bank.rows_of(some)
+        shared = _shared(query, count, bank.local(some, places), bank.most)
+        inside = shared[torch.searchsorted(some.to(rows.device), bank.photo_of[rows]), :, bank.place_of(rows)].T
+        union = pixels[:, None] + bank.table[rows, 3] - inside
+        same = classes[:, None] == bank.table[rows, 1]
+        scores[:, rows] = torch.where(same, inside.double() / union, 0.0).float()
+    return scores
+
+
+def _shared(query: Tensor, count: int, found: Tensor, most: int) -> Tensor:
+    """Pixels that queries and segments share: int64 [photos, queries, most + 1].
+
+    query: int32 [P] below `count`. found: int16 [photos, P], a photo's segment from 1 to `most`, 0 for none.
+    """
+    codes = torch.arange(len(found), device=query.device, dtype=torch.int32)[:, None] * (count * (most + 1))
+    codes = codes + query * (most + 1) + found
+    return torch.bincount(codes.flatten(), minlength=len(found) * count * (most + 1)).view(-1, count, most + 1)
 
 
 def best(scores: Tensor, slots: int) -> Candidates:

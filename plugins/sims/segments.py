@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.nn.components import components
 
@@ -43,57 +44,86 @@ def find_segments(labels: Tensor, classes: int, thin: Sequence[int]) -> Segments
     For a class that is not thin, pixels of thin classes count as its own while parts are connected (over sides and corners); a part of
     which they are half or more is none. Parts are numbered by their first pixel, column by column.
     """
+    count, height, width = labels.shape
+    shown = labels < classes
+    parts, first, pixels = numbered(labels, shown)
+    kinds = torch.zeros_like(first)
+    kinds[parts[shown]] = labels[shown]
     thin_at = is_any(labels, thin)
+    blobs, blob_first, blob_pixels = numbered(thin_at.long(), thin_at)
+    pairs = _touching(parts, blobs, shown & ~thin_at, thin_at)
+    # a blob of thin pixels is a node of its own in every class that touches it
+    nodes, node = (pairs[1] * classes + kinds[pairs[0]]).unique(return_inverse=True)
+    blob = nodes // classes
+    root = joined_to(len(first) + len(nodes), pairs[0], len(first) + node)
+    held = torch.zeros_like(root).scatter_add(0, root[: len(first)], pixels)
+    beside = torch.zeros_like(root).scatter_add(0, root[len(first) :], blob_pixels[blob])
+    start = torch.full_like(root, count * height * width)
+    start = start.scatter_reduce(0, root, torch.cat([first, blob_first[blob]]), "amin")
+    roots = root[: len(first)].unique()
+    roots = roots[held[roots] > beside[roots]]
+    # of joined parts the root is the first, which is of their class
+    maps = start[roots] // (height * width)
+    order = _sorted(maps, kinds[roots], start[roots])
+    roots, maps = roots[order], maps[order]
+    groups = maps * classes + kinds[roots]
+    within = torch.arange(len(roots), device=labels.device) - torch.searchsorted(groups, groups) + 1
+    row = torch.zeros_like(root)
+    row[roots] = torch.arange(1, len(roots) + 1, device=labels.device)
     numbers = torch.zeros_like(labels)
-    rows: list[Tensor] = []
-    count = 0
-    for value in labels.unique().tolist():
-        if value >= classes:
-            continue
-        own = labels == value
-        joined = own if value in thin else own | thin_at
-        found, roots = numbered(joined)
-        size = torch.bincount(found[joined], minlength=len(roots))
-        held = torch.bincount(found[own], minlength=len(roots))
-        kept = 2 * held > size
-        maps, order = sort_parts(roots, labels.shape[1:], kept)
-        place = torch.zeros_like(roots)
-        place[order] = torch.arange(1, len(order) + 1, device=labels.device)
-        numbers[own] = torch.where(place > 0, place + count, 0)[found[own]]
-        within = torch.arange(len(order), device=labels.device) - torch.searchsorted(maps, maps) + 1
-        rows.append(torch.stack([maps, torch.full_like(maps, value), within, held[order]], 1))
-        count += len(order)
-    table = torch.cat(rows) if rows else labels.new_zeros(0, 4)
-    return _by_map(numbers, table)
+    numbers[shown] = row[root[: len(first)]][parts[shown]]
+    return Segments(numbers, torch.stack([maps, kinds[roots], within, held[roots]], 1))
 
 
-def numbered(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Connected parts of bool [B, h, w]: (int64 [B, h, w], the part of each pixel, numbers without gaps; the first pixel of each part in
-    column order, as map * h * w + column * h + row)."""
-    count, height, width = masks.shape
-    parts = components(masks.long())
-    roots, found = parts[masks].unique(return_inverse=True)
-    numbers = torch.zeros_like(parts)
-    numbers[masks] = found
-    place, row, column = masks.nonzero(as_tuple=True)
+def numbered(labels: Tensor, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Connected parts of the pixels `shown`, bool [B, h, w], of a map [B, h, w]: (the part of each pixel, numbers without gaps, 0 elsewhere;
+    each part's first pixel in column order, as map * h * w + column * h + row; its pixels)."""
+    count, height, width = labels.shape
+    parts = components(labels)[shown]
+    seen = torch.zeros(labels.numel(), dtype=torch.int64, device=labels.device)
+    seen[parts] = 1
+    found = (seen.cumsum(0) - 1)[parts]
+    numbers = torch.zeros_like(labels)
+    numbers[shown] = found
+    pixels = torch.bincount(found)
+    place, row, column = shown.nonzero(as_tuple=True)
     keys = (place * width + column) * height + row
-    first = torch.full_like(roots, count * height * width).scatter_reduce(0, found, keys, "amin")
-    return numbers, first
+    first = torch.full_like(pixels, count * height * width).scatter_reduce(0, found, keys, "amin")
+    return numbers, first, pixels
 
 
-def sort_parts(first: Tensor, size: Sequence[int], kept: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the parts that are kept, (the map of each, the parts in order)."""
-    order = torch.argsort(first)
-    order = order[kept[order]]
-    return first[order] // (size[0] * size[1]), order
+def joined_to(count: int, first: Tensor, second: Tensor) -> Tensor:
+    """The smallest of the nodes 0..count - 1 that each is joined to, int64 [count]. first, second: the ends of each edge, int64 [E]."""
+    root = torch.arange(count, device=first.device)
+    while True:
+        ends = root[first], root[second]
+        low, high = torch.minimum(*ends), torch.maximum(*ends)
+        if torch.equal(low, high):
+            return root
+        root = root.scatter_reduce(0, high, low, "amin")
+        while not torch.equal(root, above := root[root]):
+            root = above
 
 
-def _by_map(numbers: Tensor, table: Tensor) -> Segments:
-    """The same with the rows of each map together."""
-    order = torch.argsort(table[:, 0], stable=True)
-    place = torch.zeros(len(table) + 1, dtype=torch.int64, device=numbers.device)
-    place[order + 1] = torch.arange(1, len(table) + 1, device=numbers.device)
-    return Segments(place[numbers], table[order])
+def _touching(parts: Tensor, blobs: Tensor, own: Tensor, thin_at: Tensor) -> Tensor:
+    """Pairs (part, blob) [2, N] of which pixels touch at sides or corners, each pair once."""
+    height, width = own.shape[1:]
+    found = []
+    for down, across in ((0, 1), (1, -1), (1, 0), (1, 1)):
+        here = slice(0, height - down), slice(max(0, -across), width - max(0, across))
+        there = slice(down, height), slice(max(0, across), width + min(0, across))
+        for a, b in ((here, there), (there, here)):
+            both = own[:, a[0], a[1]] & thin_at[:, b[0], b[1]]
+            found.append(torch.stack([parts[:, a[0], a[1]][both], blobs[:, b[0], b[1]][both]]))
+    return torch.cat(found, 1).unique(dim=1)
+
+
+def _sorted(*keys: Tensor) -> Tensor:
+    """The order by several keys, the first counting most."""
+    order = torch.arange(len(keys[0]), device=keys[0].device)
+    for key in reversed(keys):
+        order = order[torch.argsort(key[order], stable=True)]
+    return order
 
 
 def is_any(labels: Tensor, values: Sequence[int]) -> Tensor:
@@ -127,8 +157,10 @@ def with_thin(masks: Tensor, thin_at: Tensor) -> Tensor:
 
     masks: bool [N, h, w], all of a class that is not thin; thin_at: bool [N, h, w], where the map of each shows a thin class.
     """
-    joined = masks | thin_at
-    numbers, first = numbered(joined)
-    belongs = torch.zeros(len(first), dtype=torch.bool, device=masks.device)
-    belongs[numbers[masks]] = True
-    return joined & belongs[numbers] & in_boxes(boxes(masks), *masks.shape[1:])
+    if not bool(thin_at.any()):
+        return masks
+    blobs, first, _ = numbered(thin_at.long(), thin_at)
+    near = F.max_pool2d(F.pad(masks[:, None].float(), (1, 1, 1, 1)), 3, 1)[:, 0] > 0
+    touched = torch.zeros(len(first), dtype=torch.bool, device=masks.device)
+    touched[blobs[near & thin_at]] = True
+    return masks | (thin_at & touched[blobs] & in_boxes(boxes(masks), *masks.shape[1:]))
