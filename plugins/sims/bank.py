@@ -106,7 +106,9 @@ def bank_tensors(
     `small`, in [0, 1]. Raises DataError for a map of more segments than a bank can number."""
     counts = torch.bincount(segments.table[:, 0], minlength=len(labels))
     if int(counts.max()) > torch.iinfo(torch.int16).max:
-        raise DataError(f"{names[int(counts.argmax())]} has {int(counts.max())} segments: a bank numbers 32767 of a photo.")
+        raise DataError(
+            f"{names[int(counts.argmax())]} has {int(counts.max())} segments: a bank numbers 32767 of a photo."
+        )
     first = (counts.cumsum(0) - counts)[:, None, None]
     own = torch.where(segments.numbers > 0, segments.numbers - first, 0)
     dark = (small * 255).round().sum(1) == 0
@@ -164,7 +166,13 @@ def bank_fault(model: SIMS, tensors: Mapping[str, Tensor]) -> str:
         "photos": (n, 3, *high), "labels": (n, *high), "segments": (n, *low), "table": (s, 4), "names": (n, LONGEST_NAME),
     }  # fmt: skip
     fault = shape_fault(tensors, shapes, counts=tuple(shapes))
-    types = {"photos": torch.uint8, "labels": torch.uint8, "segments": torch.int16, "table": torch.int64, "names": torch.uint8}
+    types = {
+        "photos": torch.uint8,
+        "labels": torch.uint8,
+        "segments": torch.int16,
+        "table": torch.int64,
+        "names": torch.uint8,
+    }
     if fault or (fault := next((f"{k} is not of {t}" for k, t in types.items() if tensors[k].dtype != t), "")):
         return fault
     table = tensors["table"]

@@ -29,9 +29,9 @@ class Pieces:
     """What is painted, in the order of painting; n pieces, of which P have a proposal.
 
     classes, numbers: int64 [n], class and number within the class. where: int64 [H, W], the piece that each pixel belongs to, -1 for
-    none. proposal: int64 [n], its place among the proposals, -1 where there is none; they are numbered in the same order. moved, unmoved: proposals RGB [P, 3, H, W] on black, after and before the
-    transformation. around: bool [P, H, W], the segment's own place in its photo with thin parts. sources: int64 [P, H, W], the maps of
-    the photos.
+    none. proposal: int64 [n], its place among the proposals, -1 where there is none; they are numbered in the same order. moved, unmoved:
+    proposals RGB [P, 3, H, W] on black, after and before the transformation. around: bool [P, H, W], the segment's own place in its photo
+    with thin parts. sources: int64 [P, H, W], the maps of the photos.
     """
 
     classes: Tensor

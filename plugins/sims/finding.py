@@ -41,7 +41,9 @@ def find(labels: Tensor, small: Tensor, bank: Bank, roles: Roles, config: SIMSCo
     asked = order[table[order, 3] > config.segment_pixels]
     scores = overlaps_of(segments, asked, bank)
     kept = (
-        retrieval.official(scores, bank.photo_of, config.slots) if config.parity else retrieval.best(scores, config.slots)
+        retrieval.official(scores, bank.photo_of, config.slots)
+        if config.parity
+        else retrieval.best(scores, config.slots)
     )
     return Found(labels, small, segments, order, asked, kept.best_first())
 

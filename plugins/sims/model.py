@@ -32,7 +32,7 @@ from zoo_plugins.sims.canvas import Canvas, InFront, Pieces, Rules, chosen, pain
 from zoo_plugins.sims.config import SIMSConfig
 from zoo_plugins.sims.finding import Found, find, pieces_of, places_of, taken
 from zoo_plugins.sims.order import OrderNetwork
-from zoo_plugins.sims.pairs import Pair, fronts, meeting, pair_pictures, painted
+from zoo_plugins.sims.pairs import Pair, fronts, meeting, painted, pair_pictures
 from zoo_plugins.sims.roles import roles_of
 from zoo_plugins.sims.styles import drawn_style, mean_style, read_style
 from zoo_plugins.sims.synthesis import SynthesisNetwork, given_of
@@ -79,7 +79,9 @@ class SIMS(ImageSynthesizer):
         names = tuple(config.channels or space.names)
         self.classes = tuple(name for name in names if name != config.void)
         if names != (*self.classes, *(name for name in names if name == config.void)):
-            raise ConfigError(f"SIMSConfig: the class {config.void} (void) has the last channel, got {', '.join(names)}.")
+            raise ConfigError(
+                f"SIMSConfig: the class {config.void} (void) has the last channel, got {', '.join(names)}."
+            )
         self._channels, hole = names, len(self.classes)
         self.label_input = LabelInput(space, names, ignore_channel=hole)
         self.roles = roles_of(config, space, names)
@@ -170,7 +172,9 @@ class SIMS(ImageSynthesizer):
     @torch.no_grad()
     def canvases(self, layout: SIMSLayout, style: Style) -> list[Canvas]:
         """The canvas of each sample of the style. Raises UsageError where counts or tensors do not fit."""
-        ranks, left, noise = read_style(self.config, self.classes, style if len(layout) == 1 else style.expand(len(layout)))
+        ranks, left, noise = read_style(
+            self.config, self.classes, style if len(layout) == 1 else style.expand(len(layout))
+        )
         bank, made = self.bank(), []
         for i in range(len(ranks)):
             found = layout.found[i if len(layout) > 1 else 0]
@@ -241,7 +245,9 @@ class SIMS(ImageSynthesizer):
         Random: see `drawn_style`. Raises UsageError for another prior, and for a model without a bank.
         """
         if prior not in (None, "fitted", "mean"):
-            raise UsageError(f"SIMS has no prior {prior!r}: expected fitted (candidates of the bank) or mean (the best ones).")
+            raise UsageError(
+                f"SIMS has no prior {prior!r}: expected fitted (candidates of the bank) or mean (the best ones)."
+            )
         self.bank()
         count = len(semantic_map)
         if prior == "mean":

@@ -203,5 +203,3 @@ def _order(network: Shapes, found: Shapes) -> Match | None:
         config,
         ("widths", "transform_widths", "order_columns", "scale"),
     )
-
-

@@ -19,7 +19,10 @@ def all_pairs(table: Tensor, rows: Tensor, order: Sequence[int]) -> list[Pair]:
     Sorted by the first's class, the second's class, the first's number, the second's.
     """
     rank = {value: i for i, value in enumerate(order)}
-    places = [(rank[value], number, row) for row, (_, value, number, _) in zip(rows.tolist(), table[rows].tolist(), strict=True)]
+    places = [
+        (rank[value], number, row)
+        for row, (_, value, number, _) in zip(rows.tolist(), table[rows].tolist(), strict=True)
+    ]
     found = [(a, b) for a in places for b in places if a[0] < b[0]]
     found.sort(key=lambda pair: (pair[0][0], pair[1][0], pair[0][1], pair[1][1]))
     return [(a[2], b[2]) for a, b in found]

@@ -46,7 +46,9 @@ def training_canvas(
     white = rng.uniform("white", shape=tuple(photo.shape[1:]))[0].to(photo.device) < WHITE
     for i, shape in enumerate(shapes(segments, asked, bank, sources, config.scale)):
         draws = rng.uniform("piece", i, shape=(4,))[0].tolist()
-        kept = shape.own & shape.other & (bank.maps(torch.tensor([shape.row], device=bank.table.device))[0] == shape.value)
+        kept = (
+            shape.own & shape.other & (bank.maps(torch.tensor([shape.row], device=bank.table.device))[0] == shape.value)
+        )
         pixels = photo
         if draws[0] < options.recolour:
             target = bank.cut_out(torch.tensor([shape.row], device=bank.table.device), config.scale)[0]
@@ -107,5 +109,7 @@ def rotated(mask: Tensor, degrees: float, crop: tuple[float, float]) -> Tensor:
     x, y = (max(0.0, r) * c for r, c in zip(room, crop, strict=True))
     # in `affine_grid`'s units, in which both half sides are 1
     theta = [[cos, sin * height / width, 2 * x / width], [-sin * width / height, cos, 2 * y / height]]
-    grid = F.affine_grid(torch.tensor([theta], device=mask.device, dtype=torch.float32), [1, 1, height, width], align_corners=False)
+    grid = F.affine_grid(
+        torch.tensor([theta], device=mask.device, dtype=torch.float32), [1, 1, height, width], align_corners=False
+    )
     return F.grid_sample(mask[None, None].float(), grid, mode="nearest", align_corners=False)[0, 0] > 0.5

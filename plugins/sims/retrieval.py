@@ -25,9 +25,7 @@ class Candidates(NamedTuple):
         return Candidates(scores, self.rows.gather(1, order))
 
 
-def overlaps(
-    queries: Tensor, classes: Tensor, pixels: Tensor, bank: Bank, photos: Tensor | None = None
-) -> Tensor:
+def overlaps(queries: Tensor, classes: Tensor, pixels: Tensor, bank: Bank, photos: Tensor | None = None) -> Tensor:
     """Intersection over union of segments of a map with those of the bank, in place, unscaled: float32 [Q, S]; 0 between classes.
 
     queries: int64 [h, w], the segment of each pixel from 1 to Q, 0 for none. classes, pixels: int64 [Q]. photos: int64, those that are

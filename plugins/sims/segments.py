@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from zoo.nn.components import components
 
+
 class Segments(NamedTuple):
     """The segments of maps. numbers: int64 [B, h, w], the row of `table` that a pixel belongs to plus 1, 0 where there is none.
 
@@ -135,7 +136,6 @@ def is_any(labels: Tensor, values: Sequence[int]) -> Tensor:
 
 def boxes(masks: Tensor) -> Tensor:
     """int64 [N, 4] of bool [N, h, w]: first row, last row, first column, last column. Empty masks have a last one before the first."""
-    height, width = masks.shape[1:]
     found = []
     for line in (masks.any(2), masks.any(1)):
         side = line.shape[1]

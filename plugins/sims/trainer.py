@@ -29,7 +29,7 @@ from zoo_plugins.sims.ordering import (
     neighbours,
     read_disparity,
 )
-from zoo_plugins.sims.pairs import pair_pictures, painted
+from zoo_plugins.sims.pairs import painted, pair_pictures
 from zoo_plugins.sims.pasting import training_canvas
 from zoo_plugins.sims.segments import Segments, find_segments
 from zoo_plugins.sims.synthesis import given_of
@@ -89,7 +89,9 @@ class SIMSTrainer(CascadeTrainer):
         model, train = self.synthesizer, self.options.train
         labels, photos, segments = self.read(batch)
         if "transform" in train:
-            yield Update({"transform": self.transform_loss(labels, photos, segments, rng.within("move", step))}, ("transform",))
+            yield Update(
+                {"transform": self.transform_loss(labels, photos, segments, rng.within("move", step))}, ("transform",)
+            )
         if "order" in train:
             loss = self.order_loss(batch, labels, segments, rng.within("order", step))
             yield Update({"order": loss}, ("order",))

@@ -88,10 +88,10 @@ class Watched:
 
     def _note(self, name: str, out: Tensor) -> None:
         self.seen[name] = out.detach()
-        if found := re.fullmatch(r"(g_(?:encoder|transform|transfrom|selection)_)conv(\d)", name):
-            if int(found[2]) <= len(self.kinds) and name != "g_selection_conv6":
-                scope = found[1].replace("transfrom", "transform")
-                self.seen[f"{scope}pool{found[2]}"] = pool(out.detach(), self.kinds[int(found[2]) - 1])
+        found = re.fullmatch(r"(g_(?:encoder|transform|transfrom|selection)_)conv(\d)", name)
+        if found and name != "g_selection_conv6":
+            scope = found[1].replace("transfrom", "transform")
+            self.seen[f"{scope}pool{found[2]}"] = pool(out.detach(), self.kinds[int(found[2]) - 1])
 
     def close(self) -> Tensors:
         """Stop watching; what was seen."""

@@ -17,7 +17,7 @@ from zoo_plugins.sims.bank import Bank, bank_tensors, enlarged
 from zoo_plugins.sims.borders import no_edge, sobel
 from zoo_plugins.sims.canvas import Pieces, Rules, paint
 from zoo_plugins.sims.config import SIMSConfig
-from zoo_plugins.sims.pairs import all_pairs, pair_pictures, painted
+from zoo_plugins.sims.pairs import all_pairs, painted, pair_pictures
 from zoo_plugins.sims.roles import Roles, roles_of
 from zoo_plugins.sims.segments import Segments, find_segments, is_any, with_thin
 
@@ -110,7 +110,9 @@ def run_canvas(case: Mapping[str, Any], folder: Path) -> Tensors:
     out |= lists_out(ordered, asked_for, pieces, best, bank)
     pairs = all_pairs(own.table, rows, roles.order)
     shown = painted(labels, PALETTE)
-    out["out/order_pair_image_first3_u8"] = (pair_pictures(own, pairs[:3], PALETTE, shown)[:, :3] * 255).round().to(torch.uint8)
+    out["out/order_pair_image_first3_u8"] = (
+        (pair_pictures(own, pairs[:3], PALETTE, shown)[:, :3] * 255).round().to(torch.uint8)
+    )
     table = own.table[torch.tensor(pairs)]
     out["out/order_pairs"] = torch.stack([table[:, 0, 2], table[:, 1, 2], table[:, 0, 1] + 1, table[:, 1, 1] + 1], 1)
     forced = io["in/forced_order_pairs"], io["in/forced_order_prediction"]
@@ -160,9 +162,7 @@ def segments_out(own: Segments, listed: list[Entry], labels: Tensor, roles: Role
     }
 
 
-def slots_out(
-    listed: list[Entry], asked_for: Mapping[int, int], slots: retrieval.Candidates, bank: Bank
-) -> Tensors:
+def slots_out(listed: list[Entry], asked_for: Mapping[int, int], slots: retrieval.Candidates, bank: Bank) -> Tensors:
     """Scores and photos by slot; zeros for segments that are not asked for."""
     scores = torch.zeros(len(listed), slots.scores.shape[1])
     photos = torch.zeros(len(listed), slots.scores.shape[1], dtype=torch.int64)

@@ -177,7 +177,13 @@ def _with_open_fields(
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
     chief = _main(components)
     main = chief.candidate.match
-    told = {k for c in components if c is not chief for k in c.candidate.match.config if k not in c.candidate.match.ambiguous}
+    told = {
+        k
+        for c in components
+        if c is not chief
+        for k in c.candidate.match.config
+        if k not in c.candidate.match.ambiguous
+    }
     cls = registry().load(registry().architecture(name), "config")
     try:
         base = configs.from_dict(cls, {**read, **_space_fields(stated), **stated.config}, network=True, where=name)

@@ -51,7 +51,9 @@ def facts_of_data(spec: DataSpec) -> DataFacts:
 
 def photos_held(file: str, data: str, terms: str) -> str:
     """For the limits of a card: an asset in which photos of the data themselves lie."""
-    return f"{file} {HOLDS} {data} themselves: whoever passes it on passes those on, and their terms go with it ({terms})."
+    return (
+        f"{file} {HOLDS} {data} themselves: whoever passes it on passes those on, and their terms go with it ({terms})."
+    )
 
 
 def _named(maker: Maker) -> str:
