@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -111,7 +111,7 @@ class SIMS(ImageSynthesizer):
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`bank`: the photos with their segments. Raises DataError for data without photos, or without a segment."""
-        return fit_bank(self, data, getattr(options, "bank_pairs", 0)) if name == "bank" else None
+        return fit_bank(cast(Any, self), data, getattr(options, "bank_pairs", 0)) if name == "bank" else None
 
     def bank(self) -> Bank:
         """The bank, asked from the model's device. Raises UsageError where there is none."""
@@ -262,4 +262,4 @@ class SIMS(ImageSynthesizer):
         """Kernels packed for the CPU."""
         from zoo_plugins.sims.inference import fold
 
-        fold(self)
+        fold(cast(Any, self))

@@ -84,9 +84,9 @@ class Watched:
             for name, module in network.named_children()
             if isinstance(module, Stage) or name == "g_selection_conv6"
         ]
-        self.kinds = network.POOLS if isinstance(network, Trunk) else ("mean",) * 6
+        self.kinds: Any = network.POOLS if isinstance(network, Trunk) else ("mean",) * 6
 
-    def _note(self, name: str, out: Tensor) -> None:
+    def _note(self, name: str, out: Any) -> None:
         self.seen[name] = out.detach()
         found = re.fullmatch(r"(g_(?:encoder|transform|transfrom|selection)_)conv(\d)", name)
         if found and name != "g_selection_conv6":
