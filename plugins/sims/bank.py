@@ -122,17 +122,6 @@ def bank_tensors(
     }
 
 
-def joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors of several banks as one."""
-    tables, count = [], 0
-    for part in parts:
-        shift = torch.tensor([count, 0, 0, 0])
-        tables.append(part["table"] + shift)
-        count += len(part["photos"])
-    names = ("photos", "labels", "segments", "names")
-    return {name: torch.cat([part[name] for part in parts]) for name in names} | {"table": torch.cat(tables)}
-
-
 @torch.no_grad()
 def fit_bank(model: SIMS, data: PairData, most: int = 0) -> dict[str, Tensor]:
     """The bank of a data set's photos, or of `most` of them spread evenly over it (0: all). Not random.
@@ -141,7 +130,8 @@ def fit_bank(model: SIMS, data: PairData, most: int = 0) -> dict[str, Tensor]:
     """
     count = len(data) if not most else min(most, len(data))
     chosen = [i * len(data) // count for i in range(count)]
-    parts = []
+    made: dict[str, Tensor] = {}
+    tables: list[Tensor] = []
     for start in range(0, count, BATCH):
         batch = data.batch(chosen[start : start + BATCH])
         if batch.images is None:
@@ -151,11 +141,16 @@ def fit_bank(model: SIMS, data: PairData, most: int = 0) -> dict[str, Tensor]:
         low = model.indices(high.resize(model.config.low)).cpu()
         segments = find_segments(low, model.roles.classes, model.roles.thin)
         small = fit_photos(photos, model.config.low)
-        parts.append(bank_tensors(segments, model.indices(high).cpu(), photos.cpu(), small.cpu(), batch.names))
-    tensors = joined(parts)
-    if not len(tensors["table"]):
+        part = bank_tensors(segments, model.indices(high).cpu(), photos.cpu(), small.cpu(), batch.names)
+        tables.append(part.pop("table") + torch.tensor([start, 0, 0, 0]))
+        for name, tensor in part.items():  # in place: a bank is large
+            if name not in made:
+                made[name] = tensor.new_empty(count, *tensor.shape[1:])
+            made[name][start : start + len(tensor)] = tensor
+    table = torch.cat(tables) if tables else torch.zeros(0, 4, dtype=torch.int64)
+    if not len(table):
         raise DataError("No map shows a class that SIMS takes segments of: there is nothing to put into a bank.")
-    return tensors
+    return made | {"table": table}
 
 
 def bank_fault(model: SIMS, tensors: Mapping[str, Tensor]) -> str:

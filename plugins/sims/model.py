@@ -32,7 +32,7 @@ from zoo_plugins.sims.canvas import Canvas, InFront, Pieces, Rules, chosen, pain
 from zoo_plugins.sims.config import SIMSConfig
 from zoo_plugins.sims.finding import Found, find, pieces_of, places_of, taken
 from zoo_plugins.sims.order import OrderNetwork
-from zoo_plugins.sims.pairs import Pair, fronts, meeting, painted, pair_pictures
+from zoo_plugins.sims.pairs import Pair, coloured, fronts, meeting, pair_pictures
 from zoo_plugins.sims.roles import roles_of
 from zoo_plugins.sims.styles import drawn_style, mean_style, read_style
 from zoo_plugins.sims.synthesis import SynthesisNetwork, given_of
@@ -203,13 +203,13 @@ class SIMS(ImageSynthesizer):
         Quirk (parity): the authors look up the later piece's place among the proposals where its number within its class should stand,
         so that another segment is asked about, or none.
         """
-        asked_of = self._partners(pieces, found)
+        asked_of = self.partners(pieces, found)
         pairs = sorted(set(asked_of.values()))
         scores = self.order_scores(found, pairs)
         known = fronts(scores, pairs, found.segments.table)
         return lambda earlier, later: known.get(asked_of.get((earlier, later), (-1, -1)))
 
-    def _partners(self, pieces: Pieces, found: Found) -> dict[Pair, Pair]:
+    def partners(self, pieces: Pieces, found: Found) -> dict[Pair, Pair]:
         """(earlier piece, later piece) -> the rows of the pair that is looked up for them."""
         numbered = (pieces.proposal >= 0).nonzero()[:, 0].tolist()
         meet = meeting(supports(chosen(pieces)), [int(pieces.classes[i]) for i in numbered])
@@ -230,7 +230,7 @@ class SIMS(ImageSynthesizer):
         if not pairs:
             return torch.zeros(0, len(self.classes) + 1, device=self.device)
         palette, dtype = self.palette, self.synthesis.dtype
-        shown = painted(found.small, palette)
+        shown = coloured(found.small, palette)
         parts = [pairs[i : i + CHUNK] for i in range(0, len(pairs), CHUNK)]
         return torch.cat([self.order(pair_pictures(found.segments, p, palette, shown).to(dtype)) for p in parts])
 

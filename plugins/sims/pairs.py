@@ -39,7 +39,7 @@ def pair_pictures(segments: Segments, pairs: Sequence[Pair], palette: Tensor, sh
     return torch.cat([(masks * colours).sum(1), shown.expand(len(both), -1, -1, -1)], 1)
 
 
-def painted(labels: Tensor, palette: Tensor) -> Tensor:
+def coloured(labels: Tensor, palette: Tensor) -> Tensor:
     """A map int64 [h, w] in colours [3, h, w] in [0, 1]; what has no colour is black."""
     colours = torch.cat([palette.float() / 255, palette.new_zeros(1, 3).float()])
     return colours[labels.clamp_max(len(palette))].permute(2, 0, 1)

@@ -29,7 +29,7 @@ from zoo_plugins.sims.ordering import (
     neighbours,
     read_disparity,
 )
-from zoo_plugins.sims.pairs import painted, pair_pictures
+from zoo_plugins.sims.pairs import coloured, pair_pictures
 from zoo_plugins.sims.pasting import training_canvas
 from zoo_plugins.sims.segments import Segments, find_segments
 from zoo_plugins.sims.synthesis import given_of
@@ -152,7 +152,7 @@ class SIMSTrainer(CascadeTrainer):
             front = nearer(one, pairs, self.depth(batch, i, one), None if covers is None else covers[i], model.roles)
             looked = model.order.empty(model.config.low)
             if pairs:
-                pictures = pair_pictures(one, pairs, palette, painted(low[i], palette))
+                pictures = pair_pictures(one, pairs, palette, coloured(low[i], palette))
                 looked = torch.cat([model.order.looked(pictures), looked])
             drawn = take_rows(rng, [i]).uniform("dropout", shape=(o.pairs + 1, looked.shape[1]))[0, : len(looked)]
             scores = model.order.scores(looked, 2.0 * (drawn < 0.5).to(looked))

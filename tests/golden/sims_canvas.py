@@ -17,7 +17,7 @@ from zoo_plugins.sims.bank import Bank, bank_tensors, enlarged
 from zoo_plugins.sims.borders import no_edge, sobel
 from zoo_plugins.sims.canvas import Pieces, Rules, paint
 from zoo_plugins.sims.config import SIMSConfig
-from zoo_plugins.sims.pairs import all_pairs, painted, pair_pictures
+from zoo_plugins.sims.pairs import all_pairs, coloured, pair_pictures
 from zoo_plugins.sims.roles import Roles, roles_of
 from zoo_plugins.sims.segments import Segments, find_segments, is_any, with_thin
 
@@ -109,7 +109,7 @@ def run_canvas(case: Mapping[str, Any], folder: Path) -> Tensors:
     pieces = pieces_of(own, ordered, asked_for, best, bank, roles, scale, io["in/transferred_u8"].float() / 255)
     out |= lists_out(ordered, asked_for, pieces, best, bank)
     pairs = all_pairs(own.table, rows, roles.order)
-    shown = painted(labels, PALETTE)
+    shown = coloured(labels, PALETTE)
     out["out/order_pair_image_first3_u8"] = (
         (pair_pictures(own, pairs[:3], PALETTE, shown)[:, :3] * 255).round().to(torch.uint8)
     )
