@@ -24,6 +24,7 @@ from zoo_plugins.segvae.networks import sample_code
 from zoo_plugins.sims.canvas import Rules, paint
 from zoo_plugins.sims.finding import Found, pieces_of, places_of, taken
 from zoo_plugins.sims.pairs import all_pairs, coloured, fronts, pair_pictures
+from zoo_plugins.sims.placing import partners
 from zoo_plugins.sims.retrieval import Candidates
 from zoo_plugins.sims.segments import find_segments
 from zoo_plugins.sims.styles import read_style
@@ -174,7 +175,7 @@ def sims(model: Any, maps: SemanticMap, style: Any) -> Tensor:
         pairs, shown = all_pairs(table, asked, roles.order), coloured(low[i], model.palette)
         scores = [model.order(pair_pictures(segments, [pair], model.palette, shown)) for pair in pairs]
         known = fronts(torch.cat(scores), pairs, table) if pairs else {}
-        looked = model.partners(pieces, found)
+        looked = partners(pieces, found, parity=config.parity)
         rules = Rules(config.bands, config.inner, config.parity)
         front = lambda a, b, known=known, looked=looked: known.get(looked.get((a, b), (-1, -1)))  # noqa: E731
         canvases.append(paint(pieces, labels[i], roles, rules, front, noise[i]))

@@ -19,6 +19,7 @@ plugin = Plugin(
                 "cityscapes-256": 85_672_881,
                 "cityscapes-512": 86_140_465,
                 "cityscapes-1024": 86_140_549,
+                "celeba-128": 2_433_793,
             },
             title="Pastes segments of photos from a bank, and a network makes one picture of them",
         )

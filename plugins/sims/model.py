@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
@@ -28,18 +28,15 @@ from zoo.plugin import (
     as_rng,
 )
 from zoo_plugins.sims.bank import Bank, bank_fault, drawn_bank, fit_bank
-from zoo_plugins.sims.canvas import Canvas, InFront, Pieces, Rules, chosen, paint, supports
+from zoo_plugins.sims.canvas import Canvas, Rules, paint
 from zoo_plugins.sims.config import SIMSConfig
-from zoo_plugins.sims.finding import Found, find, pieces_of, places_of, taken
+from zoo_plugins.sims.finding import Found, find, pieces_of, taken
 from zoo_plugins.sims.order import OrderNetwork
-from zoo_plugins.sims.pairs import Pair, coloured, fronts, meeting, pair_pictures
+from zoo_plugins.sims.placing import in_front, moved
 from zoo_plugins.sims.roles import roles_of
 from zoo_plugins.sims.styles import drawn_style, mean_style, read_style
 from zoo_plugins.sims.synthesis import SynthesisNetwork, given_of
-from zoo_plugins.sims.transform import TransformNetwork, placed
-
-CHUNK = 10
-"""Proposals, or pairs, that a network sees at once, as the authors have it."""
+from zoo_plugins.sims.transform import TransformNetwork
 
 
 @dataclass(eq=False)
@@ -179,60 +176,13 @@ class SIMS(ImageSynthesizer):
         for i in range(len(ranks)):
             found = layout.found[i if len(layout) > 1 else 0]
             rows = taken(found, ranks[i].to(self.device), left[i].to(self.device))
-            pieces = self.moved(pieces_of(found, rows, bank, self.roles, self.config.scale), found)
-            rules = Rules(self.config.bands, self.config.inner, self.config.parity)
-            made.append(
-                paint(pieces, found.labels, self.roles, rules, self.in_front(pieces, found), noise[i].to(self.device))
+            pieces = moved(
+                self.transform, pieces_of(found, rows, bank, self.roles, self.config.scale), found, self.planes
             )
+            rules = Rules(self.config.bands, self.config.inner, self.config.parity)
+            front = in_front(self.order, pieces, found, self.palette, parity=self.config.parity)
+            made.append(paint(pieces, found.labels, self.roles, rules, front, noise[i].to(self.device)))
         return made
-
-    def moved(self, pieces: Pieces, found: Found) -> Pieces:
-        """The pieces with their proposals transformed."""
-        if not len(pieces.unmoved):
-            return pieces
-        planes, dtype = one_hot(found.labels[None], self.planes), self.synthesis.dtype
-        made = []
-        for proposals, masks in zip(pieces.unmoved.split(CHUNK), places_of(pieces).split(CHUNK), strict=True):
-            theta = self.transform(proposals.to(dtype), masks, planes)
-            made.append(placed(proposals, theta))
-        return replace(pieces, moved=torch.cat(made))
-
-    def in_front(self, pieces: Pieces, found: Found) -> InFront:
-        """What the ordering network says of the pieces that meet.
-
-        Quirk (parity): the authors look up the later piece's place among the proposals where its number within its class should stand,
-        so that another segment is asked about, or none.
-        """
-        asked_of = self.partners(pieces, found)
-        pairs = sorted(set(asked_of.values()))
-        scores = self.order_scores(found, pairs)
-        known = fronts(scores, pairs, found.segments.table)
-        return lambda earlier, later: known.get(asked_of.get((earlier, later), (-1, -1)))
-
-    def partners(self, pieces: Pieces, found: Found) -> dict[Pair, Pair]:
-        """(earlier piece, later piece) -> the rows of the pair that is looked up for them."""
-        numbered = (pieces.proposal >= 0).nonzero()[:, 0].tolist()
-        meet = meeting(supports(chosen(pieces)), [int(pieces.classes[i]) for i in numbered])
-        rows = found.order.tolist()
-        if not self.config.parity:
-            return {(numbered[a], numbered[b]): (rows[numbered[a]], rows[numbered[b]]) for a, b in meet}
-        table = found.segments.table.tolist()
-        by_number = {(table[row][1], table[row][2]): row for row in found.asked.tolist()}
-        looked = {}
-        for a, b in meet:
-            other = by_number.get((int(pieces.classes[numbered[b]]), b + 1))
-            if other is not None:
-                looked[numbered[a], numbered[b]] = (rows[numbered[a]], other)
-        return looked
-
-    def order_scores(self, found: Found, pairs: list[Pair]) -> Tensor:
-        """The ordering network's scores [P, classes + 1] of pairs of segments of a map."""
-        if not pairs:
-            return torch.zeros(0, len(self.classes) + 1, device=self.device)
-        palette, dtype = self.palette, self.synthesis.dtype
-        shown = coloured(found.small, palette)
-        parts = [pairs[i : i + CHUNK] for i in range(0, len(pairs), CHUNK)]
-        return torch.cat([self.order(pair_pictures(found.segments, p, palette, shown).to(dtype)) for p in parts])
 
     # --- styles ---------------------------------------------------------------------------------------------------
 

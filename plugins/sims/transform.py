@@ -32,7 +32,8 @@ class TransformNetwork(Trunk):
         """
         shown = torch.cat([proposals, masks.to(proposals), planes.to(proposals).expand(len(proposals), -1, -1, -1)], 1)
         pooled = self.features(resized(shown, self.size)).mean((2, 3))
-        return pooled.float() @ self.g_transform_param.float().T + self.g_b_fc1.float()
+        # no matrix product: autocast would round it to eight bits, and these are pixels
+        return (pooled.float()[:, None] * self.g_transform_param.float()).sum(2) + self.g_b_fc1.float()
 
 
 def composite(warped: Tensor, masks: Tensor) -> Tensor:
