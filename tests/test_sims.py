@@ -30,6 +30,7 @@ from zoo_plugins.sims.bank import Bank, bank_fault, fit_bank
 from zoo_plugins.sims.canvas import behind
 from zoo_plugins.sims.config import VARIANTS, SIMSConfig, SIMSOptions
 from zoo_plugins.sims.finding import overlaps_of, taken
+from zoo_plugins.sims.lessons import depth_of
 from zoo_plugins.sims.model import SIMS
 from zoo_plugins.sims.moving import changes, moved_segments
 from zoo_plugins.sims.ordering import coverings, ground_depth, nearer, neighbours
@@ -429,7 +430,7 @@ def test_disparities_lie_in_a_folder(tmp_path: Path) -> None:
         PIL.Image.fromarray(values).save(tmp_path / f"{name}_disparity.png")
     trainer, batch = trained(replace(OPTIONS, disparity=str(tmp_path)))
     segments = trainer.read(batch)[2]
-    assert trainer.depth(batch, 0, segments[0])[1, :3].tolist() == [1024, 1040, 1056]
+    assert depth_of(trainer.synthesizer, trainer.options, "a", segments[0])[1, :3].tolist() == [1024, 1040, 1056]
     assert take_step(trainer, batch, 0)["order"] > 0
 
 

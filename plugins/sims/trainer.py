@@ -14,27 +14,16 @@ from zoo.families.crn.trainer import CascadeTrainer
 from zoo.nn.labels import one_hot
 from zoo.plugin import Batch, DataError, Model, PairData, RngLike, Update
 from zoo.rng import Rng, take_rows
-from zoo_plugins.sims.bank import Bank, enlarged
+from zoo_plugins.sims.bank import Bank
 from zoo_plugins.sims.canvas import Canvas
 from zoo_plugins.sims.config import SIMSOptions
+from zoo_plugins.sims.lessons import asked, moving_loss, ordering_loss
 from zoo_plugins.sims.losses import levels, synthesis_terms
 from zoo_plugins.sims.model import SIMS
-from zoo_plugins.sims.moving import moved_segments
-from zoo_plugins.sims.order import order_loss
-from zoo_plugins.sims.ordering import (
-    check_disparities,
-    coverings,
-    ground_depth,
-    nearer,
-    neighbours,
-    read_disparity,
-)
-from zoo_plugins.sims.pairs import coloured, pair_pictures
+from zoo_plugins.sims.ordering import check_disparities
 from zoo_plugins.sims.pasting import training_canvas
 from zoo_plugins.sims.segments import Segments, find_segments
 from zoo_plugins.sims.synthesis import given_of
-from zoo_plugins.sims.transform import composite, transform_loss
-from zoo_plugins.sims.warp import warp
 
 VALIDATION_BATCH = 4
 GROWTH = 1.1
@@ -90,10 +79,11 @@ class SIMSTrainer(CascadeTrainer):
         labels, photos, segments = self.read(batch)
         if "transform" in train:
             yield Update(
-                {"transform": self.transform_loss(labels, photos, segments, rng.within("move", step))}, ("transform",)
+                {"transform": moving_loss(model, self.options, labels, photos, segments, rng.within("move", step))},
+                ("transform",),
             )
         if "order" in train:
-            loss = self.order_loss(batch, labels, segments, rng.within("order", step))
+            loss = ordering_loss(model, self.options, batch, segments, rng.within("order", step))
             yield Update({"order": loss}, ("order",))
         if "synthesis" in train:
             canvases = self.canvases(batch, labels, photos, segments, rng.within("paste", step))
@@ -113,59 +103,6 @@ class SIMSTrainer(CascadeTrainer):
         segments = find_segments(low, model.roles.classes, model.roles.thin)
         return model.indices(maps), photos, [segments.alone(i) for i in range(len(low))]
 
-    def asked(self, segments: Segments, pixels: float | None = None) -> Tensor:
-        """Rows of one map's segments of more than so many pixels (None: as the config says), from far to near."""
-        least = self.synthesizer.config.segment_pixels if pixels is None else pixels
-        rows = (segments.table[:, 3] > least).nonzero()[:, 0]
-        rank = {value: i for i, value in enumerate(self.synthesizer.roles.order)}
-        order = sorted(rows.tolist(), key=lambda row: (rank[int(segments.table[row, 1])], row))
-        return torch.tensor(order, dtype=torch.int64, device=rows.device)
-
-    # --- transformation -------------------------------------------------------------------------------------------
-
-    def transform_loss(self, labels: Tensor, photos: Tensor, segments: list[Segments], rng: RngLike) -> Tensor:
-        """The mean over the batch of how far the composite of moved segments is from the photo."""
-        model, o = self.synthesizer, self.options
-        scale, losses = model.config.scale, []
-        for i, photo in enumerate(photos):
-            # officially counted at the picture's size
-            rows = self.asked(segments[i], model.config.segment_pixels / 4**scale)
-            masks = enlarged(segments[i].masks(rows), scale)
-            moved = moved_segments(photo, masks, o.proposals, take_rows(rng, [i]))
-            theta = model.transform(*moved, one_hot(labels[i : i + 1], model.planes))
-            made = composite(warp(moved.proposals, theta), moved.masks)
-            losses.append(transform_loss(made, photo, moved.masks))
-        return torch.stack(losses).mean()
-
-    # --- order ----------------------------------------------------------------------------------------------------
-
-    def order_loss(self, batch: Batch, labels: Tensor, segments: list[Segments], rng: RngLike) -> Tensor:
-        """The mean over the batch of the cross-entropy over the places for pairs."""
-        model, o, losses = self.synthesizer, self.options, []
-        low = model.indices(model.small(batch.maps).resize(model.config.low))
-        values = [model.label_space.index(name) for name in model.classes]
-        covers = coverings(batch, values, model.indices(batch.maps), model.planes)
-        palette = model.palette
-        for i in range(len(labels)):
-            one = segments[i]
-            pairs = neighbours(one, self.asked(one), model.roles.order, o.pairs)
-            front = nearer(one, pairs, self.depth(batch, i, one), None if covers is None else covers[i], model.roles)
-            looked = model.order.empty(model.config.low)
-            if pairs:
-                pictures = pair_pictures(one, pairs, palette, coloured(low[i], palette))
-                looked = torch.cat([model.order.looked(pictures), looked])
-            drawn = take_rows(rng, [i]).uniform("dropout", shape=(o.pairs + 1, looked.shape[1]))[0, : len(looked)]
-            scores = model.order.scores(looked, 2.0 * (drawn < 0.5).to(looked))
-            losses.append(order_loss(scores, front, o.pairs))
-        return torch.stack(losses).mean()
-
-    def depth(self, batch: Batch, index: int, segments: Segments) -> Tensor:
-        """How near each pixel of a map is, [h, w]: its disparity, or in its place how low its segment reaches."""
-        if not self.options.disparity:
-            return ground_depth(segments)
-        found = read_disparity(Path(self.options.disparity), batch.names[index], self.synthesizer.config.low)
-        return found.to(segments.numbers.device)
-
     # --- synthesis ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -181,7 +118,16 @@ class SIMSTrainer(CascadeTrainer):
             one = segments[i]
             made.append(
                 training_canvas(
-                    photo, labels[i], one, self.asked(one), bank, sources, model.roles, model.config, self.options, own
+                    photo,
+                    labels[i],
+                    one,
+                    asked(model, one),
+                    bank,
+                    sources,
+                    model.roles,
+                    model.config,
+                    self.options,
+                    own,
                 )
             )
         return made
