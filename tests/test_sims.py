@@ -240,6 +240,23 @@ def test_a_map_of_the_bank_gets_its_own_photo_on_the_canvas(model: SIMS, pairs: 
     assert bool((canvas.labels[filled] == layout.found[0].labels[filled]).float().mean() > 0.9)
 
 
+def test_maps_without_a_segment_are_the_networks_alone(model: SIMS) -> None:
+    """Nothing is large enough, or nothing of the bank meets it: an empty canvas, and a picture all the same."""
+    maps = block_maps(2, 64)
+    speckled = SemanticMap(torch.randint(0, 19, (1, 64, 64), generator=torch.Generator().manual_seed(0)), SPACE)
+    other = sims(segment_pixels=2000)
+    other.assets = dict(model.assets)
+    for some, given in ((other, maps), (model, speckled)):
+        layout = some.layout(given)
+        canvases = some.canvases(layout, some.sample_style(given, 0))
+        assert all(float(c.picture.sum()) == 0 for c in canvases)
+        assert all(torch.equal(c.labels, f.labels) for c, f in zip(canvases, layout.found, strict=True))
+        assert bool(some.synthesize(given, rng=0).isfinite().all())
+    trainer, batch = trained(OPTIONS, segment_pixels=4000)
+    losses = take_step(trainer, batch, 0)
+    assert losses["transform"] == 0 and losses["order"] > 0 and losses["perceptual"] > 0
+
+
 def test_what_lies_behind_a_piece_in_front() -> None:
     filled = torch.tensor([[0, 0, 1, 1, -1]])
     shown = torch.tensor([[False, True, True, True, True]])

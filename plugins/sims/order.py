@@ -29,7 +29,7 @@ class OrderNetwork(Trunk):
 
     def pooled(self, features: Tensor) -> Tensor:
         """The mean over all rows and the first columns: [B, C, h, w] -> [B, C, 1, 1]."""
-        shown = max(1, int(features.shape[3] * self.columns))
+        shown = max(1, int(features.shape[3] * self.columns + 1e-6))
         return features[..., :shown].mean((2, 3), keepdim=True)
 
     def looked(self, pictures: Tensor) -> Tensor:

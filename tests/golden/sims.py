@@ -181,10 +181,11 @@ def run_transform(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Affine maps in training and in tests, warped proposals, the composite, loss and gradients."""
     io, values = recorded.load(folder / "io.safetensors"), values_of(folder)
     size = tuple(32 * side for side in case["config"]["pool6_window"])  # where it looks
-    network: TransformNetwork = with_weights(case, "transform", TransformNetwork(CLASSES, widths(case), size), folder)
+    planes = case["config"].get("classes", CLASSES)
+    network: TransformNetwork = with_weights(case, "transform", TransformNetwork(planes, widths(case), size), folder)
     proposals, masks = io["in/proposal_u8"].float() / 255, io["in/mask_u8"].float()
     watched = Watched(network)
-    theta = network(proposals, masks, one_hot(io["in/label_u8"][:, 0].long(), CLASSES))
+    theta = network(proposals, masks, one_hot(io["in/label_u8"][:, 0].long(), planes))
     seen = watched.close()
     warped = warp(proposals, theta)
     made = composite(warped, masks)
@@ -204,7 +205,9 @@ def run_order(case: Mapping[str, Any], folder: Path) -> Tensors:
     io, values, config = recorded.load(folder / "io.safetensors"), values_of(folder), case["config"]
     columns = config["pool6_window"][1] / (config["image_hw"][1] / 32)
     stages = widths(case, "64", "128", "256", "512", "1024")
-    network: OrderNetwork = with_weights(case, "order", OrderNetwork(CLASSES - 1, stages, columns), folder)
+    network: OrderNetwork = with_weights(
+        case, "order", OrderNetwork(config.get("classes", CLASSES) - 1, stages, columns), folder
+    )
     pictures = io["in/data_u8"].float() / 255
     watched = Watched(network)
     scores = network(pictures)

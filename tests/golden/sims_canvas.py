@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,18 +79,14 @@ def as_octave(segments: Segments, labels: Tensor, thin: tuple[int, ...]) -> Segm
     return Segments(where[segments.numbers], table[place])
 
 
-def coarse(roles: Roles, config: Mapping[str, Any]) -> None:
-    """The order of the case is the config's."""
-    assert [c + 1 for c in roles.order] == config["coarse order"]
-
-
 def run_canvas(case: Mapping[str, Any], folder: Path) -> Tensors:
     """All results of the case."""
     io, config = recorded.load(folder / "io.safetensors"), case["config"]
     low, high = config["low resolution (H,W)"], config["high resolution"]
     scale = (high[0] // low[0]).bit_length() - 1
-    roles = roles_of(SIMSConfig(), SPACE, SPACE.names)
-    coarse(roles, config)
+    roles = replace(
+        roles_of(SIMSConfig(), SPACE, SPACE.names), order=tuple(value - 1 for value in config["coarse order"])
+    )
     labels, least = io["in/label_u8"].long(), config["area threshold"]
     own = as_octave(find_segments(labels[None], roles.classes, roles.thin), labels[None], roles.thin)
     trained = io["in/train_label_u8"].long()
@@ -171,7 +168,8 @@ def slots_out(listed: list[Entry], asked_for: Mapping[int, int], slots: retrieva
             scores[i] = slots.scores[asked_for[row]]
             found = slots.rows[asked_for[row]]
             photos[i] = torch.where(found >= 0, bank.table[found.clamp_min(0), 0] + 1, 0)
-    return {"out/top3_iou": scores, "out/top3_train_image": photos}
+    top = f"out/top{scores.shape[1]}"
+    return {f"{top}_iou": scores, f"{top}_train_image": photos}
 
 
 def per_class(found: Segments, labels: Tensor, roles: Roles) -> Tensor:
