@@ -21,6 +21,8 @@ import zoo
 from benchmarks import readings
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
+from zoo_plugins.sims.bank import bank_tensors
+from zoo_plugins.sims.segments import find_segments
 
 SAMPLES = {
     "ade20k": "samples/ade20k/annotations",
@@ -52,6 +54,7 @@ READINGS = {
     "clade": readings.clade,
     "inade": readings.inade,
     "cc-fpse": readings.cc_fpse,
+    "sims": readings.sims,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -67,6 +70,7 @@ SYNTHESIZERS = (
     "inade/ade20k",
     "cc-fpse/ade20k",
     "sdm/ade20k",
+    "sims/cityscapes-256",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 TRANSLATORS = ("munit/edges2shoes",)
@@ -102,7 +106,20 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
                 parameter.normal_(0, 0.3)
         codes = torch.randn(model.label_input.channels, model.config.style_dim).tanh()
         model.assets = {"mean_style": {"codes": codes, "photos": torch.ones(len(codes), dtype=torch.int64)}}
+    if reference.startswith("sims"):
+        model.assets = {"bank": _bank(model)}
     return model.requires_grad_(False)
+
+
+def _bank(model: Any, photos: int = 20) -> dict[str, Tensor]:
+    """A bank of drawn scenes, in which every class has a shade of its own."""
+    high, low = model.resolution, model.config.low
+    labels = torch.stack([torch.from_numpy(scene(high, model.roles.classes, 100 + i)) for i in range(photos)])
+    small = SemanticMap(labels, model.label_space).resize(low).labels
+    shades = torch.rand(model.roles.classes, 3, generator=torch.Generator().manual_seed(0))
+    pictures = [shades[part].permute(0, 3, 1, 2) for part in (labels, small)]
+    segments = find_segments(small, model.roles.classes, model.roles.thin)
+    return bank_tensors(segments, labels, pictures[0], pictures[1], [f"scene-{i}" for i in range(photos)])
 
 
 # --- maps -------------------------------------------------------------------------------------------------------------

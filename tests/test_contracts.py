@@ -32,6 +32,7 @@ from zoo_plugins.sdm import official as sdm
 from zoo_plugins.sdm.config import SDMSampling
 from zoo_plugins.sean import official as sean
 from zoo_plugins.segvae import official as segvae
+from zoo_plugins.sims import official as sims
 
 GAN = {"perceptual": "none", "ndf": 4, "n_layers_d": 3}
 
@@ -265,6 +266,34 @@ class TestSdmOfFixedVariance(TestSdm):
         "diffusion_steps": 50, "noise_schedule": "cosine", "dropout": 0.1,
     }  # fmt: skip
     options = SDMSampling(spacing="ddim5", sampler="ddim", eta=0.5, guidance=2.0)
+
+
+class TestSims(ModelContract):
+    """With the authors' slips, a doubling, and a void class."""
+
+    architecture = "sims"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 128, "aspect_ratio": 1.0, "scale": 1, "widths": (6, 6, 8, 8), "transform_widths": (4, 4, 6, 8),
+        "order_widths": (4, 4, 6, 8, 12), "segment_pixels": 20, "bands": (3, 6, 4, 8),
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"perceptual": "none", "order_lr": 1e-4, "growth": ()}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        files: dict[str, dict[str, Tensor]] = {role: {} for role in sims.ROLES}
+        for key, value in model.state_dict().items():
+            role, _, name = key.partition(".")
+            turned = value.T if value.dim() == 2 else value.permute(2, 3, 1, 0) if value.dim() == 4 else value
+            files[role][sims.official_name(name)] = turned.contiguous()
+        return files
+
+
+class TestSimsOfFaces(TestSims):
+    """As the authors mean it, no doubling, every class a segment's."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestSims.config, "label_space": "celebamask-hq", "void": "", "resolution": 64, "scale": 0, "parity": False,
+        "order_columns": 1.0, "ragged": ("hair",), "standing": ("hat",),
+    }  # fmt: skip
 
 
 # --- maps of label sets -----------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ INPUTS = {
     "sdm": r"in/.*",
     "sean": r"in/.*",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
+    "sims": r"(?:\d/)?in/.*",
     "spade": r"in/.*",
 }
 """Names of the tensors that networks and functions are called with."""
@@ -55,6 +56,7 @@ LIMITS = {
     "sdm": [(".*", 1e-5)],
     "sean": [(".*", 1e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
+    "sims": [(".*", 2e-5)],
     "spade": [(".*", 2e-5)],
 }
 """Largest difference by system and name, as the cases state it; times the largest number where that is above 1."""
@@ -64,6 +66,7 @@ SCALED_AWAY = {
     "crn": r"g_\w+_conv\d+\.weight",
     "munit": r"(?:cb_reflect_(?:in|sn)_\w+|cb_replicate_ln_prelu|cb_zero_adain_tanh|resblock_in|linear_(?:ln|sn)_\w+|up_stage|decoder)/.*",
     "sdm": r".*/in_layers\.[12]\.weight",
+    "sims": r"g_selection_conv\d(?:\.g_selection_conv\d_\d)?\.weight",
     "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""

@@ -36,6 +36,7 @@ OURS = (
     "cc_fpse",
     "groupdnet",
     "sdm",
+    "sims",
 )
 PARTIAL = {"added_or_changed", "changed_or_added"}
 SHARED_E = ("cc-fpse", "clade", "scgan", "spade")
@@ -192,6 +193,8 @@ def expected(name: str) -> set[tuple[str, str]]:
         }[letter]
     if system == "sdm":
         return {("sdm", "unet")}
+    if system == "sims":
+        return {("sims", name.rpartition("/")[2].partition("_")[0])}
     if system == "oasis":
         return {("oasis", "discriminator" if name.endswith("D.pth") else "generator")}
     if system == "pix2pixhd":

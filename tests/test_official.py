@@ -29,9 +29,10 @@ OWN = (
     "cc_fpse",
     "groupdnet",
     "sdm",
+    "sims",
 )
 OTHERS = (
-    "sims", "sg2im", "maskgan",
+    "sims", "cc_fpse", "groupdnet", "sdm", "sg2im", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -112,6 +113,13 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         f"{n}/latest_net_{letter}": (frozenset({"groupdnet"}), f"groupdnet/{n}")
         for n in ("deepfashion", "cityscapes", "ade20k")
         for letter in "GE"
+    },
+    "sims": {
+        "transform": (frozenset({"sims"}), "sims/cityscapes-512"),
+        "order": (frozenset({"sims"}), "sims/cityscapes-512"),
+        "synthesis_256_512": (frozenset({"sims"}), "sims/cityscapes-256"),
+        "synthesis_512": (frozenset({"sims"}), "sims/cityscapes-512"),
+        "synthesis_1024": (frozenset({"sims"}), "sims/cityscapes-1024"),
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
@@ -222,6 +230,10 @@ FILES = {
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
     "sdm/A_celeba64/weights.safetensors": {"sdm": "unet"},
     "sdm/C_train/official_checkpoint_ema_0.9999_000002.pt": {"sdm": "unet"},
+    "sims/A_order/weights.safetensors": {"sims": "order"},
+    "sims/A_transform/weights.safetensors": {"sims": "transform"},
+    "sims/A_synthesis_512style/weights.safetensors": {"sims": "synthesis"},
+    "sims/C_synthesis_1024style/weights.safetensors": {"sims": "synthesis"},
     "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),

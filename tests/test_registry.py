@@ -35,6 +35,7 @@ FIRST = (
     "sdm",
     "sean",
     "segvae",
+    "sims",
     "spade",
 )
 

@@ -29,6 +29,7 @@ SYSTEMS = (
     "sdm",
     "sean",
     "segvae",
+    "sims",
     "spade",
 )
 

@@ -27,6 +27,7 @@ Index = tuple[Any, ...]
 EVERY_4TH: Index = (..., slice(None, None, 4), slice(None, None, 4))
 EVERY_8TH: Index = (..., slice(None, None, 8), slice(None, None, 8))
 FIRST: Index = (slice(0, 1),)
+TWO_ROWS: Index = (slice(0, 2),)
 FIRST_COLUMN: Index = (slice(None), *FIRST)
 
 
@@ -302,6 +303,18 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"shapeD\..*", r"prior\..*", r"shapeE\.layer.*"),
             stand_ins=("labelset.feat", "labelset.step0.embed_label_set", "labelset.step0.embed_y"),
         ),
+    ),
+    "sims": (
+        Cut(
+            "sims/A_order",
+            "sims",
+            parts={
+                name: (name, TWO_ROWS)
+                for name in ("in/data_u8", "out/scores", *(f"out/g_selection_{n}" for n in ("conv5", "conv6", "pool6")))
+            },
+            weights=(".*",),
+        ),
+        Cut("sims/E_spatial_transformer", "sims", inputs=(r"\d/in/.*",), results=(r"\d/out/.*",)),
     ),
     "spade": (
         Cut(

@@ -147,8 +147,9 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
 
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
-    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
-    others = [c.candidate.match for c in components if c.role in PARTIAL and c.role != DISCRIMINATOR]
+    chief = _main(components)
+    main = chief.candidate.match
+    others = [c.candidate.match for c in components if c is not chief and c.role != DISCRIMINATOR]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
@@ -164,15 +165,22 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
             yield read
 
 
+def _main(components: Sequence[Component]) -> Component:
+    """The network that tells most of the config; of several that are no encoder or discriminator the one that leaves least open."""
+    whole = [c for c in components if c.role not in PARTIAL]
+    return min(whole, key=lambda c: len(c.candidate.match.ambiguous)) if whole else components[0]
+
+
 def _with_open_fields(
     name: str, components: Sequence[Component], read: dict[str, Any], stated: Statement
 ) -> tuple[Any, dict[str, Any]]:
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
-    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
+    chief = _main(components)
+    main = chief.candidate.match
     told = {
         k
         for c in components
-        if c.role in PARTIAL
+        if c is not chief
         for k in c.candidate.match.config
         if k not in c.candidate.match.ambiguous
     }

@@ -16,12 +16,19 @@ from zoo.registry.kinds import kind_of
 
 @torch.no_grad()
 def smoke(model: Model) -> None:
-    """Run a model once on all its classes, as its kind is run. Raises WeightsError if the result is no picture or map of its
-    size, PluginError for a model of no kind."""
+    """Run a model once on all its classes, as its kind is run; an asset without which it makes nothing may be a drawn one.
+
+    Raises WeightsError if the result is no picture or map of its size, PluginError for a model of no kind."""
     kind = kind_of(type(model))
     if kind is None:
         raise PluginError(f"{type(model).__name__} is derived from no kind of model (see the kinds: zoo list --help).")
-    import_string(kind.smoke, kind.name)(model)
+    own = model.assets
+    drawn = {n: a.stand_in(model) for n, a in model.ASSETS.items() if a.stand_in is not None and n not in own}
+    model.assets = own | drawn
+    try:
+        import_string(kind.smoke, kind.name)(model)
+    finally:
+        model.assets = own
 
 
 def draw_maps(model: MaskGenerator) -> None:

@@ -44,12 +44,16 @@ class Asset:
 
     fault: what is wrong with such a value for a model, in words, or ""; asked when it is loaded, so that a wrong file is named there and
     not met in the middle of a draw (`shape_fault` helps with tensors). Numbers are finite already.
+    stand_in: a drawn value, for an asset without which a model makes nothing: with it a converted model is tried before it has its own.
+    photos: it holds photos of the data themselves, which stay under that data's terms; cards say so.
     """
 
     kind: Literal["tensors", "json"]
     about: str
     required: bool = False
     fault: Callable[[Any, Any], str] | None = None
+    stand_in: Callable[[Any], Any] | None = None
+    photos: bool = False
 
 
 def shape_fault(
