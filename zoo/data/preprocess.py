@@ -1,6 +1,5 @@
 """How a pair is brought to the size that it is trained on: the SPADE family's `--preprocess_mode` and its sizes (docs/papers/spade.md,
-"Data"), and what translators do (docs/papers/munit.md, "Data"); and
-how SDM does (docs/papers/sdm.md, "Data").
+"Data"), what translators do (docs/papers/munit.md, "Data"), and what SDM does (docs/papers/sdm.md, "Data").
 
 Everything on arrays: photos as `resample` says, labels and object numbers nearest, as Pillow resizes them.
 """
@@ -38,7 +37,7 @@ MODES = (
     "fixed",
     "none",
 )
-"""Of the SPADE family."""
+"""Of the SPADE family, and of MUNIT (shorter_side_and_crop)."""
 SHORT_SIDE = ("short_side", "short_side_range_and_crop")
 """Of SDM."""
 NONE_BASE = 32
@@ -55,11 +54,10 @@ class Preprocess:
     mode: str = "resize_and_crop"
     """resize_and_crop: to load_size x load_size whatever the proportions, then a window. crop: a window of the picture as it
     is. scale_width: width load_size, proportions kept. scale_shortside: quirk kept, the short side keeps its length and the
-    long one becomes load_size * long / short. shorter_side: the short side becomes load_size, proportions kept.
-    fixed: crop_size wide, crop_size / aspect high. none: to multiples of `base`. short_side: the
-    short side gets the short side of crop_size and crop_size / aspect, proportions are kept. short_side_range_and_crop: it gets a length
-    from crop_size to load_size that is drawn each time, then a window. In these two photos are halved by boxes before, as often as the
-    short side stays as long as it has to be."""
+    long one becomes load_size * long / short. shorter_side: the short side becomes load_size, proportions kept. fixed: crop_size wide,
+    crop_size / aspect high. none: to multiples of `base`. short_side: the short side gets the short side of crop_size and
+    crop_size / aspect, proportions are kept. short_side_range_and_crop: it gets a length from crop_size to load_size that is drawn each
+    time, then a window. In these two photos are halved by boxes before, as often as the short side stays as long as it has to be."""
     load_size: int = 286
     """Side to which the picture is resized before the window is cut; of a range the largest."""
     crop_size: int = 256
@@ -139,14 +137,15 @@ class Preprocess:
 
     def photo(self, photo: PhotoArray, window: Window = (0, 0), *, flip: bool = False) -> PhotoArray:
         """uint8 [H, W, 3] -> uint8 [h, w, 3]; black beyond the border."""
-        size =self.finish(self.resized(photo, self.loaded((photo.shape[0], photo.shape[1]))
-        return self.finish(resize_photo(photo, size, self.resample), window, flip=flip)
+        return self.finish(self.resized(photo, self.loaded((photo.shape[0], photo.shape[1]))), window, flip=flip)
 
     def resized(self, array: Any, size: tuple[int, int]) -> Any:
-        """An array of any kind at this (height, width), photos as the mode does it."""
-        if self.mode in SHORT_SIDE and array.ndim == 3:
-            return resize_photo(box_halved(array, min(size)), size)
-        return resize_any(array, size)
+        """An array of any kind at this (height, width), photos as the mode and `resample` say."""
+        if array.ndim != 3:
+            return resize_any(array, size)
+        if self.mode in SHORT_SIDE:
+            array = box_halved(array, min(size))
+        return resize_photo(array, size, self.resample)
 
     def labels(self, labels: LabelArray, window: Window = (0, 0), *, flip: bool = False) -> LabelArray:
         """uint8 [H, W] -> uint8 [h, w]; quirk: class 0 beyond the border. A flip does not swap left and right classes here."""

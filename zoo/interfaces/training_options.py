@@ -42,9 +42,8 @@ class TrainingOptions:
         "resize", "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "scale_shortside",
         "scale_shortside_and_crop", "shorter_side_and_crop", "fixed", "none", "short_side", "short_side_range_and_crop",
     ] = "resize"  # fmt: skip
-    """How pairs come to the resolution: resize (with `zoom`), a mode of the SPADE family's `--preprocess_mode`
-    or of SDM (`zoo.data.preprocess`), whose result is resized to the resolution where it has another size, or shorter_side_and_crop: the shorter
-    side to `load_size`, then a window."""
+    """How pairs come to the resolution: resize (with `zoom`), or a mode of the SPADE family's `--preprocess_mode`, of MUNIT or of SDM
+    (`zoo.data.preprocess`), whose result is resized to the resolution where it has another size."""
     load_size: int = 286
     """Side before a window is cut, in the modes of `preprocess` that have one; with short_side_range_and_crop the largest short side."""
     resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
