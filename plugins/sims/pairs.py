@@ -1,4 +1,4 @@
-"""Pairs of segments for the ordering network: which there are, how they are shown, who lies in front (docs/papers/sims.md, "Ordering")."""
+"""Pairs of segments for the ordering network: which there are, how they are shown, who lies in front (docs/papers/sims.md, "Ordering network")."""
 
 from __future__ import annotations
 
