@@ -25,6 +25,7 @@ SYSTEMS = (
     "scgan",
     "sean",
     "segvae",
+    "sg2im",
     "spade",
 )
 
