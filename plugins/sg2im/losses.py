@@ -35,10 +35,11 @@ def _towards(scores: Tensor, target: float, mode: GanMode) -> Tensor:
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor, gamma: float = 1.0
 ) -> Tensor:
-    """(|gradient| - gamma)^2 at share * real + (1 - share) * fake, mean over the batch (no default option uses it).
+    """(|gradient| - gamma)^2 at share * real + (1 - share) * fake, mean over the batch, of a critic's mean score (no option uses it).
 
     share: [B, 1, 1, 1]; the authors draw it from N(0, 1).
     """
     between = (share * real + (1 - share) * fake).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    scores = critic(between).flatten(1).mean(1)
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
     return ((gradient.flatten(1).norm(2, 1) - gamma) ** 2).mean()
