@@ -74,13 +74,19 @@ def scene(annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], side:
         right, bottom = max(left + 1, round(x + w)), max(top + 1, round(y + h))
         masks.append(small_mask(region[top:bottom, left:right], side))
     values = tuple(int(a["category_id"]) for a in annotations)
-    return Scene(values, torch.tensor(boxes, dtype=torch.float32).view(-1, 4), torch.stack(masks) if masks else torch.zeros(0, side, side))
+    return Scene(
+        values,
+        torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
+        torch.stack(masks) if masks else torch.zeros(0, side, side),
+    )
 
 
 def decode(segmentation: Any) -> np.ndarray:
     """COCO's run lengths (a text, or numbers) as bool [height, width]. Raises DataError for anything else (polygons)."""
     if not isinstance(segmentation, Mapping):
-        raise DataError("An outline of COCO is given as polygons: run lengths are needed (pycocotools' annToRLE makes them).")
+        raise DataError(
+            "An outline of COCO is given as polygons: run lengths are needed (pycocotools' annToRLE makes them)."
+        )
     height, width = segmentation["size"]
     counts = segmentation["counts"]
     runs = list(counts) if not isinstance(counts, str | bytes) else list(_run_lengths(counts))

@@ -143,7 +143,7 @@ class Sg2imTraining(TrainingOptions):
     lambda_gan: float = 0.01
     """Weight of both discriminators' losses in the generator's."""
     lambda_object: float = 1.0
-    """Weight of the object discriminator's among them; 0: there is none."""
+    """Weight of the object discriminator's among them; 0: there is none, nor its classes."""
     lambda_picture: float = 1.0
     """Weight of the picture discriminator's among them; 0: there is none."""
     lambda_class: float = 0.1
@@ -202,14 +202,11 @@ class Sg2imTraining(TrainingOptions):
 
 
 COCO64 = Sg2imConfig(spare_objects=1)
-VG_OBJECTS, VG_PREDICATES = 178, 45
-VG64 = replace(
-    COCO64, label_space="numbered", channels=tuple(f"label_{i}" for i in range(VG_OBJECTS)), spare_objects=0,
-    predicates=tuple(f"predicate_{i + 1}" for i in range(VG_PREDICATES)),
-)  # fmt: skip
+VG_PREDICATES = 45
+VG64 = Sg2imConfig(label_space="visual-genome", predicates=tuple(f"predicate_{i + 1}" for i in range(VG_PREDICATES)))
 NO_GCONV = replace(COCO64, gconv_layers=0)
 _COCO = Sg2imTraining()
-_VG = replace(_COCO, masks="predicted", max_objects=10)
+_VG = replace(_COCO, masks="predicted", max_objects=10, relations=False)
 CELEBA = Sg2imConfig(label_space="celebamask-hq")
 _FACES = replace(
     _COCO, lambda_mask=0.1, relations=False, objects="classes", min_object_size=0.0, min_objects=1, max_objects=0
@@ -221,6 +218,12 @@ VARIANTS: dict[str, Variant] = {
     "coco64-no-relations": Variant(COCO64, replace(_COCO, relations=False), title="official ablation: objects without relations"),
     "coco64-no-discriminators": Variant(
         COCO64, replace(_COCO, lambda_object=0.0, lambda_picture=0.0), title="official ablation: no adversary"
+    ),
+    "coco64-no-object-discriminator": Variant(
+        COCO64, replace(_COCO, lambda_object=0.0), title="official ablation: an adversary of pictures alone"
+    ),
+    "coco64-no-picture-discriminator": Variant(
+        COCO64, replace(_COCO, lambda_picture=0.0), title="official ablation: an adversary of objects alone"
     ),
     "vg64": Variant(VG64, _VG, title="official, Visual Genome, 64 px; its vocabulary is in the authors' file"),
     "vg128": Variant(replace(VG64, height=128, width=128), _VG, title="official, Visual Genome, 128 px"),

@@ -13,7 +13,14 @@ FOREGROUND = 0.4
 
 
 def recipe(
-    rule: str, placed: Tensor, values: Tensor, boxes: Tensor, images: Tensor, count: int, classes: int, background: int | None
+    rule: str,
+    placed: Tensor,
+    values: Tensor,
+    boxes: Tensor,
+    images: Tensor,
+    count: int,
+    classes: int,
+    background: int | None,
 ) -> Tensor:
     """Label maps int64 [count, H, W].
 

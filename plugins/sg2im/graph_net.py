@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -15,7 +16,7 @@ MlpNorm = Literal["none", "batch"]
 def mlp(widths: Sequence[int], norm: MlpNorm = "none") -> nn.Sequential:
     """Linear layers with a ReLU behind each, the last one too (the authors'), and with a batch norm in front of the ReLUs."""
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers.append(nn.Linear(before, after))
         if norm == "batch":
             layers.append(nn.BatchNorm1d(after))

@@ -39,7 +39,12 @@ class ResidualBlock(nn.Module):
 
 
 def build_layers(
-    arch: str, *, norm: Norm = "batch", padding: Padding = "same", slope: float = 0.01, pooling: Literal["max", "avg"] = "max"
+    arch: str,
+    *,
+    norm: Norm = "batch",
+    padding: Padding = "same",
+    slope: float = 0.01,
+    pooling: Literal["max", "avg"] = "max",
 ) -> tuple[nn.Sequential, int]:
     """The layers of a text and the width of the last one.
 

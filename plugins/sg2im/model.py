@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.graphs import SceneGraph
 from zoo.interfaces.label_sets import LABEL_SETS, fit_label_sets, label_sets_fault
 from zoo.plugin import (
     Asset,
@@ -102,8 +103,11 @@ class Sg2im(MaskGenerator):
         """`boxes`; see the class. Random: as `draw_boxes`. Raises UsageError for prior "fitted" without the asset."""
         asset = self.assets.get(LAYOUTS)
         if prior == "fitted" and asset is None:
-            raise UsageError('This sg2im keeps no boxes of training maps: leave <<prior="fitted">> out, or zoo fit layouts.')
-        if prior == "normal" or asset is None:
+            raise UsageError(
+                'This sg2im keeps no boxes of training maps: leave <<prior="fitted">> out, or zoo fit layouts.'
+            )
+        # a graph's boxes are the network's
+        if prior == "normal" or asset is None or all(isinstance(c, SceneGraph) for c in conditions):
             return {"boxes": torch.zeros(len(conditions), len(self.channels), 4)}
         places = {value: place for place, value in enumerate(self.vocabulary.values)}
         wanted = [[places[v] for v in self.vocabulary.classes_of(c)] for c in conditions]
@@ -129,7 +133,7 @@ class Sg2im(MaskGenerator):
         places = {value: place for place, value in enumerate(self.vocabulary.values)}
         wanted = torch.zeros(len(graphs.objects), 4)
         pairs = [(i, places[v]) for i, row in enumerate(rows) for v in row]
-        related = [_is_graph(c) for c in conditions]
+        related = [isinstance(c, SceneGraph) for c in conditions]
         for spot, (row, place) in zip(real.tolist(), pairs, strict=True):
             if not related[row]:
                 wanted[spot] = given[row, place].float()
@@ -203,9 +207,3 @@ def paint(generator: Sg2imNetwork, config: Sg2imConfig, layout: Tensor, rng: Rng
     noise = rng.normal("noise", shape=(config.noise_dim, *config.size)) if config.noise_dim else None
     layout = layout.expand(count, -1, -1, -1)
     return shown(generator.paint(layout, None if noise is None else noise.to(layout)).float(), rescale=rescale)
-
-
-def _is_graph(condition: object) -> bool:
-    from zoo.graphs import SceneGraph
-
-    return isinstance(condition, SceneGraph)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_plugins.sg2im.config import Sg2imConfig
-from zoo_plugins.sg2im.graph_net import GraphTripleConv, GraphTripleConvNet, MlpNorm, init_kaiming, mlp
+from zoo_plugins.sg2im.graph_net import GraphTripleConv, GraphTripleConvNet, init_kaiming, mlp
 from zoo_plugins.sg2im.placing import Degenerate, compose, flat_masks, spread
 from zoo_plugins.sg2im.refinement import RefinementNetwork
 
@@ -28,8 +28,7 @@ class Graphs(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What the graph network makes of graphs. vectors: [O, gconv_dim]; boxes: [O, 4], not negative; masks: [O, M, M] in (0, 1), or None;
-    """
+    """What the graph network makes of graphs. vectors: [O, gconv_dim]; boxes: [O, 4], not negative; masks: [O, M, M] in (0, 1), or None;"""
 
     vectors: Tensor
     boxes: Tensor
@@ -50,7 +49,12 @@ def mask_net(width: int, side: int) -> nn.Sequential:
     """[O, width, 1, 1] -> [O, 1, side, side]: doublings by the nearest, each with a batch norm, a 3x3 convolution and a ReLU."""
     layers: list[nn.Module] = []
     for _ in range(side.bit_length() - 1):
-        layers += [nn.Upsample(scale_factor=2.0), nn.BatchNorm2d(width), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+        layers += [
+            nn.Upsample(scale_factor=2.0),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
 
 
@@ -107,9 +111,7 @@ class Sg2imNetwork(nn.Module):
     ) -> Tensor:
         """The layout [N, gconv_dim, H, W] of objects in these boxes; masks None: the boxes are the masks."""
         masks = flat_masks(boxes) if masks is None or self.mask_net is None else masks
-        placed = spread(
-            masks, boxes, self.config.size, align_corners=self.config.align_corners, degenerate=degenerate
-        )
+        placed = spread(masks, boxes, self.config.size, align_corners=self.config.align_corners, degenerate=degenerate)
         return compose(vectors, placed, graphs.images, graphs.count)
 
     def paint(self, layout: Tensor, noise: Tensor | None) -> Tensor:
@@ -122,7 +124,10 @@ class Sg2imNetwork(nn.Module):
         """noise: [N, noise_dim, H, W] from N(0, 1), None without noise; boxes, masks: to be used in place of the predicted ones."""
         read = self.read(graphs)
         layout = self.layout(
-            graphs, read.vectors, read.boxes if boxes is None else boxes, read.masks if masks is None else masks.to(read.boxes)
+            graphs,
+            read.vectors,
+            read.boxes if boxes is None else boxes,
+            read.masks if masks is None else masks.to(read.boxes),
         )
         return Outputs(self.paint(layout, noise), read.boxes, read.masks, self.relations(graphs, read.boxes))
 

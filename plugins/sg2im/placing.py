@@ -49,7 +49,9 @@ def _weights(start: Tensor, end: Tensor, pixels: int, cells: int, align_corners:
     return torch.where(cell == lower[..., None], 1 - share, above)
 
 
-def compose(vectors: Tensor, placed: Tensor, images: Tensor, count: int, *, pooling: Literal["sum", "avg"] = "sum") -> Tensor:
+def compose(
+    vectors: Tensor, placed: Tensor, images: Tensor, count: int, *, pooling: Literal["sum", "avg"] = "sum"
+) -> Tensor:
     """The sum (or mean) over a picture's objects of vector times placed mask: [count, D, H, W].
 
     vectors: [O, D]; placed: [O, H, W]; images: int64 [O], the picture of each object. A picture without objects is zero.
@@ -77,9 +79,7 @@ def crop(
     """
     x0, y0, x1, y1 = boxes.unbind(1)
     columns, rows = _between(x0, x1, size[1]), _between(y0, y1, size[0])
-    grid = torch.stack(
-        [columns[:, None, :].expand(-1, size[0], -1), rows[:, :, None].expand(-1, -1, size[1])], -1
-    )
+    grid = torch.stack([columns[:, None, :].expand(-1, size[0], -1), rows[:, :, None].expand(-1, -1, size[1])], -1)
     return F.grid_sample(pictures[images], 2 * grid - 1, align_corners=align_corners)
 
 

@@ -36,7 +36,11 @@ class Scene:
 
 
 def scenes_of(
-    maps: SemanticMap, values: Sequence[int], side: int, *, objects: Literal["instances", "classes"] = "classes",
+    maps: SemanticMap,
+    values: Sequence[int],
+    side: int,
+    *,
+    objects: Literal["instances", "classes"] = "classes",
     min_size: float = 0.0,
 ) -> list[Scene]:
     """The objects of each map, by label value and then by instance number.

@@ -18,7 +18,6 @@ from zoo_plugins.sg2im.losses import discriminator_loss, generator_loss
 from zoo_plugins.sg2im.model import Sg2im
 from zoo_plugins.sg2im.network import Outputs
 from zoo_plugins.sg2im.pictures import normalised, shown
-
 from zoo_plugins.sg2im.scenes import Scene, scenes_of
 from zoo_plugins.sg2im.synthesizer import Sg2imPainter
 
@@ -57,11 +56,11 @@ class Sg2imTrainer(Trainer):
             )
         self.objects = self.pictures = None
         shared = {"norm": options.d_norm, "padding": options.d_padding, "slope": options.d_slope}
-        if options.lambda_object or options.lambda_class:
+        if options.lambda_gan * options.lambda_object:
             self.objects = ObjectDiscriminator(
                 self.model.vocabulary.objects, options.d_object, side=options.crop_size, align_corners=config.align_corners, **shared
             )  # fmt: skip
-        if options.lambda_picture:
+        if options.lambda_gan * options.lambda_picture:
             self.pictures = PatchDiscriminator(options.d_picture, **shared)
         self._check_sizes()
         self._optimizers: dict[str, Optimizer] = {}
@@ -192,10 +191,11 @@ class Sg2imTrainer(Trainer):
             scores, classes = self.objects(made.images, boxes, graphs.images)
             if o.lambda_class:
                 losses["class"] = o.lambda_class * F.cross_entropy(classes, graphs.objects)
-            if o.lambda_object:
-                losses["gan_object"] = o.lambda_gan * o.lambda_object * generator_loss(scores, o.gan_mode)
+            losses["gan_object"] = o.lambda_gan * o.lambda_object * generator_loss(scores, o.gan_mode)
         if self.pictures is not None:
-            losses["gan_picture"] = o.lambda_gan * o.lambda_picture * generator_loss(self.pictures(made.images), o.gan_mode)
+            losses["gan_picture"] = (
+                o.lambda_gan * o.lambda_picture * generator_loss(self.pictures(made.images), o.gan_mode)
+            )
         return losses
 
     def object_losses(self, given: Step, fake: Tensor) -> dict[str, Tensor]:
@@ -256,7 +256,10 @@ class Sg2imTrainer(Trainer):
             l1.append((made.images.float() - given.photos).abs().mean((1, 2, 3)))
             seen += len(batch)
         scores = {"mask_iou": masks, "box_iou": boxes, "l1": l1}
-        return {name: float(torch.cat(rows).mean()) if rows and len(torch.cat(rows)) else 0.0 for name, rows in scores.items()}
+        return {
+            name: float(torch.cat(rows).mean()) if rows and len(torch.cat(rows)) else 0.0
+            for name, rows in scores.items()
+        }
 
 
 def _largest(scene: Scene, most: int) -> list[int]:
@@ -277,5 +280,3 @@ def mask_iou(one: Tensor, other: Tensor) -> Tensor:
     """The same of masks, bool [O, M, M]."""
     both, union = (one & other).sum((1, 2)), (one | other).sum((1, 2))
     return torch.where(union > 0, both / union, 0.0)
-
-

@@ -85,10 +85,16 @@ def clean(
         image["image_id"]: [(o, [object_aliases.get(n, n) for n in o["names"]]) for o in image["objects"]]
         for image in objects
     }
-    counts = Counter(n for image in objects if image["image_id"] in training for _, names in named[image["image_id"]] for n in names)
+    counts = Counter(
+        n for image in objects if image["image_id"] in training for _, names in named[image["image_id"]] for n in names
+    )
     classes = ["__image__", *(n for n, c in counts.most_common() if c >= limits.min_object_instances)]
     large = {
-        image: {o["object_id"]: (_known(names, classes), o) for o, names in row if min(o["w"], o["h"]) >= limits.min_object_size}
+        image: {
+            o["object_id"]: (_known(names, classes), o)
+            for o, names in row
+            if min(o["w"], o["h"]) >= limits.min_object_size
+        }
         for image, row in named.items()
     }
     large = {image: {k: v for k, v in row.items() if v[0] is not None} for image, row in large.items()}
@@ -121,11 +127,15 @@ def _relations(image: Mapping[str, Any], training: bool, same: Mapping[str, str]
         if training:
             text = text.lower().strip()
             text = same.get(text, text)
-        found.append((relation["relationship_id"], relation["subject"]["object_id"], text, relation["object"]["object_id"]))
+        found.append(
+            (relation["relationship_id"], relation["subject"]["object_id"], text, relation["object"]["object_id"])
+        )
     return found
 
 
-def _annotated(image: int, objects: Mapping[Any, Any], relations: Iterable[Any], predicates: Sequence[str]) -> Annotated:
+def _annotated(
+    image: int, objects: Mapping[Any, Any], relations: Iterable[Any], predicates: Sequence[str]
+) -> Annotated:
     places = {key: place for place, key in enumerate(objects)}
     related = [
         (number, places[s], predicates.index(p), places[o])

@@ -42,7 +42,9 @@ class Vocabulary:
         """
         names = condition.objects if isinstance(condition, SceneGraph) else tuple(condition)  # type: ignore[call-overload]
         values = [self.space.index(n) for n in names]
-        unknown = sorted({self.space.names[v] for v in values if v not in self.numbers and v != self.space.background_index})
+        unknown = sorted(
+            {self.space.names[v] for v in values if v not in self.numbers and v != self.space.background_index}
+        )
         if unknown:
             raise LabelError(f"sg2im has no objects {', '.join(unknown)}; it has {', '.join(self.channels)}.")
         if isinstance(condition, SceneGraph):

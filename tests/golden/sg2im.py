@@ -222,7 +222,14 @@ def run_label_sets(case: Mapping[str, Any], folder: Path) -> Tensors:
             out |= chosen(io, {path: soft})
             continue
         labels = recipe(
-            RECIPES[name.removeprefix("label_")], placed, classes, io["in/boxes"][objects], graphs.images[objects], graphs.count, count, 0
+            RECIPES[name.removeprefix("label_")],
+            placed,
+            classes,
+            io["in/boxes"][objects],
+            graphs.images[objects],
+            graphs.count,
+            count,
+            0,
         )
         counts[f"{reading}/{size}/{name.removeprefix('label_')}"] = labels
         out |= chosen(io, {path: labels.to(torch.uint8)})

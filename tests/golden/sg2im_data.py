@@ -116,7 +116,11 @@ def run_coco(case: Mapping[str, Any], folder: Path, io: Tensors, values: Mapping
     rng = random.Random(case["seed"] + 1)
     batch = [(s.values, relations(s, *draws(rng, len(s)))) for s in scenes.values()]
     graphs = encode(batch)
-    out |= {"coco_batch/objs": graphs.objects, "coco_batch/triples": graphs.triples, "coco_batch/obj_to_img": graphs.images}
+    out |= {
+        "coco_batch/objs": graphs.objects,
+        "coco_batch/triples": graphs.triples,
+        "coco_batch/obj_to_img": graphs.images,
+    }
     out["coco_batch/boxes"] = torch.cat([whole(s)["boxes"] for s in scenes.values()])
     out["coco_batch/triple_to_img"] = graphs.images[graphs.triples[:, 0]]
     first = next(iter(scenes.values()))
@@ -164,7 +168,11 @@ def run_vg(case: Mapping[str, Any], folder: Path, io: Tensors, values: Mapping[s
     for name in dict.fromkeys(m[1] for k in io if (m := re.fullmatch(r"vg/(?!h5/)([^/]+)/\d+/objs", k))):
         rng = random.Random(case["seed"])
         most = re.search(r"max(\d+)", name)
-        options = {"max_objects": int(most[1]) if most else 10, "orphans": "no_orphans" not in name, "related": "norel" not in name}
+        options = {
+            "max_objects": int(most[1]) if most else 10,
+            "orphans": "no_orphans" not in name,
+            "related": "norel" not in name,
+        }
         for row, size in enumerate(sizes):
             count, related = int(table["objects_per_image"][row]), int(table["relationships_per_image"][row])
             rows = (table[f"relationship_{k}"][row, :related].tolist() for k in ("subjects", "predicates", "objects"))

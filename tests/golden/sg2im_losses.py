@@ -47,7 +47,9 @@ class Variant:
 
     def __init__(self, case: Mapping[str, Any], folder: Path, io: Tensors, options: Mapping[str, Any]) -> None:
         space, names = system.space_of(case["vocab"])
-        config = system.config_of(case["model_kwargs"], align_corners=bool(options.get("align_corners", True)), channels=names)
+        config = system.config_of(
+            case["model_kwargs"], align_corners=bool(options.get("align_corners", True)), channels=names
+        )
         predicates = tuple(case["vocab"]["pred_idx_to_name"][1:])
         config = replace(config, predicates=predicates)
         objects, pictures = case["d_obj_kwargs"], case["d_img_kwargs"]
@@ -78,7 +80,7 @@ class Variant:
     def gradients(self, name: str, losses: Mapping[str, Tensor]) -> Tensors:
         """The gradients of the sum of these losses, which the optimizer then takes."""
         network = self.network(name)
-        named = {k: p for k, p in network.named_parameters()}
+        named = dict(network.named_parameters())
         found = torch.autograd.grad(sum(losses.values()), list(named.values()), allow_unused=True)  # pyright: ignore[reportArgumentType]
         for parameter, gradient in zip(named.values(), found, strict=True):
             parameter.grad = gradient
@@ -101,7 +103,10 @@ def run_variant(name: str, variant: Variant, about: Mapping[str, Any]) -> tuple[
     found["G/total_loss"] = torch.stack(list(losses.values())).sum()
     norms = {f"grad_norm_G/{k}": g.norm() for k, g in gradients.items()}
     fake = made.images.detach()
-    for short, run, total in (("D_obj", trainer.object_losses, "d_obj_total"), ("D_img", trainer.picture_losses, "d_img_total")):
+    for short, run, total in (
+        ("D_obj", trainer.object_losses, "d_obj_total"),
+        ("D_img", trainer.picture_losses, "d_img_total"),
+    ):
         judged = run(variant.step, fake)
         found |= {f"D/{theirs}": judged[ours] for theirs, ours in TERMS.items() if ours in judged}
         found[f"D/{total}"] = torch.stack(list(judged.values())).sum()
