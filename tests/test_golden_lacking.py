@@ -74,6 +74,9 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("clade", "E_units", ""),
         ("inade", "A_celeba_encoder", "in/instance_u8"),
         ("inade", "E_units", ""),
+        ("sg2im", "A_coco64", ""),
+        ("sg2im", "B_labelset_celeba", "in/(?:objs|obj_to_img)"),
+        ("sg2im", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

@@ -30,6 +30,7 @@ INPUTS = {
     "pix2pixhd": r"in/.*",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
     "sean": r"in/.*",
+    "sg2im": r"gconv/(?:edges|\w+_vecs)|layout/(?:boxes|masks|masks01|obj_to_img|vecs|grad_weight)|refine/\w+/layout",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
     "spade": r"in/.*",
 }
@@ -48,6 +49,7 @@ LIMITS = {
     "pix2pixhd": [(".*", 3e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
     "sean": [(".*", 1e-5)],
+    "sg2im": [(".*", 2e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
     "spade": [(".*", 2e-5)],
 }

@@ -53,6 +53,7 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
         "ca2sis",
         "sean",
         "segvae",
+        "sg2im",
         "cvae-sep",
         "cgan",
     ],

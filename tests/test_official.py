@@ -25,9 +25,10 @@ OWN = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "sg2im",
 )
 OTHERS = (
-    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
+    "cc_fpse", "groupdnet", "sims", "sdm", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -99,6 +100,14 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "result_GTA": (frozenset({"crn"}), "crn/gta5-256"),
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
+    "sg2im": {
+        "coco64_no_gconv/model_state": (frozenset({"sg2im"}), "sg2im/coco64-no-gconv"),
+        "no_masks": (frozenset({"sg2im"}), ""),
+        "six_modules": (frozenset({"sg2im"}), ""),
+        "coco64/model_state": (frozenset({"sg2im"}), "sg2im/coco64"),
+        "vg64/model_state": (frozenset({"sg2im"}), ""),
+        "/": (frozenset({"sg2im"}), ""),
+    },
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
     "oasis": {
@@ -192,6 +201,9 @@ FILES = {
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
+    "sg2im/A_coco64/weights.safetensors": {"sg2im": "generator"},
+    "sg2im/C_losses/weights_D_obj.safetensors": {"sg2im": "object-discriminator"},
+    "sg2im/C_losses/weights_D_img.safetensors": {"sg2im": "picture-discriminator"},
     "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),

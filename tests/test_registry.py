@@ -31,6 +31,8 @@ FIRST = (
     "scgan",
     "sean",
     "segvae",
+    "sg2im",
+    "sg2im-image",
     "spade",
 )
 

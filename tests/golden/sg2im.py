@@ -17,7 +17,7 @@ from zoo.labels import LabelClass, LabelSpace, voc_color
 from zoo_plugins.sg2im.config import Sg2imConfig
 from zoo_plugins.sg2im.flatten import recipe
 from zoo_plugins.sg2im.graphs import encode
-from zoo_plugins.sg2im.network import Graphs, Read, Sg2imNetwork
+from zoo_plugins.sg2im.network import Graphs, Sg2imNetwork
 from zoo_plugins.sg2im.pictures import shown
 from zoo_plugins.sg2im.placing import compose, spread
 
@@ -144,41 +144,46 @@ def watch(network: Sg2imNetwork, seen: Tensors) -> list[Any]:
     return hooks
 
 
-def modes(io: Tensors, read: Read) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """Boxes and masks of each of the three ways."""
-    masks = None if read.masks is None else io["in/masks_u8"].float()
-    return {
-        "gt_box_gt_mask": (io["in/boxes"], masks),
-        "gt_box_pred_mask": (io["in/boxes"], read.masks),
-        "pred_box_pred_mask": (read.boxes, read.masks),
-    }
-
-
 @torch.no_grad()
 def run_network(case: Mapping[str, Any], folder: Path) -> Tensors:
-    io, weights, seen = recorded.load(folder / "io.safetensors"), recorded.load(folder / "weights.safetensors"), {}
-    graphs = graphs_of(io)
-    network = build(case, weights)
+    """What the graph network reads, pictures in three ways and two readings, and graphs given as JSON."""
+    io, weights = recorded.load(folder / "io.safetensors"), recorded.load(folder / "weights.safetensors")
+    out: Tensors = {}
+    with recorded.where_held():
+        out |= run_graphs(case, io, weights)
+    if case.get("json_scene_graphs"):
+        out |= run_json(case, io, build(case, weights))
+    return out
+
+
+def run_graphs(case: Mapping[str, Any], io: Tensors, weights: Tensors) -> Tensors:
+    graphs, network, seen = graphs_of(io), build(case, weights), {}
     hooks = watch(network, seen)
     read = network.read(graphs)
-    seen |= {"boxes_pred": read.boxes, "masks_pred": read.masks, "rel_scores": network.relations(graphs, read.boxes)}
+    seen |= {"boxes_pred": read.boxes, "rel_scores": network.relations(graphs, read.boxes)}
+    seen |= {} if read.masks is None else {"masks_pred": read.masks}
     for hook in hooks:
         hook.remove()
     out = chosen(io, seen)
+    ways = {
+        "gt_box_gt_mask": lambda: (io["in/boxes"], io["in/masks_u8"].float()),
+        "gt_box_pred_mask": lambda: (io["in/boxes"], read.masks),
+        "pred_box_pred_mask": lambda: (read.boxes, read.masks),
+    }
     for reading, align in READINGS.items():
         network = build(case, weights, align_corners=align)
-        with recorded.where_held():
-            for mode, (boxes, masks) in modes(io, read).items():
+        for mode, given in ways.items():
+            with recorded.where_held():
                 inner: Tensors = {}
+                boxes, masks = given()
+                inner["layout"] = network.layout(graphs, read.vectors, boxes, masks)
+                out |= chosen(io, inner, f"out/{reading}/{mode}/")
                 hooks = watch(network, inner)
-                layout = network.layout(graphs, read.vectors, boxes, masks)
-                image = network.paint(layout, io["in/layout_noise"])
+                image = network.paint(inner["layout"], io["in/layout_noise"] if network.config.noise_dim else None)
                 for hook in hooks:
                     hook.remove()
-                inner |= {"layout": layout, "img": image, "img_u8": in_bytes(image)}
+                inner |= {"img": image, "img_u8": in_bytes(image)}
                 out |= chosen(io, inner, f"out/{reading}/{mode}/")
-    if case.get("json_scene_graphs"):
-        out |= run_json(case, io, build(case, weights))
     return out
 
 
@@ -187,6 +192,7 @@ def in_bytes(image: Tensor, *, rescale: bool = True) -> Tensor:
     return (shown(image, rescale=rescale, empty=float("nan")) * 255).clamp(0, 255).nan_to_num(0).to(torch.uint8)
 
 
+@torch.no_grad()
 def run_json(case: Mapping[str, Any], io: Tensors, network: Sg2imNetwork) -> Tensors:
     graphs = from_json(case["vocab"], case["json_scene_graphs"])
     read = network.read(graphs)
@@ -199,53 +205,40 @@ def run_json(case: Mapping[str, Any], io: Tensors, network: Sg2imNetwork) -> Ten
 
 @torch.no_grad()
 def run_label_sets(case: Mapping[str, Any], folder: Path) -> Tensors:
-    """Masks of label sets, their soft maps in given boxes, and the recipes for one class per pixel."""
-    io = recorded.load(folder / "io.safetensors")
-    network, graphs = build(case, recorded.load(folder / "weights.safetensors")), graphs_of(io)
-    read = network.read(graphs)
-    out = chosen(io, {"boxes_pred": read.boxes, "masks_pred": read.masks, "obj_vecs": read.vectors})
+    """Masks of label sets, their soft maps in given boxes, the recipes for one class per pixel, and how many pixels each class has."""
+    io, out = recorded.load(folder / "io.safetensors"), Tensors()
+    network = build(case, recorded.load(folder / "weights.safetensors"))
+    for triples, prefix in (("triples", "out/"), ("triples_with_relations", "out/with_relations/")):
+        with recorded.where_held():
+            read = network.read(graphs_of(io, triples=triples))
+            seen = {"boxes_pred": read.boxes, "masks_pred": read.masks, "obj_vecs": read.vectors}
+            out |= chosen(io, {k: v for k, v in seen.items() if v is not None}, prefix)
     with recorded.where_held():
-        related = network.read(graphs_of(io, triples="triples_with_relations"))
-        out |= chosen(io, {"boxes_pred": related.boxes, "masks_pred": related.masks}, "out/with_relations/")
-    assert read.masks is not None
-    objects = (graphs.objects > 0).nonzero()[:, 0]
-    classes, count = graphs.objects[objects], len(case["vocab"]["object_idx_to_name"])
-    vectors = torch.nn.functional.one_hot(classes, count).float()
-    counts: dict[str, Any] = {}
-    for path in sorted({m[0] for k in io if (m := re.search(r"ac[01]/[a-z_]+_\d+x\d+", k))}):
-        reading, rest = path.split("/")
-        name, size = re.fullmatch(r"([a-z_]+)_(\d+x\d+)", rest).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        out |= run_recipes(case, io, network, graphs_of(io))
+    return out
+
+
+def run_recipes(case: Mapping[str, Any], io: Tensors, network: Sg2imNetwork, graphs: Graphs) -> Tensors:
+    objects, masks = (graphs.objects > 0).nonzero()[:, 0], network.read(graphs).masks
+    assert masks is not None
+    boxes, values, images = io["in/boxes"][objects], graphs.objects[objects], graphs.images[objects]
+    classes = len(case["vocab"]["object_idx_to_name"])
+    sizes = {(m[1], m[2]) for k in io if (m := re.search(r"(ac[01])/[a-z_]+_(\d+x\d+)", k))}
+    sizes |= {tuple(k.split("/")[:2]) for k in case.get("label_counts", {})}
+    out: Tensors = {}
+    for reading, size in sorted(sizes):
         height, width = map(int, size.split("x"))
-        placed = spread(read.masks[objects], io["in/boxes"][objects], (height, width), align_corners=READINGS[reading])
-        if name == "soft":
-            soft = compose(vectors, placed, graphs.images[objects], graphs.count)
-            out |= chosen(io, {path: soft})
-            continue
-        labels = recipe(
-            RECIPES[name.removeprefix("label_")],
-            placed,
-            classes,
-            io["in/boxes"][objects],
-            graphs.images[objects],
-            graphs.count,
-            count,
-            0,
-        )
-        counts[f"{reading}/{size}/{name.removeprefix('label_')}"] = labels
-        out |= chosen(io, {path: labels.to(torch.uint8)})
-    for key, value in out.items():
-        if "label_" in key:
-            out[key] = value.to(io[key].dtype)
-    return out | label_counts(case, counts)
-
-
-def label_counts(case: Mapping[str, Any], maps: Mapping[str, Tensor]) -> Tensors:
-    """How many pixels each class has, by the recorded names."""
-    found: Tensors = {}
-    for name, counts in case.get("label_counts", {}).items():
-        if name in maps:
-            found |= {f"label_counts/{name}/{v}": (maps[name] == int(v)).sum() for v in counts}
-    return found
+        placed = spread(masks[objects], boxes, (height, width), align_corners=READINGS[reading])
+        soft = compose(torch.nn.functional.one_hot(values, classes).float(), placed, images, graphs.count)
+        out |= chosen(io, {f"{reading}/soft_{size}": soft})
+        for theirs, ours in RECIPES.items():
+            labels = recipe(ours, placed, values, boxes, images, graphs.count, classes, 0)
+            found = chosen(io, {f"{reading}/label_{theirs}_{size}": labels})
+            out |= {k: v.to(io[k].dtype) for k, v in found.items()}
+            name = f"{reading}/{size}/{theirs}"
+            counts = case.get("label_counts", {}).get(name, {})
+            out |= {f"label_counts/{name}/{v}": (labels == int(v)).sum() for v in counts}
+    return out
 
 
 @torch.no_grad()
@@ -253,22 +246,21 @@ def run_checkpoint(case: Mapping[str, Any], folder: Path) -> Tensors:
     """From the authors' file and JSON to pictures."""
     from zoo.checkpoints.reading import read_checkpoint
 
-    io = recorded.load(folder / "io.safetensors")
+    io, out = recorded.load(folder / "io.safetensors"), Tensors()
     (file,) = folder.glob("*.pt")
     content = read_checkpoint(file).content
     held = {"model_kwargs": content["model_kwargs"], "vocab": content["model_kwargs"]["vocab"]}
     graphs = from_json(held["vocab"], case["scene_graphs"])
-    out: Tensors = {}
+    out |= chosen(io, {"objs": graphs.objects, "triples": graphs.triples, "obj_to_img": graphs.images})
     for reading, align in READINGS.items():
         network = build(held, dict(content["model_state"]), align_corners=align)
-        read, noise = network.read(graphs), io["in/layout_noise"]
-        image = network(graphs, noise).images
-        given = network(graphs, noise, boxes=io["in/boxes_given"]).images
-        seen = {
-            "objs": graphs.objects, "triples": graphs.triples, "obj_to_img": graphs.images, "boxes_pred": read.boxes,
-            "masks_pred": read.masks, f"{reading}/img": image, f"{reading}/img_u8": in_bytes(image), f"{reading}/img_boxes_given": given,
-        }  # fmt: skip
-        out |= chosen(io, {k: v for k, v in seen.items() if v is not None})
+        read = network.read(graphs)
+        out |= chosen(io, {"boxes_pred": read.boxes, "masks_pred": read.masks})  # pyright: ignore[reportArgumentType]
+        with recorded.where_held():
+            noise = io["in/layout_noise"]
+            image = network(graphs, noise).images
+            out |= chosen(io, {f"{reading}/img": image, f"{reading}/img_u8": in_bytes(image)})
+            out |= chosen(io, {f"{reading}/img_boxes_given": network(graphs, noise, boxes=io["in/boxes_given"]).images})
     return out
 
 

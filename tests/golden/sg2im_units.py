@@ -86,27 +86,29 @@ def run_gconv(io: Tensors, weights: Tensors) -> Tensors:
 
 
 def run_layout(io: Tensors) -> Tensors:
+    """Layouts and their gradients, whose sizes are read off the recorded ones."""
     out: Tensors = {}
-    vectors, boxes, images = io["layout/vecs"], io["layout/boxes"], io["layout/obj_to_img"].long()
-    count = int(images.max()) + 1
-    out["layout/grid"] = grid(boxes[:2], *io["layout/grid"].shape[1:3]) if "layout/grid" in io else torch.zeros(0)
+    boxes, images = io["layout/boxes"], io["layout/obj_to_img"].long()
+    with recorded.where_held():
+        out["layout/grid"] = grid(boxes[:2], *io["layout/grid"].shape[1:3])
+    given = {"vecs": io["layout/vecs"], "boxes": boxes, "masks": io["layout/masks"]}
+    kinds = {"boxes": flat_masks(boxes), "masks": given["masks"], "masks_avg": given["masks"]}
+    with recorded.where_held():
+        kinds["masks01"] = io["layout/masks01"].float()
     for reading, align in READINGS.items():
-        size = tuple(io[f"layout/{reading}/masks"].shape[-2:])
-        for name, masks, pooling in (
-            ("boxes", flat_masks(boxes), "sum"), ("masks", io["layout/masks"], "sum"), ("masks_avg", io["layout/masks"], "avg"),
-            ("masks01", io["layout/masks01"].float(), "sum"),
-        ):  # fmt: skip
-            placed = spread(masks, boxes, size, align_corners=align)
-            out[f"layout/{reading}/{name}"] = compose(vectors, placed, images, count, pooling=pooling)  # pyright: ignore[reportArgumentType]
-        rows = len(io[f"layout/{reading}/grad_vecs"])
-        leaves = [t[:rows].clone().requires_grad_(True) for t in (vectors, boxes, io["layout/masks"])]
-        some = images[:rows]
-        placed = spread(leaves[2], leaves[1], size, align_corners=align)
-        weight = io["layout/grad_weight"]
-        (compose(leaves[0], placed, some, len(weight)) * weight).sum().backward()
-        for name, leaf in zip(("vecs", "boxes", "masks"), leaves, strict=True):
-            assert leaf.grad is not None
-            out[f"layout/{reading}/grad_{name}"] = leaf.grad
+        for name, masks in kinds.items():
+            with recorded.where_held():
+                size = tuple(io[f"layout/{reading}/{name}"].shape[-2:])
+                placed = spread(masks, boxes, size, align_corners=align)  # pyright: ignore[reportArgumentType]
+                pooling = "avg" if name.endswith("avg") else "sum"
+                count = int(images.max()) + 1
+                out[f"layout/{reading}/{name}"] = compose(given["vecs"], placed, images, count, pooling=pooling)
+        with recorded.where_held():
+            rows, weight = len(io[f"layout/{reading}/grad_vecs"]), io["layout/grad_weight"]
+            leaves = {k: v[:rows].clone().requires_grad_(True) for k, v in given.items()}
+            placed = spread(leaves["masks"], leaves["boxes"], tuple(weight.shape[-2:]), align_corners=align)  # pyright: ignore[reportArgumentType]
+            (compose(leaves["vecs"], placed, images[:rows], len(weight)) * weight).sum().backward()
+            out |= {f"layout/{reading}/grad_{k}": v.grad for k, v in leaves.items() if v.grad is not None}
     return out
 
 
@@ -216,7 +218,7 @@ def run_model(io: Tensors, weights: Tensors, values: Mapping[str, Any]) -> Tenso
         objects, predicates = len(state["obj_embeddings.weight"]) - 1, len(state["pred_embeddings.weight"])
         network = loaded(Sg2imNetwork(config, objects, predicates), state)
         assert isinstance(network, Sg2imNetwork)
-        noise = io.get(f"{name}/noise")
+        noise = io[f"{name}/noise"] if config.noise_dim else None
         for mode in ("eval", "train"):
             network.load_state_dict(state)
             network.train(mode == "train")

@@ -53,7 +53,7 @@ def check_direct(request: Request, source: str) -> None:
 
 def no_graphs(source: str) -> str:
     """The sentence for scene graphs where label sets are taken."""
-    return f"{source} takes label sets, not scene graphs: give <<labels>>, or a generator that takes graphs (zoo list --can graphs)."
+    return f"{source} takes label sets, not scene graphs: give <<labels>>, or a generator that takes graphs (sg2im; see 'can' in: zoo list --architectures --json)."
 
 
 def check_draws_maps(reference: str, given: Sequence[str]) -> None:
@@ -169,7 +169,7 @@ def check_reference(reference: str, *kinds: str) -> Resolved:
     model = resolve(reference)
     arch, _ = _peek(model.folder)
     if arch is not None:
-        check_kind(kinds, arch.kind, model.source)
+        check_kind(kinds, serving(arch, kinds).kind, model.source)
     return model
 
 

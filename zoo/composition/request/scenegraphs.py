@@ -71,9 +71,8 @@ def _graph(value: Any, where: str) -> WantedGraph:
         raise UsageError(f"{where}a scene graph is written {FORM}, got {named(value)}.")
     unknown = [k for k in value if k not in KEYS]
     if unknown:
-        raise UsageError(
-            f"{where}a scene graph has objects and relationships, got {named(unknown[0])}{did_you_mean(str(unknown[0]), KEYS)}."
-        )
+        near = did_you_mean(str(unknown[0]), KEYS)
+        raise UsageError(f"{where}a scene graph has objects and relationships, got {named(unknown[0])}{near or '.'}")
     objects, relationships = value.get("objects"), value.get("relationships", [])
     if not isinstance(objects, list | tuple) or not objects:
         raise UsageError(f'{where}"objects" is a list of class names, at least one, got {named(objects)}.')
