@@ -83,7 +83,7 @@ def test_losses_gradients_and_an_iteration(golden: Path) -> None:
             limits = {"atol": 1e-6, "rtol": 2e-3}
         else:
             limits = {"atol": 2e-5, "rtol": 2e-4}
-        torch.testing.assert_close(found[key], value, msg=key, check_dtype=False, **limits)
+        torch.testing.assert_close(found[key], value, msg=key, check_dtype=False, **limits)  # pyright: ignore[reportArgumentType]
 
 
 def test_pixels_of_each_recipe(golden: Path) -> None:

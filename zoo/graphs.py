@@ -26,11 +26,15 @@ def scene_graph(
 ) -> SceneGraph:
     """A graph in a label space. where: what names it in a message.
 
-    Raises LabelError for a class that the space lacks, UsageError without an object, and for a relationship between what is none.
+    Raises LabelError for a class that the space lacks and for its background, UsageError without an object, and for a relationship between what is none.
     """
     named = tuple(space.names[space.index(name)] for name in objects)
     if not named:
         raise UsageError(f"{where}a scene graph needs an object at least.")
+    if space.background in named:
+        raise LabelError(
+            f"{where}the background ({space.background}) is no object of a scene graph: it is where no object is."
+        )
     related = tuple(_relationship(r, len(named), where) for r in relationships)
     values = sorted({space.index(name) for name in named})
     return SceneGraph(space, tuple(space.names[v] for v in values), named, related)

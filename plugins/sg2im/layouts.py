@@ -37,7 +37,9 @@ def fit_layouts(data: PairData, vocabulary: Vocabulary, count: int) -> dict[str,
 def layouts_fault(model: Any, asset: Any) -> str:
     """What is wrong with the asset for a model, or ""."""
     boxes = asset.get("boxes") if isinstance(asset, dict) else None
-    rows = len(boxes) if isinstance(boxes, Tensor) and boxes.dim() == 3 else 0
+    if not isinstance(boxes, Tensor):
+        return "it has no boxes"
+    rows = len(boxes) if boxes.dim() == 3 else 0
     if not 1 <= rows <= MOST:
         return f"expected boxes [1 to {MOST:,}, {len(model.channels)}, 4]"
     fault = shape_fault(asset, {"boxes": (rows, len(model.channels), 4)})

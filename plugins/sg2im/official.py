@@ -180,12 +180,11 @@ def told(content: Any) -> tuple[dict[str, Any], LabelSpace | None]:
         fields["slope"] = slope_of(kwargs["activation"])
     if kwargs.get("gconv_pooling") in ("avg", "sum"):
         fields["gconv_pooling"] = kwargs["gconv_pooling"]
-    objects, predicates = (
-        vocab.get(f"{k}_idx_to_name") if isinstance(vocab, Mapping) else None for k in ("object", "pred")
-    )
-    if _are_names(predicates):
+    named = vocab if isinstance(vocab, Mapping) else {}
+    objects, predicates = _names_in(named.get("object_idx_to_name")), _names_in(named.get("pred_idx_to_name"))
+    if predicates:
         fields["predicates"] = tuple(predicates[1:])
-    if not _are_names(objects):
+    if not objects:
         return fields, None
     space = _coco(objects)
     if space is not None:
@@ -199,8 +198,10 @@ def slope_of(activation: str) -> float:
     return float(found[1]) if found else 0.01
 
 
-def _are_names(values: Any) -> bool:
-    return isinstance(values, Sequence) and len(values) > 1 and all(isinstance(v, str) and v for v in values)
+def _names_in(values: Any) -> tuple[str, ...]:
+    """The values, if they are names, more than one; else none."""
+    fits = isinstance(values, Sequence) and len(values) > 1 and all(isinstance(v, str) and v for v in values)
+    return tuple(values) if fits else ()
 
 
 def _coco(objects: Sequence[str]) -> LabelSpace | None:

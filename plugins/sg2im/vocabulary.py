@@ -48,10 +48,6 @@ class Vocabulary:
         if unknown:
             raise LabelError(f"sg2im has no objects {', '.join(unknown)}; it has {', '.join(self.channels)}.")
         if isinstance(condition, SceneGraph):
-            if self.space.background_index in values:
-                raise LabelError(
-                    f"The background ({self.space.background}) is no object of a scene graph: it is where no object is."
-                )
             return values
         return [v for v in dict.fromkeys(values) if v in self.numbers]
 

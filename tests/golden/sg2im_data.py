@@ -134,7 +134,9 @@ def run_filters(instances: Mapping[str, Any], stuff: Mapping[str, Any], values: 
     for name, about in values.items():
         if not name.startswith("filter/"):
             continue
-        given = {names.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in about["options"].items()}
+        given: dict[str, Any] = {
+            names.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in about["options"].items()
+        }
         found = coco.admitted(instances, stuff, coco.Admission(**given))
         assert list(found) == about["image_ids"], (name, list(found))
         out |= {f"{name}/image_ids/{i}": torch.tensor(image) for i, image in enumerate(found)}
@@ -199,7 +201,10 @@ def run_vg_preprocess(values: Mapping[str, Any]) -> Tensors:
     }, "arrays": {}}  # fmt: skip
     for split, rows in found.images.items():
         width, most = limits.max_objects_per_image, limits.max_relationships_per_image
-        pad = lambda items, n, empty=-1: [*items, *[empty] * (n - len(items))]  # noqa: E731
+
+        def pad(items: list[Any], n: int, empty: Any = -1) -> list[Any]:
+            return [*items, *[empty] * (n - len(items))]
+
         out["arrays"][split] = {
             "image_ids": [r.image for r in rows],
             "object_ids": [pad([o[0] for o in r.objects], width) for r in rows],

@@ -81,7 +81,7 @@ class Variant:
         """The gradients of the sum of these losses, which the optimizer then takes."""
         network = self.network(name)
         named = dict(network.named_parameters())
-        found = torch.autograd.grad(sum(losses.values()), list(named.values()), allow_unused=True)  # pyright: ignore[reportArgumentType]
+        found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(named.values()), allow_unused=True)  # pyright: ignore[reportArgumentType]
         for parameter, gradient in zip(named.values(), found, strict=True):
             parameter.grad = gradient
         return {k: g for k, g in zip(named, found, strict=True) if g is not None}

@@ -7,8 +7,8 @@ from zoo.composition.checks import given as given_files
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
-from zoo.composition.run.conditions import graphs_of
-from zoo.errors import UsageError
+from zoo.composition.request.scenegraphs import graphs_in
+from zoo.errors import LabelError, UsageError
 from zoo.files.opened import OpenedFiles
 from zoo.graphs import known_predicates
 from zoo.interfaces.capabilities import TakesGraphs
@@ -58,12 +58,15 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
 
 
 def _check_graphs(models: Models, request: Request) -> None:
-    """Raise UsageError for a generator that takes no scene graphs, LabelError for predicates that it does not know."""
+    """Raise UsageError for a generator that takes no scene graphs, and for objects and predicates that it does not know."""
     generator = models.generator
     if not isinstance(generator, TakesGraphs):
         raise UsageError(before_loading.no_graphs(models.name))
     assert isinstance(generator, MaskGenerator)
-    known_predicates(graphs_of(generator.label_space, request), generator.predicates, models.name)
+    try:
+        known_predicates(graphs_in(generator.label_space, request.graphs or ()), generator.predicates, models.name)
+    except LabelError as error:
+        raise UsageError(*error.args) from error
 
 
 def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown: set[str] | None) -> set[str] | None:

@@ -11,6 +11,8 @@ from zoo.composition.request.written import is_label
 from zoo.errors import UsageError, did_you_mean
 from zoo.files.jsonfiles import named, read_json
 from zoo.files.runfiles import NAMES
+from zoo.graphs import SceneGraph, scene_graph
+from zoo.labels import LabelSpace
 
 MAX_GRAPHS = 10_000
 MAX_BYTES = 16 * 2**20
@@ -109,6 +111,11 @@ def _relationship(value: Any, number: int, count: int, where: str) -> tuple[int,
 def _not_own(name: str, where: str) -> None:
     if name in OWN:
         raise UsageError(f"{where}{name} is added by the model to every graph: leave it out.")
+
+
+def graphs_in(space: LabelSpace, graphs: Sequence[WantedGraph]) -> list[SceneGraph]:
+    """The graphs in a label space. Raises LabelError for an object that it lacks, or that is its background."""
+    return [scene_graph(space, graph.objects, graph.relationships) for graph in graphs]
 
 
 def graphs_from_json(values: Any) -> tuple[WantedGraph, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from zoo.composition.request.requests import Request
-from zoo.graphs import SceneGraph, scene_graph
+from zoo.composition.request.scenegraphs import graphs_in
 from zoo.interfaces.label_sets import LABEL_SETS, draw_label_sets
 from zoo.interfaces.models import ImageGenerator, MaskGenerator
-from zoo.labels import LabelSet, LabelSpace
+from zoo.labels import LabelSet
 from zoo.rng import Rng
 
 
@@ -15,7 +15,7 @@ def label_sets(model: MaskGenerator | ImageGenerator, request: Request, rng: Rng
     else; the graph of its number; without any, sets drawn as the training data had them."""
     count = len(rng.samples)
     if request.graphs is not None:
-        graphs = graphs_of(model.label_space, request)
+        graphs = graphs_in(model.label_space, request.graphs)
         return [graphs[sample // request.n] for sample in rng.samples]
     if request.label_sets is not None:
         weighted = [{"labels": wanted.labels, "count": wanted.weight} for wanted in request.label_sets]
@@ -23,8 +23,3 @@ def label_sets(model: MaskGenerator | ImageGenerator, request: Request, rng: Rng
     if request.labels is None:
         return model.sample_label_sets(count, rng)
     return [model.label_space.label_set(request.labels)] * count
-
-
-def graphs_of(space: LabelSpace, request: Request) -> list[SceneGraph]:
-    """The graphs of a request in a label space. Raises LabelError for a class that it lacks."""
-    return [scene_graph(space, graph.objects, graph.relationships) for graph in request.graphs or ()]
