@@ -135,7 +135,7 @@ def run_filters(instances: Mapping[str, Any], stuff: Mapping[str, Any], values: 
         if not name.startswith("filter/"):
             continue
         given: dict[str, Any] = {
-            names.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in about["options"].items()
+            str(names.get(k, k)): tuple(v) if isinstance(v, list) else v for k, v in about["options"].items()
         }
         found = coco.admitted(instances, stuff, coco.Admission(**given))
         assert list(found) == about["image_ids"], (name, list(found))
