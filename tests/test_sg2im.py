@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,13 @@ import zoo
 from zoo.composition.request.scenegraphs import WantedGraph, read_graphs
 from zoo.data import PairData
 from zoo.data.specs import open_source, parse_spec
-from zoo.errors import ConfigError, DataError, LabelError, UsageError, ZooError
+from zoo.errors import ConfigError, DataError, LabelError, PluginError, UsageError, ZooError
 from zoo.graphs import scene_graph
 from zoo.interfaces.models import Model
 from zoo.labels import LabelClass, LabelSpace, voc_color
 from zoo.maps import SemanticMap
-from zoo.registry import label_space, registry
+from zoo.registry import Plugin, label_space, registry
+from zoo.registry.discovery import _checked as checked_plugin
 from zoo.rng import Rng
 from zoo_plugins.sg2im import official
 from zoo_plugins.sg2im.config import Sg2imConfig, Sg2imOptions, Sg2imTraining
@@ -581,3 +583,11 @@ def test_folders_serve_in_the_other_place_and_no_third(run: Run, folder: Path, t
     assert ran.code == 0 and len(tree(tmp_path / "maps/maps")) == 1
     refused = run("parse", tmp_path / "maps/images/000000.png", "--parser", folder, "--out", tmp_path / "parsed")
     assert refused.code == 2 and "mask-parser is needed" in refused.err
+
+
+
+@pytest.mark.parametrize("also", ["sg2im", (3,)])
+def test_a_plugin_whose_also_is_no_list_of_names_is_refused(also: Any) -> None:
+    arch = dataclasses.replace(registry().architecture("sg2im"), also=also)
+    with pytest.raises(PluginError, match="also should be a tuple of architecture names"):
+        checked_plugin(Plugin(architectures=[arch]))
