@@ -585,7 +585,6 @@ def test_folders_serve_in_the_other_place_and_no_third(run: Run, folder: Path, t
     assert refused.code == 2 and "mask-parser is needed" in refused.err
 
 
-
 @pytest.mark.parametrize("also", ["sg2im", (3,)])
 def test_a_plugin_whose_also_is_no_list_of_names_is_refused(also: Any) -> None:
     arch = dataclasses.replace(registry().architecture("sg2im"), also=also)

@@ -11,7 +11,7 @@ from torch import Tensor
 from zoo.interfaces.models import as_map
 from zoo.interfaces.presence import check_space
 from zoo.plugin import ImageSynthesizer, LabelSpace, Layout, Rng, RngLike, SemanticMap, Style, UsageError, as_rng
-from zoo_plugins.sg2im.config import PictureOptions, Sg2imConfig
+from zoo_plugins.sg2im.config import GEOMETRIC, PictureOptions, Sg2imConfig
 from zoo_plugins.sg2im.drawn import scene_graphs
 from zoo_plugins.sg2im.model import paint
 from zoo_plugins.sg2im.network import Sg2imNetwork
@@ -74,8 +74,6 @@ class Sg2imPainter(ImageSynthesizer):
     @property
     def relates(self) -> bool:
         """Whether the predicates are those that can be told from where regions lie."""
-        from zoo_plugins.sg2im.config import GEOMETRIC
-
         return self.config.predicates == GEOMETRIC
 
     @torch.no_grad()

@@ -66,12 +66,19 @@ class Variant:
         )
         self.trainer = Sg2imTrainer(Sg2im(config, space), ours)
         for name, file in (("model", "weights"), ("objects", "weights_D_obj"), ("pictures", "weights_D_img")):
+            if name not in self.trainer.networks:  # of weight 0
+                continue
             network = self.trainer.networks[name]
             network = self.trainer.model.generator if name == "model" else network
             network.load_state_dict(recorded.load(folder / f"{file}.safetensors"), strict=True)
             network.train(name != "model" or options.get("generator_mode", "train") == "train")
         drawn = Drawn(system.graphs_of(io), io["in/boxes"], io["in/masks_u8"].float())
-        self.step = Step(drawn, io["in/image"], io.get("in/layout_noise"))
+        self.step = Step(drawn, io["in/image"], io["in/layout_noise"] if config.noise_dim else None)
+
+    @property
+    def names(self) -> list[str]:
+        """The networks that there are, by their recorded names."""
+        return [short for short, ours in NETWORKS.items() if ours in self.trainer.networks]
 
     def network(self, name: str) -> torch.nn.Module:
         """A network by its recorded name."""
@@ -92,11 +99,12 @@ def run_variant(name: str, variant: Variant, about: Mapping[str, Any]) -> tuple[
     trainer, seen, found = variant.trainer, {}, {}
     scores: dict[str, list[Any]] = {"obj": [], "img": []}
     for key, network in (("obj", "objects"), ("img", "pictures")):
-        trainer.networks[network].register_forward_hook(lambda _m, _i, r, key=key: scores[key].append(r))
+        if network in trainer.networks:
+            trainer.networks[network].register_forward_hook(lambda _m, _i, r, key=key: scores[key].append(r))
     made: Outputs = trainer.forward(variant.step)
     losses = trainer.generator_losses(variant.step, made)
     seen |= {"img": made.images, "boxes_pred": made.boxes, "masks_pred": made.masks, "rel_scores": made.relations}
-    seen |= {"scores_fake_obj": scores["obj"][0][0], "scores_fake_img": scores["img"][0]}
+    seen |= {f"scores_fake_{key}": _scores(r[0]) for key, r in scores.items() if r}
     gradients = variant.gradients("G", losses)
     seen |= {f"grad/{k}": g for k, g in gradients.items()}
     found |= {f"G/{theirs}": losses[ours] for theirs, ours in TERMS.items() if ours in losses}
@@ -107,16 +115,23 @@ def run_variant(name: str, variant: Variant, about: Mapping[str, Any]) -> tuple[
         ("D_obj", trainer.object_losses, "d_obj_total"),
         ("D_img", trainer.picture_losses, "d_img_total"),
     ):
+        if short not in variant.names:
+            continue
         judged = run(variant.step, fake)
         found |= {f"D/{theirs}": judged[ours] for theirs, ours in TERMS.items() if ours in judged}
         found[f"D/{total}"] = torch.stack(list(judged.values())).sum()
         norms |= {f"grad_norm_{short}/{k}": g.norm() for k, g in variant.gradients(short, judged).items()}
-    seen |= {"D/scores_real_obj": scores["obj"][-1][0], "D/scores_real_img": scores["img"][-1]}
+    seen |= {f"D/scores_real_{key}": _scores(r[-1]) for key, r in scores.items() if r}
     found |= {k: v for k, v in norms.items() if k.split("/")[0] in about}
-    for short in NETWORKS:
+    for short in variant.names:
         seen |= {f"buffer_after/{short}/{k}": v for k, v in variant.network(short).named_buffers()}
     tensors = {f"{name}/{k}": v.detach() for k, v in seen.items() if v is not None}
     return tensors, {f"{name}/{k}": v.detach() for k, v in found.items()}
+
+
+def _scores(judged: Any) -> Tensor:
+    """The scores of what a discriminator gives, without those of classes."""
+    return judged[0] if isinstance(judged, tuple) else judged
 
 
 def run_iteration(variant: Variant, found: Tensors) -> Tensors:
@@ -127,7 +142,7 @@ def run_iteration(variant: Variant, found: Tensors) -> Tensors:
         for k, v in found.items()
         if k.startswith("train/D/") and not k.endswith("total")
     }
-    for short in NETWORKS:
+    for short in variant.names:
         network = variant.network(short)
         before = {k: p.detach().clone() for k, p in network.named_parameters()}
         variant.trainer.optimizers()["generator" if short == "G" else NETWORKS[short]].step()
