@@ -353,3 +353,29 @@ def munit(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
     for layer in others:
         x = F.interpolate(x, scale_factor=2.0) if not hasattr(layer, "conv") else munit_block(layer, x)
     return (x + 1) / 2
+
+
+def sg2im(model: Any, graphs: Any, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """sg2im: masks in their boxes [O, H, W], and pictures [N, 3, H, W], normalised as ImageNet's.
+
+    Every object's mask is made, `grid_sample` lays vector times mask on the picture for each object, and these are summed.
+    """
+    network = model.generator
+    read = network.read(graphs)
+    x0, y0, x1, y1 = read.boxes.unbind(1)
+    height, width = model.resolution
+    across = (torch.linspace(0, 1, width) - x0[:, None]) / (x1 - x0)[:, None]
+    down = (torch.linspace(0, 1, height) - y0[:, None]) / (y1 - y0)[:, None]
+    places = torch.stack([across[:, None].expand(-1, height, -1), down[:, :, None].expand(-1, -1, width)], 3)
+    objects = read.vectors[:, :, None, None] * read.masks[:, None]
+    laid = F.grid_sample(objects, 2 * places - 1, align_corners=model.config.align_corners)
+    layout = torch.zeros(graphs.count, *laid.shape[1:]).index_add(0, graphs.images, laid)
+    masks = F.grid_sample(read.masks[:, None], 2 * places - 1, align_corners=model.config.align_corners)[:, 0]
+    x = layout.new_zeros(
+        len(layout), 1, *(side >> len(network.refinement_net.refinement_modules) for side in model.resolution)
+    )
+    planes = torch.cat([layout, noise], 1)
+    for module in network.refinement_net.refinement_modules:
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = module.net(torch.cat([F.avg_pool2d(planes, height // x.shape[2]), x], 1))
+    return masks, network.refinement_net.output_conv(x)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import zoo
 from benchmarks import readings
+from zoo.graphs import scene_graph
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo_plugins.sims.bank import bank_tensors
@@ -72,7 +73,7 @@ SYNTHESIZERS = (
     "sdm/ade20k",
     "sims/cityscapes-256",
 )
-GENERATORS = ("segvae/celeba", "mask-vae/celeba")
+GENERATORS = ("segvae/celeba", "mask-vae/celeba", "sg2im/coco64")
 TRANSLATORS = ("munit/edges2shoes",)
 
 
@@ -80,7 +81,7 @@ def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any]
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator, "sdm": _sdm}.get(
+    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator, "sdm": _sdm, "sg2im": _sg2im}.get(
         reference.partition("/")[0], _synthesizer
     )
     yield from make(reference, model, data, batch)
@@ -97,6 +98,8 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
             part.running_var.uniform_(0.5, 2)
         elif isinstance(part, nn.Conv1d | nn.Conv2d) and not part.weight.any():
             nn.init.normal_(part.weight, 0, 0.02)
+    if reference.startswith("sg2im"):
+        model.generator.box_net[-2].bias.copy_(torch.tensor([0.2, 0.2, 0.8, 0.8]))  # boxes that have a size
     if reference.startswith("segvae"):
         for parameter in model.decoder.parameters():
             parameter.mul_(50)  # from the official gain of .02 to 1: shapes that are neither flat nor hard
@@ -281,3 +284,22 @@ def _translator(reference: str, model: Any, data: Path | None, batch: int) -> It
         },
         (("plain", "form"), ("plain", "kept")),
     )
+
+
+def _sg2im(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    """A graph of eight objects and eight relations, to a map and to a picture. Nothing of it comes from data."""
+    del data
+    fast, space = model.optimized(), model.label_space
+    relationships = [(i, model.predicates[i % len(model.predicates)], (i + 3) % 8) for i in range(8)]
+    conditions = [scene_graph(space, model.channels[:8], relationships)] * batch
+    graphs, noise = (
+        model.vocabulary.encode(conditions)[0],
+        torch.randn(batch, model.config.noise_dim, *model.resolution),
+    )
+
+    def form() -> Tensor:
+        read = fast.generator.read(graphs)
+        layout = fast.generator.layout(graphs, read.vectors, read.boxes, read.masks)
+        return fast.generator.paint(layout, noise)
+
+    yield Case(f"{reference}, batch {batch}", {"plain": lambda: readings.sg2im(model, graphs, noise)[1], "form": form})

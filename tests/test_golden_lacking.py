@@ -79,6 +79,9 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("munit", "P_preprocess_and_test_script", "in/image_u8"),
         ("cc_fpse", "A_more_vae_gta5", ""),
         ("cc_fpse", "E_units", ""),
+        ("sg2im", "A_coco64", ""),
+        ("sg2im", "B_labelset_celeba", "in/(?:objs|obj_to_img)"),
+        ("sg2im", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

@@ -55,6 +55,7 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
         "ca2sis",
         "sean",
         "segvae",
+        "sg2im",
         "cvae-sep",
         "cgan",
     ],

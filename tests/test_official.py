@@ -30,9 +30,10 @@ OWN = (
     "groupdnet",
     "sdm",
     "sims",
+    "sg2im",
 )
 OTHERS = (
-    "sims", "cc_fpse", "groupdnet", "sdm", "sg2im", "maskgan",
+    "sims", "cc_fpse", "groupdnet", "sdm", "maskgan",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -122,6 +123,14 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "synthesis_1024": (frozenset({"sims"}), "sims/cityscapes-1024"),
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
+    "sg2im": {
+        "coco64_no_gconv/model_state": (frozenset({"sg2im"}), "sg2im/coco64-no-gconv"),
+        "no_masks": (frozenset({"sg2im"}), ""),
+        "six_modules": (frozenset({"sg2im"}), ""),
+        "coco64/model_state": (frozenset({"sg2im"}), "sg2im/coco64"),
+        "vg64/model_state": (frozenset({"sg2im"}), ""),
+        "/": (frozenset({"sg2im"}), ""),
+    },
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
     | {f"/{n}/latest_net_G": (frozenset({"clvae"}), f"clvae/{n}") for n in ("ade20k", "deepfashion", "gta5")},
     "oasis": {
@@ -234,6 +243,9 @@ FILES = {
     "sims/A_transform/weights.safetensors": {"sims": "transform"},
     "sims/A_synthesis_512style/weights.safetensors": {"sims": "synthesis"},
     "sims/C_synthesis_1024style/weights.safetensors": {"sims": "synthesis"},
+    "sg2im/A_coco64/weights.safetensors": {"sg2im": "generator"},
+    "sg2im/C_losses/weights_D_obj.safetensors": {"sg2im": "object-discriminator"},
+    "sg2im/C_losses/weights_D_img.safetensors": {"sg2im": "picture-discriminator"},
     "sean/A_celeba96/weights.safetensors": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_G.pth": {"sean": "generator"},
     "sean/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(THREE_LAYERS, "discriminator"),

@@ -36,6 +36,8 @@ FIRST = (
     "sean",
     "segvae",
     "sims",
+    "sg2im",
+    "sg2im-image",
     "spade",
 )
 

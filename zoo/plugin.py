@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zoo.errors import UsageError as UsageError
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
+    from zoo.graphs import SceneGraph as SceneGraph
     from zoo.interfaces.capabilities import Conditions as Conditions
     from zoo.interfaces.capabilities import Latents as Latents
     from zoo.interfaces.capabilities import Progress as Progress
@@ -70,6 +71,7 @@ _HOME = {
         "WeightsError",
         "ZooError",
     ),
+    "zoo.graphs": ("SceneGraph",),
     "zoo.interfaces.capabilities": ("Conditions", "Latents", "Progress"),
     "zoo.interfaces.models": (
         "Asset",

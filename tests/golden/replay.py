@@ -30,6 +30,7 @@ SYSTEMS = (
     "sean",
     "segvae",
     "sims",
+    "sg2im",
     "spade",
 )
 

@@ -270,6 +270,23 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             parts={"in/toy_step_noise": ("in/toy_step_noise", (slice(0, 50),))},
         ),
     ),
+    "sg2im": (
+        Cut(
+            "sg2im/E_units",
+            "sg2im",
+            inputs=(
+                r"gconv/(?:edges|\w+_vecs)",
+                r"layout/(?:boxes|masks|masks01|obj_to_img|vecs|grad_weight)",
+                "refine/batch/layout",
+            ),
+            results=(
+                r"gconv/(?:avg_batch|sum_none|net3)/.*",
+                r"layout/(?:ac[01]/.*|grid)",
+                r"refine/batch/.*(?:out|running_\w+)",
+            ),
+            weights=(r"gconv/(?:avg_batch|sum_none|net3)/.*", r"refine/batch/.*"),
+        ),
+    ),
     "sean": (
         Cut(
             "sean/E_units",

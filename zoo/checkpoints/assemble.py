@@ -12,12 +12,19 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
-from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, as_variant, of_data_set, open_fields, variants_of
+from zoo.checkpoints.variants import (
+    DATA_FIELDS,
+    DISCRIMINATOR,
+    as_variant,
+    is_discriminator,
+    is_partial,
+    of_data_set,
+    open_fields,
+    variants_of,
+)
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
 from zoo.labels import LabelSpace, numbered_space
 from zoo.registry import Architecture, registry
-
-DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,11 @@ def choose_architecture(reports: Sequence[Report], architecture: str | None) -> 
         if not owners:
             listed = "; ".join(f"{r.file}: {', '.join(_owners(r))}" for r in reports)
             raise WeightsError(f"These files are of different systems ({listed}): convert those that belong together.")
-    whole = [n for n in owners if any(_role(n, p) not in (*PARTIAL, None) for r in reports for p in r.named)]
+    whole = [
+        n
+        for n in owners
+        if any((role := _role(n, p)) is not None and not is_partial(role) for r in reports for p in r.named)
+    ]
     names = whole or owners
     if len(names) > 1:
         raise UsageError(
@@ -147,9 +158,9 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
 
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
-    chief = _main(components)
+    chief = _main(components if not is_partial(c.role))
     main = chief.candidate.match
-    others = [c.candidate.match for c in components if c is not chief and c.role != DISCRIMINATOR]
+    others = [c.candidate.match for c in components if is_partial(c is not chief.role) and not is_discriminator(c.role)]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
@@ -175,12 +186,12 @@ def _with_open_fields(
     name: str, components: Sequence[Component], read: dict[str, Any], stated: Statement
 ) -> tuple[Any, dict[str, Any]]:
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
-    chief = _main(components)
+    chief = _main(components if not is_partial(c.role))
     main = chief.candidate.match
     told = {
         k
         for c in components
-        if c is not chief
+        if is_partial(c is not chief.role)
         for k in c.candidate.match.config
         if k not in c.candidate.match.ambiguous
     }

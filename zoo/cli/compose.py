@@ -45,7 +45,8 @@ def compose(models: str, **given: Any) -> None:
 @click.argument("model", metavar="GEN")
 @with_options(LABELS, PRIOR, MAPS, EDITS, RUN)
 def generate(model: str, **given: Any) -> None:
-    """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
+    """Label maps only, with the pictures of a generator that has its own (sg2im); of an image generator such as cgan pictures only. Prints
+    the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
     maps = [name for name in ("maps", "instances", "edits", "map_format", "require") if given[name]]

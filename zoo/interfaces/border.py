@@ -146,6 +146,11 @@ def _generate(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[s
         _map(model, value, count, (model.resolution[0], model.resolution[1]))
 
 
+def _own_pictures(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    conditions = args[0] if args else kwargs.get("conditions")
+    _images(model, value, None if conditions is None else len(conditions))
+
+
 def _of_model_size(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     _map(model, value, None, (model.resolution[0], model.resolution[1]))
 
@@ -218,6 +223,7 @@ CHECKS: dict[str, Check] = {
     "sample_latents": _tensors,
     "generate": _generate,
     "generate_layers": _layers,
+    "generate_pictures": _own_pictures,
     "encode": _tensors,
     "decode": _of_model_size,
     "edit": _of_model_size,

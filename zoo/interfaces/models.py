@@ -24,8 +24,10 @@ from zoo.interfaces.capabilities import (
     EncodesStyle,
     Latents,
     Layers,
+    PaintsItself,
     Reconstructs,
     SamplesStyle,
+    TakesGraphs,
 )
 from zoo.interfaces.label_sets import draw_label_sets
 from zoo.labels import LabelSet, LabelSpace
@@ -116,6 +118,7 @@ class Model(nn.Module, ABC):
         """
         declared = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
         declared |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
+        declared |= {"graphs": isinstance(self, TakesGraphs), "pictures": isinstance(self, PaintsItself)}
         edits = self.edits if isinstance(self, EditsParts) else ()
         return frozenset(name for name, there in declared.items() if there) | {f"edit:{kind}" for kind in edits}
 

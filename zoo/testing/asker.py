@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
+from zoo.graphs import scene_graph
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
 from zoo.registry.capabilities import CAPABILITIES
@@ -26,7 +27,9 @@ OWED = {
 }
 """What a model of each kind does whatever else it can."""
 FURTHER = {
-    MaskGenerator: tuple(n for n in CAPABILITIES if n in ("reconstruct", "layers") or n.startswith("edit:")),
+    MaskGenerator: tuple(
+        n for n in CAPABILITIES if n in ("reconstruct", "layers", "graphs", "pictures") or n.startswith("edit:")
+    ),
     ImageSynthesizer: tuple(n for n in CAPABILITIES if n.startswith("style:")),
 }
 """What models of a kind may be able to do beyond that."""
@@ -96,6 +99,20 @@ class Asker:
     def _layers(self, rows: list[int], rng: RngLike) -> Answer:
         layered = self.any.generate_layers([self.samples.sets[r] for r in rows], rng=rng)
         return {"layers": layered.layers}
+
+    def _graphs(self, rows: list[int], rng: RngLike) -> Answer:
+        """Of every class of a sample two objects, the first and the last related by the model's first predicate."""
+        graphs = []
+        for labels in (self.samples.sets[r] for r in rows):
+            objects = [*labels.names, *labels.names]
+            graphs.append(scene_graph(labels.space, objects, [(0, self.any.predicates[0], len(objects) - 1)]))
+        return {"of a graph": self.any.generate(graphs, rng=rng, **self.options).labels}
+
+    def _pictures(self, rows: list[int], rng: RngLike) -> Answer:
+        sets = [self.samples.sets[r] for r in rows]
+        latents = self.any.sample_latents(sets, rng)
+        made = self.any.generate_pictures(sets, latents=latents, rng=rng, **self.options)
+        return {"picture": made, "drawn": self.any.generate_pictures(sets, rng=rng, **self.options)}
 
     def _edit(self, kind: str, rows: list[int], rng: RngLike) -> Answer:
         maps = self.samples.maps[rows]
