@@ -51,6 +51,9 @@ READINGS = {
     "sean": readings.sean,
     "clade": readings.clade,
     "inade": readings.inade,
+    "pix2pixhd": readings.pix2pixhd,
+    "crn": readings.crn,
+    "cimle": readings.cimle,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -64,6 +67,9 @@ SYNTHESIZERS = (
     "clade/ade20k",
     "clade/ade20k-icpe",
     "inade/ade20k",
+    "pix2pixhd/cityscapes-512",
+    "crn/cityscapes-256",
+    "cimle/gta5",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 
