@@ -51,7 +51,9 @@ def measured(reference: str, data: Path | None, rounds: int, *, compiled: bool) 
         firsts[name] = time.perf_counter() - began
         if made.is_floating_point():
             moved = (made - expected).abs() / expected.std()  # random weights give pictures of little contrast
-            cells.append(f"{name}: largest difference {float(moved.max()):.3f}, mean {float(moved.mean()):.4f} of a deviation")
+            cells.append(
+                f"{name}: largest difference {float(moved.max()):.3f}, mean {float(moved.mean()):.4f} of a deviation"
+            )
         else:
             cells.append(f"{name}: {float((made != expected).float().mean()):.2%} of the pixels differ")
     taken = times(calls, rounds)
@@ -65,7 +67,7 @@ def measured(reference: str, data: Path | None, rounds: int, *, compiled: bool) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="bf16 and compiled forms beside the plain form.")
     parser.add_argument("reference", nargs="+", choices=(*SYNTHESIZERS, *GENERATORS))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
