@@ -286,6 +286,30 @@ def sdm(model: Any, maps: SemanticMap, style: Any, times: Tensor) -> Tensor:
     return torch.cat([model.unet(noise, times, planes), model.unet(noise, times, torch.zeros_like(planes))])
 
 
+def pix2pixhd(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """pix2pixHD: planes of all classes through every stem, in front of the style's, each scale's pooled from the finer one."""
+    planes, generator = model.planes(maps), model.generator
+    if style is not None:
+        rows, regions = model.style_rows(style), model.regions(maps)
+        seen = rows[torch.arange(len(rows))[:, None, None], regions].permute(0, 3, 1, 2)
+        planes = torch.cat([planes, seen], 1)
+    return (generator(planes) + 1) / 2
+
+
+def crn(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """CRN: planes of all classes, as shares of area, into every module; all pictures are made, and one is taken."""
+    made = model.generator(model.planes(maps))
+    if style is not None:
+        made = made[torch.arange(len(made)), style.tensors["mixture"].argmax(1)]
+    return ((made.view(len(made), *made.shape[-3:]) + 1) / 2).clamp(0, 1)
+
+
+def cimle(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """cIMLE: planes and noise through the noise encoder, planes and codes into every module."""
+    made = model.generator(model.planes(maps), style.tensors["noise"])[:, 0]
+    return ((made + 1) / 2).clamp(0, 1)
+
+
 def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:
     """SegVAE: soft shapes [B, N, R, R]; every step for the whole batch, shapes decoded where some sample has the class."""
     canvas = label_set.new_zeros(*label_set.shape, model.config.size, model.config.size)

@@ -56,6 +56,9 @@ READINGS = {
     "inade": readings.inade,
     "cc-fpse": readings.cc_fpse,
     "sims": readings.sims,
+    "pix2pixhd": readings.pix2pixhd,
+    "crn": readings.crn,
+    "cimle": readings.cimle,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -72,6 +75,9 @@ SYNTHESIZERS = (
     "cc-fpse/ade20k",
     "sdm/ade20k",
     "sims/cityscapes-256",
+    "pix2pixhd/cityscapes-512",
+    "crn/cityscapes-256",
+    "cimle/gta5",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba", "sg2im/coco64")
 TRANSLATORS = ("munit/edges2shoes",)

@@ -58,9 +58,14 @@ def _ours(trainer: Any, batch: Batch, *, bf16: bool) -> Callable[[], None]:
                 update = next(updates, None)
             if update is None:
                 break
-            for name in update.optimizers:
-                optimizers[name].zero_grad(set_to_none=True)
-            sum(update.losses.values()).backward()
+            groups = [group for name in update.optimizers for group in optimizers[name].param_groups]
+            for group in groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+            # as `zoo.training.updates` does it
+            torch.stack(list(update.losses.values())).sum().backward(
+                inputs=[p for group in groups for p in group["params"]]
+            )
             for name in update.optimizers:
                 optimizers[name].step()
         state["step"] += 1

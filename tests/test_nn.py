@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import zoo
 from zoo.errors import ConfigError, LabelError, WeightsError
-from zoo.families.spade.discriminators import MultiscaleDiscriminator, split_pair
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, opinion, split_pair
 from zoo.families.spade.encoders import ConvEncoder
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
@@ -19,7 +19,7 @@ from zoo.nn.labels import LabelInput, background_last, channel_table, instance_e
 from zoo.nn.losses import feature_matching, gan_loss
 from zoo.nn.norms import UncountedBatchNorm2d, parse_norm
 from zoo.nn.perceptual import ParserFeatures, VGG19Features, perceptual_loss, perceptual_network
-from zoo.nn.spectral import SNConv2d, SNConvTranspose2d, SNLinear, fold_spectral, recompute_spectral
+from zoo.nn.spectral import SNConv2d, SNConvTranspose2d, SNLinear, fold_spectral, held_spectral, recompute_spectral
 
 
 def _layers() -> list[tuple[nn.Module, nn.Module, Tensor]]:
@@ -136,6 +136,33 @@ def test_discriminator_shapes_and_feature_matching() -> None:
     assert gan_loss(fake, True, for_discriminator=False).dim() == 0
     with pytest.raises(ConfigError, match="hinge"):
         gan_loss(fake, True, for_discriminator=True, mode="hing")
+
+
+def test_discriminator_asked_once_per_map() -> None:
+    """Planes without the empty ones, once for fakes and reals: scores and gradients of the one batch with all channels."""
+    torch.manual_seed(0)
+    network = MultiscaleDiscriminator(12, width=4, n_layers=3, scales=2).double().eval()
+    numbers = torch.tensor([1, 4, 5])[torch.randint(3, (2, 32, 32))]
+    planes = F.one_hot(numbers, 9).permute(0, 3, 1, 2).double()
+    images = torch.randn(4, 3, 32, 32, dtype=torch.float64, requires_grad=True)
+    parameters = [*network.parameters(), images]
+    seen = []
+    for outputs in (network.judge(images, planes), opinion(network(torch.cat([planes.repeat(2, 1, 1, 1), images], 1)))):
+        layers = [*outputs.scores, *(f for group in outputs.features for f in group)]
+        total = torch.stack([(layer * torch.cos(layer)).sum() for layer in layers]).sum()
+        seen.append((layers, torch.autograd.grad(total, parameters)))
+    torch.testing.assert_close(*seen)
+    nothing = network.judge(images, torch.zeros_like(planes))
+    torch.testing.assert_close(nothing, opinion(network(torch.cat([0 * planes.repeat(2, 1, 1, 1), images], 1))))
+
+
+def test_held_spectral_norm() -> None:
+    layer, x = SNConv2d(3, 5, 3), torch.randn(1, 3, 6, 6)
+    first, u = layer(x), layer.weight_u.clone()
+    with held_spectral(layer):
+        again = layer(x)
+    assert layer.training and torch.equal(first, again) and torch.equal(layer.weight_u, u)
+    assert not torch.equal(layer(x), again) and not torch.equal(layer.weight_u, u)
 
 
 @pytest.mark.parametrize(("size", "depth"), [(256, 6), (64, 4)])

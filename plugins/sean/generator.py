@@ -12,7 +12,7 @@ from zoo.families.spade.blocks import BlockAffine, resize_numbers, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
 from zoo.families.spade.window_plans import WindowPlan, plan_planes, plan_windows
-from zoo.nn.labels import LabelInput
+from zoo.nn.labels import LabelInput, shown_planes
 from zoo.plugin import SemanticMap
 from zoo_plugins.sean.blocks import BlockInput, SEANBlock
 from zoo_plugins.sean.config import STYLED, SEANConfig
@@ -90,16 +90,13 @@ class Generator(SkeletonGenerator):
     # --- pictures -------------------------------------------------------------------------------------------------
 
     def plan(self, planes: Tensor) -> SEANPlan | SEANWindowPlan:
-        """All that depends on the map alone. Without gradients only the channels that occur are convolved (equal sums)."""
+        """All that depends on the map alone. Only the channels that occur are convolved (equal sums)."""
         regions = region_numbers(planes)
         if self.windowed:
             return SEANWindowPlan(plan_planes(self, planes), self.windows(regions))
         planes = planes.to(self.conv_img.weight.dtype)
         start = self.start_from_map(planes)
-        classes = None
-        if not torch.is_grad_enabled():
-            classes = planes.flatten(2).any(2).any(0).nonzero()[:, 0]
-            planes = planes.index_select(1, classes)
+        planes, classes = shown_planes(planes)
         at = {step.scale: resize_planes(planes, self.size(step.scale)) for step in self.steps}
         return SEANPlan(tuple(b.plan(at[step.scale], classes) for b, step in self.blocks()), regions, start)
 

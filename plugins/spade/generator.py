@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from zoo.families.spade.blocks import BlockAffine, SPADEResnetBlock, resize_planes
 from zoo.families.spade.generator import SkeletonGenerator, Step, spade_channels, spade_steps
 from zoo.families.spade.sizes import widths
 from zoo.families.spade.window_plans import WindowPlan, plan_planes
+from zoo.families.spade.window_training import TrainingSite, training_sites
+from zoo.nn.labels import shown_planes
+from zoo.nn.norms import parse_norm
 from zoo_plugins.spade.config import SpadeConfig
 
 
@@ -42,17 +44,23 @@ class Generator(SkeletonGenerator):
         return SPADEResnetBlock(step.c_in, step.c_out, self.planes, norm=c.norm, hidden=c.spade_hidden)
 
     def plan(self, planes: Tensor) -> SPADEPlan | WindowPlan:
-        """All that depends on the map alone. Without gradients only the channels that occur are convolved (equal sums)."""
+        """All that depends on the map alone. Only the channels that occur are convolved (equal sums)."""
         if self.windowed:
             return plan_planes(self, planes)
         planes = planes.to(self.conv_img.weight.dtype)
         start = None if self.config.use_vae else self.start_from_map(planes)
-        classes = None
-        if not torch.is_grad_enabled():
-            classes = planes.flatten(2).any(2).any(0).nonzero()[:, 0]
-            planes = planes.index_select(1, classes)
+        planes, classes = shown_planes(planes)
         at = {step.scale: resize_planes(planes, self.size(step.scale)) for step in self.steps}
-        return SPADEPlan(tuple(block.plan(at[step.scale], classes) for block, step in self.blocks()), start)
+        sites = self._training_sites(planes, classes) if self.training else {}
+        plans: list[BlockAffine] = []
+        for block, step in self.blocks():
+            site = sites.get(self.size(step.scale))
+            plans.append(block.plan(at[step.scale], classes) if site is None else site.block(block))
+        return SPADEPlan(tuple(plans), start)
+
+    def _training_sites(self, planes: Tensor, classes: Tensor | None) -> dict[tuple[int, int], TrainingSite]:
+        kernel = parse_norm(self.config.norm, ("spade",)).kernel
+        return training_sites(planes, classes, kernel, (self.size(step.scale) for step in self.steps))
 
     def render(self, plan: SPADEPlan | WindowPlan, z: Tensor | None) -> Tensor:
         """Images [B, 3, H, W] in [-1, 1]. A plan of one map serves any number of latents."""

@@ -260,7 +260,8 @@ class Step:
 
     def generator(self) -> tuple[ClassOutputs, dict[str, Tensor]]:
         outputs = self.fake("eps")
-        return outputs, self.trainer.losses(outputs, self.real, *self.trainer.judge(self.planes, outputs, self.real))
+        opinions = self.trainer.judge(self.planes, outputs, self.real, real_grad=False)
+        return outputs, self.trainer.losses(outputs, self.real, *opinions)
 
     def discriminate(self, noise: str) -> dict[str, Tensor]:
         with torch.no_grad():

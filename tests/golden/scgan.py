@@ -177,7 +177,7 @@ def generator_step(
     planes, real = planes_of(trainer.gan, io, opt), io["real_image"]
     eps = None if trainer.gan.encoder is None else io["eps"]
     outputs = cast(GeneratorOutputs, trainer.fake(planes, real, eps))
-    on_fake, on_real = trainer.judge(planes, outputs, real)
+    on_fake, on_real = trainer.judge(planes, outputs, real, real_grad=False)
     losses = trainer.losses(outputs, real, on_fake, on_real)
     total = torch.stack(list(losses.values())).sum()
     total.backward()

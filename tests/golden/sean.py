@@ -343,7 +343,7 @@ class Step:
     def generator(self) -> Tensors:
         outputs = self.trainer.fake(self.planes, self.real, noise_of(self.io, self.case, "in/noise_G/"))
         self.fake = outputs.fake.detach()
-        opinions = self.trainer.judge(self.planes, outputs, self.real)
+        opinions = self.trainer.judge(self.planes, outputs, self.real, real_grad=False)
         return self._backward(self.trainer.losses(outputs, self.real, *opinions))
 
     def discriminator(self) -> Tensors:

@@ -217,7 +217,7 @@ class Step:
     def generator(self) -> Tensors:
         outputs = self.trainer.fake(self.planes, self.real, self.noise("in/eps"))
         self.fake = outputs.fake.detach()
-        self.opinions = self.trainer.judge(self.planes, outputs, self.real)
+        self.opinions = self.trainer.judge(self.planes, outputs, self.real, real_grad=False)
         losses = self.trainer.losses(outputs, self.real, *self.opinions)
         return self._backward(losses)
 

@@ -55,6 +55,23 @@ def one_hot(indices: Tensor, channels: int) -> Tensor:
     return planes.scatter_(1, indices.clamp_min(0)[:, None], (indices >= 0)[:, None].to(planes))
 
 
+def shown_channels(planes: Tensor) -> Tensor:
+    """The channels of planes [B, channels, H, W] that hold anything, int64 [K] ascending (the first one where none does)."""
+    shown = planes.flatten(2).any(2).any(0).nonzero()[:, 0]
+    return shown if len(shown) else shown.new_zeros(1)
+
+
+def shown_planes(planes: Tensor) -> tuple[Tensor, Tensor | None]:
+    """(the planes that hold anything [B, K, H, W], the channels that they are, int64 [K]): a convolution over them gives equal sums.
+
+    In training on a GPU, which would wait for their number: (all planes, None).
+    """
+    if planes.device.type != "cpu" and torch.is_grad_enabled():
+        return planes, None
+    channels = shown_channels(planes)
+    return planes.index_select(1, channels), channels
+
+
 def instance_edges(instances: Tensor) -> Tensor:
     """Instance ids [B, H, W] -> float32 [B, 1, H, W]: 1 where a 4-neighbour has another id (both sides of a border)."""
     edges = torch.zeros(instances.shape, dtype=torch.bool, device=instances.device)

@@ -7,6 +7,8 @@ those of the original `torch.nn.utils.spectral_norm` (eps 1e-12), so checkpoints
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -128,6 +130,19 @@ def linear(spectral: bool, *args: Any, **kwargs: Any) -> nn.Linear:
 def spectral_layers(module: nn.Module) -> list[SpectralMixin | FreshSpectralMixin]:
     """Every spectrally normalised layer inside `module`, of either form."""
     return [m for m in module.modules() if isinstance(m, SpectralMixin | FreshSpectralMixin)]
+
+
+@contextmanager
+def held_spectral(module: nn.Module) -> Iterator[None]:
+    """Inside, forwards of `module` in training mode use the present u and v as they are: two calls, one power iteration."""
+    layers = [m for m in spectral_layers(module) if m.training]
+    try:
+        for layer in layers:
+            layer.training = False
+        yield
+    finally:
+        for layer in layers:
+            layer.training = True
 
 
 @torch.no_grad()

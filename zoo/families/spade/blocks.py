@@ -10,11 +10,12 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.spade.window_sums import WindowAffine
 from zoo.nn.norms import NormSpec, param_free_norm, parse_norm
 from zoo.nn.spectral import conv2d
 
 Affine = tuple[Tensor, Tensor]
-BlockAffine = tuple[Affine, Affine, Affine | None]
+BlockAffine = tuple[Affine | WindowAffine, Affine | WindowAffine, Affine | WindowAffine | None]
 
 
 class SPADENorm(nn.Module):
@@ -62,8 +63,11 @@ class SPADENorm(nn.Module):
         gamma, beta = F.conv2d(hidden, weight, bias, padding=self.mlp_gamma.padding).chunk(2, 1)  # type: ignore[arg-type]
         return gamma, beta
 
-    def forward(self, x: Tensor, affine: Affine) -> Tensor:
-        """x [B, channels, H, W] with what `affine` returned (its batch may be 1) -> the same shape."""
+    def forward(self, x: Tensor, affine: Affine | WindowAffine) -> Tensor:
+        """x [B, channels, H, W] with what `affine` returned (its batch may be 1), or a `TrainingSite` (channels last) -> the same shape."""
+        if isinstance(affine, WindowAffine):
+            # torch's batch norm of features channels last adds up plainly, forty times less exact
+            return affine(self.param_free_norm(x.contiguous()))
         gamma, beta = affine
         # rounded twice, as in the authors' code: addcmul rounds once, and training in float32 drifts from theirs by it
         return self.param_free_norm(x) * (1 + gamma) + beta

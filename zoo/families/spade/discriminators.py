@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nn.labels import shown_channels
 from zoo.nn.norms import conv_norm
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ class Opinion(NamedTuple):
         return fake, real
 
 
+class Labels(NamedTuple):
+    """What maps show. planes: [b, K, H, W], b maps for n * b pictures (map i for pictures i, b + i, …); channels: int64 [K], the
+    network's channels that they are; all others hold zeros."""
+
+    planes: Tensor
+    channels: Tensor
+
+
 def opinion(outputs: list[list[Tensor]]) -> Opinion:
     """The outputs of `MultiscaleDiscriminator` as an Opinion: the last layer of each scale is its score map."""
     return Opinion([scale[-1] for scale in outputs], [scale[:-1] for scale in outputs])
@@ -46,6 +55,8 @@ class PatchDiscriminator(nn.Module):
     The first layer has no norm, all but the last of the `n_layers` have stride 2, widths double up to 512.
     last_stride: stride of the last of the `n_layers` (pix2pixHD and SPADE 1, Semantic-VAE 2). bias: in front of norms too (pix2pixHD).
     forward: [B, channels, H, W] -> list of the outputs of all n_layers + 1 convolutions; the last is the score map [B, 1, h, w].
+    With `labels` x holds the last channels alone (the pictures), and the labels the others: the same sums, without the products
+    with channels that are empty.
     """
 
     def __init__(
@@ -67,18 +78,26 @@ class PatchDiscriminator(nn.Module):
         layers.append(nn.Sequential(nn.Conv2d(width, 1, 4, 1, 2)))
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, labels: Labels | None = None) -> list[Tensor]:
         outputs = []
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x) if outputs or labels is None else self._first(x, labels)
             outputs.append(x)
         return outputs
+
+    def _first(self, images: Tensor, labels: Labels) -> Tensor:
+        """The first layer. Its convolution is a sum over channels: that over the labels once per map, and without a gradient to them."""
+        conv, activation = self.layers[0]  # type: ignore[misc]
+        shown, pictures = conv.weight.index_select(1, labels.channels), conv.weight[:, -images.shape[1] :]
+        of_map = F.conv2d(labels.planes, shown, conv.bias, conv.stride, conv.padding)
+        of_picture = F.conv2d(images, pictures, None, conv.stride, conv.padding)
+        return activation((of_picture.unflatten(0, (-1, len(of_map))) + of_map).flatten(0, 1))
 
 
 class MultiscaleDiscriminator(nn.Module):
     """Copies of `PatchDiscriminator`, each seeing the input at half the size of the one before (average pooling 3x3, stride 2).
 
-    forward: [B, channels, H, W] -> per scale (finest first) the list of layer outputs, its last entry the score map.
+    forward: [B, channels, H, W] -> per scale (finest first) the list of layer outputs, its last entry the score map. labels: as there.
     """
 
     def __init__(
@@ -104,16 +123,29 @@ class MultiscaleDiscriminator(nn.Module):
         return cls(label_input.channels + 3, o.ndf, o.n_layers_d, o.num_d, o.norm_d)
 
     def judge(self, images: Tensor, planes: Tensor) -> Opinion:
-        """Images [B, 3, H, W] in [-1, 1] with their maps' planes [B, planes, H, W]."""
-        return opinion(self(torch.cat([planes, images], 1)))
+        """Images [B, 3, H, W] in [-1, 1] with their maps' planes [b, planes, H, W]: B is a multiple of b, and map i is that of the
+        images i, b + i, ….
 
-    def forward(self, x: Tensor) -> list[list[Tensor]]:
+        On a CPU only planes that hold anything are convolved, once for all images of a map; a GPU would wait for their number.
+        """
+        if planes.device.type != "cpu":
+            planes = planes.repeat(len(images) // len(planes), 1, 1, 1)
+            return opinion(self(torch.cat([planes, images], 1)))
+        channels = shown_channels(planes)
+        return opinion(self(images, Labels(planes.index_select(1, channels), channels)))
+
+    def forward(self, x: Tensor, labels: Labels | None = None) -> list[list[Tensor]]:
         outputs = []
         for i, discriminator in enumerate(self.discriminators):
             if i:
-                x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
-            outputs.append(discriminator(x))
+                x = _halved(x)
+                labels = None if labels is None else labels._replace(planes=_halved(labels.planes))
+            outputs.append(discriminator(x, labels))
         return outputs
+
+
+def _halved(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
 
 
 def split_pair(outputs: list[list[Tensor]]) -> tuple[list[list[Tensor]], list[list[Tensor]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -19,7 +20,8 @@ from zoo.api import load
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
 from zoo.families.spade.diffaugment import augment, draw
-from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator, opinion
+from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator
+from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
 from zoo.families.spade.joining import join
 from zoo.families.spade.objectives import Objective
 from zoo.families.spade.options import GanOptions
@@ -28,12 +30,14 @@ from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
+from zoo.nn.batch_norm import batch_norms
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
 from zoo.nn.perceptual import VGG_WEIGHTS, perceptual_loss, perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
+from zoo.nn.spectral import held_spectral
 from zoo.rng import RngLike
 from zoo.style import Style
 
@@ -145,8 +149,8 @@ class GanTrainer(Trainer):
 
     def opinion(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
         """What the discriminator says of images [B, 3, H, W] in [-1, 1] with their planes. outputs: the generator's for the
-        same maps (its batch may be half of B: fakes and reals of the same maps)."""
-        return opinion(self.discriminator(torch.cat([planes, images], 1)))
+        same maps (its batch may be half of B: fakes and reals of the same maps; a `MultiscaleDiscriminator` then gets the planes once)."""
+        return cast(MultiscaleDiscriminator, self.discriminator).judge(images, planes)
 
     def outputs(self, planes: Tensor, z: Tensor | None) -> Outputs:
         """A forward of the generator."""
@@ -298,18 +302,27 @@ class GanTrainer(Trainer):
             fake, _, labels = self._labelled(planes, outputs.fake, real, draws)
             return Opinion([], [], self.objective.generator(fake, labels)), Opinion([], [])
         cutout = self.options.cutout
-        pairs = [augmented(planes, x, draws, cutout) for x in (outputs.fake, real)]
-        if real_grad or not self.options.share_fake:
-            (fake_planes, fake), (real_planes, photo) = pairs
-            return self._ask(torch.cat([fake_planes, real_planes]), torch.cat([fake, photo]), outputs).split()
+        # the same draws: maps of fakes and reals stay equal
+        (shown, fake), (_, photo) = (augmented(planes, x, draws, cutout) for x in (outputs.fake, real))
+        if real_grad or not (self.options.share_fake or self._apart):
+            return self._ask(shown, torch.cat([fake, photo]), outputs).split()
         if not self.options.lambda_feat:  # without feature matching the generator's step needs no opinion of reals
-            return self._ask(*pairs[0], outputs), Opinion([], [])
+            return self._ask(shown, fake, outputs), Opinion([], [])
         with torch.no_grad():  # the generator's step needs no gradient through the real half
-            on_real = self._ask(*pairs[1], outputs)
-        return self._ask(*pairs[0], outputs), on_real
+            on_real = self._ask(shown, photo, outputs)
+        with nullcontext() if self.options.share_fake else held_spectral(self.discriminator):
+            return self._ask(shown, fake, outputs), on_real
+
+    @property
+    def _apart(self) -> bool:
+        """Whether the discriminator judges every picture by itself, so that fakes and reals need not be in one batch."""
+        known = isinstance(self.discriminator, MultiscaleDiscriminator | FPSEDiscriminator | FPSEMDiscriminator)
+        return known and not batch_norms(self.discriminator)
 
     def _ask(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
-        """`opinion`, or that of the projected discriminator."""
+        """`opinion`, or that of the projected discriminator. planes: of as many maps as outputs, one or two images for each."""
+        if len(planes) < len(images) and not isinstance(self.discriminator, MultiscaleDiscriminator):
+            planes = planes.repeat(len(images) // len(planes), 1, 1, 1)
         if self.joined:
             return self.discriminator.judge(images, planes)  # type: ignore[operator]
         if self.options.discriminator != "projected":
