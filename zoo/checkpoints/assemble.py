@@ -158,9 +158,9 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
 
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
-    chief = _main(components if not is_partial(c.role))
+    chief = _main(components)
     main = chief.candidate.match
-    others = [c.candidate.match for c in components if is_partial(c is not chief.role) and not is_discriminator(c.role)]
+    others = [c.candidate.match for c in components if c is not chief and not is_discriminator(c.role)]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
@@ -178,7 +178,7 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
 
 def _main(components: Sequence[Component]) -> Component:
     """The network that tells most of the config; of several that are no encoder or discriminator the one that leaves least open."""
-    whole = [c for c in components if c.role not in PARTIAL]
+    whole = [c for c in components if not is_partial(c.role)]
     return min(whole, key=lambda c: len(c.candidate.match.ambiguous)) if whole else components[0]
 
 
@@ -186,12 +186,12 @@ def _with_open_fields(
     name: str, components: Sequence[Component], read: dict[str, Any], stated: Statement
 ) -> tuple[Any, dict[str, Any]]:
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
-    chief = _main(components if not is_partial(c.role))
+    chief = _main(components)
     main = chief.candidate.match
     told = {
         k
         for c in components
-        if is_partial(c is not chief.role)
+        if c is not chief
         for k in c.candidate.match.config
         if k not in c.candidate.match.ambiguous
     }
