@@ -20,6 +20,7 @@ SYSTEMS = (
     "face_parser",
     "inade",
     "mask_vae",
+    "maskgan",
     "pix2pixhd",
     "oasis",
     "scgan",

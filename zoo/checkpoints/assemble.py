@@ -12,12 +12,19 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
-from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, as_variant, of_data_set, open_fields, variants_of
+from zoo.checkpoints.variants import (
+    DATA_FIELDS,
+    DISCRIMINATOR,
+    PARTIAL,
+    TRAINING,
+    as_variant,
+    of_data_set,
+    open_fields,
+    variants_of,
+)
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
 from zoo.labels import LabelSpace, numbered_space
 from zoo.registry import Architecture, registry
-
-DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
     main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
-    others = [c.candidate.match for c in components if c.role in PARTIAL and c.role != DISCRIMINATOR]
+    others = [c.candidate.match for c in components if c.role in PARTIAL and c.role not in TRAINING]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}

@@ -10,7 +10,10 @@ from zoo import configs
 from zoo.errors import UsageError, ZooError
 from zoo.registry import Match, Variant, registry
 
-PARTIAL = ("encoder", "discriminator")
+DISCRIMINATOR = "discriminator"
+TRAINING = (DISCRIMINATOR, "blender")
+"""Roles of networks that no model has: they are needed in training alone."""
+PARTIAL = ("encoder", *TRAINING)
 """Roles that tell a part of the config: what they do not mention is open, not the default."""
 DATA_FIELDS = ("label_space", "channels")
 
@@ -58,7 +61,7 @@ def _listed(value: Any) -> Any:
 
 def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
     """All variants that fit, else the two nearest of the label space that was read (or of any)."""
-    if match.role == "discriminator":
+    if match.role in TRAINING:
         return ()
     ranked = _ranked(architecture, match, variants_of(architecture))
     fitting = [n for n in ranked if not n.differs]
