@@ -25,9 +25,10 @@ OWN = (
     "pix2pixhd",
     "crn",
     "cimle",
+    "maskgan",
 )
 OTHERS = (
-    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im", "maskgan",
+    "cc_fpse", "groupdnet", "sims", "sdm", "sg2im",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -37,7 +38,6 @@ SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
     ("cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
     ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
     ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
-    ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
 )
 
 
@@ -97,6 +97,12 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "result_512p": (frozenset({"crn"}), "crn/cityscapes-512"),
         "result_1024p": (frozenset({"crn"}), "crn/cityscapes-1024"),
         "result_GTA": (frozenset({"crn"}), "crn/gta5-256"),
+    },
+    "maskgan": {
+        "net_G": (frozenset({"maskgan"}), "maskgan/celeba"),
+        "net_B": (frozenset({"maskgan"}), ""),
+        "net_D": (frozenset({"maskgan", "pix2pixhd"}), ""),
+        "VAE": (frozenset({"maskgan-vae"}), "maskgan-vae/celeba"),
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "clvae": {"net_D": (MULTISCALE, ""), "net_E": (frozenset({"clvae"}), "")}
@@ -189,6 +195,10 @@ FILES = {
     "inade/A_celeba_encoder/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
     "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_G.pth": {"pix2pixhd": "generator"},
     "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_D.pth": {"pix2pixhd": "discriminator"},
+    "maskgan/A_dmn/official_checkpoint_latest_net_G.pth": {"maskgan": "generator"},
+    "maskgan/C_losses/official_checkpoint_latest_net_B.pth": {"maskgan": "blender"},
+    "maskgan/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(("maskgan", "pix2pixhd"), "discriminator"),
+    "maskgan/B_maskvae/weights.safetensors": {"maskgan-vae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),

@@ -26,6 +26,8 @@ FIRST = (
     "face-parser",
     "inade",
     "mask-vae",
+    "maskgan",
+    "maskgan-vae",
     "oasis",
     "pix2pixhd",
     "scgan",

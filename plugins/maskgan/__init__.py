@@ -17,7 +17,7 @@ plugin = Plugin(
             official="zoo_plugins.maskgan.official",
             paper=PAPER,
             can=("style:prior", "style:mean", "style:photo"),
-            parameters={"celeba": 89_702_595, "celeba-128": 3_172_046},
+            parameters={"celeba": 89_702_595, "celeba-128": 3_843_555},
             title="Dense mapping network: a map painted in the style of a photo that comes with its own map",
         ),
         Architecture(
@@ -30,7 +30,7 @@ plugin = Plugin(
             official="zoo_plugins.maskgan.vae_official",
             paper=PAPER,
             can=("reconstruct", "edit:remove", "edit:perturb", "edit:interpolate"),
-            parameters={"celeba": 170_619_571, "celeba-128": 1},
+            parameters={"celeba": 170_619_571, "celeba-128": 7_187_979},
             title="MaskVAE: one code for a whole map, drawn, perturbed or mixed, then decoded",
         ),
     ],

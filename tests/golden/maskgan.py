@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.families.pix2pixhd.losses import discriminator_losses
 from zoo.labels import LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.nn.labels import one_hot
@@ -36,7 +37,14 @@ def _beside(name: str) -> Any:
 
 
 recorded = _beside("recorded")
-_TRAINING = {"lr": "lr", "beta1": "beta1", "ndf": "ndf", "num_D": "num_d", "niter": "niter", "niter_decay": "niter_decay"}
+_TRAINING = {
+    "lr": "lr",
+    "beta1": "beta1",
+    "ndf": "ndf",
+    "num_D": "num_d",
+    "niter": "niter",
+    "niter_decay": "niter_decay",
+}
 
 
 def unit_images(values: Tensor) -> Tensor:
@@ -73,7 +81,9 @@ def build(case: Mapping[str, Any], weights: Tensors, size: tuple[int, int]) -> M
     classes = weights["model.1.weight"].shape[1]
     opt = case.get("official_options", {})
     config = config_of(weights, size)
-    assert all(opt.get(k, getattr(config, k)) == getattr(config, k) for k in ("ngf", "n_downsample_global", "n_blocks_global"))
+    assert all(
+        opt.get(k, getattr(config, k)) == getattr(config, k) for k in ("ngf", "n_downsample_global", "n_blocks_global")
+    )
     model = MaskGAN(config, space_of(classes))
     names = official.official_names("generator", list(model.generator.state_dict()))
     whole = recorded.complete(case, weights, model.generator.state_dict(), lambda key: names[key])
@@ -105,7 +115,11 @@ class Watched:
         kinds = nn.Conv2d | nn.ConvTranspose2d | ResnetBlock
         modules = {f"model_{i}_{type(m).__name__}": m for i, m in enumerate(generator.model) if isinstance(m, kinds)}
         style = generator.enc_style
-        modules |= {"enc_style_model": style.model, "enc_style_sft1": style.sft1, "enc_style_middle": style.model_middle}
+        modules |= {
+            "enc_style_model": style.model,
+            "enc_style_sft1": style.sft1,
+            "enc_style_middle": style.model_middle,
+        }
         modules |= {"enc_style_sft2": style.sft2, "enc_label": generator.enc_label}
         self._hooks = [m.register_forward_hook(self._keep(name)) for name, m in modules.items()]
 
@@ -127,12 +141,13 @@ class Watched:
 @torch.no_grad()
 def run_network(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Reconstruction with all that lies on the way, style copy, a mismatched reference, the demo's bytes."""
-    io = recorded.load(folder / "io.safetensors")
+    io, seen = recorded.load(folder / "io.safetensors"), {}
+    if "in/label_u8" not in io:
+        return {}
     weights = recorded.load(folder / "weights.safetensors")
     model = build(case, dict(weights), tuple(io["in/label_u8"].shape[2:]))
     generator, planes = model.generator, planes_of(io, "in/label_u8", len(model.channels))
     watched = Watched(generator)
-    seen: Tensors = {}
     plan = generator.plan(planes)
     with recorded.where_held():
         photo = unit_images(io["in/image_u8"])
@@ -156,7 +171,9 @@ def build_vae(weights: Tensors) -> MaskVAE:
     """The model of official weights."""
     match = vae_official.detect({k: tuple(v.shape) for k, v in weights.items()})
     assert match is not None and match.complete
-    config = MaskVAEConfig(label_space="numbered", **{k: v for k, v in match.config.items() if k not in ("label_space", "channels")})
+    config = MaskVAEConfig(
+        label_space="numbered", **{k: v for k, v in match.config.items() if k not in ("label_space", "channels")}
+    )
     model = MaskVAE(config, space_of(weights["e1.weight"].shape[1]))
     model.load_state_dict(vae_official.convert({"generator": weights}), strict=True)
     return model
@@ -167,11 +184,16 @@ def run_vae(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Evaluation, the paper's edited maps, and one forward in training mode with its buffers."""
     io, weights = recorded.load(folder / "io.safetensors"), dict(recorded.load(folder / "weights.safetensors"))
     seen: Tensors = {}
-    for mode in ("out", "train"):
+    small = next((v for k, v in io.items() if re.fullmatch(r"in/label(?:_\d+)?_u8", k)), None)
+    for mode in ("out", "train") if small is not None else ():
         model = build_vae(weights).train(mode == "train")
-        small = next(v for k, v in io.items() if re.fullmatch(r"in/label(?:_\d+)?_u8", k))
         maps = SemanticMap(small[:, 0].long(), model.label_space).resize(model.resolution)
-        logits, z, mu, log_var = model(model.planes(model.read(maps)), io["in/eps"])
+        planes = model.planes(model.read(maps))
+        if "in/eps" not in io:
+            mu, log_var = model.encoder(planes)
+            seen |= {f"{mode}/mu": mu, f"{mode}/logvar": log_var}
+            continue
+        logits, z, mu, log_var = model(planes, io["in/eps"])
         seen |= {f"{mode}/{k}": v for k, v in {"logits": logits, "z": z, "mu": mu, "logvar": log_var}.items()}
         if mode == "out":
             seen["out/argmax"] = logits.argmax(1, keepdim=True).to(torch.uint8)
@@ -230,34 +252,38 @@ def parameters_of(trainer: MaskGANTrainer) -> dict[str, nn.Parameter]:
 def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
     """The nine terms from one forward of everything, gradient norms by term, full gradients, one step of each optimizer."""
     io, values = recorded.load(folder / "io.safetensors"), json.loads((folder / "values.json").read_text())
+    if not {"in/label_u8", "in/image_u8"} <= set(io):
+        return {}
     trainer = build_trainer(case, folder, tuple(io["in/label_u8"].shape[2:]))
     classes, real = len(trainer.synthesizer.channels), unit_images(io["in/image_u8"])
-    names = ("in/inter_label_1_u8", "in/label_u8", "in/inter_label_2_u8")
-    one, planes, other = (planes_of(io, name, classes) for name in names)
-    inter_1, fake, inter_2 = trainer.paint([one, planes, other], planes, real)
-    assert trainer.blender is not None
-    blend, alpha = trainer.blender(inter_1, inter_2)
-    seen: Tensors = {"fake_inter_1": inter_1, "fake_image": fake, "fake_inter_2": inter_2, "blend_image": blend, "alpha": alpha}
+    planes, pictures, seen = planes_of(io, "in/label_u8", classes), {}, {}
+    for name in ("in/label_u8", "in/inter_label_1_u8", "in/inter_label_2_u8"):
+        with recorded.where_held():
+            (made,) = trainer.paint([planes_of(io, name, classes)], planes, real)
+            seen["fake_image" if name == "in/label_u8" else f"fake_{name[3:].replace('label_', '')[:-3]}"] = made
+    pictures["fake"] = seen["fake_image"]
+    if {"fake_inter_1", "fake_inter_2"} <= set(seen):
+        assert trainer.blender is not None
+        pictures["blend"], seen["alpha"] = trainer.blender(seen["fake_inter_1"], seen["fake_inter_2"])
+        seen["blend_image"] = pictures["blend"]
     losses: Tensors = {}
-    for prefix, picture in (("G", fake), ("GB", blend)):
+    for name, picture in pictures.items():
+        prefix = {"fake": "G", "blend": "GB"}[name]
         losses |= {f"{prefix}_{TERMS[k]}": v for k, v in trainer.losses_of(planes, picture, real, None).items()}
-    halves = _judged(trainer, planes, fake, blend, real, seen)
-    losses |= halves
+        losses |= _judged(trainer, planes, name, picture, real, seen)
     named = parameters_of(trainer)
     out: Tensors = {f"losses/{k}": v.detach() for k, v in losses.items()}
-    for term in values["grad_norm"]:
+    for term in (t for t in values["grad_norm"] if t in losses):
         for key, grad in _gradients(losses[term], named).items():
             out[f"grad_norm/{term}/{key}"] = grad.norm()
-    totals = {
-        "G_total": sum(losses[n] for n in losses if n.startswith("G_")),
-        "GB_total": sum(losses[n] for n in losses if n.startswith("GB_")),
-        "D_real_plus_D_fake": losses["D_real"] + losses["D_fake"],
-    }
+    parts = {total: [v for n, v in losses.items() if n.startswith(f"{total}_")] for total in ("G", "GB")}
+    totals = {f"{total}_total": torch.stack(terms).sum() for total, terms in parts.items() if terms}
+    totals["D_real_plus_D_fake"] = losses["D_real"] + losses["D_fake"]
     for total, loss in totals.items():
-        assert isinstance(loss, Tensor)
         out |= {f"grad/{total}/{k}": g for k, g in _gradients(loss, named).items() if f"grad/{total}/{k}" in io}
     # all gradients before the first step, which changes what the graphs hold
-    due = {label: _due(label, losses, named) for label in values["adam"]}
+    labels = [label for label in values["adam"] if "blend" in pictures or "GB" not in label]
+    due = {label: _due(label, losses, named) for label in labels}
     for label, (chosen, grads) in due.items():
         out |= {f"adam/{label}/{k}": v for k, v in _stepped(trainer, chosen, grads).items()}
     wanted = {k: re.sub(r"_s\d+$", "", k.removeprefix("out/")) for k in io if k.startswith("out/")}
@@ -265,21 +291,16 @@ def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
 
 
 def _judged(
-    trainer: MaskGANTrainer, planes: Tensor, fake: Tensor, blend: Tensor, real: Tensor, seen: Tensors
+    trainer: MaskGANTrainer, planes: Tensor, name: str, picture: Tensor, real: Tensor, seen: Tensors
 ) -> Tensors:
-    """The discriminator's terms, each whole (ours are halves), and what it says on the way."""
-    from zoo.families.pix2pixhd.losses import discriminator_losses
-
-    found: Tensors = {}
-    for name, picture in (("fake", fake), ("blend", blend)):
-        on_fake, on_real = trainer.opinions(planes, picture, real, None, learning=True)
-        halves = discriminator_losses(on_fake, on_real, trainer.options)
-        found |= {f"D_{name}": 2 * halves["d_fake"], "D_real": 2 * halves["d_real"]}
-        for of, opinion in ((name, on_fake), ("real", on_real)):
-            for i, (score, features) in enumerate(zip(opinion.scores, opinion.features, strict=True)):
-                seen[f"D_{of}_scale{i}_last"] = score
-                seen |= {f"D_{of}_scale{i}_feat{j}": f for j, f in enumerate(features)}
-    return found
+    """The discriminator's terms of a fake, each whole (ours are halves), and what it says on the way."""
+    on_fake, on_real = trainer.opinions(planes, picture, real, None, learning=True)
+    halves = discriminator_losses(on_fake, on_real, trainer.options)
+    for of, opinion in ((name, on_fake), ("real", on_real)):
+        for i, (score, features) in enumerate(zip(opinion.scores, opinion.features, strict=True)):
+            seen[f"D_{of}_scale{i}_last"] = score
+            seen |= {f"D_{of}_scale{i}_feat{j}": f for j, f in enumerate(features)}
+    return {f"D_{name}": 2 * halves["d_fake"], "D_real": 2 * halves["d_real"]}
 
 
 def _gradients(loss: Tensor, named: Mapping[str, nn.Parameter]) -> Tensors:
@@ -324,4 +345,4 @@ def replay(case_dir: Path) -> Tensors:
         return {}
     if (case_dir / "values.json").exists():
         return run_losses(case, case_dir)
-    return run_vae(case, case_dir) if "eps" in "".join(recorded.load(case_dir / "io.safetensors")) else run_network(case, case_dir)
+    return run_vae(case, case_dir) if "official_arguments" in case else run_network(case, case_dir)

@@ -59,7 +59,10 @@ def run_layers(case: Mapping[str, Any], io: Tensors, weights: Tensors) -> Any:
 
     def transform() -> Tensors:
         state = recorded.held(weights, "sft.")
-        ours = {str(official.rename("generator", f"enc_style.sft1.{k}"))[len("enc_style.sft1.") :]: v for k, v in state.items()}
+        ours = {
+            str(official.rename("generator", f"enc_style.sft1.{k}"))[len("enc_style.sft1.") :]: v
+            for k, v in state.items()
+        }
         module = SpatialTransform(io["in/sft_x"].shape[1])
         module.load_state_dict(ours, strict=True)
         return {"out/sft": module(io["in/sft_x"], io["in/sft_cond"])}
@@ -110,7 +113,9 @@ def run_discriminators(case: Mapping[str, Any], io: Tensors, weights: Tensors) -
         first = state["scale0_layer0.0.weight" if "scale0_layer0.0.weight" in state else "layer0.0.weight"]
         scales = len({re.match(r"scale(\d+)|layer(\d+)", k)[0] for k in state})  # pyright: ignore
         network = MultiscaleDiscriminator(first.shape[1], len(first), len(layers) - 1, scales, "instance", bias=True)
-        network.load_state_dict(recorded.held(official.convert({"discriminator": state}), "discriminator."), strict=True)
+        network.load_state_dict(
+            recorded.held(official.convert({"discriminator": state}), "discriminator."), strict=True
+        )
         return network(io["in/D_x"])
 
     def losses(name: str, mode: str, label: str) -> Tensors:
@@ -180,7 +185,9 @@ def run_pair(record: Mapping[str, Any], io: Tensors) -> Tensors:
     mirrored = np.ascontiguousarray(labels[:, ::-1])
     picture = torch.from_numpy(mode.photo(photo, window).transpose(2, 0, 1).copy())
     found: Tensors = {"image": picture, "image_ref": picture}
-    reference = mirrored if record["phase"] == "test" else labels  # in training references come from the folder of the labels
+    reference = (
+        mirrored if record["phase"] == "test" else labels
+    )  # in training references come from the folder of the labels
     sources = {"label": labels, "inter_label_1": labels, "inter_label_2": mirrored, "label_ref": reference}
     for key, values in sources.items():
         found[key] = torch.from_numpy(mode.labels(values, window)[None].copy())

@@ -160,6 +160,15 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("recon.z", "recon.up1"),
         ),
     ),
+    "maskgan": (
+        Cut(
+            "maskgan/E_units",
+            "maskgan",
+            inputs=(r"in/(?:adain|sft|cb|res|blend|D)_.*",),
+            results=(r"out/(?:adain|sft|cb_\w+|res_\w+|blend|blend_alpha|D_\w+)",),
+            weights=(r"(?!adain).*",),
+        ),
+    ),
     "oasis": (
         Cut(
             "oasis/E_units",
