@@ -16,6 +16,7 @@ COMMON: dict[str, Any] = {
 SYSTEMS: dict[str, dict[str, Any]] = {
     "cimle/celeba-128": {"widths": "8,8,8,8,8,8", "noise": 2, "encoder_width": 4, "candidates": 2, "epoch_items": 4},
     "crn/celeba-128": {"widths": "8,8,8,8,8,8", "outputs": 3},
+    "maskgan/celeba-128": {"ngf": 4, "n_blocks_global": 1, "style_width": 2, "ndf": 4},
     "pix2pixhd/celeba-128": {"ngf": 4, "n_blocks_global": 1, "nef": 2, "ndf": 4},
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_layers_of_a_style_change_alone() -> None:
     assert torch.equal(mixed.tensors["adain"][:, :3], one.tensors["adain"][:, :3])
     assert torch.equal(mixed.tensors["adain"][:, 3], other.tensors["adain"][:, 3])
     images = [model.synthesize(maps, style) for style in (one, mixed, other)]
-    assert all(not torch.equal(a, b) for a, b in zip(images, images[1:], strict=False))
+    assert all(not torch.equal(a, b) for a, b in pairwise(images))
 
 
 def test_the_prior_has_the_moments_of_the_photos_styles() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Activation = Literal["relu", "lrelu", "tanh", "none"]
 EPS = 1e-5
 
 
@@ -33,7 +34,7 @@ class ConvBlock(nn.Module):
         *,
         pad: Literal["reflect", "replicate", "zero"] = "reflect",
         norm: bool = False,
-        activation: Literal["relu", "lrelu", "tanh", "none"] = "relu",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         pads = {"reflect": nn.ReflectionPad2d, "replicate": nn.ReplicationPad2d, "zero": nn.ZeroPad2d}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -83,7 +83,7 @@ class MaskGAN(ImageSynthesizer):
 
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`latent_prior` over the photos. Raises DataError for data without photos."""
-        return fit_prior(self, data) if name == "latent_prior" else None
+        return fit_prior(cast(Any, self), data) if name == "latent_prior" else None
 
     # --- maps -----------------------------------------------------------------------------------------------------
 
@@ -157,10 +157,8 @@ class MaskGAN(ImageSynthesizer):
         count = len(semantic_map)
         source = None if prior == "mean" else as_rng(rng, count)
         codes = drawn_codes(self.assets["latent_prior"], source, count)
-        last = self.generator.enc_style.model_last[1]
-        weight, bias = last.weight.double().cpu().flatten(1), last.bias.double().cpu()  # pyright: ignore
-        adain = torch.stack([bias + weight @ code for code in codes]).float()
-        return self.style(adain.unflatten(1, (len(self.config.style_layers), -1)).detach())
+        adain = self.generator.enc_style.exact_parameters_of(codes)
+        return self.style(adain.unflatten(1, (len(self.config.style_layers), -1)))
 
     @torch.no_grad()
     def encode_style(self, image: Tensor, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Style:

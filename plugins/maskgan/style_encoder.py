@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from zoo_plugins.maskgan.blocks import ConvBlock, SpatialTransform
+from zoo_plugins.maskgan.blocks import Activation, ConvBlock, SpatialTransform
 
 
-def descent(inputs: int, width: int, last: str) -> list[nn.Module]:
+def descent(inputs: int, width: int, last: Activation) -> list[nn.Module]:
     """7x7, then two halvings to four times the width. last: activation of the last layer."""
-    return [
+    layers: list[nn.Module] = [
         ConvBlock(inputs, width, 7, 1, 3),
         ConvBlock(width, 2 * width, 4, 2, 1),
-        ConvBlock(2 * width, 4 * width, 4, 2, 1, activation=last),  # pyright: ignore[reportArgumentType]
+        ConvBlock(2 * width, 4 * width, 4, 2, 1, activation=last),
     ]
+    return layers
 
 
-def further(channels: int, last: str) -> list[nn.Module]:
+def further(channels: int, last: Activation) -> list[nn.Module]:
     """Three more halvings of the same width."""
-    acts = ("relu", "relu", last)
-    return [ConvBlock(channels, channels, 4, 2, 1, activation=act) for act in acts]  # pyright: ignore[reportArgumentType]
+    acts: tuple[Activation, ...] = ("relu", "relu", last)
+    layers: list[nn.Module] = [ConvBlock(channels, channels, 4, 2, 1, activation=act) for act in acts]
+    return layers
 
 
 class LabelEncoder(nn.Module):
@@ -60,6 +63,14 @@ class StyleEncoder(nn.Module):
     def parameters_of(self, codes: Tensor) -> Tensor:
         """Codes [B, 4 width] -> the norms' parameters [B, outputs]: an affine map."""
         return self.model_last[1](codes[:, :, None, None]).flatten(1)
+
+    @torch.no_grad()
+    def exact_parameters_of(self, codes: Tensor) -> Tensor:
+        """The same for codes float64 on the CPU, row by row, so that a sample's numbers do not depend on its batch; float32."""
+        last = self.model_last[1]
+        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        weight, bias = last.weight.double().cpu().flatten(1), last.bias.double().cpu()
+        return torch.stack([bias + weight @ code for code in codes]).float()
 
     def forward(self, images: Tensor, fine: Tensor, coarse: Tensor) -> Tensor:
         return self.parameters_of(self.code(images, fine, coarse))

@@ -31,7 +31,7 @@ from zoo.plugin import (
 from zoo_plugins.maskgan.vae_config import MaskVAEConfig
 from zoo_plugins.maskgan.vae_editing import apply_edits
 from zoo_plugins.maskgan.vae_inference import FastDecoder, FastEncoder
-from zoo_plugins.maskgan.vae_networks import MapDecoder, MapEncoder
+from zoo_plugins.maskgan.vae_networks import MapDecoder, MapEncoder, planes_of
 from zoo_plugins.maskgan.vae_prior import drawn_codes, fit_prior, prior_fault
 
 
@@ -112,16 +112,12 @@ class MaskVAE(MaskGenerator):
     @torch.no_grad()
     def posterior(self, semantic_map: SemanticMap) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the codes, float32 [B, latent] on the model's device."""
-        numbers = self.read(semantic_map)
-        if isinstance(self.encoder, FastEncoder):
-            mu, log_var = self.encoder.of_channels(numbers)
-        else:
-            mu, log_var = self.encoder(self.planes(numbers))
+        mu, log_var = self.encoder.of_channels(self.read(semantic_map))
         return mu.float(), log_var.float()
 
-    def planes(self, numbers: Tensor) -> Tensor:
-        """Channels [B, side, side] -> one-hot planes float32 [B, C, side, side]."""
-        return torch.nn.functional.one_hot(numbers, len(self.channels)).permute(0, 3, 1, 2).float()
+    def planes(self, semantic_map: SemanticMap) -> Tensor:
+        """One-hot planes float32 [B, C, side, side] of maps of any size. Raises LabelError for another label space."""
+        return planes_of(self.read(semantic_map), len(self.channels))
 
     def encode(self, semantic_map: SemanticMap, *, rng: RngLike | int | None = None) -> Latents:
         """Codes of maps of any size: the mean, or with rng z = mean + sigma * `rng.normal("eps")`. Raises LabelError for another space."""
@@ -200,7 +196,7 @@ class MaskVAE(MaskGenerator):
             semantic_map = semantic_map.flatten()
         check_space(semantic_map, self.label_space)
         z = (self.encode(semantic_map) if latents is None else latents)["z"]
-        z, removed = apply_edits(self, z, semantic_map, edits, as_rng(rng, len(semantic_map)))
+        z, removed = apply_edits(cast(Any, self), z, semantic_map, edits, as_rng(rng, len(semantic_map)))
         allowed = ~removed.to(self.device).expand(len(z), -1) if bool(removed.any()) else None
         return self._decoded(z.to(self.device), allowed)
 

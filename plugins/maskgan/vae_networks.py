@@ -19,6 +19,7 @@ class MapEncoder(nn.Module):
 
     def __init__(self, config: MaskVAEConfig, classes: int) -> None:
         super().__init__()
+        self.classes = classes
         widths = [classes, *(config.ndf << i for i in range(config.halvings))]
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, d, 4, 2, 1), nn.BatchNorm2d(d), nn.LeakyReLU(SLOPE)) for c, d in pairwise(widths)
@@ -32,6 +33,10 @@ class MapEncoder(nn.Module):
         x = x.flatten(1)
         return self.mu(x), self.log_var(x)
 
+    def of_channels(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from channels int64 [B, side, side]."""
+        return self(planes_of(numbers, self.classes))
+
 
 class MapDecoder(nn.Module):
     """Codes [B, latent] -> class scores [B, classes, side, side], no activation at the end."""
@@ -44,7 +49,7 @@ class MapDecoder(nn.Module):
             nn.Sequential(nn.Conv2d(c, d, 3), nn.BatchNorm2d(d, eps=DECODER_EPS), nn.LeakyReLU(SLOPE))
             for c, d in pairwise(widths)
         )
-        self.out = nn.Conv2d(widths[-1], classes, 3)
+        self.out: nn.Module = nn.Conv2d(widths[-1], classes, 3)
 
     def spread(self, z: Tensor) -> Tensor:
         """The coarsest features [B, ngf * 2**(halvings - 1), 4, 4]; quirk: ReLU and no norm here."""
@@ -55,6 +60,11 @@ class MapDecoder(nn.Module):
         for layer in self.layers:
             x = layer(doubled(x))
         return self.out(doubled(x)).float()
+
+
+def planes_of(numbers: Tensor, classes: int) -> Tensor:
+    """Channels int64 [B, H, W] -> one-hot planes float32 [B, classes, H, W]."""
+    return F.one_hot(numbers, classes).permute(0, 3, 1, 2).float()
 
 
 def doubled(x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from zoo.nn.losses import kl_divergence
 from zoo.plugin import Batch, PairData, Rng, RngLike, Trainer, Update
 from zoo_plugins.maskgan.vae_config import MaskVAETraining
 from zoo_plugins.maskgan.vae_model import MaskVAE
+from zoo_plugins.maskgan.vae_networks import planes_of
 
 VALIDATION_BATCH = 8
 
@@ -49,7 +50,7 @@ class MaskVAETrainer(Trainer):
     def _forward(self, batch: Batch, eps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(scores, mu, log_var, channels of the map)."""
         numbers = self.model.read(batch.maps)
-        planes = self.model.planes(numbers)
+        planes = planes_of(numbers, len(self.model.channels))
         if self.options.channels_last:
             planes = planes.contiguous(memory_format=torch.channels_last)
         scores, _, mu, log_var = self.model(planes, eps.to(planes.device))

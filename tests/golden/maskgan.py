@@ -185,10 +185,12 @@ def run_vae(case: Mapping[str, Any], folder: Path) -> Tensors:
     io, weights = recorded.load(folder / "io.safetensors"), dict(recorded.load(folder / "weights.safetensors"))
     seen: Tensors = {}
     small = next((v for k, v in io.items() if re.fullmatch(r"in/label(?:_\d+)?_u8", k)), None)
-    for mode in ("out", "train") if small is not None else ():
+    for mode in ("out", "train"):
+        if small is None:
+            break
         model = build_vae(weights).train(mode == "train")
         maps = SemanticMap(small[:, 0].long(), model.label_space).resize(model.resolution)
-        planes = model.planes(model.read(maps))
+        planes = model.planes(maps)
         if "in/eps" not in io:
             mu, log_var = model.encoder(planes)
             seen |= {f"{mode}/mu": mu, f"{mode}/logvar": log_var}
