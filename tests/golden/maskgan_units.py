@@ -16,6 +16,7 @@ from torch import Tensor
 from zoo.data.preprocess import Preprocess
 from zoo.families.pix2pixhd.losses import summed_gan_loss
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
+from zoo.files.lines import draw_path
 from zoo_plugins.maskgan import official
 from zoo_plugins.maskgan.blocks import ConvBlock, ResnetBlock, SpatialTransform, modulate
 from zoo_plugins.maskgan.generator import Blender
@@ -168,7 +169,21 @@ def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
         if "options" in record:
             with recorded.where_held():
                 out |= {f"out/{name}/{k}_u8": v for k, v in run_pair(record, io).items()}
+    with recorded.where_held():
+        out |= run_strokes(case, io)
     return {k: v for k, v in out.items() if k in io}
+
+
+def run_strokes(case: Mapping[str, Any], io: Tensors) -> Tensors:
+    """The brush of the authors' window: strokes in their order, and sorted by class as its button applies them."""
+    strokes = case.get("strokes", {}).get("list", [])
+    found: Tensors = {}
+    for name, ordered in {"chronological": strokes, "official": sorted(strokes, key=lambda s: s["class"])}.items():
+        labels = io["in/strokes_base_u8"].numpy().copy()
+        for stroke in ordered:
+            draw_path(labels, [tuple(p) for p in stroke["pts"]], stroke["size"], stroke["class"])
+        found[f"out/strokes_{name}_u8"] = torch.from_numpy(labels)
+    return found
 
 
 def run_pair(record: Mapping[str, Any], io: Tensors) -> Tensors:
