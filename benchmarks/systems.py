@@ -51,6 +51,7 @@ READINGS = {
     "sean": readings.sean,
     "clade": readings.clade,
     "inade": readings.inade,
+    "maskgan": readings.maskgan,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -64,15 +65,18 @@ SYNTHESIZERS = (
     "clade/ade20k",
     "clade/ade20k-icpe",
     "inade/ade20k",
+    "maskgan/celeba",
 )
-GENERATORS = ("segvae/celeba", "mask-vae/celeba")
+GENERATORS = ("segvae/celeba", "mask-vae/celeba", "maskgan-vae/celeba")
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae}.get(reference.partition("/")[0], _synthesizer)
+    make = {"segvae": _segvae, "mask-vae": _mask_vae, "maskgan-vae": _maskgan_vae}.get(
+        reference.partition("/")[0], _synthesizer
+    )
     yield from make(reference, model, data, batch)
 
 
@@ -96,6 +100,9 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
                 parameter.normal_(0, 0.3)
         codes = torch.randn(model.label_input.channels, model.config.style_dim).tanh()
         model.assets = {"mean_style": {"codes": codes, "photos": torch.ones(len(codes), dtype=torch.int64)}}
+    if reference.startswith("maskgan/"):
+        size = 4 * model.config.style_width
+        model.assets = {"latent_prior": {"mean": torch.zeros(size), "factor": torch.eye(size)}}
     return model.requires_grad_(False)
 
 
@@ -210,6 +217,20 @@ def _mask_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iter
         f"{reference}, batch {batch}",
         {
             "plain": plain,
+            "form": lambda: fast.decode(fast.encode(maps)).labels,
+            "kept": lambda: fast.decode(codes).labels,
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )
+
+
+def _maskgan_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    maps, fast = read_maps(reference, model, data, batch), model.optimized()
+    codes = fast.encode(maps)
+    yield Case(
+        f"{reference}, batch {batch}",
+        {
+            "plain": lambda: model.values[readings.maskgan_vae(model, maps)],
             "form": lambda: fast.decode(fast.encode(maps)).labels,
             "kept": lambda: fast.decode(codes).labels,
         },
