@@ -8,6 +8,8 @@ subtract them again, are left out.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -80,7 +82,8 @@ class FoldedGenerator(Generator):
         return Plan(x, normalized(first, relu=False))
 
     def _convolved(self, block: int, layer: int, x: Tensor) -> Tensor:
-        module = self.middle[block].conv_block[layer]  # pyright: ignore[reportIndexIssue]
+        module = cast(ResnetBlock, self.middle[block]).conv_block[layer]
+        assert isinstance(module, ConvBlock)
         return module.conv(module.pad(x))
 
     def render(self, plan: Plan, style: Tensor) -> Tensor:
