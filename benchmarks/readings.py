@@ -310,6 +310,33 @@ def cimle(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return ((made + 1) / 2).clamp(0, 1)
 
 
+def maskgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """MaskGAN: a convolution over all planes, the whole backbone for every style; each modulated norm is a norm and its two numbers."""
+    x, params = model.planes(maps), iter(style.tensors["adain"].unbind(1))
+
+    def normed(block: Any, x: Tensor) -> Tensor:
+        x = F.instance_norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), block.conv.weight, block.conv.bias))
+        shift, scale = next(params)[:, :, None, None].chunk(2, 1)
+        return x * scale + shift
+
+    for layer in model.generator.model:
+        if hasattr(layer, "conv_block"):
+            first, second = layer.conv_block
+            x = x + normed(second, F.relu(normed(first, x)))
+        else:
+            x = layer(x)
+    return (x + 1) / 2
+
+
+def maskgan_vae(model: Any, maps: SemanticMap) -> Tensor:
+    """MaskVAE: a map's code and the map that it gives, class numbers [B, side, side]; norms by themselves."""
+    z, _ = model.encoder(one_hot(maps.labels.long(), len(model.channels)))
+    x = F.relu(model.decoder.start(z)).unflatten(1, (-1, 4, 4))
+    for layer in [*model.decoder.layers, model.decoder.out]:
+        x = layer(F.pad(F.interpolate(x, scale_factor=2.0, mode="nearest"), (1, 1, 1, 1), mode="replicate"))
+    return x.argmax(1)
+
+
 def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:
     """SegVAE: soft shapes [B, N, R, R]; every step for the whole batch, shapes decoded where some sample has the class."""
     canvas = label_set.new_zeros(*label_set.shape, model.config.size, model.config.size)

@@ -59,6 +59,7 @@ READINGS = {
     "pix2pixhd": readings.pix2pixhd,
     "crn": readings.crn,
     "cimle": readings.cimle,
+    "maskgan": readings.maskgan,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -78,16 +79,17 @@ SYNTHESIZERS = (
     "pix2pixhd/cityscapes-512",
     "crn/cityscapes-256",
     "cimle/gta5",
+    "maskgan/celeba",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba", "sg2im/coco64")
-TRANSLATORS = ("munit/edges2shoes",)
+TRANSLATORS = ("munit/edges2shoes",, "maskgan-vae/celeba")
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator, "sdm": _sdm, "sg2im": _sg2im}.get(
+    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator, "sdm": _sdm, "sg2im": _sg2im, "maskgan-vae": _maskgan_vae}.get(
         reference.partition("/")[0], _synthesizer
     )
     yield from make(reference, model, data, batch)
@@ -117,6 +119,9 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
         model.assets = {"mean_style": {"codes": codes, "photos": torch.ones(len(codes), dtype=torch.int64)}}
     if reference.startswith("sims"):
         model.assets = {"bank": _bank(model)}
+    if reference.startswith("maskgan/"):
+        size = 4 * model.config.style_width
+        model.assets = {"latent_prior": {"mean": torch.zeros(size), "factor": torch.eye(size)}}
     return model.requires_grad_(False)
 
 
@@ -309,3 +314,17 @@ def _sg2im(reference: str, model: Any, data: Path | None, batch: int) -> Iterato
         return fast.generator.paint(layout, noise)
 
     yield Case(f"{reference}, batch {batch}", {"plain": lambda: readings.sg2im(model, graphs, noise)[1], "form": form})
+
+
+def _maskgan_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    maps, fast = read_maps(reference, model, data, batch), model.optimized()
+    codes = fast.encode(maps)
+    yield Case(
+        f"{reference}, batch {batch}",
+        {
+            "plain": lambda: model.values[readings.maskgan_vae(model, maps)],
+            "form": lambda: fast.decode(fast.encode(maps)).labels,
+            "kept": lambda: fast.decode(codes).labels,
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )

@@ -19,6 +19,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "sims/celeba-128": {
         "widths": "4,4,6,8", "transform_widths": "4,4,6,8", "order_widths": "4,4,6,8,12", "channels_last": False,
     },
+    "maskgan/celeba-128": {"ngf": 4, "n_blocks_global": 1, "style_width": 2, "ndf": 4},
     "pix2pixhd/celeba-128": {"ngf": 4, "n_blocks_global": 1, "nef": 2, "ndf": 4},
 }  # fmt: skip
 

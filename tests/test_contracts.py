@@ -25,6 +25,8 @@ from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
 from zoo_plugins.munit import official as munit
 from zoo_plugins.munit.model import MUNIT, NAMES
+from zoo_plugins.maskgan import official as maskgan
+from zoo_plugins.maskgan import vae_official as maskgan_vae
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
@@ -219,6 +221,23 @@ class TestPix2pixhdLocal(TestPix2pixhd):
     }  # fmt: skip
 
 
+class TestMaskgan(ModelContract):
+    architecture = "maskgan"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "ngf": 4, "n_downsample_global": 2, "n_blocks_global": 2, "style_width": 2,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = GAN
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"generator": renamed("generator", maskgan.official_names, model)}
+
+
+class TestMaskganEditing(TestMaskgan):
+    """Stage 2: its maps edited by the published mask-vae, the blender beside the discriminator."""
+
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "stage": 2, "mask_vae": "mask-vae-celeba", "blender_width": 2}
+
+
 class TestCrn(ModelContract):
     architecture = "crn"
     config: ClassVar[Mapping[str, Any]] = {
@@ -308,6 +327,15 @@ class TestMaskVae(ModelContract):
 
     def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
         return {"generator": {mask_vae.official_name(k): v for k, v in model.state_dict().items()}}
+
+
+class TestMaskganVae(ModelContract):
+    architecture = "maskgan-vae"
+    config: ClassVar[Mapping[str, Any]] = {"ngf": 3, "ndf": 3, "latent": 6, "halvings": 3}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        names = maskgan_vae.official_names(list(model.state_dict()))
+        return {"generator": {names[k]: v for k, v in model.state_dict().items()}}
 
 
 class TestSegvae(ModelContract):

@@ -82,6 +82,10 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("sg2im", "A_coco64", ""),
         ("sg2im", "B_labelset_celeba", "in/(?:objs|obj_to_img)"),
         ("sg2im", "E_units", ""),
+        ("maskgan", "A_dmn", "in/label_u8"),
+        ("maskgan", "B_maskvae", "in/label_128_u8"),
+        ("maskgan", "E_units", ""),
+        ("maskgan", "P_preprocess", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

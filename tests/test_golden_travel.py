@@ -28,6 +28,7 @@ INPUTS = {
     "inade": r"in/.*",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
     "munit": r"in/.*",
+    "maskgan": r"in/.*",
     "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "pix2pixhd": r"in/.*",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
@@ -51,6 +52,7 @@ LIMITS = {
     "inade": [(".*", 1e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
     "munit": [(".*", 1e-5)],
+    "maskgan": [(".*", 2e-5)],
     "oasis": [(".*", 1e-5)],
     "pix2pixhd": [(".*", 3e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
@@ -69,6 +71,7 @@ SCALED_AWAY = {
     "munit": r"(?:cb_reflect_(?:in|sn)_\w+|cb_replicate_ln_prelu|cb_zero_adain_tanh|resblock_in|linear_(?:ln|sn)_\w+|up_stage|decoder)/.*",
     "sdm": r".*/in_layers\.[12]\.weight",
     "sims": r"g_selection_conv\d(?:\.g_selection_conv\d_\d)?\.weight",
+    "maskgan": r"cb_in_relu.*|res_.*|blend\.model\.(?:\d|1[0-9]|22)\..*|D_feat\.scale\d_layer[12].*|D_sig\.layer\d\.[25].*",
     "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""
@@ -101,6 +104,7 @@ def _replayed(system: str, folder: Path, replay: str) -> tuple[dict[str, Tensor]
         case.get("values", {}) if isinstance(case.get("values"), dict) else {}
     )  # some cases have them in a file beside
     numbers = {f"values/{k}": torch.tensor(v) for k, v in values.items() if f"values/{k}" in found}
+    numbers |= {f"scalars/{k}": torch.tensor(v) for k, v in case.get("scalars", {}).items()}
     return found, expected | numbers
 
 

@@ -38,6 +38,7 @@ OURS = (
     "sdm",
     "sims",
     "sg2im",
+    "maskgan",
 )
 PARTIAL = {"added_or_changed", "changed_or_added"}
 SHARED_E = ("cc-fpse", "clade", "scgan", "spade")
@@ -205,6 +206,11 @@ def expected(name: str) -> set[tuple[str, str]]:
     if system == "pix2pixhd":
         role = name.rpartition("net_")[2][:1] if "net_" in name else name.rpartition("/")[2]
         return {("pix2pixhd", {"G": "generator", "E": "encoder", "D": "discriminator"}[role])}
+    if system == "maskgan":
+        if "VAE" in name:
+            return {("maskgan-vae", "generator")}
+        role = {"G": "generator", "B": "blender", "D": "discriminator"}[name.rpartition("net_")[2][:1]]
+        return {(a, role) for a in (("maskgan", "pix2pixhd") if role == "discriminator" else ("maskgan",))}
     if "net_D" in name:
         return {("scgan", "discriminator")} if "scgan_ade" in name or "scgan_coco" in name else {(a, "discriminator") for a in SHARED_D}  # fmt: skip
     if "net_E" in name:

@@ -45,6 +45,8 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
     [
         "face-parser",
         "mask-vae",
+        "maskgan",
+        "maskgan-vae",
         "scgan",
         "spade",
         "clade",

@@ -31,9 +31,10 @@ OWN = (
     "sdm",
     "sims",
     "sg2im",
+    "maskgan",
 )
 OTHERS = (
-    "sims", "cc_fpse", "groupdnet", "sdm", "maskgan",
+    "sims", "cc_fpse", "groupdnet", "sdm", "maskgan",sg2im",
 )  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
@@ -42,6 +43,9 @@ FPSE = frozenset({"scgan", "cc-fpse"})
 # networks of other systems that are ours to the last key and shape
 SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
     ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
+cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
+    ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
+    ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
 )
 
 
@@ -121,6 +125,12 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         "synthesis_256_512": (frozenset({"sims"}), "sims/cityscapes-256"),
         "synthesis_512": (frozenset({"sims"}), "sims/cityscapes-512"),
         "synthesis_1024": (frozenset({"sims"}), "sims/cityscapes-1024"),
+    },
+    "maskgan": {
+        "net_G": (frozenset({"maskgan"}), "maskgan/celeba"),
+        "net_B": (frozenset({"maskgan"}), ""),
+        "net_D": (frozenset({"maskgan", "pix2pixhd"}), ""),
+        "VAE": (frozenset({"maskgan-vae"}), "maskgan-vae/celeba"),
     },
     "cimle": {"gta_demo": (frozenset({"cimle"}), "cimle/gta5")},
     "sg2im": {
@@ -234,6 +244,10 @@ FILES = {
     "inade/A_celeba_encoder/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),
     "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_G.pth": {"pix2pixhd": "generator"},
     "pix2pixhd/A_global_edges_gta5/official_checkpoint_latest_net_D.pth": {"pix2pixhd": "discriminator"},
+    "maskgan/A_dmn/official_checkpoint_latest_net_G.pth": {"maskgan": "generator"},
+    "maskgan/C_losses/official_checkpoint_latest_net_B.pth": {"maskgan": "blender"},
+    "maskgan/C_losses/official_checkpoint_latest_net_D.pth": dict.fromkeys(("maskgan", "pix2pixhd"), "discriminator"),
+    "maskgan/B_maskvae/weights.safetensors": {"maskgan-vae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_G.pth": {"clvae": "generator"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_E.pth": {"clvae": "encoder"},
     "clvae/A_deepfashion_more/official_checkpoint_latest_net_D.pth": dict.fromkeys(MULTISCALE, "discriminator"),

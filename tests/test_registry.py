@@ -29,6 +29,8 @@ FIRST = (
     "inade",
     "mask-vae",
     "munit",
+    "maskgan",
+    "maskgan-vae",
     "oasis",
     "pix2pixhd",
     "scgan",

@@ -23,6 +23,7 @@ SYSTEMS = (
     "inade",
     "mask_vae",
     "munit",
+    "maskgan",
     "pix2pixhd",
     "oasis",
     "scgan",

@@ -184,6 +184,15 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"(?:cb_.*|layernorm|resblock_in|linear_.*|up_stage|mlp|decoder)/.*",),
         ),
     ),
+    "maskgan": (
+        Cut(
+            "maskgan/E_units",
+            "maskgan",
+            inputs=(r"in/(?:adain|sft|cb|res|blend|D)_.*",),
+            results=(r"out/(?:adain|sft|cb_\w+|res_\w+|blend|blend_alpha|D_\w+)",),
+            weights=(r"(?!adain).*",),
+        ),
+    ),
     "oasis": (
         Cut(
             "oasis/E_units",

@@ -12,11 +12,12 @@ import torch
 from zoo.cards import README, write_card
 from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
-from zoo.checkpoints.assemble import Assembly, Component, Statement, assemble, choose_architecture
+from zoo.checkpoints.assemble import Assembly, ComponentAssembly, Statement, assemble, choose_architecture
 from zoo.checkpoints.identify import Report, identify
 from zoo.checkpoints.networks import is_ema
 from zoo.checkpoints.smoke import smoke
 from zoo.checkpoints.variants import DISCRIMINATOR, is_discriminator
+from zoo.checkpoints.variants import DISCRIMINATOR, TRAINING
 from zoo.data.facts import facts_of
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
@@ -54,11 +55,11 @@ def convert(
     only = None if stated.architecture is None else [stated.architecture]
     reports = [_pick(identify(path, data=True, only=only), entry) for path in paths]
     name, components = choose_architecture(reports, stated.architecture)
-    if all(is_discriminator(c.role) for c in components):
+    if all(is_discriminator(c.role) in TRAINING for c in components):
         raise WeightsError(
-            f"{', '.join(str(p) for p in paths)}: a discriminator alone is no model: give the generator, too."
+            f"{', '.join(str(p) for p in paths)}: a {components[0].role} alone is no model: give the generator, too."
         )
-    kept = [c for c in components if not is_discriminator(c.role) or discriminator]
+    kept = [c for c in components if not is_discriminator(c.role) not in TRAINING or (discriminator and c.role == DISCRIMINATOR)]
     assembly = assemble(name, kept, _with_told(name, kept, stated))
     facts = _facts(assembly, stated, licenses, command)
     with whole_folder(out, replaces=is_model_file if overwrite else None) as part:

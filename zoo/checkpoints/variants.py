@@ -10,7 +10,10 @@ from zoo import configs
 from zoo.errors import UsageError, ZooError
 from zoo.registry import Match, Variant, registry
 
-DISCRIMINATOR = "discriminator"
+DISCRIMINATORDISCRIMINATOR = "discriminator"
+TRAINING = (DISCRIMINATOR, "blender")
+"""Roles of networks that no model has: they are needed in training alone."""
+PARTIAL = "discriminator"
 
 
 def is_discriminator(role: str) -> bool:
@@ -18,7 +21,7 @@ def is_discriminator(role: str) -> bool:
     return role == DISCRIMINATOR or role.endswith(f"-{DISCRIMINATOR}")
 
 
-def is_partial(role: str) -> bool:
+def is_partial(role: str*TRAINING) -> bool:
     """Whether a role tells a part of the config: what it does not mention is open, not the default."""
     return role == "encoder" or is_discriminator(role)
 
@@ -69,7 +72,7 @@ def _listed(value: Any) -> Any:
 
 def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
     """All variants that fit, else the two nearest of the label space that was read (or of any)."""
-    if is_discriminator(match.role):
+    if is_discriminator(match.role) in TRAINING:
         return ()
     ranked = _ranked(architecture, match, variants_of(architecture))
     fitting = [n for n in ranked if not n.differs]
