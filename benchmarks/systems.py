@@ -81,18 +81,15 @@ SYNTHESIZERS = (
     "cimle/gta5",
     "maskgan/celeba",
 )
-GENERATORS = ("segvae/celeba", "mask-vae/celeba", "sg2im/coco64")
-TRANSLATORS = ("munit/edges2shoes",, "maskgan-vae/celeba")
+GENERATORS = ("segvae/celeba", "mask-vae/celeba", "maskgan-vae/celeba", "sg2im/coco64")
+TRANSLATORS = ("munit/edges2shoes",)
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator, "sdm": _sdm, "sg2im": _sg2im, "maskgan-vae": _maskgan_vae}.get(
-        reference.partition("/")[0], _synthesizer
-    )
-    yield from make(reference, model, data, batch)
+    yield from MAKERS.get(reference.partition("/")[0], _synthesizer)(reference, model, data, batch)
 
 
 @torch.no_grad()
@@ -117,11 +114,11 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
                 parameter.normal_(0, 0.3)
         codes = torch.randn(model.label_input.channels, model.config.style_dim).tanh()
         model.assets = {"mean_style": {"codes": codes, "photos": torch.ones(len(codes), dtype=torch.int64)}}
-    if reference.startswith("sims"):
-        model.assets = {"bank": _bank(model)}
     if reference.startswith("maskgan/"):
         size = 4 * model.config.style_width
         model.assets = {"latent_prior": {"mean": torch.zeros(size), "factor": torch.eye(size)}}
+    if reference.startswith("sims"):
+        model.assets = {"bank": _bank(model)}
     return model.requires_grad_(False)
 
 
@@ -328,3 +325,8 @@ def _maskgan_vae(reference: str, model: Any, data: Path | None, batch: int) -> I
         },
         (("plain", "form"), ("plain", "kept")),
     )
+
+
+MAKERS = {
+    "segvae": _segvae, "mask-vae": _mask_vae, "maskgan-vae": _maskgan_vae, "munit": _translator, "sdm": _sdm, "sg2im": _sg2im,
+}  # fmt: skip

@@ -23,10 +23,10 @@ from zoo_plugins.crn import official as crn
 from zoo_plugins.groupdnet import official as groupdnet
 from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
-from zoo_plugins.munit import official as munit
-from zoo_plugins.munit.model import MUNIT, NAMES
 from zoo_plugins.maskgan import official as maskgan
 from zoo_plugins.maskgan import vae_official as maskgan_vae
+from zoo_plugins.munit import official as munit
+from zoo_plugins.munit.model import MUNIT, NAMES
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from official_claims import claims, file_shapes, key_lists, networks, owners
+from official_claims import claims, file_shapes, key_lists, networks
 
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
@@ -33,20 +33,10 @@ OWN = (
     "sg2im",
     "maskgan",
 )
-OTHERS = (
-    "sims", "cc_fpse", "groupdnet", "sdm", "maskgan",sg2im",
-)  # fmt: skip
 MULTISCALE = frozenset({"spade", "scgan", "clvae", "clade", "inade", "groupdnet"})
 THREE_LAYERS = MULTISCALE | {"sean"}  # of at most 19 planes and a photo
 ENCODER = frozenset({"spade", "scgan", "clade", "cc-fpse"})
 FPSE = frozenset({"scgan", "cc-fpse"})
-# networks of other systems that are ours to the last key and shape
-SAME: tuple[tuple[str, str, frozenset[str], str], ...] = (
-    ("maskgan", "net_D", frozenset({"pix2pixhd"}), "trained with pix2pixHD's discriminator"),
-cc_fpse", "D", frozenset({"scgan"}), "SC-GAN's FPSE discriminator is CC-FPSE's"),
-    ("cc_fpse", "E", ENCODER, "its VAE is SPADE's"),
-    ("groupdnet", "net_D", MULTISCALE, "trained with SPADE's discriminator"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -189,23 +179,6 @@ def _same_config(match: Match, variant: str) -> None:
     assert {f: getattr(read, f) for f in told} == {f: getattr(config, f) for f in told}, (variant, match.config)
     # the data sets of the papers are told by their number of classes
     assert read.label_space == config.label_space or match.role == "encoder"
-
-
-@pytest.mark.parametrize("system", OTHERS)
-def test_systems_that_are_not_here_are_claimed_by_none(golden: Path, system: str) -> None:
-    """But for networks that are the same."""
-    lists = key_lists(golden, system)
-    same = [(mark, who) for s, mark, who, _ in SAME if s == system]
-    for where, shapes in lists.items():
-        name = where.rsplit("/", 1)[-1]
-        whole = len(shapes) > 8  # some lists hold only what differs between two configs
-        allowed = next((who for mark, who in same if mark in name and whole), frozenset())
-        assert owners(shapes) == allowed, where
-    files = [*(golden / system).glob("[A-Z]*/*weights*.safetensors"), *(golden / system).glob("[A-Z]*/*_net_G.pth")]
-    for path in sorted(files):
-        for name, shapes in networks(file_shapes(path)).items():
-            if not name.endswith(("D", "E")):
-                assert not owners(shapes), (path, name)
 
 
 # --- golden weights ---------------------------------------------------------------------------------------------------

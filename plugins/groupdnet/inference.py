@@ -12,7 +12,7 @@ from zoo.families.spade.blocks import Affine
 from zoo.inference.packed import pack
 from zoo.inference.pictures import PictureConv
 from zoo.nn.spectral import fold_spectral
-from zoo_plugins.groupdnet.generator import GroupBlock, Generator
+from zoo_plugins.groupdnet.generator import Generator, GroupBlock
 from zoo_plugins.groupdnet.norms import CGNorm
 
 

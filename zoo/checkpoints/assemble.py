@@ -14,15 +14,10 @@ from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
 from zoo.checkpoints.variants import (
     DATA_FIELDS,
-    DISCRIMINATOR
     DISCRIMINATOR,
-    PARTIAL,
-    
-    TRAINING,
     as_variant,
-    is_discriminator,
     is_partial,
-    
+    is_training,
     of_data_set,
     open_fields,
     variants_of,
@@ -165,7 +160,7 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
     """
     chief = _main(components)
     main = chief.candidate.match
-    others = [c.candidate.match for c in components if c is not chief and not is_discriminator(c.role) not in TRAINING]
+    others = [c.candidate.match for c in components if c is not chief and not is_training(c.role)]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}

@@ -12,12 +12,11 @@ import torch
 from zoo.cards import README, write_card
 from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
-from zoo.checkpoints.assemble import Assembly, ComponentAssembly, Statement, assemble, choose_architecture
+from zoo.checkpoints.assemble import Assembly, Component, Statement, assemble, choose_architecture
 from zoo.checkpoints.identify import Report, identify
 from zoo.checkpoints.networks import is_ema
 from zoo.checkpoints.smoke import smoke
-from zoo.checkpoints.variants import DISCRIMINATOR, is_discriminator
-from zoo.checkpoints.variants import DISCRIMINATOR, TRAINING
+from zoo.checkpoints.variants import DISCRIMINATOR, is_discriminator, is_training
 from zoo.data.facts import facts_of
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
@@ -55,11 +54,11 @@ def convert(
     only = None if stated.architecture is None else [stated.architecture]
     reports = [_pick(identify(path, data=True, only=only), entry) for path in paths]
     name, components = choose_architecture(reports, stated.architecture)
-    if all(is_discriminator(c.role) in TRAINING for c in components):
+    if all(is_training(c.role) for c in components):
         raise WeightsError(
             f"{', '.join(str(p) for p in paths)}: a {components[0].role} alone is no model: give the generator, too."
         )
-    kept = [c for c in components if not is_discriminator(c.role) not in TRAINING or (discriminator and c.role == DISCRIMINATOR)]
+    kept = [c for c in components if not is_training(c.role) or (discriminator and is_discriminator(c.role))]
     assembly = assemble(name, kept, _with_told(name, kept, stated))
     facts = _facts(assembly, stated, licenses, command)
     with whole_folder(out, replaces=is_model_file if overwrite else None) as part:

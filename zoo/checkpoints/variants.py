@@ -10,10 +10,7 @@ from zoo import configs
 from zoo.errors import UsageError, ZooError
 from zoo.registry import Match, Variant, registry
 
-DISCRIMINATORDISCRIMINATOR = "discriminator"
-TRAINING = (DISCRIMINATOR, "blender")
-"""Roles of networks that no model has: they are needed in training alone."""
-PARTIAL = "discriminator"
+DISCRIMINATOR = "discriminator"
 
 
 def is_discriminator(role: str) -> bool:
@@ -21,9 +18,14 @@ def is_discriminator(role: str) -> bool:
     return role == DISCRIMINATOR or role.endswith(f"-{DISCRIMINATOR}")
 
 
-def is_partial(role: str*TRAINING) -> bool:
+def is_training(role: str) -> bool:
+    """Whether a role is of a network that no model has: it is needed in training alone."""
+    return role == "blender" or is_discriminator(role)
+
+
+def is_partial(role: str) -> bool:
     """Whether a role tells a part of the config: what it does not mention is open, not the default."""
-    return role == "encoder" or is_discriminator(role)
+    return role == "encoder" or is_training(role)
 
 
 DATA_FIELDS = ("label_space", "channels")
@@ -72,7 +74,7 @@ def _listed(value: Any) -> Any:
 
 def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
     """All variants that fit, else the two nearest of the label space that was read (or of any)."""
-    if is_discriminator(match.role) in TRAINING:
+    if is_training(match.role):
         return ()
     ranked = _ranked(architecture, match, variants_of(architecture))
     fitting = [n for n in ranked if not n.differs]
