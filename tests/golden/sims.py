@@ -244,7 +244,9 @@ def replay(case_dir: Path) -> Tensors:
     case = json.loads((case_dir / "case.json").read_text())
     script = case.get("script", "")
     if "scripts" in case:
-        return _beside("sims_canvas").run_canvas(case, case_dir)
+        with recorded.where_held():
+            return _beside("sims_canvas").run_canvas(case, recorded.load(case_dir / "io.safetensors"))
+        return {}
     if script == "spatial_transformer.py":
         return run_warp(case_dir)
     stages = {"order": run_order, "transformation": run_transform, "synthesis": run_synthesis}
