@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,7 +132,7 @@ def full(io: Tensors, name: str) -> Tensor:
     return io[f"{name}_x2"].repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
-def run_synthesis(case: Mapping[str, Any], folder: Path) -> Tensors:
+def run_synthesis(case: Mapping[str, Any], folder: Path) -> Iterator[Tensors]:
     """Pictures, features; with `mode` loss the terms, gradients and a step of Adam."""
     io, values, config = recorded.load(folder / "io.safetensors"), values_of(folder), case["config"]
     scale = {"synthesis_256_512.py": 0, "synthesis_512_1024.py": 1, "synthesis_1024_2048.py": 2}[case["script"]]
@@ -148,21 +148,21 @@ def run_synthesis(case: Mapping[str, Any], folder: Path) -> Tensors:
     seen = watched.close()
     # officially the picture is BGR, 0..255
     seen |= {"image": (made.picture.detach().flip(1) + 1) / 2 * 255, "semantic": made.labels.detach()}
-    out = results(io, seen)
+    yield results(io, seen)
     if case["mode"] != "loss":
-        return out
+        return
     terms = losses(network, made, io, folder)
     total = torch.stack([*terms[:-1], 10 * terms[-1]]).sum()
     total.backward()
     numbers = {f"p{i}": t for i, t in enumerate(terms[:-1])} | {"p_semantic": terms[-1], "G_loss": total}
-    out |= gradients(network, io, values)
+    yield gradients(network, io, values)
     if "G_loss_after_step" in values:
         torch.optim.Adam(network.parameters(), lr=values["adam_lr"]).step()
         with torch.no_grad():
             after = losses(network, network(given), io, folder)
             numbers |= {"G_loss_after_step": sum(after[:-1]) + 10 * after[-1]}
         numbers |= {"adam_lr": torch.tensor(values["adam_lr"])}
-    return out | {k: v.detach() for k, v in numbers.items() if k in values}
+    yield {k: v.detach() for k, v in numbers.items() if k in values}
 
 
 def losses(network: SynthesisNetwork, made: Any, io: Tensors, folder: Path) -> list[Tensor]:
@@ -177,7 +177,7 @@ def losses(network: SynthesisNetwork, made: Any, io: Tensors, folder: Path) -> l
 # --- transformation and order -----------------------------------------------------------------------------------------
 
 
-def run_transform(case: Mapping[str, Any], folder: Path) -> Tensors:
+def run_transform(case: Mapping[str, Any], folder: Path) -> Iterator[Tensors]:
     """Affine maps in training and in tests, warped proposals, the composite, loss and gradients."""
     io, values = recorded.load(folder / "io.safetensors"), values_of(folder)
     size = tuple(32 * side for side in case["config"]["pool6_window"])  # where it looks
@@ -191,16 +191,16 @@ def run_transform(case: Mapping[str, Any], folder: Path) -> Tensors:
     made = composite(warped, masks)
     seen |= {"theta": theta, "warped": warped, "composite": made[None]}
     seen["g_transform_pool6"] = seen["g_transform_pool5"].mean((2, 3), keepdim=True)
-    out = results(io, {k: v.detach() for k, v in seen.items()}, "out/train/")
+    yield results(io, {k: v.detach() for k, v in seen.items()}, "out/train/")
     moved = placed(proposals, theta.detach())
     tested = {"theta": theta.detach().round(), "warped": moved, "composite": composite(moved, masks)[None]}
-    out |= results(io, tested, "out/test_rounded/")
+    yield results(io, tested, "out/test_rounded/")
     loss = transform_loss(made, io["in/real_bgr_u8"][0].flip(0).float() / 255, masks)
     loss.backward()
-    return out | {"G_loss": loss.detach()} | gradients(network, io, values)
+    yield {k: v for k, v in {"G_loss": loss.detach()}.items() if k in values} | gradients(network, io, values)
 
 
-def run_order(case: Mapping[str, Any], folder: Path) -> Tensors:
+def run_order(case: Mapping[str, Any], folder: Path) -> Iterator[Tensors]:
     """Scores, features, the loss over the batch's places and its gradients."""
     io, values, config = recorded.load(folder / "io.safetensors"), values_of(folder), case["config"]
     columns = config["pool6_window"][1] / (config["image_hw"][1] / 32)
@@ -213,25 +213,24 @@ def run_order(case: Mapping[str, Any], folder: Path) -> Tensors:
     scores = network(pictures)
     seen = watched.close() | {"scores": scores.detach()}
     seen["g_selection_pool6"] = network.pooled(seen["g_selection_pool5"])
-    out = results(io, seen) | {f"argmax/{i}": n for i, n in enumerate(scores.argmax(1)) if "argmax" in values}
-    if "G_loss" not in values:
-        return out
+    yield results(io, seen) | {f"argmax/{i}": n for i, n in enumerate(scores.argmax(1)) if "argmax" in values}
     empty = io["in/target"] == 0
     blank = network(torch.zeros_like(pictures[:1]))
     loss = order_loss(torch.cat([scores[~empty], blank]), io["in/target"][~empty], len(empty))
     loss.backward()
-    return out | {"G_loss": loss.detach()} | gradients(network, io, values)
+    yield {k: v for k, v in {"G_loss": loss.detach()}.items() if k in values} | gradients(network, io, values)
 
 
 def run_warp(folder: Path) -> Tensors:
     """The spatial transformer and its gradients."""
     io, out = recorded.load(folder / "io.safetensors"), {}
     for name in sorted({k.split("/")[0] for k in io}):
-        x, theta = (io[f"{name}/in/{k}"].clone().requires_grad_() for k in ("x", "theta"))
-        y = warp(x, theta)
-        y.square().sum().backward()
-        assert x.grad is not None and theta.grad is not None
-        out |= {f"{name}/out/y": y.detach(), f"{name}/out/grad_x": x.grad, f"{name}/out/grad_theta": theta.grad}
+        with recorded.where_held():
+            x, theta = (io[f"{name}/in/{k}"].clone().requires_grad_() for k in ("x", "theta"))
+            y = warp(x, theta)
+            y.square().sum().backward()
+            found = {"y": y.detach(), "grad_x": x.grad, "grad_theta": theta.grad}
+            out |= {f"{name}/out/{k}": v for k, v in found.items() if f"{name}/out/{k}" in io and v is not None}
     return out
 
 
@@ -239,15 +238,21 @@ def run_warp(folder: Path) -> Tensors:
 
 
 def replay(case_dir: Path) -> Tensors:
-    """All results of a case under their recorded names; {} for cases without `io.safetensors`."""
+    """All results of a case that its tensors allow, under their recorded names; {} for cases without `io.safetensors`."""
     if not (case_dir / "io.safetensors").exists():
         return {}
     case = json.loads((case_dir / "case.json").read_text())
     script = case.get("script", "")
     if "scripts" in case:
-        return _beside("sims_canvas").run_canvas(case, case_dir)
+        with recorded.where_held():
+            return _beside("sims_canvas").run_canvas(case, recorded.load(case_dir / "io.safetensors"))
+        return {}
     if script == "spatial_transformer.py":
         return run_warp(case_dir)
-    if script == "order.py":
-        return run_order(case, case_dir)
-    return run_synthesis(case, case_dir) if script.startswith("synthesis") else run_transform(case, case_dir)
+    stages = {"order": run_order, "transformation": run_transform, "synthesis": run_synthesis}
+    run = next(stage for name, stage in stages.items() if script.startswith(name))
+    out: Tensors = {}
+    with recorded.where_held():
+        for found in run(case, case_dir):
+            out |= found
+    return out

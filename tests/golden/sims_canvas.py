@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -27,7 +24,6 @@ Entry = tuple[int, int, int]
 """Class, number within the class, row of the table of segments or -1."""
 SPACE = label_space("gta5")
 PALETTE = torch.tensor(SPACE.palette[:-1])
-recorded = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("recorded.py"))))
 
 
 def octave_labels(mask: Tensor) -> Tensor:
@@ -79,9 +75,9 @@ def as_octave(segments: Segments, labels: Tensor, thin: tuple[int, ...]) -> Segm
     return Segments(where[segments.numbers], table[place])
 
 
-def run_canvas(case: Mapping[str, Any], folder: Path) -> Tensors:
-    """All results of the case."""
-    io, config = recorded.load(folder / "io.safetensors"), case["config"]
+def run_canvas(case: Mapping[str, Any], io: Tensors) -> Tensors:
+    """All results of the case. io: its tensors."""
+    config = case["config"]
     low, high = config["low resolution (H,W)"], config["high resolution"]
     scale = (high[0] // low[0]).bit_length() - 1
     roles = replace(
