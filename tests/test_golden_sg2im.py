@@ -12,6 +12,9 @@ from golden_modules import golden_module
 from safetensors.torch import load_file
 from torch import Tensor
 
+import zoo
+from zoo.checkpoints.convert import convert
+from zoo.graphs import scene_graph
 from zoo.labels import numbered_space
 from zoo.registry import label_space, registry
 from zoo_plugins.sg2im import official
@@ -141,3 +144,21 @@ def test_defaults_are_the_authors(golden: Path) -> None:
         official.slope_of(theirs["activation"]) == config.slope
         and official.slope_of(theirs["d_activation"]) == training.d_slope
     )
+
+
+def test_a_file_of_the_authors_is_converted_with_its_vocabulary(golden: Path, tmp_path: Path) -> None:
+    """The folder draws what the authors' program draws of the same JSON; its discriminators are kept on demand."""
+    folder = golden / "F_official_checkpoint"
+    case, io = json.loads((folder / "case.json").read_text()), load_file(folder / "io.safetensors")
+    (file,) = folder.glob("*.pt")
+    convert([file], tmp_path / "model", discriminator=True)
+    judges = load_file(tmp_path / "model/discriminator.safetensors")
+    assert {k.split(".")[0] for k in judges} == {"objects", "pictures"} and len(judges) == 40
+    model = zoo.load(tmp_path / "model")
+    assert isinstance(model, Sg2im)
+    graphs = [scene_graph(model.label_space, g["objects"], g["relationships"]) for g in case["scene_graphs"]]
+    encoded, _ = model.vocabulary.encode(graphs)
+    assert torch.equal(encoded.objects, io["out/objs"]) and torch.equal(encoded.triples, io["out/triples"])
+    made = model.generator(encoded, io["in/layout_noise"], boxes=io["in/boxes_given"])
+    torch.testing.assert_close(made.boxes, io["out/boxes_pred"], atol=3e-5, rtol=1e-4)
+    torch.testing.assert_close(made.images, io["out/ac1/img_boxes_given"], atol=3e-5, rtol=1e-4)

@@ -112,7 +112,7 @@ RUN: Options = (
         type=int,
         default=Request.n,
         show_default=True,
-        help="Samples per map, photo or scene graph; without them, in all.",
+        help="Samples per map or photo (or scene graph); without them, in all.",
     ),
     _option("seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
     click.option(
