@@ -17,6 +17,7 @@ SYSTEMS = (
     "cimle",
     "clvae",
     "crn",
+    "dmit",
     "face_parser",
     "inade",
     "mask_vae",
