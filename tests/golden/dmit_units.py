@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import kl_divergence
 from zoo_plugins.dmit import official, text
+from zoo_plugins.dmit import preprocess as pre
 from zoo_plugins.dmit.blocks import ConvBlock, DownBlock, ResidualBlock, ShiftedDownBlock, ShiftedResidualBlock, UpBlock
 from zoo_plugins.dmit.config import DMITConfig, DMITOptions, NormKind
 from zoo_plugins.dmit.discriminators import PictureDiscriminator
@@ -295,3 +296,38 @@ def run_numbers(values: Mapping[str, Any]) -> Tensors:
             back = [i - size if i >= size - sum(1 for j in indices if j < 0) else i for i in rule(size)]
             out[f"index_target/{task}/{count}"] = torch.tensor(back)
     return out
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """Photos of both tasks, in training and in testing. Sizes are read off the results and what the case notes of the draws."""
+    io, info, out = recorded.load(folder / "io.safetensors"), case["info"], {}
+    photo = io["in/image_u8"].permute(1, 2, 0).contiguous().numpy()
+    box = tuple(info.get("bird_bbox_xywh", ()))
+    # the load sizes are words of the case; a window notes the size of the resized photo
+    season = info["season_train"]["crop"] if "season_train" in info else {}
+    side = min(season["image_hw"]) if season else 0
+
+    def test(name: str) -> int:
+        return int(io[name].shape[-1])
+
+    with recorded.where_held():
+        out["out/season_test_u8"] = pre.crop(pre.shorter_side(photo, side), test("out/season_test_u8"))
+    with recorded.where_held():
+        window, name = pre.Window(season["top"], season["left"]), "out/season_train_crop_flip_u8"
+        resized = pre.shorter_side(photo, side)
+        assert list(resized.shape[:2]) == season["image_hw"]
+        out[name] = pre.crop(resized, test(name), window, flip=info["season_train"]["flip_applied"])
+    if box:
+        bird = pre.around_box(photo, box)  # type: ignore[arg-type]
+        assert [bird.shape[1], bird.shape[0]] == info["bird_crop_size_wh"]
+        with recorded.where_held():
+            out["out/bird_test_u8"] = pre.squeezed(bird, test("out/bird_test_u8"))
+        with recorded.where_held():
+            drawn, name = info["bird_train_crop"], "out/bird_train_u8"
+            resized = pre.shorter_side(bird, min(drawn["image_hw"]))
+            assert list(resized.shape[:2]) == drawn["image_hw"]
+            out[name] = pre.crop(resized, test(name), pre.Window(drawn["top"], drawn["left"]))
+    return {k: torch.from_numpy(v.copy()).permute(2, 0, 1) for k, v in out.items() if k in io}
