@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from zoo.interfaces.trainers import Trainer as Trainer
     from zoo.interfaces.trainers import Update as Update
     from zoo.interfaces.training_options import TrainingOptions as TrainingOptions
+    from zoo.interfaces.translators import ImageTranslator as ImageTranslator
     from zoo.labels import LabelSet as LabelSet
     from zoo.labels import LabelSpace as LabelSpace
     from zoo.maps import LayeredMap as LayeredMap
@@ -82,6 +83,7 @@ _HOME = {
     ),
     "zoo.interfaces.trainers": ("Trainer", "Update"),
     "zoo.interfaces.training_options": ("TrainingOptions",),
+    "zoo.interfaces.translators": ("ImageTranslator",),
     "zoo.labels": ("LabelSet", "LabelSpace"),
     "zoo.maps": ("LayeredMap", "SemanticMap"),
     "zoo.registry.plugin": ("Architecture", "Match", "Plugin", "Variant"),

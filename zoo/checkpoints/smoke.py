@@ -8,6 +8,7 @@ from torch import Tensor
 from zoo.errors import PluginError, WeightsError
 from zoo.interfaces.capabilities import EncodesStyle
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
 from zoo.registry import import_string
 from zoo.registry.kinds import kind_of
@@ -46,6 +47,14 @@ def paint_map(model: ImageSynthesizer) -> None:
         assert isinstance(model, EncodesStyle)
         style = model.encode_style(_noise(model), given)
     _check_images(model, model.synthesize(given, style, rng=0))
+
+
+def translate_photo(model: ImageTranslator) -> None:
+    """A picture of noise in every target domain, in a drawn style and in that of noise, so that every network runs."""
+    photo = _noise(model)
+    for domain in model.targets:
+        for style in (None, model.encode_style(photo, domain)):
+            _check_images(model, model.translate(photo, to=domain, style=style, rng=0))
 
 
 def _noise(model: Model) -> Tensor:

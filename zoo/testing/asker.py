@@ -10,6 +10,7 @@ import torch
 
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.registry.capabilities import CAPABILITIES
 from zoo.rng import RngLike
 from zoo.style import Style
@@ -21,6 +22,7 @@ OWED = {
     ImageSynthesizer: ("synthesize",),
     MaskParser: ("parse",),
     ImageGenerator: ("generate",),
+    ImageTranslator: ("translate", "guide", "latents"),
 }
 """What a model of each kind does whatever else it can."""
 FURTHER = {
@@ -159,6 +161,47 @@ class Asker:
         photos = self.samples.photos[rows]
         features = {f"features {i}": f for i, f in enumerate(self.any.features(photos))}
         return {"parsed": self.any.parse(photos).labels, **features}
+
+    # --- photos of photos -----------------------------------------------------------------------------------------
+
+    def _translate(self, rows: list[int], rng: RngLike) -> Answer:
+        """Into each target in drawn styles; from photos or from their content."""
+        photos = self.samples.photos[rows]
+        first, *others = cast(ImageTranslator, self.model).targets
+        content = self.any.encode_content(photos, self.any.source_for(first))
+        style = self.any.sample_style(len(rows), rng, domain=first)
+        return {
+            "image": self.any.translate(photos, to=first, rng=rng),
+            "of content": self.any.translate(content, to=first, rng=rng),
+            "of a style": self.any.render(content, style, first),
+            **_parts(style, "drawn"),
+            **{f"image {other}": self.any.translate(photos, to=other, rng=rng) for other in others},
+        }
+
+    def _guide(self, rows: list[int], rng: RngLike) -> Answer:
+        """In the style of photos; what is read of them is not random."""
+        del rng
+        photos = self.samples.photos[rows]
+        answer: Answer = {}
+        for domain in cast(ImageTranslator, self.model).targets:
+            style = self.any.encode_style(self.samples.photos[[self._of(r) for r in rows]], domain)
+            answer |= _parts(style, f"style {domain}")
+            answer[f"guided {domain}"] = self.any.translate(photos, to=domain, style=style)
+        return answer
+
+    def _of(self, row: int) -> int:
+        """Another photo's row."""
+        return (row + 1) % len(self.samples.photos)
+
+    def _latents(self, rows: list[int], rng: RngLike) -> Answer:
+        """The content of photos of every domain, and one draw of their style, where it is a distribution."""
+        photos = self.samples.photos[rows]
+        answer: Answer = {}
+        for domain in self.model.channels:
+            answer |= as_mapping(self.any.encode_content(photos, domain), f"content {domain}")
+        for domain in cast(ImageTranslator, self.model).targets:
+            answer |= _parts(self.any.encode_style(photos, domain, rng=rng), f"one draw {domain}")
+        return answer
 
 
 def _parts(style: Style, prefix: str) -> Answer:
