@@ -19,8 +19,9 @@ class DMITConfig:
 
     label_space: str = "domains"
     """Vocabulary of the domains."""
-    channels: tuple[str, ...] = ("A", "B")
-    """Domains in the order of the attributes (the authors': the sorted folders). Empty: all of the label space."""
+    channels: tuple[str, ...] = ()
+    """Domains in the order of the attributes (the authors': the sorted folders). Empty: all of the label space; of `domains`, which has
+    letters for any number of them, A and B."""
     resolution: int = at_most(SIDE, 256)
     """Shorter side of the pictures that the model works with (`fine_size`); a multiple of 2 to the number of halvings."""
     width: int = 64
@@ -41,6 +42,10 @@ class DMITConfig:
     """How the decoder doubles the side (`up_type`)."""
     dropout: bool = True
     """Dropout in the decoder's residual blocks while training (`use_dropout`; on for season transfer, off by default)."""
+
+    def domains(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The domains in order. names: of the label space."""
+        return self.channels or (names[:2] if self.label_space == "domains" else names)
 
     def __post_init__(self) -> None:
         faults = []
@@ -112,3 +117,23 @@ class DMITOptions(TrainingOptions):
             faults.append("ndf must be at least 1, niter and niter_decay 0 or more")
         if faults:
             raise ConfigError("Training options: " + "; ".join(faults) + ".")
+
+
+PHOTOS_64 = DMITConfig(resolution=64, width=16, decoder_blocks=4, content_blocks=2)
+YOSEMITE_TRAINING = DMITOptions(
+    steps=246_200, batch_size=2, flip=True, preprocess="resize_and_crop", load_size=286, publish="last"
+)
+"""200 epochs of the longer domain of summer2winter_yosemite, 1,231 photos."""
+
+VARIANTS: dict[str, Variant] = {
+    "yosemite": Variant(
+        DMITConfig(), YOSEMITE_TRAINING, title="official season transfer, summer2winter_yosemite, 256 px"
+    ),
+    "photos-64": Variant(
+        PHOTOS_64,
+        DMITOptions(
+            steps=4000, batch_size=4, niter=1_000_000, ndf=32, content_disblocks=3, flip=True, channels_last=True, publish="last"
+        ),
+        title="ours: 64 px, 0.62 M parameters, for a CPU",
+    ),
+}

@@ -13,10 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo_plugins.dmit import official
+from zoo.nn.latents import reparameterize
+from zoo_plugins.dmit import official, text
 from zoo_plugins.dmit.config import DMITConfig, DMITOptions
 from zoo_plugins.dmit.discriminators import PictureDiscriminator, StyleDiscriminator
+from zoo_plugins.dmit.losses import partners
 from zoo_plugins.dmit.networks import ContentEncoder, Decoder, StyleEncoder, content_widths
+from zoo_plugins.dmit.steps import Draws, Made, Networks, forward, steps
 
 Tensors = dict[str, Tensor]
 
@@ -90,6 +93,162 @@ def stride(name: str, value: Tensor) -> Tensor:
 def plain(name: str) -> str:
     """Without `_sK`."""
     return re.sub(r"_s\d+$", "", name)
+
+
+# --- translation: A -----------------------------------------------------------------------------------------------
+
+
+def watch(network: nn.Module, name: str, seen: Tensors, count: Any) -> list[Any]:
+    """Keeps what the modules put out under the authors' names. count: of a call, None for one whose results are not kept."""
+    rules = {"dec": "decode", "enc_content": "encode", "enc_style": "encode"}
+
+    def keep(key: str) -> Any:
+        return lambda _m, _i, result: seen.__setitem__(f"inter/{name}/{key}", result) if count() else None
+
+    handles = []
+    for key, module in network.named_modules():
+        theirs = re.sub(r"^layers\.", f"{rules[name]}.", key)
+        theirs = re.sub(r"\.norm_([01])$", lambda m: f".n{int(m[1]) + 1}", theirs)
+        handles.append(module.register_forward_hook(keep(theirs)))
+    return handles
+
+
+@torch.no_grad()
+def run_translation(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """Both directions in encoded and in drawn styles, and what the layers say on the way."""
+    io, opt = recorded.load(folder / "io.safetensors"), case["official_options"]
+    weights, seen = recorded.load(folder / "weights.safetensors"), {}
+    nets = {}
+    for name in ("dec", "enc_style", "enc_content"):
+        with recorded.where_held():
+            nets[name] = load(network_of(name, opt), name, completed(case, weights, name, opt)).eval()
+    watched: dict[str, bool] = {"on": True}
+    for name, network in nets.items():
+        watch(network, name, seen, lambda: watched["on"])
+    with recorded.where_held():
+        images = unit_images(io["in/img_u8"])
+        seen["content"] = nets["enc_content"](images)
+        seen["mu"], seen["logvar"] = nets["enc_style"](images)
+        seen["style_enc"] = reparameterize(seen["mu"], seen["logvar"], io["in/eps_style"])
+    given = recorded.stand_ins(case)
+    seen |= {plain(k.removeprefix("out/")): v for k, v in io.items() if k in given}
+    with recorded.where_held():
+        own = io["in/attr_source"]
+        chosen = [int(i) % len(own) for i in io["in/index_target"]]
+        target, content, style = own[chosen], seen["content"], seen["style_enc"]
+        seen["fake_enc"] = nets["dec"](content, torch.cat([target, style[chosen]], 1))
+        watched["on"] = False
+        seen["fake_rand"] = nets["dec"](content, torch.cat([target, io["in/style_rand"]], 1))
+        seen["rec"] = nets["dec"](content, torch.cat([own, style], 1))
+        pictures = {"enc": seen["fake_enc"], "rand_1": seen["fake_rand"]}
+        for row, way in enumerate(("s2w", "w2s")):
+            seen |= {f"official/{way}_{name}_u8": to_uint8(x[row]) for name, x in pictures.items() if row < len(x)}
+    return {k: stride(k, seen[n]) for k in io if k not in given and (n := plain(k.removeprefix("out/"))) in seen and k.startswith("out/")}
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """[-1, 1] -> uint8, cut off and not rounded."""
+    return ((image + 1) / 2 * 255).to(torch.uint8)
+
+
+def completed(case: Mapping[str, Any], weights: Mapping[str, Tensor], name: str, opt: Mapping[str, Any]) -> Tensors:
+    """The official weights of one network; of a travelling case with NaN where they were cut."""
+    state = network_of(name, opt).state_dict()
+    names = official.official_names(official.FILES[name], list(state), upsampling=opt.get("up_type", "transpose"))
+    return recorded.complete(case, recorded.held(weights, f"{name}."), state, lambda k: names[k])
+
+
+# --- an iteration: C ----------------------------------------------------------------------------------------------
+
+_OPTIMIZERS = {
+    "decoder": "dec", "style_encoder": "enc_style", "content_encoder": "enc_content", "content": "dis_content", "drawn": "dis_rand_prior",
+    "encoded": "dis_rand_enc",
+}  # fmt: skip
+"""Fields of `Networks` -> the authors' names."""
+_LOSSES = {
+    "d_content": "D_content", "d_drawn": "D_rand_prior", "d_encoded": "D_rand_enc", "g_content": "G_content", "g_drawn": "G_rand_prior",
+    "g_encoded": "G_rand_enc", "rec": "errRec", "kl": "errKl", "style": "errStyle", "content": "errContent", "cyc": "errCyc", "div": "errDiv",
+}  # fmt: skip
+
+
+def stored_weights(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """The weights that an iteration starts from, which lie in the files that the case names."""
+    found: Tensors = {}
+    for file in re.findall(r"[\w./]*\w\.safetensors", case["weights"]):
+        found |= recorded.load(folder / file)
+    return found
+
+
+def run_iteration(case: Mapping[str, Any], folder: Path) -> Tensors:
+    """One iteration in training mode on the recorded images and draws, as our trainer yields it."""
+    io, opt = recorded.load(folder / "io.safetensors"), case["official_options"]
+    values = json.loads((folder / "values.json").read_text()) if (folder / "values.json").exists() else {}
+    options, weights = options_of(opt), stored_weights(case, folder)
+    shared = options.same_discriminator
+    nets = {n: load(network_of(n, opt), n, recorded.held(weights, f"{n}.")).train() for n in _OPTIMIZERS.values() if not (shared and n == "dis_rand_enc")}
+    before = {n: {k: v.clone() for k, v in net.state_dict().items()} for n, net in nets.items()}
+    optimizers = {n: torch.optim.Adam(net.parameters(), lr=options.rate(1), betas=options.betas) for n, net in nets.items()}
+    names = _OPTIMIZERS | ({"encoded": "dis_rand_prior"} if shared else {})
+    parts = Networks(**{field: nets[name] for field, name in names.items()})
+    out: Tensors = {"lr": torch.tensor(options.rate(1), dtype=torch.float64)}
+    images, own = unit_images(io["in/real_u8"]), io["in/attr_source"]
+    rule = text.partners if opt.get("model_name") == "semantic_image_synthesis" else partners
+    chosen = rule(len(images))
+    made = forward(parts, images, own, chosen, Draws(io["in/eps_style"], io["in/prior1"], io.get("in/prior2")), options)
+    out |= made_tensors(made)
+    stage, seen, order = "", set(), []
+    for update in steps(parts, made, options, names):
+        stage = next_stage(update.optimizers, stage, seen)
+        chosen_nets = [nets[n] for n in update.optimizers]
+        inputs = [p for net in chosen_nets for p in net.parameters()]
+        for p in inputs:
+            p.grad = None
+        torch.stack(list(update.losses.values())).sum().backward(inputs=inputs)
+        out |= {f"loss/{_LOSSES[k]}": v.detach() for k, v in update.losses.items()}
+        for name in update.optimizers:
+            out |= gradients(stage, name, nets[name])
+            optimizers[name].step()
+            order.append(name)
+    assert order == values.get("optimizer_order", order)
+    for name, net in nets.items():
+        theirs = official.official_names(official.FILES[name], list(net.state_dict()), upsampling=opt.get("up_type", "transpose"))
+        for key, value in net.state_dict().items():
+            kind = "buffer" if key.endswith(("_u", "_v")) else "param"
+            out[f"iter/{kind}/{name}.{theirs[key]}"] = value.detach().clone()
+            if kind == "param":
+                change = (value.detach() - before[name][key]).norm()
+                out[f"iter/param_after/{name}.{theirs[key]}"] = torch.stack([value.detach().norm(), change])
+    size = len(images)
+    out["index_target"] = torch.tensor([i - size if i >= size - sum(j < 0 for j in values.get("index_target", [])) else i for i in chosen])
+    return {k: stride(k, out[plain(k)]) for k in [*io, *values] if plain(k) in out}
+
+
+def next_stage(names: tuple[str, ...], stage: str, seen: set[str]) -> str:
+    """How the authors' log calls a step: dis (dis2: a discriminator that had one), gen, style, content."""
+    if names[0].startswith("dis_"):
+        again = names[0] in seen
+        seen.add(names[0])
+        return "dis2" if again else "dis"
+    return {"dis": "gen", "dis2": "gen", "gen": "style", "style": "content"}[stage]
+
+
+def gradients(stage: str, name: str, network: nn.Module) -> Tensors:
+    """Under official names, and their norms."""
+    theirs = official.official_names(official.FILES[name], list(network.state_dict()))
+    grads = {theirs[k]: p.grad for k, p in network.named_parameters() if p.grad is not None}
+    return {f"{stage}/grad/{name}.{k}": g.clone() for k, g in grads.items()} | {
+        f"{stage}/grad_norm/{name}.{k}": g.norm() for k, g in grads.items()
+    }
+
+
+def made_tensors(made: Made) -> Tensors:
+    """Under the authors' names."""
+    named = {
+        "content": made.content, "mu": made.posterior.mean, "logvar": made.posterior.logvar, "style_enc": made.style, "fake_rec": made.rec,
+        "fake_rand_enc": made.encoded, "fake_rand_prior": made.drawn, "fake_rand_prior2": made.other, "mu_rec": made.style_again,
+        "content_rec": made.content_again, "cyc": made.cycle,
+    }  # fmt: skip
+    return {f"out/{k}": v.detach() for k, v in named.items() if v is not None}
 
 
 def replay(case_dir: Path) -> Tensors:
