@@ -16,6 +16,7 @@ plugin = Plugin(
             paper="Multi-mapping Image-to-Image Translation via Learning Disentanglement (NeurIPS 2019), arXiv:1909.07877",
             parameters={
                 "yosemite": 14_503_315,
+                "birds": 15_283_603,
                 "photos-64": 620_147,
             },
             title="One content encoder, one style encoder and one decoder for all domains",

@@ -86,9 +86,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, norm: NormKind, *, dropout: bool = False) -> None:
         super().__init__()
-        self.conv_0 = ConvBlock(
-            channels, channels, 3, 1, 1, norm=plain_norm(norm, channels), activation="lrelu"
-        )
+        self.conv_0 = ConvBlock(channels, channels, 3, 1, 1, norm=plain_norm(norm, channels), activation="lrelu")
         self.conv_1 = ConvBlock(channels, channels, 3, 1, 1, norm=plain_norm(norm, channels))
         self.dropout = dropout
 

@@ -22,6 +22,9 @@ class DMITConfig:
     channels: tuple[str, ...] = ()
     """Domains in the order of the attributes (the authors': the sorted folders). Empty: all of the label space; of `domains`, which has
     letters for any number of them, A and B."""
+    sentence: int = at_most(4096, 0)
+    """Numbers of a sentence that stands in the domain's place, and then there is one domain; 0: a one-hot vector of the domains says which is
+    meant. The authors' second task, birds by their descriptions, has 256 (`zoo_plugins.dmit.text`)."""
     resolution: int = at_most(SIDE, 256)
     """Shorter side of the pictures that the model works with (`fine_size`); a multiple of 2 to the number of halvings."""
     width: int = 64
@@ -45,7 +48,9 @@ class DMITConfig:
 
     def domains(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The domains in order. names: of the label space."""
-        return self.channels or (names[:2] if self.label_space == "domains" else names)
+        if self.channels:
+            return self.channels
+        return names[: 1 if self.sentence else 2] if self.label_space == "domains" else names
 
     def __post_init__(self) -> None:
         faults = []
@@ -58,6 +63,8 @@ class DMITConfig:
         small += [n for n in ("content_blocks", "decoder_blocks") if getattr(self, n) < 0]
         if small:
             faults.append(f"too small: {', '.join(small)}")
+        if self.sentence < 0:
+            faults.append(f"sentence must be 0 or the numbers of one, got {self.sentence}")
         if len(set(self.channels)) != len(self.channels):
             faults.append("channels must be distinct domains")
         if faults:
@@ -129,10 +136,30 @@ VARIANTS: dict[str, Variant] = {
     "yosemite": Variant(
         DMITConfig(), YOSEMITE_TRAINING, title="official season transfer, summer2winter_yosemite, 256 px"
     ),
+    "birds": Variant(
+        DMITConfig(sentence=256, resolution=128, dropout=False),
+        DMITOptions(
+            steps=221_200,
+            batch_size=8,
+            flip=True,
+            preprocess="resize_and_crop",
+            load_size=143,
+            image_disblocks=4,
+            publish="last",
+        ),
+        title="official text to birds, CUB, 128 px: for the authors' weights, the zoo's data sets have no captions",
+    ),
     "photos-64": Variant(
         PHOTOS_64,
         DMITOptions(
-            steps=4000, batch_size=4, niter=1_000_000, ndf=32, content_disblocks=3, flip=True, channels_last=True, publish="last"
+            steps=4000,
+            batch_size=4,
+            niter=1_000_000,
+            ndf=32,
+            content_disblocks=3,
+            flip=True,
+            channels_last=True,
+            publish="last",
         ),
         title="ours: 64 px, 0.62 M parameters, for a CPU",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,9 +25,7 @@ class StyleDiscriminator(nn.Module):
         super().__init__()
         widths = [width] + [min(width << i, WIDEST) for i in range(1, blocks)]
         self.head = ConvBlock(c_in, width, 4, 2, 1, bias=True)
-        self.blocks = nn.ModuleList(
-            ShiftedDownBlock(a, b, attributes, norm) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(ShiftedDownBlock(a, b, attributes, norm) for a, b in pairwise(widths))
         self.last = ConvBlock(widths[-1], 1, 1, bias=True)
 
     def forward(self, x: Tensor, attributes: Tensor) -> Tensor:

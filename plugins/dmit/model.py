@@ -16,7 +16,8 @@ from zoo_plugins.dmit.networks import ContentEncoder, Decoder, StyleEncoder
 
 class DMIT(ImageTranslator):
     """Content: tensor `content` [B, channels, H / 2^k, W / 2^k], read off a photo of any domain. Style: tensor `z` [samples, style_dim],
-    from N(0, I) or read off a photo of any domain; the domain itself is a one-hot vector beside it. Nothing else is random.
+    from N(0, I) or read off a photo of any domain; the domain itself is a one-hot vector beside it. Nothing else is random. A model that reads
+    sentences has one domain, and its styles hold the tensor `sentence` [samples, sentence] too (`told`; zeros where nobody said one).
 
     Photos of any size whose sides are multiples of 2^k are taken; `size_for` brings the shorter side to `config.resolution`.
     """
@@ -26,14 +27,17 @@ class DMIT(ImageTranslator):
     config: DMITConfig
 
     def __init__(self, config: DMITConfig, space: LabelSpace) -> None:
-        """Raises LabelError for domains that the label space has not, UsageError for fewer than two."""
+        """Raises LabelError for domains that the label space has not, UsageError for fewer than two (with sentences: for another number
+        than one)."""
         super().__init__(config, space)
         self._channels = tuple(space.names[space.index(name)] for name in config.domains(space.names))
-        if len(self._channels) < 2:
-            raise UsageError(f"DMIT translates between two domains or more, got {len(self._channels)}.")
+        count = len(self._channels)
+        if (count != 1) if config.sentence else (count < 2):
+            needed = "with sentences has one domain" if config.sentence else "translates between two domains or more"
+            raise UsageError(f"DMIT {needed}, got {count}: set the config's channels.")
         self.content_encoder = ContentEncoder(config)
         self.style_encoder = StyleEncoder(config)
-        self.decoder = Decoder(config, len(self._channels))
+        self.decoder = Decoder(config, config.sentence or count)
         init_normal(self, zero_biases=True)
 
     @property
@@ -75,26 +79,46 @@ class DMIT(ImageTranslator):
         self.domain(domain)
         mean, logvar = self.style_encoder(self._input(images))
         if rng is None:
-            return _style(mean)
+            return self._style(mean)
         eps = as_rng(rng, len(mean)).normal("eps", shape=(self.config.style_dim,)).to(mean.device)
-        return _style(reparameterize(mean, logvar, eps))
+        return self._style(reparameterize(mean, logvar, eps))
 
     def sample_style(self, count: int, rng: RngLike | int | None, *, domain: str) -> Style:
         """From N(0, I): `rng.normal("z")`."""
         self.domain(domain)
-        return _style(as_rng(rng, count).normal("z", shape=(self.config.style_dim,)))
+        return self._style(as_rng(rng, count).normal("z", shape=(self.config.style_dim,)))
 
     @torch.no_grad()
     def render(self, content: Latents, style: Style, to: str) -> Tensor:
         """As of every translator. Raises UsageError for content or styles of another model."""
         x, z = content.get("content"), style.tensors.get("z")
         if x is None or x.dim() != 4:
-            raise UsageError(f"Content of DMIT is a tensor content [B, channels, h, w], got {', '.join(content) or 'nothing'}.")
-        if z is None or z.shape[-1] != self.config.style_dim:
+            raise UsageError(
+                f"Content of DMIT is a tensor content [B, channels, h, w], got {', '.join(content) or 'nothing'}."
+            )
+        lacks = self.config.sentence and "sentence" not in style.tensors
+        if z is None or z.shape[-1] != self.config.style_dim or lacks:
             got = ", ".join(f"{n} {list(t.shape)}" for n, t in style.tensors.items())
             raise UsageError(f"A style of DMIT holds a tensor z [samples, {self.config.style_dim}], got {got}.")
-        code = torch.cat([self.attributes(self.target(to), len(z)), z.to(self.device)], 1)
+        domain = self.target(to)
+        said = style.tensors["sentence"].to(self.device) if self.config.sentence else self.attributes(domain, len(z))
+        code = torch.cat([said, z.to(self.device)], 1)
         return (self.decoder(x.to(self.device), code) + 1) / 2
+
+    def told(self, style: Style, sentences: Tensor) -> Style:
+        """The style with sentences float [samples or 1, sentence] (`TextEncoder`) in it. Raises UsageError for a model that reads none,
+        and for sentences of another form."""
+        size = self.config.sentence
+        if not size:
+            raise UsageError("This DMIT reads no sentences (config: sentence=0): its target is a domain.")
+        if sentences.dim() != 2 or sentences.shape[1] != size or len(sentences) not in (1, len(style)):
+            raise UsageError(f"Sentences are a tensor [{len(style)} or 1, {size}], got {list(sentences.shape)}.")
+        rows = sentences.float().expand(len(style), -1)
+        return Style({**style.tensors, "sentence": rows}, {**style.axes, "sentence": ("sample", "channel")})
+
+    def _style(self, z: Tensor) -> Style:
+        style = Style({"z": z}, {"z": ("sample", "channel")})
+        return self.told(style, z.new_zeros(1, self.config.sentence)) if self.config.sentence else style
 
     def _input(self, images: Tensor) -> Tensor:
         """Photos as the networks see them: [-1, 1], on the model's device."""
@@ -102,7 +126,3 @@ class DMIT(ImageTranslator):
 
     def _fold(self) -> None:
         fold(self)
-
-
-def _style(z: Tensor) -> Style:
-    return Style({"z": z}, {"z": ("sample", "channel")})

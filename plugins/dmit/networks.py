@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -43,7 +44,7 @@ class ContentEncoder(nn.Module):
 
         self.layers = nn.Sequential(
             conv(3, widths[0], 7, 1, 3),
-            *(conv(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False)),
+            *(conv(a, b, 4, 2, 1) for a, b in pairwise(widths)),
             *(ResidualBlock(widths[-1], config.norm) for _ in range(config.content_blocks)),
         )
 
@@ -59,7 +60,7 @@ class StyleEncoder(nn.Module):
         widths = [min(config.width * n, WIDEST_STYLE) for n in range(1, config.style_blocks + 1)]
         self.layers = nn.Sequential(
             ConvBlock(3, widths[0], 4, 2, 1, bias=True),
-            *(DownBlock(a, b, config.norm) for a, b in zip(widths, widths[1:], strict=False)),
+            *(DownBlock(a, b, config.norm) for a, b in pairwise(widths)),
             nn.LeakyReLU(SLOPE),
             nn.AdaptiveAvgPool2d(1),
         )
@@ -87,7 +88,7 @@ class Decoder(nn.Module):
                     ShiftedResidualBlock(wide, code, config.norm, dropout=config.dropout)
                     for _ in range(config.decoder_blocks)
                 ),
-                *(UpBlock(a, b, config.upsampling) for a, b in zip(widths, widths[1:], strict=False)),
+                *(UpBlock(a, b, config.upsampling) for a, b in pairwise(widths)),
                 ConvBlock(widths[-1], 3, 7, 1, 3, bias=True),
             ]
         )

@@ -19,13 +19,12 @@ FILES = {
     "enc_style": "style_encoder",
     "enc_content": "content_encoder",
     "dis_content": "content_discriminator",
-    "dis_rand_prior": "prior_discriminator",
+    "dis_rand_prior": "drawn_discriminator",
     "dis_rand_enc": "encoded_discriminator",
 }
 """The authors' names of the networks, which are those of the files and of the entries of `resume.pth` -> our roles."""
 _DOMAINS = "ABCDEFGH"
-_SENTENCE = 256
-"""Attributes of the model that reads sentences."""
+"""The label space `domains`. More attributes than that are a sentence."""
 
 _RULES: dict[str, Rules] = {
     "decoder": (
@@ -69,7 +68,7 @@ _OURS = {
 
 def rename(role: str, key: str) -> str | None:
     """Our name (without the role's prefix) of an official key, or None if DMIT has no such key."""
-    if role in ("prior_discriminator", "encoded_discriminator"):
+    if role in ("drawn_discriminator", "encoded_discriminator"):
         match = re.fullmatch(r"model_([12])\.(.+)", key)
         inner = match and rename("content_discriminator", match[2])
         return f"scales.{int(match[1]) - 1}.{inner}" if match and inner else None
@@ -116,3 +115,136 @@ def _of_upsampling(key: str, keys: Collection[str]) -> bool:
     """Whether a convolution straight in a layer of the decoder is one that doubles: those have a norm beside them."""
     match = re.match(r"decode\.(\d+)\.conv\.", key)
     return match is not None and f"layers.{match[1]}.norm.weight" in keys
+
+
+def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
+    """Official state dicts by role -> our state dict, keys prefixed with the role.
+
+    Keys of discriminators belong to files of their own. config is not needed. Raises WeightsError for an unknown role, unknown keys, and
+    spectral-norm keys of torch < 1.1, which lack `weight_v`.
+    """
+    return official_keys.convert_parts(parts, lambda role, key, _keys: rename(role, key), "DMIT", tuple(FILES.values()))
+
+
+def detect(shapes: Shapes) -> Match | None:
+    """Does this file hold DMIT's decoder, one of its encoders or a discriminator? The config is read off the shapes.
+
+    Not in the files: the domains' names and the size of the pictures; in the decoder's, how many of its code's numbers say the domain: where
+    8 of them can be the style (the authors' number), the rest, else two. More domains than there are letters are a sentence. Both picture
+    discriminators have the same keys, and are told as the one of drawn styles.
+    """
+    if has(shapes, r"decode\.\d+\.[cn][12]\..*"):
+        return _match_decoder(shapes)
+    if has(shapes, r"(?:model_[12]\.)?encode\.\d+\.cnorm[12]\..*"):
+        return _match_discriminator(shapes)
+    if has(shapes, r"fcVar\..*") and has(shapes, r"encode\.\d+\.encode\.[23]\..*"):
+        return _match_style_encoder(shapes)
+    if has(shapes, r"encode\.\d+\.encode\.[01]\.conv\..*"):
+        return _match_content_encoder(shapes)
+    return None
+
+
+_OPEN = ("label_space", "channels", "resolution", "dropout")
+"""Fields that no shape tells."""
+_SN = r"weight(?:_orig)?"
+
+
+def _domains(count: int) -> dict[str, Any]:
+    """Config fields of so many attributes."""
+    if count > len(_DOMAINS):
+        return {"sentence": count, "channels": ("A",)}
+    return {} if count == 2 else {"channels": tuple(_DOMAINS[: max(count, 1)])}
+
+
+def _norm(shapes: Shapes) -> dict[str, Any]:
+    return {"norm": "cbbn" if has(shapes, r".*\.running_mean") else "cbin"}
+
+
+def _match_decoder(shapes: Shapes) -> Match | None:
+    from zoo_plugins.dmit.networks import Decoder
+
+    code = vote(shapes, (rf"decode\.\d+\.n[12]\.ConBias\.0\.{_SN}", 1, 1)) or 10
+    style = DMITConfig.style_dim
+    attributes = code - style if code >= style + 2 else 2
+    style = max(1, code - attributes)
+    halvings = len(numbers(shapes, r"decode\.(\d+)\.upsample\..*")) or DMITConfig.halvings
+    wide = vote(shapes, (rf"decode\.\d+\.c[12]\.conv\.{_SN}", 0, 1)) or 256
+    kind = "transpose"
+    if not has(shapes, r"decode\.\d+\.upsample\.trConv\..*"):
+        kind = "nearest" if has(shapes, r"decode\.\d+\.upsample\.1\..*") else "pixelshuffle"
+    config: dict[str, Any] = {
+        "width": max(1, wide >> halvings),
+        "halvings": halvings,
+        "decoder_blocks": len(numbers(shapes, r"decode\.(\d+)\.c1\..*")),
+        "upsampling": kind,
+        "style_dim": style,
+        **_domains(attributes),
+        **_norm(shapes),
+    }
+    return compare(
+        "decoder",
+        shapes,
+        lambda: Decoder(DMITConfig(**config), attributes),
+        lambda keys: official_names("decoder", keys, upsampling=kind),
+        config,
+        DMITConfig,
+        (*_OPEN, "sentence", "style_dim", "content_blocks", "style_blocks"),
+    )
+
+
+def _match_style_encoder(shapes: Shapes) -> Match | None:
+    from zoo_plugins.dmit.networks import StyleEncoder
+
+    config = {
+        "width": vote(shapes, (rf"encode\.0\.conv\.(?:bias|{_SN})", 0, 1)) or DMITConfig.width,
+        "style_dim": vote(shapes, (rf"fc(?:Var)?\.(?:bias|{_SN})", 0, 1)) or DMITConfig.style_dim,
+        "style_blocks": max(1, len(numbers(shapes, r"encode\.(\d+)\..*"))),
+        **_norm(shapes),
+    }
+    ambiguous = (*_OPEN, "sentence", "halvings", "content_blocks", "decoder_blocks", "upsampling")
+    names = _names("style_encoder")
+    return compare(
+        "style_encoder", shapes, lambda: StyleEncoder(DMITConfig(**config)), names, config, DMITConfig, ambiguous
+    )
+
+
+def _match_content_encoder(shapes: Shapes) -> Match | None:
+    from zoo_plugins.dmit.networks import ContentEncoder
+
+    blocks = len(numbers(shapes, r"encode\.(\d+)\.encode\..*"))
+    config = {
+        "width": vote(shapes, (rf"encode\.0\.conv\.{_SN}", 0, 1)) or DMITConfig.width,
+        "halvings": max(1, len(numbers(shapes, r"encode\.(\d+)\.conv\..*")) - 1),
+        "content_blocks": blocks,
+        **_norm(shapes),
+    }
+    ambiguous = (*_OPEN, "sentence", "style_dim", "style_blocks", "decoder_blocks", "upsampling")
+    names = _names("content_encoder")
+    return compare(
+        "content_encoder", shapes, lambda: ContentEncoder(DMITConfig(**config)), names, config, DMITConfig, ambiguous
+    )
+
+
+def _names(role: str) -> Any:
+    return lambda keys: official_names(role, keys)
+
+
+def _match_discriminator(shapes: Shapes) -> Match | None:
+    from zoo_plugins.dmit.discriminators import PictureDiscriminator, StyleDiscriminator
+
+    scales = has(shapes, r"model_1\..*")
+    first = "model_1\\." if scales else ""
+    attributes = vote(shapes, (rf"(?:model_[12]\.)?encode\.\d+\.cnorm[12]\.ConBias\.0\.{_SN}", 1, 1)) or 2
+    width = vote(shapes, (rf"{first}head\.conv\.(?:bias|{_SN})", 0, 1)) or DMITOptions.ndf
+    blocks = len(numbers(shapes, rf"{first}encode\.(\d+)\..*"))
+    config: dict[str, Any] = {**_domains(attributes), **_norm(shapes)}
+    kind: Any = config["norm"]
+    c_in = vote(shapes, (rf"head\.conv\.{_SN}", 1, 1)) or width
+    role = "drawn_discriminator" if scales else "content_discriminator"
+
+    def build() -> Any:
+        if scales:
+            return PictureDiscriminator(width, blocks, attributes, kind)
+        return StyleDiscriminator(c_in, width, blocks, attributes, kind)
+
+    return compare(role, shapes, build, _names(role), config, DMITConfig, _OPEN)

@@ -40,7 +40,8 @@ def around_box(photo: PhotoArray, box: tuple[int, int, int, int]) -> PhotoArray:
     radius = int(0.9 * max(width, height))
     across, down = int((2 * x + width) / 2), int((2 * y + height) / 2)
     return photo[
-        max(0, down - radius) : min(photo.shape[0], down + radius), max(0, across - radius) : min(photo.shape[1], across + radius)
+        max(0, down - radius) : min(photo.shape[0], down + radius),
+        max(0, across - radius) : min(photo.shape[1], across + radius),
     ]
 
 

@@ -63,7 +63,9 @@ class Made:
     cycle: Tensor | None
 
 
-def forward(n: Networks, images: Tensor, own: Tensor, partners: Sequence[int], draws: Draws, options: DMITOptions) -> Made:
+def forward(
+    n: Networks, images: Tensor, own: Tensor, partners: Sequence[int], draws: Draws, options: DMITOptions
+) -> Made:
     """images [B, 3, H, W] in [-1, 1], own [B, attributes]; partners: whose domain and style each sample takes.
 
     The decoder sees all first pictures in one call, so that a batch norm (`cbbn`) and each power iteration do, too.

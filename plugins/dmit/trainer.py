@@ -19,7 +19,7 @@ from zoo_plugins.dmit.discriminators import PictureDiscriminator, StyleDiscrimin
 from zoo_plugins.dmit.losses import partners
 from zoo_plugins.dmit.model import DMIT
 from zoo_plugins.dmit.networks import content_widths
-from zoo_plugins.dmit.steps import Draws, Made, Networks, forward, steps
+from zoo_plugins.dmit.steps import Draws, Networks, forward, steps
 
 VALIDATION_BATCH = 8
 _PARTS = ("content_encoder", "style_encoder", "decoder")
@@ -38,7 +38,7 @@ class DMITTrainer(Trainer):
 
     def __init__(self, model: DMIT, options: DMITOptions) -> None:
         super().__init__(model, options)
-        o, config, attributes = options, model.config, len(model.channels)
+        o, config, attributes = options, model.config, model.config.sentence or len(model.channels)
         width = content_widths(config)[-1]
         self.content_discriminator = StyleDiscriminator(width, width, o.content_disblocks, attributes, config.norm)
         self.drawn_discriminator, self.encoded_discriminator = (
@@ -89,6 +89,10 @@ class DMITTrainer(Trainer):
 
     def prepare(self, data: PairData) -> None:
         """Raises DataError for data that are no domains, ConfigError for batches that do not hold as many photos of each."""
+        if self.model.config.sentence:
+            raise DataError(
+                "DMIT learns sentences from captions, and the data sets of the zoo have none: train a model of domains."
+            )
         indices_by_domain(data, self.model.channels)
         count = len(self.model.channels)
         if self.options.batch_size % count:

@@ -143,7 +143,11 @@ def run_translation(case: Mapping[str, Any], folder: Path) -> Tensors:
         pictures = {"enc": seen["fake_enc"], "rand_1": seen["fake_rand"]}
         for row, way in enumerate(("s2w", "w2s")):
             seen |= {f"official/{way}_{name}_u8": to_uint8(x[row]) for name, x in pictures.items() if row < len(x)}
-    return {k: stride(k, seen[n]) for k in io if k not in given and (n := plain(k.removeprefix("out/"))) in seen and k.startswith("out/")}
+    return {
+        k: stride(k, seen[n])
+        for k in io
+        if k not in given and (n := plain(k.removeprefix("out/"))) in seen and k.startswith("out/")
+    }
 
 
 def to_uint8(image: Tensor) -> Tensor:
@@ -185,9 +189,15 @@ def run_iteration(case: Mapping[str, Any], folder: Path) -> Tensors:
     values = json.loads((folder / "values.json").read_text()) if (folder / "values.json").exists() else {}
     options, weights = options_of(opt), stored_weights(case, folder)
     shared = options.same_discriminator
-    nets = {n: load(network_of(n, opt), n, recorded.held(weights, f"{n}.")).train() for n in _OPTIMIZERS.values() if not (shared and n == "dis_rand_enc")}
+    nets = {
+        n: load(network_of(n, opt), n, recorded.held(weights, f"{n}.")).train()
+        for n in _OPTIMIZERS.values()
+        if not (shared and n == "dis_rand_enc")
+    }
     before = {n: {k: v.clone() for k, v in net.state_dict().items()} for n, net in nets.items()}
-    optimizers = {n: torch.optim.Adam(net.parameters(), lr=options.rate(1), betas=options.betas) for n, net in nets.items()}
+    optimizers = {
+        n: torch.optim.Adam(net.parameters(), lr=options.rate(1), betas=options.betas) for n, net in nets.items()
+    }
     names = _OPTIMIZERS | ({"encoded": "dis_rand_prior"} if shared else {})
     parts = Networks(**{field: nets[name] for field, name in names.items()})
     out: Tensors = {"lr": torch.tensor(options.rate(1), dtype=torch.float64)}
@@ -211,7 +221,9 @@ def run_iteration(case: Mapping[str, Any], folder: Path) -> Tensors:
             order.append(name)
     assert order == values.get("optimizer_order", order)
     for name, net in nets.items():
-        theirs = official.official_names(official.FILES[name], list(net.state_dict()), upsampling=opt.get("up_type", "transpose"))
+        theirs = official.official_names(
+            official.FILES[name], list(net.state_dict()), upsampling=opt.get("up_type", "transpose")
+        )
         for key, value in net.state_dict().items():
             kind = "buffer" if key.endswith(("_u", "_v")) else "param"
             out[f"iter/{kind}/{name}.{theirs[key]}"] = value.detach().clone()
@@ -219,7 +231,9 @@ def run_iteration(case: Mapping[str, Any], folder: Path) -> Tensors:
                 change = (value.detach() - before[name][key]).norm()
                 out[f"iter/param_after/{name}.{theirs[key]}"] = torch.stack([value.detach().norm(), change])
     size = len(images)
-    out["index_target"] = torch.tensor([i - size if i >= size - sum(j < 0 for j in values.get("index_target", [])) else i for i in chosen])
+    out["index_target"] = torch.tensor(
+        [i - size if i >= size - sum(j < 0 for j in values.get("index_target", [])) else i for i in chosen]
+    )
     return {k: stride(k, out[plain(k)]) for k in [*io, *values] if plain(k) in out}
 
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.latents import reparameterize
 from zoo.nn.losses import kl_divergence
 from zoo_plugins.dmit import official, text
 from zoo_plugins.dmit import preprocess as pre
@@ -100,7 +99,12 @@ NORM = _inside("decoder", "decode.0.n1.", "layers.0.norm_0.")
 
 
 def both_modes(
-    name: str, module: nn.Module, io: Tensors, out: Tensors, call: Callable[[nn.Module], Tensor], mask: Tensor | None = None
+    name: str,
+    module: nn.Module,
+    io: Tensors,
+    out: Tensors,
+    call: Callable[[nn.Module], Tensor],
+    mask: Tensor | None = None,
 ) -> None:
     """The outputs in evaluation and then in training mode, as far as the case has them."""
     with torch.no_grad():
@@ -116,7 +120,9 @@ def run_convs(io: Tensors, weights: Tensors) -> list[Unit]:
     def conv(out: Tensors) -> None:
         state = recorded.held(weights, "conv/")
         c_out, c_in, kernel = state["conv.weight_orig"].shape[:3]
-        unit = ConvBlock(c_in, c_out, kernel, 2, 1, bias="conv.bias" in state, norm=nn.InstanceNorm2d(c_out), activation="lrelu")
+        unit = ConvBlock(
+            c_in, c_out, kernel, 2, 1, bias="conv.bias" in state, norm=nn.InstanceNorm2d(c_out), activation="lrelu"
+        )
         _loaded(unit, state, CONTENT)
         both_modes("conv", unit, io, out, lambda m: m(io["in/x5"]))
         (out["train/conv"] * io["in/coef"]).sum().backward()
@@ -133,7 +139,10 @@ def run_convs(io: Tensors, weights: Tensors) -> list[Unit]:
         both_modes("trconv", unit, io, out, lambda m: m(io["in/x6"]))
         (out["train/trconv"] * io["in/coef_t"]).sum().backward()
         layer = unit.conv
-        out |= {"train/trconv_grad_weight_orig": layer.weight.grad, "train/trconv_grad_norm_weight": unit.norm.weight.grad}
+        out |= {
+            "train/trconv_grad_weight_orig": layer.weight.grad,
+            "train/trconv_grad_norm_weight": unit.norm.weight.grad,
+        }
         out |= {"train/trconv_u": layer.weight_u.clone(), "train/trconv_v": layer.weight_v.clone()}
 
     def doubling(kind: str) -> Unit:
@@ -157,7 +166,11 @@ def run_norms(io: Tensors, weights: Tensors) -> list[Unit]:
             norm = shifted_norm(kind, *state["ConBias.0.weight_orig"].shape)
             _loaded(norm, state, NORM)
             both_modes(kind, norm, io, out, lambda m: m(io["in/x6"], io["in/code5"]))
-            out |= {f"train/{kind}_{k.removeprefix('norm.')}": v.clone() for k, v in norm.state_dict().items() if k.startswith("norm.")}
+            out |= {
+                f"train/{kind}_{k.removeprefix('norm.')}": v.clone()
+                for k, v in norm.state_dict().items()
+                if k.startswith("norm.")
+            }
 
         return unit
 
@@ -211,7 +224,9 @@ def run_networks(io: Tensors, weights: Tensors) -> list[Unit]:
     def style(out: Tensors) -> None:
         state = recorded.held(weights, "enc_style/")
         blocks = len(first(state, r"encode\.(\d+)\."))
-        config = DMITConfig(width=len(state["encode.0.conv.bias"]), style_dim=len(state["fc.bias"]), style_blocks=blocks)
+        config = DMITConfig(
+            width=len(state["encode.0.conv.bias"]), style_dim=len(state["fc.bias"]), style_blocks=blocks
+        )
         network = _loaded(StyleEncoder(config), state, lambda k: official.rename("style_encoder", k)).eval()
         images = unit_images(io["in/img_odd_u8"])
         with torch.no_grad():
@@ -233,7 +248,7 @@ def run_networks(io: Tensors, weights: Tensors) -> list[Unit]:
         code = state["model_1.encode.0.cnorm1.ConBias.0.weight_orig"].shape[1]
         blocks = len(first(state, r"model_1\.encode\.(\d+)\."))
         network = PictureDiscriminator(len(state["model_1.head.conv.bias"]), blocks, code)
-        _loaded(network, state, lambda k: official.rename("prior_discriminator", k)).eval()
+        _loaded(network, state, lambda k: official.rename("drawn_discriminator", k)).eval()
         with torch.no_grad():
             scores = network(unit_images(io["in/img_odd_u8"]), io["in/code5"])
         out |= {f"eval/dis_multi_{i}": s for i, s in enumerate(scores)}

@@ -12,12 +12,18 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
-from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, as_variant, of_data_set, open_fields, variants_of
+from zoo.checkpoints.variants import (
+    DATA_FIELDS,
+    as_variant,
+    is_judge,
+    is_partial,
+    of_data_set,
+    open_fields,
+    variants_of,
+)
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
 from zoo.labels import LabelSpace, numbered_space
 from zoo.registry import Architecture, registry
-
-DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ def choose_architecture(reports: Sequence[Report], architecture: str | None) -> 
         if not owners:
             listed = "; ".join(f"{r.file}: {', '.join(_owners(r))}" for r in reports)
             raise WeightsError(f"These files are of different systems ({listed}): convert those that belong together.")
-    whole = [n for n in owners if any(_role(n, p) not in (*PARTIAL, None) for r in reports for p in r.named)]
+    roles = {n: [role for r in reports for p in r.named if (role := _role(n, p)) is not None] for n in owners}
+    whole = [n for n in owners if not all(map(is_partial, roles[n]))]
     names = whole or owners
     if len(names) > 1:
         raise UsageError(
@@ -114,6 +121,8 @@ def _components(reports: Sequence[Report], architecture: str) -> list[Component]
             other = by_role.get(component.role)
             if other is None or (component.report is other.report and network.averaged and not other.network.averaged):
                 by_role[component.role] = component
+            elif is_judge(component.role) and "_" in component.role:
+                continue  # several of one form in a file, of which the first is taken
             elif component.report is not other.report or network.averaged == other.network.averaged:
                 raise WeightsError(
                     f"{other.label} and {component.label} are both a {component.role} of {architecture}: give one of them"
@@ -147,8 +156,8 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
 
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
-    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
-    others = [c.candidate.match for c in components if c.role in PARTIAL and c.role != DISCRIMINATOR]
+    main = next((c for c in components if not is_partial(c.role)), components[0]).candidate.match
+    others = [c.candidate.match for c in components if is_partial(c.role) and not is_judge(c.role)]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
@@ -168,11 +177,11 @@ def _with_open_fields(
     name: str, components: Sequence[Component], read: dict[str, Any], stated: Statement
 ) -> tuple[Any, dict[str, Any]]:
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
-    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
+    main = next((c for c in components if not is_partial(c.role)), components[0]).candidate.match
     told = {
         k
         for c in components
-        if c.role in PARTIAL
+        if is_partial(c.role)
         for k in c.candidate.match.config
         if k not in c.candidate.match.ambiguous
     }
@@ -272,7 +281,7 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
     with torch.device("meta"):
         model = registry().load(arch, "model")(config, space)
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    converted = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
+    converted = {k: tuple(v.shape) for k, v in state.items() if not is_judge(k.partition(".")[0])}
     missing = [k for k in expected if k not in converted]
     unknown = [k for k in converted if k not in expected]
     shapes = [k for k in expected if k in converted and converted[k] != expected[k]]

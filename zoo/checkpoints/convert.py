@@ -11,10 +11,11 @@ import torch
 from zoo.cards import README, write_card
 from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
-from zoo.checkpoints.assemble import DISCRIMINATOR, Assembly, Statement, assemble, choose_architecture
+from zoo.checkpoints.assemble import Assembly, Statement, assemble, choose_architecture
 from zoo.checkpoints.identify import Report, identify
-from zoo.checkpoints.networks import is_ema
+from zoo.checkpoints.networks import groups, is_ema
 from zoo.checkpoints.smoke import smoke
+from zoo.checkpoints.variants import is_judge
 from zoo.data.facts import facts_of
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
@@ -52,11 +53,11 @@ def convert(
     only = None if stated.architecture is None else [stated.architecture]
     reports = [_pick(identify(path, data=True, only=only), entry) for path in paths]
     name, components = choose_architecture(reports, stated.architecture)
-    if all(c.role == DISCRIMINATOR for c in components):
+    if all(is_judge(c.role) for c in components):
         raise WeightsError(
             f"{', '.join(str(p) for p in paths)}: a discriminator alone is no model: give the generator, too."
         )
-    kept = [c for c in components if c.role != DISCRIMINATOR or discriminator]
+    kept = [c for c in components if discriminator or not is_judge(c.role)]
     assembly = assemble(name, kept, stated)
     facts = _facts(assembly, stated, licenses, command)
     with whole_folder(out, replaces=is_model_file if overwrite else None) as part:
@@ -104,9 +105,7 @@ def _build(assembly: Assembly) -> Model:
                 f"{files}: {key} has numbers that are not finite (NaN or infinity): the training ran away."
             )
     model: Model = registry().load(assembly.architecture, "model")(assembly.config, assembly.space)
-    model.load_state_dict(
-        {k: v for k, v in assembly.state.items() if not k.startswith(f"{DISCRIMINATOR}.")}, strict=True
-    )
+    model.load_state_dict({k: v for k, v in assembly.state.items() if not is_judge(k.partition(".")[0])}, strict=True)
     return model.eval()
 
 
@@ -120,9 +119,9 @@ def _write(assembly: Assembly, folder: Path, facts: dict[str, Any]) -> None:
             f" (zoo train {assembly.name} --data …), or use zoo fit on a folder that has one."
         )
     save_model(model, folder, architecture=assembly.name, variant=assembly.variant)
-    judge = {k.partition(".")[2]: v for k, v in assembly.state.items() if k.startswith(f"{DISCRIMINATOR}.")}
-    if judge:
-        save_tensors(judge, folder / f"{DISCRIMINATOR}.safetensors")
+    for name, tensors in groups(assembly.state).items():
+        if is_judge(name):
+            save_tensors(tensors, folder / f"{name}.safetensors")
     facts["parameters"] = sum(p.numel() for p in model.parameters())
     facts["resolution"] = list(model.resolution)
     facts |= vouched(folder)
@@ -221,7 +220,7 @@ def _summary(
         "parameters": facts["parameters"],
         "assumed": facts["assumed"],
         "sources": facts["sources"],
-        "discriminator": any(c.role == DISCRIMINATOR for c in assembly.components),
+        "discriminator": any(is_judge(c.role) for c in assembly.components),
         "unused": unused,
         "card": str(out / README),
     }

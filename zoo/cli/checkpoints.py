@@ -77,7 +77,7 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
     lines = [f"  {candidate.architecture} {match.role}: all {match.matched} keys fit"]
     if match.config:
         lines.append("    config: " + ", ".join(f"{k}={plain(v)}" for k, v in match.config.items()))
-    if match.role != "discriminator":
+    if not match.role.endswith("discriminator"):
         fitting = [v.name for v in candidate.variants if not v.differs]
         names = [f"{candidate.architecture}/{n}" for n in fitting]
         if names:
