@@ -297,6 +297,16 @@ class TestDmitOfBatchNorms(TestDmit):
         return {role: renamed(role, names, model) for role in list(dmit.FILES.values())[:3]}
 
 
+class TestScganUnpaired(ModelContract):
+    """Our reading; with the way back."""
+
+    architecture = "scgan-unpaired"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "ngf": 2, "nff": 2, "nrf": 2, "spade_hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 32,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "batch_size": 4, "lambda_cyc": 10.0}
+
+
 # --- a third party's --------------------------------------------------------------------------------------------------
 
 
