@@ -74,6 +74,9 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("clade", "E_units", ""),
         ("inade", "A_celeba_encoder", "in/instance_u8"),
         ("inade", "E_units", ""),
+        ("munit", "A_translate", ""),
+        ("munit", "E_units", ""),
+        ("munit", "P_preprocess_and_test_script", "in/image_u8"),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

@@ -26,6 +26,7 @@ INPUTS = {
     "face_parser": "",
     "inade": r"in/.*",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
+    "munit": r"in/.*",
     "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "pix2pixhd": r"in/.*",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
@@ -44,6 +45,7 @@ LIMITS = {
     "face_parser": [(".*", 2e-5)],
     "inade": [(".*", 1e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
+    "munit": [(".*", 1e-5)],
     "oasis": [(".*", 1e-5)],
     "pix2pixhd": [(".*", 3e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
@@ -56,6 +58,7 @@ LIMITS = {
 SCALED_AWAY = {
     "cimle": r"g_\w+_conv[12]\.weight",
     "crn": r"g_\w+_conv\d+\.weight",
+    "munit": r"(?:cb_reflect_(?:in|sn)_\w+|cb_replicate_ln_prelu|cb_zero_adain_tanh|resblock_in|linear_(?:ln|sn)_\w+|up_stage|decoder)/.*",
     "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""

@@ -21,6 +21,7 @@ SYSTEMS = (
     "face_parser",
     "inade",
     "mask_vae",
+    "munit",
     "pix2pixhd",
     "oasis",
     "scgan",

@@ -160,6 +160,17 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("recon.z", "recon.up1"),
         ),
     ),
+    "munit": (
+        Cut(
+            "munit/E_units",
+            "munit",
+            inputs=(r"in/(?:x5|x5_b1|x6|v4|style4|content12|adain_[bw]|coef6)",),
+            results=(
+                r"out/(?:cb_.*|layernorm_b\d|resblock_in|linear_.*|up_stage|mlp|decoder|assigned/.*|sn_.*)",
+            ),
+            weights=(r"(?:cb_.*|layernorm|resblock_in|linear_.*|up_stage|mlp|decoder)/.*",),
+        ),
+    ),
     "oasis": (
         Cut(
             "oasis/E_units",

@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.data.files import LabelArray, PhotoArray, read_photo_array
 from zoo.data.layouts.base import SPLITS, dangling, pictures
-from zoo.data.pairs import PairData, Source
+from zoo.data.pairs import Batch, PairData, Source
 from zoo.data.splits import USUAL, hashed_split, one_split, ordered, read_lines, split_files
 from zoo.errors import DataError, UsageError, few
 from zoo.files.images import IMAGE_SUFFIXES, is_hidden
@@ -177,6 +177,16 @@ def indices_by_domain(data: PairData, domains: Sequence[str]) -> list[list[int]]
             " domains:DIR, a folder for each domain."
         )
     return list(found.values())
+
+
+def batch_by_domain(batch: Batch, domains: Sequence[str]) -> list[list[int]]:
+    """The rows of a batch that show each domain, as many of each. Raises DataError for a batch that `unpaired_order` did not fill."""
+    shown = batch.maps.labels[:, 0, 0].tolist()
+    rows = [[i for i, value in enumerate(shown) if value == batch.maps.space.index(name)] for name in domains]
+    if not rows[0] or any(len(found) != len(rows[0]) for found in rows):
+        counts = ", ".join(f"{len(found)} of {name}" for name, found in zip(domains, rows, strict=True))
+        raise DataError(f"A batch of a translator holds as many photos of each domain, and this one holds {counts}.")
+    return rows
 
 
 def unpaired_order(

@@ -71,11 +71,19 @@ def _plain(image: PIL.Image.Image, space: LabelSpace) -> bool:
     return all(color in choices for color, choices in zip(colors, known, strict=True))
 
 
-def resize_photo(photo: PhotoArray, size: tuple[int, int]) -> PhotoArray:
-    """uint8 [H, W, 3] at another (H, W)."""
+RESAMPLING = {
+    "bicubic": PIL.Image.Resampling.BICUBIC,
+    "bilinear": PIL.Image.Resampling.BILINEAR,
+    "lanczos": PIL.Image.Resampling.LANCZOS,
+}
+"""How photos may be resized, each with antialiasing."""
+
+
+def resize_photo(photo: PhotoArray, size: tuple[int, int], resample: str = "bicubic") -> PhotoArray:
+    """uint8 [H, W, 3] at another (H, W). resample: a key of `RESAMPLING`."""
     if photo.shape[:2] == size:
         return photo
-    return np.array(PIL.Image.fromarray(photo).resize((size[1], size[0]), PIL.Image.Resampling.BICUBIC), dtype=np.uint8)
+    return np.array(PIL.Image.fromarray(photo).resize((size[1], size[0]), RESAMPLING[resample]), dtype=np.uint8)
 
 
 def resize_labels(labels: LabelArray, size: tuple[int, int]) -> LabelArray:

@@ -235,7 +235,8 @@ class PairData(Dataset[dict[str, Any]]):
         if key not in self._cache:
             photo, labels = self.source.read(index, None if isinstance(size, Preprocess) else size)
             target = _target(size, labels)
-            pair = (None if photo is None else resize_photo(photo, target), resize_labels(labels, target))
+            way = size.resample if isinstance(size, Preprocess) else "bicubic"
+            pair = (None if photo is None else resize_photo(photo, target, way), resize_labels(labels, target))
             self._room -= sum(part.nbytes for part in pair if part is not None)
             if self._room < 0:
                 return pair

@@ -1,6 +1,7 @@
-"""How the SPADE family brings a pair to the size that it trains on: `--preprocess_mode` and its sizes (docs/papers/spade.md, "Data").
+"""How a pair is brought to the size that it is trained on: the SPADE family's `--preprocess_mode` and its sizes (docs/papers/spade.md,
+"Data"), and what translators do (docs/papers/munit.md, "Data").
 
-Everything on arrays: photos bicubic, labels and object numbers nearest, as Pillow resizes them.
+Everything on arrays: photos as `resample` says, labels and object numbers nearest, as Pillow resizes them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from zoo.data.files import (
     resize_instances,
     resize_labels,
     resize_layers,
+    RESAMPLING,
     resize_photo,
 )
 from zoo.errors import ConfigError
@@ -29,6 +31,7 @@ MODES = (
     "scale_width_and_crop",
     "scale_shortside",
     "scale_shortside_and_crop",
+    "shorter_side_and_crop",
     "fixed",
     "none",
 )
@@ -46,7 +49,7 @@ class Preprocess:
     mode: str = "resize_and_crop"
     """resize_and_crop: to load_size x load_size whatever the proportions, then a window. crop: a window of the picture as it
     is. scale_width: width load_size, proportions kept. scale_shortside: quirk kept, the short side keeps its length and the
-    long one becomes load_size * long / short. fixed: crop_size wide, crop_size / aspect high. none: to multiples of `base`."""
+    long one becomes load_size * long / short. shorter_side: the short side becomes load_size, proportions kept. fixed: crop_size wide, crop_size / aspect high. none: to multiples of `base`."""
     load_size: int = 286
     """Side to which the picture is resized before the window is cut."""
     crop_size: int = 256
@@ -55,11 +58,15 @@ class Preprocess:
     """Width by height, for the mode `fixed` (Cityscapes and GTA-5: 2)."""
     base: int = NONE_BASE
     """Sides are multiples of this in the mode `none` (pix2pixHD: of 2 to the number of its halvings)."""
+    resample: str = "bicubic"
+    """How photos are resized: a key of `zoo.data.files.RESAMPLING`."""
 
     def __post_init__(self) -> None:
         faults = [] if self.mode in MODES else [f"mode must be one of {', '.join(MODES)}, got {self.mode!r}"]
         if min(self.load_size, self.crop_size, self.base) < 1 or not self.aspect > 0:
             faults.append("load_size, crop_size, base and aspect must be positive")
+        if self.resample not in RESAMPLING:
+            faults.append(f"resample must be one of {', '.join(RESAMPLING)}, got {self.resample!r}")
         if faults:
             raise ConfigError("Preprocess: " + "; ".join(faults) + ".")
 
@@ -79,6 +86,9 @@ class Preprocess:
             if width < height:
                 return max(1, int(self.load_size * height / width)), width
             return height, max(1, int(self.load_size * width / height))
+        if self.mode.startswith("shorter_side"):
+            long = int(self.load_size * max(size) / min(size))
+            return (self.load_size, long) if height <= width else (long, self.load_size)
         if self.mode == "fixed":
             return round(self.crop_size / self.aspect), self.crop_size
         if self.mode == "none":
@@ -100,7 +110,8 @@ class Preprocess:
 
     def photo(self, photo: PhotoArray, window: Window = (0, 0), *, flip: bool = False) -> PhotoArray:
         """uint8 [H, W, 3] -> uint8 [h, w, 3]; black beyond the border."""
-        return self.finish(resize_photo(photo, self.loaded((photo.shape[0], photo.shape[1]))), window, flip=flip)
+        size = self.loaded((photo.shape[0], photo.shape[1]))
+        return self.finish(resize_photo(photo, size, self.resample), window, flip=flip)
 
     def labels(self, labels: LabelArray, window: Window = (0, 0), *, flip: bool = False) -> LabelArray:
         """uint8 [H, W] -> uint8 [h, w]; quirk: class 0 beyond the border. A flip does not swap left and right classes here."""
