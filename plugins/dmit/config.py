@@ -128,7 +128,13 @@ class DMITOptions(TrainingOptions):
 
 PHOTOS_64 = DMITConfig(resolution=64, width=16, decoder_blocks=4, content_blocks=2)
 YOSEMITE_TRAINING = DMITOptions(
-    steps=246_200, batch_size=2, flip=True, preprocess="resize_and_crop", load_size=286, publish="last"
+    steps=246_200,
+    batch_size=2,
+    flip=True,
+    preprocess="shorter_side_and_crop",
+    resample="lanczos",
+    load_size=286,
+    publish="last",
 )
 """200 epochs of the longer domain of summer2winter_yosemite, 1,231 photos."""
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from zoo.data.domains import indices_by_domain, unpaired_order
+from zoo.data.domains import batch_by_domain, indices_by_domain, unpaired_order
 from zoo.nn.init import init_normal
 from zoo.plugin import Batch, ConfigError, DataError, PairData, RngLike, Trainer, Update
 from zoo.rng import take_rows
@@ -115,16 +115,16 @@ class DMITTrainer(Trainer):
 
     def _inputs(self, batch: Batch, rng: RngLike) -> tuple[Tensor, Tensor, Draws]:
         """Images in [-1, 1] domain by domain, their attributes, and the draws of each."""
-        domains = self._domains(batch)
-        order = sorted(range(len(batch)), key=lambda i: (domains[i], i))
+        by_domain = batch_by_domain(batch, self.model.channels)
+        order = [i for rows in by_domain for i in rows]
         assert batch.images is not None
         images = batch.images[order] * 2 - 1
         rows, shape = take_rows(rng, order), (self.model.config.style_dim,)
         eps, prior, other = (
             rows.normal(*key, shape=shape).to(images.device) for key in (("eps",), ("prior", 0), ("prior", 1))
         )
-        own = F.one_hot(torch.tensor([domains[i] for i in order], device=images.device), len(self.model.channels))
-        return images, own.float(), Draws(eps, prior, other)
+        eye = torch.eye(len(by_domain), device=images.device)
+        return images, eye.repeat_interleave(len(by_domain[0]), 0), Draws(eps, prior, other)
 
     def _domains(self, batch: Batch) -> list[int]:
         """The domain of each photo, as an index of the model's channels."""

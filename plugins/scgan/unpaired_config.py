@@ -135,7 +135,7 @@ VARIANTS: dict[str, Variant] = {
     "yosemite": Variant(
         UnpairedConfig(),
         UnpairedOptions(
-            steps=246_200, batch_size=2, flip=True, preprocess="resize_and_crop", load_size=286, publish="last"
+            steps=246_200, batch_size=2, flip=True, preprocess="shorter_side_and_crop", resample="lanczos", load_size=286, publish="last"
         ),
         title="our reading of the paper's section 4.4: summer2winter_yosemite, 256 px",
     ),

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from zoo.api import load
-from zoo.data.domains import indices_by_domain, unpaired_order
+from zoo.data.domains import batch_by_domain, indices_by_domain, unpaired_order
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
@@ -115,9 +115,7 @@ class UnpairedTrainer(Trainer):
     def _photos(self, batch: Batch) -> tuple[Tensor, Tensor, list[int]]:
         """Sources and references in [-1, 1], and whose streams of random numbers theirs are: the references'."""
         assert batch.images is not None
-        first, second = (self.model.label_space.index(name) for name in self.model.channels)
-        domains = batch.maps.labels[:, 0, 0].tolist()
-        rows = [[i for i, d in enumerate(domains) if d == value] for value in (first, second)]
+        rows = batch_by_domain(batch, self.model.channels)
         images = batch.images * 2 - 1
         return images[rows[0]], images[rows[1]], rows[1]
 
@@ -183,8 +181,7 @@ class UnpairedTrainer(Trainer):
         """Sources, references, sources in the references' and in drawn styles, references in their own."""
         sources, references, _ = self._photos(batch)
         sources, references = (sources + 1) / 2, (references + 1) / 2
-        count = min(len(sources), len(references))
-        sources, references = sources[:count], references[:count]
+        count = len(sources)
         model, target = self.model, self.model.channels[1]
         styles = model.encode_style(references, target)
         drawn = model.sample_style(count, take_rows(rng.within("preview"), range(count)), domain=target)

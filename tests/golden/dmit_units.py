@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.data.files import resize_photo
+from zoo.data.preprocess import Preprocess
 from zoo.nn.losses import kl_divergence
 from zoo_plugins.dmit import official, text
-from zoo_plugins.dmit import preprocess as pre
+from zoo_plugins.dmit.birds import around_box
 from zoo_plugins.dmit.blocks import ConvBlock, DownBlock, ResidualBlock, ShiftedDownBlock, ShiftedResidualBlock, UpBlock
 from zoo_plugins.dmit.config import DMITConfig, DMITOptions, NormKind
 from zoo_plugins.dmit.discriminators import PictureDiscriminator
@@ -320,29 +322,31 @@ def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Photos of both tasks, in training and in testing. Sizes are read off the results and what the case notes of the draws."""
     io, info, out = recorded.load(folder / "io.safetensors"), case["info"], {}
     photo = io["in/image_u8"].permute(1, 2, 0).contiguous().numpy()
-    box = tuple(info.get("bird_bbox_xywh", ()))
-    # the load sizes are words of the case; a window notes the size of the resized photo
-    season = info["season_train"]["crop"] if "season_train" in info else {}
-    side = min(season["image_hw"]) if season else 0
 
-    def test(name: str) -> int:
-        return int(io[name].shape[-1])
+    def way(name: str, load: int) -> Preprocess:
+        return Preprocess("shorter_side_and_crop", load, int(io[name].shape[-1]), resample="lanczos")
 
+    def trained(name: str, photo: Any, drawn: Mapping[str, Any], *, flip: bool) -> None:
+        used = way(name, min(drawn["image_hw"]))
+        assert list(used.loaded(photo.shape[:2])) == drawn["image_hw"]
+        out[name] = used.photo(photo, (drawn["left"], drawn["top"]), flip=flip)
+
+    season = info.get("season_train")
     with recorded.where_held():
-        out["out/season_test_u8"] = pre.crop(pre.shorter_side(photo, side), test("out/season_test_u8"))
+        name = "out/season_test_u8"
+        said = re.search(r"load_size (\d+)", case.get("tensors", {}).get(name, ""))
+        used = way(name, int(said[1]) if said else min(season["crop"]["image_hw"]))
+        height, width = used.loaded(photo.shape[:2])
+        out[name] = used.photo(photo, (round((width - used.crop_size) / 2), round((height - used.crop_size) / 2)))
     with recorded.where_held():
-        window, name = pre.Window(season["top"], season["left"]), "out/season_train_crop_flip_u8"
-        resized = pre.shorter_side(photo, side)
-        assert list(resized.shape[:2]) == season["image_hw"]
-        out[name] = pre.crop(resized, test(name), window, flip=info["season_train"]["flip_applied"])
-    if box:
-        bird = pre.around_box(photo, box)  # type: ignore[arg-type]
+        if season:
+            trained("out/season_train_crop_flip_u8", photo, season["crop"], flip=season["flip_applied"])
+    if "bird_bbox_xywh" in info:
+        bird = around_box(photo, tuple(info["bird_bbox_xywh"]))
         assert [bird.shape[1], bird.shape[0]] == info["bird_crop_size_wh"]
         with recorded.where_held():
-            out["out/bird_test_u8"] = pre.squeezed(bird, test("out/bird_test_u8"))
+            side = int(io["out/bird_test_u8"].shape[-1])
+            out["out/bird_test_u8"] = resize_photo(bird, (side, side), "lanczos")
         with recorded.where_held():
-            drawn, name = info["bird_train_crop"], "out/bird_train_u8"
-            resized = pre.shorter_side(bird, min(drawn["image_hw"]))
-            assert list(resized.shape[:2]) == drawn["image_hw"]
-            out[name] = pre.crop(resized, test(name), pre.Window(drawn["top"], drawn["left"]))
+            trained("out/bird_train_u8", bird, info["bird_train_crop"], flip=False)
     return {k: torch.from_numpy(v.copy()).permute(2, 0, 1) for k, v in out.items() if k in io}
