@@ -141,9 +141,7 @@ class ResBlocks(nn.Module):
 
     def __init__(self, count: int, channels: int, *, norm: str, activ: str, pad_type: str) -> None:
         super().__init__()
-        self.model = nn.ModuleList(
-            ResBlock(channels, norm=norm, activ=activ, pad_type=pad_type) for _ in range(count)
-        )
+        self.model = nn.ModuleList(ResBlock(channels, norm=norm, activ=activ, pad_type=pad_type) for _ in range(count))
 
     def forward(self, x: Tensor, affines: list[Affine] | None = None) -> Tensor:
         """affines: of adaptive norms, two for each block in order."""

@@ -118,9 +118,7 @@ class MunitOptions(TrainingOptions):
         if self.batch_size % 2:
             faults.append(f"batch_size counts the photos of both domains, so it must be even, got {self.batch_size}")
         if self.vgg_w and not self.vgg:
-            faults.append(
-                "vgg_w needs the authors' VGG16 of Caffe: name its file (vgg=FILE), or go without (vgg_w=0)"
-            )
+            faults.append("vgg_w needs the authors' VGG16 of Caffe: name its file (vgg=FILE), or go without (vgg_w=0)")
         if faults:
             raise ConfigError("Training options: " + "; ".join(faults) + ".")
 

@@ -81,6 +81,11 @@ def fold(decoder: Decoder) -> None:
         if isinstance(layer, nn.Upsample):
             assert isinstance(following, ConvBlock)
             made.append(DoublingBlock(following))
-        elif not (isinstance(layer, ConvBlock) and made and isinstance(made[-1], DoublingBlock) and made[-1].conv is layer.conv):
+        elif not (
+            isinstance(layer, ConvBlock)
+            and made
+            and isinstance(made[-1], DoublingBlock)
+            and made[-1].conv is layer.conv
+        ):
             made.append(layer)
     decoder.model = nn.ModuleList(made)

@@ -124,4 +124,3 @@ class MUNIT(ImageTranslator):
 
         for generator in self.generators.values():
             fold(cast(Generator, generator).dec)
-

@@ -77,7 +77,10 @@ def written(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     for name, module in network.named_modules():
         if isinstance(module, AdaptiveNorm):
             bias = state[f"{name.removesuffix('.norm')}.conv.bias"]
-            found |= {f"{name}.running_mean": bias.new_zeros(len(bias)), f"{name}.running_var": bias.new_ones(len(bias))}
+            found |= {
+                f"{name}.running_mean": bias.new_zeros(len(bias)),
+                f"{name}.running_var": bias.new_ones(len(bias)),
+            }
     return found
 
 
@@ -160,7 +163,12 @@ def _match_discriminators(shapes: Shapes) -> Match | None:
         "discriminator",
         shapes,
         lambda: nn.ModuleDict(
-            {n: MultiscaleDiscriminator(width, min(max(1, layers), 8), max(1, min(scales, 6)), norm=norm, activ=activ) for n in NAMES}
+            {
+                n: MultiscaleDiscriminator(
+                    width, min(max(1, layers), 8), max(1, min(scales, 6)), norm=norm, activ=activ
+                )
+                for n in NAMES
+            }
         ),
         lambda keys: official_names("discriminator", keys),
         {},

@@ -219,7 +219,9 @@ class MunitTrainer(Trainer):
             for i, generator in enumerate(self._generators):
                 own = generator.decode(codes.content[i], codes.style[i])
                 back = generator.decode(again[1 - i], codes.style[i])
-                sums += torch.stack([F.l1_loss(x.float(), photos[i].float()) for x in (own, back)]).double().cpu() * len(own)
+                sums += torch.stack(
+                    [F.l1_loss(x.float(), photos[i].float()) for x in (own, back)]
+                ).double().cpu() * len(own)
                 count += len(own)
         recon, cycle = (sums / max(1, count)).tolist()
         return {"recon_l1": recon, "cycle_l1": cycle}

@@ -142,7 +142,7 @@ VARIANTS: dict[str, Variant] = {
     "photos-64": Variant(
         PHOTOS_64,
         UnpairedOptions(
-            steps=4000, batch_size=4, niter=1_000_000, ndf=32, n_layers_d=3, perceptual="none", share_fake=True, flip=True,
+            steps=4000, batch_size=4, lr=4e-4, niter=1_000_000, ndf=32, n_layers_d=3, perceptual="none", share_fake=True, flip=True,
             channels_last=True, publish="last",
         ),
         title="our reading, ours: 64 px, 1.4 M parameters, for a CPU",
