@@ -22,6 +22,8 @@ from zoo_plugins.crn import official as crn
 from zoo_plugins.dmit import official as dmit
 from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
+from zoo_plugins.munit import official as munit
+from zoo_plugins.munit.model import MUNIT, NAMES
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
@@ -260,7 +262,22 @@ class TestFaceParser(ModelContract):
         return {"parser": {k.removeprefix("unet."): v for k, v in model.state_dict().items()}}
 
 
-# --- photos of photos --------------------------------------------------------------------------------------------------
+# --- photos to photos of another domain -------------------------------------------------------------------------------
+
+
+class TestMunit(ModelContract):
+    architecture = "munit"
+    config: ClassVar[Mapping[str, Any]] = {"resolution": 32, "dim": 2, "mlp_dim": 6, "style_dim": 3, "n_res": 1}
+    training: ClassVar[Mapping[str, Any]] = {
+        "ndf": 2, "n_layer": 2, "num_scales": 2, "load_size": 32, "recon_x_cyc_w": 1.0, "batch_size": 4,
+    }  # fmt: skip
+    # in front of a norm that takes the mean away
+    dead_parameters: ClassVar[frozenset[str]] = frozenset()
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        assert isinstance(model, MUNIT)
+        parts = {n: munit.written(model.generators[n], model.generators[n].state_dict()) for n in NAMES}
+        return {"generator": {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}}
 
 
 class TestDmit(ModelContract):
@@ -307,6 +324,7 @@ class TestScganUnpaired(ModelContract):
     training: ClassVar[Mapping[str, Any]] = {**GAN, "batch_size": 4, "lambda_cyc": 10.0}
 
 
+||||||| 504d6b5
 # --- a third party's --------------------------------------------------------------------------------------------------
 
 

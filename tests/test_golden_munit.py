@@ -110,7 +110,10 @@ def test_official_keys_counts_and_detection(golden: Path) -> None:
     assert children == counts["gen_by_child"]
     total = sum(p.numel() for m in (model, discriminator) for p in m.parameters())
     assert total == counts["total"] and sum(p.numel() for p in discriminator["a"].parameters()) == counts["dis (each)"]
-    for role, file, ours in (("generator", "gen_%08d.pt", model.generators), ("discriminator", "dis_%08d.pt", discriminator)):
+    for role, file, ours in (
+        ("generator", "gen_%08d.pt", model.generators),
+        ("discriminator", "dis_%08d.pt", discriminator),
+    ):
         shapes = files[file]
         assert len(shapes) == 2 * counts["keys"]["gen" if role == "generator" else "dis"]
         kept = {k: v for k, v in shapes.items() if official.rename(role, k)}

@@ -110,7 +110,7 @@ def _match_generators(shapes: Shapes) -> Match | None:
     }
     # a resolution that such a network takes, where the default does not do
     config["resolution"] = d.resolution if d.resolution % (1 << halvings) == 0 else 1 << max(halvings, 4)
-    unread = {key: (config["dim"] << halvings,) for key in _statistics("dec.model.0", halvings, config["n_res"])}
+    unread = dict.fromkeys(_statistics("dec.model.0", halvings, config["n_res"]), (config["dim"] << halvings,))
     old = _statistics("enc_content", halvings, config["n_res"])
     if any(key in shapes for key in old):
         unread |= {key: (config["dim"] << min(_depth(key), halvings),) for key in old}
@@ -143,7 +143,7 @@ def _depth(key: str) -> int:
 
 def _match_discriminators(shapes: Shapes) -> Match | None:
     o = MunitOptions()
-    last = [n for n in numbers(shapes, r"[ab]\.cnns\.0\.(\d+)\.(?:weight|bias)")]
+    last = numbers(shapes, r"[ab]\.cnns\.0\.(\d+)\.(?:weight|bias)")
     norm = next(
         (
             kind

@@ -30,7 +30,13 @@ def _beside(name: str) -> Any:
 
 
 recorded = _beside("recorded")
-_NETWORK = {"dim": "dim", "mlp_dim": "mlp_dim", "style_dim": "style_dim", "activ": "activ", "n_downsample": "n_downsample"}
+_NETWORK = {
+    "dim": "dim",
+    "mlp_dim": "mlp_dim",
+    "style_dim": "style_dim",
+    "activ": "activ",
+    "n_downsample": "n_downsample",
+}
 _NETWORK |= {"n_res": "n_res", "pad_type": "pad_type"}
 _DISCRIMINATOR = {"dim": "ndf", "norm": "norm_d", "activ": "activ_d", "n_layer": "n_layer", "gan_type": "gan_type"}
 _DISCRIMINATOR |= {"num_scales": "num_scales", "pad_type": "pad_type_d"}
@@ -73,10 +79,14 @@ def build(opt: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MUNIT:
     return model.eval()
 
 
-def trainer_of(opt: Mapping[str, Any], model: MUNIT, weights: Mapping[str, Tensor], vgg: Path | None = None) -> MunitTrainer:
+def trainer_of(
+    opt: Mapping[str, Any], model: MUNIT, weights: Mapping[str, Tensor], vgg: Path | None = None
+) -> MunitTrainer:
     """The trainer of a case. weights: `dis_a.…`, `dis_b.…`. Its pictures may be smaller than the config's."""
     trainer = MunitTrainer(model, options_of(opt))
-    prefixed = official.convert({"discriminator": {k.removeprefix("dis_"): v for k, v in weights.items() if k.startswith("dis_")}})
+    prefixed = official.convert(
+        {"discriminator": {k.removeprefix("dis_"): v for k, v in weights.items() if k.startswith("dis_")}}
+    )
     trainer.discriminator.load_state_dict({k.removeprefix("discriminator."): v for k, v in prefixed.items()})
     if opt.get("vgg_w", 0) > 0 and vgg is not None:
         trainer.perceptual = VGG16Features(recorded.load(vgg))
@@ -177,7 +187,14 @@ def watch(network: nn.Module, prefix: str, seen: Tensors) -> list[Any]:
 
 # --- losses: C ----------------------------------------------------------------------------------------------------
 
-_TERMS = {"recon_x": "recon_x", "recon_s": "recon_s", "recon_c": "recon_c", "adv": "adv", "cyc": "cycrecon_x", "vgg": "vgg"}
+_TERMS = {
+    "recon_x": "recon_x",
+    "recon_s": "recon_s",
+    "recon_c": "recon_c",
+    "adv": "adv",
+    "cyc": "cycrecon_x",
+    "vgg": "vgg",
+}
 
 
 def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:

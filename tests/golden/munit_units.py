@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.checkpoints.shapes import numbers
 from zoo.data.files import resize_photo
@@ -44,11 +43,20 @@ def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:
     weights = recorded.Recorded()
     with recorded.where_held():
         weights = recorded.load(folder / "weights.safetensors")
-    runs = (run_blocks, run_layers, run_encoders, run_decoder, run_spectral, run_discriminators, run_perceptual, run_schedule)
+    runs = (
+        run_blocks,
+        run_layers,
+        run_encoders,
+        run_decoder,
+        run_spectral,
+        run_discriminators,
+        run_perceptual,
+        run_schedule,
+    )
     for run in runs:
         with recorded.where_held():
             run(case, folder, io, weights, out)
-    numbers_due = munit.numbers_in(folder) | {k: v for k, v in case.get("values", {}).items()}
+    numbers_due = set(munit.numbers_in(folder))
     return munit.due(io, out) | {k: out[k].detach().float() for k in numbers_due if k in out}
 
 
@@ -215,7 +223,9 @@ def run_perceptual(case: Mapping[str, Any], folder: Path, io: Tensors, weights: 
 def run_schedule(case: Mapping[str, Any], folder: Path, io: Tensors, weights: Tensors, out: Tensors) -> None:
     """Rates of iterations. After a resume theirs are one iteration ahead; ours go on, so that the replay asks for the next step."""
     names = munit.numbers_in(folder)
-    first = next((m for k in names if (m := re.fullmatch(r"schedule/lr_of_iterations_1_to_(\d+)_with_step_size_(\d+)", k))), None)
+    first = next(
+        (m for k in names if (m := re.fullmatch(r"schedule/lr_of_iterations_1_to_(\d+)_with_step_size_(\d+)", k))), None
+    )
     if first is None:
         return
     model = MUNIT(MunitConfig(dim=1, mlp_dim=1, n_res=1), label_space("domains"))

@@ -145,7 +145,7 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _bar(name: str, total: int, done: int) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(name: str, total: int, done: int) -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on stderr, as what takes (done, total); None where stderr is no terminal, for which nothing is imported."""
     if not sys.stderr.isatty():
         yield None
@@ -181,7 +181,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
     if output.damaged:
         say(f"{output.damaged} samples are damaged or incomplete, and are made again.")
     try:
-        with _bar(composition.name, total, output.done) as progress:
+        with progress_bar(composition.name, total, output.done) as progress:
             for part in composition.run(request, missing=output.missing, progress=progress, files=files):
                 output.write(part)
         output.finish()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.files import (
+    RESAMPLING,
     InstanceArray,
     LabelArray,
     LayerArray,
@@ -19,7 +20,6 @@ from zoo.data.files import (
     resize_instances,
     resize_labels,
     resize_layers,
-    RESAMPLING,
     resize_photo,
 )
 from zoo.errors import ConfigError
@@ -49,7 +49,8 @@ class Preprocess:
     mode: str = "resize_and_crop"
     """resize_and_crop: to load_size x load_size whatever the proportions, then a window. crop: a window of the picture as it
     is. scale_width: width load_size, proportions kept. scale_shortside: quirk kept, the short side keeps its length and the
-    long one becomes load_size * long / short. shorter_side: the short side becomes load_size, proportions kept. fixed: crop_size wide, crop_size / aspect high. none: to multiples of `base`."""
+    long one becomes load_size * long / short. shorter_side: the short side becomes load_size, proportions kept.
+    fixed: crop_size wide, crop_size / aspect high. none: to multiples of `base`."""
     load_size: int = 286
     """Side to which the picture is resized before the window is cut."""
     crop_size: int = 256

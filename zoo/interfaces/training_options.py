@@ -75,7 +75,9 @@ class TrainingOptions:
         if self.zoom > 0 and self.preprocess != "resize":
             faults.append(f"zoom belongs to preprocess=resize, got {self.preprocess}: set zoom=0")
         if self.resample != "bicubic" and self.preprocess == "resize":
-            faults.append(f"resample={self.resample} belongs to the other modes of preprocess, and preprocess is resize")
+            faults.append(
+                f"resample={self.resample} belongs to the other modes of preprocess, and preprocess is resize"
+            )
         if min(self.zoom, self.color, self.clip) < 0:
             faults.append("zoom, color and clip must be 0 or more")
         if faults:
