@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from zoo.nn.latents import reparameterize
 from zoo_plugins.dmit import official, text
@@ -117,7 +118,7 @@ def watch(network: nn.Module, name: str, seen: Tensors, count: Any) -> list[Any]
 def run_translation(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Both directions in encoded and in drawn styles, and what the layers say on the way."""
     io, opt = recorded.load(folder / "io.safetensors"), case["official_options"]
-    weights, seen = recorded.load(folder / "weights.safetensors"), {}
+    weights, seen = recorded.load(folder / "weights.safetensors"), recorded.Recorded()
     nets = {}
     for name in ("dec", "enc_style", "enc_content"):
         with recorded.where_held():
@@ -157,9 +158,9 @@ def to_uint8(image: Tensor) -> Tensor:
 
 def completed(case: Mapping[str, Any], weights: Mapping[str, Tensor], name: str, opt: Mapping[str, Any]) -> Tensors:
     """The official weights of one network; of a travelling case with NaN where they were cut."""
-    state = network_of(name, opt).state_dict()
-    names = official.official_names(official.FILES[name], list(state), upsampling=opt.get("up_type", "transpose"))
-    return recorded.complete(case, recorded.held(weights, f"{name}."), state, lambda k: names[k])
+    network = network_of(name, opt)
+    names = official_names(name, network, opt)
+    return recorded.complete(case, recorded.held(weights, f"{name}."), network.state_dict(), lambda k: names[k])
 
 
 # --- an iteration: C ----------------------------------------------------------------------------------------------
@@ -187,54 +188,60 @@ def run_iteration(case: Mapping[str, Any], folder: Path) -> Tensors:
     """One iteration in training mode on the recorded images and draws, as our trainer yields it."""
     io, opt = recorded.load(folder / "io.safetensors"), case["official_options"]
     values = json.loads((folder / "values.json").read_text()) if (folder / "values.json").exists() else {}
-    options, weights = options_of(opt), stored_weights(case, folder)
-    shared = options.same_discriminator
+    out: Tensors = {"lr": torch.tensor(options_of(opt).rate(1), dtype=torch.float64)}
+    with recorded.where_held():
+        iterate(io, opt, stored_weights(case, folder), out, values.get("optimizer_order"))
+    chosen, negative = out.pop("chosen", torch.tensor([])), sum(i < 0 for i in values.get("index_target", []))
+    out["index_target"] = chosen - len(chosen) * (
+        torch.arange(len(chosen)) < negative
+    )  # theirs count from behind first
+    return {k: stride(k, out[plain(k)]) for k in [*io, *values] if plain(k) in out}
+
+
+def iterate(io: Tensors, opt: Mapping[str, Any], weights: Tensors, out: Tensors, expected: list[str] | None) -> None:
+    """Fills `out`. expected: the networks in the order of their steps, where the case tells it."""
+    options = options_of(opt)
+    shared = {"encoded": "dis_rand_prior"} if options.same_discriminator else {}
+    names = _OPTIMIZERS | shared
     nets = {
-        n: load(network_of(n, opt), n, recorded.held(weights, f"{n}.")).train()
-        for n in _OPTIMIZERS.values()
-        if not (shared and n == "dis_rand_enc")
+        n: load(network_of(n, opt), n, recorded.held(weights, f"{n}.")).train() for n in dict.fromkeys(names.values())
     }
     before = {n: {k: v.clone() for k, v in net.state_dict().items()} for n, net in nets.items()}
-    optimizers = {
-        n: torch.optim.Adam(net.parameters(), lr=options.rate(1), betas=options.betas) for n, net in nets.items()
-    }
-    names = _OPTIMIZERS | ({"encoded": "dis_rand_prior"} if shared else {})
+    optimizers = {n: Adam(net.parameters(), lr=options.rate(1), betas=options.betas) for n, net in nets.items()}
     parts = Networks(**{field: nets[name] for field, name in names.items()})
-    out: Tensors = {"lr": torch.tensor(options.rate(1), dtype=torch.float64)}
     images, own = unit_images(io["in/real_u8"]), io["in/attr_source"]
     rule = text.partners if opt.get("model_name") == "semantic_image_synthesis" else partners
-    chosen = rule(len(images))
-    made = forward(parts, images, own, chosen, Draws(io["in/eps_style"], io["in/prior1"], io.get("in/prior2")), options)
+    draws = Draws(io["in/eps_style"], io["in/prior1"], io["in/prior2"] if options.lambda_div else None)
+    out["chosen"] = torch.tensor(rule(len(images)))
+    made = forward(parts, images, own, rule(len(images)), draws, options)
     out |= made_tensors(made)
     stage, seen, order = "", set(), []
     for update in steps(parts, made, options, names):
         stage = next_stage(update.optimizers, stage, seen)
-        chosen_nets = [nets[n] for n in update.optimizers]
-        inputs = [p for net in chosen_nets for p in net.parameters()]
+        inputs = [p for name in update.optimizers for p in nets[name].parameters()]
         for p in inputs:
             p.grad = None
         torch.stack(list(update.losses.values())).sum().backward(inputs=inputs)
         out |= {f"loss/{_LOSSES[k]}": v.detach() for k, v in update.losses.items()}
         for name in update.optimizers:
-            out |= gradients(stage, name, nets[name])
+            out |= gradients(stage, name, nets[name], opt)
             optimizers[name].step()
             order.append(name)
-    assert order == values.get("optimizer_order", order)
+    assert order == (expected or order)
     for name, net in nets.items():
-        theirs = official.official_names(
-            official.FILES[name], list(net.state_dict()), upsampling=opt.get("up_type", "transpose")
-        )
+        theirs = official_names(name, net, opt)
         for key, value in net.state_dict().items():
             kind = "buffer" if key.endswith(("_u", "_v")) else "param"
             out[f"iter/{kind}/{name}.{theirs[key]}"] = value.detach().clone()
             if kind == "param":
-                change = (value.detach() - before[name][key]).norm()
-                out[f"iter/param_after/{name}.{theirs[key]}"] = torch.stack([value.detach().norm(), change])
-    size = len(images)
-    out["index_target"] = torch.tensor(
-        [i - size if i >= size - sum(j < 0 for j in values.get("index_target", [])) else i for i in chosen]
-    )
-    return {k: stride(k, out[plain(k)]) for k in [*io, *values] if plain(k) in out}
+                change = (value.detach() - before[name][key]).float().norm()
+                out[f"iter/param_after/{name}.{theirs[key]}"] = torch.stack([value.detach().float().norm(), change])
+
+
+def official_names(name: str, network: nn.Module, opt: Mapping[str, Any]) -> dict[str, str]:
+    """Our keys of a network -> the authors'."""
+    kind = opt.get("up_type", "transpose")
+    return official.official_names(official.FILES[name], list(network.state_dict()), upsampling=kind)
 
 
 def next_stage(names: tuple[str, ...], stage: str, seen: set[str]) -> str:
@@ -246,9 +253,9 @@ def next_stage(names: tuple[str, ...], stage: str, seen: set[str]) -> str:
     return {"dis": "gen", "dis2": "gen", "gen": "style", "style": "content"}[stage]
 
 
-def gradients(stage: str, name: str, network: nn.Module) -> Tensors:
+def gradients(stage: str, name: str, network: nn.Module, opt: Mapping[str, Any]) -> Tensors:
     """Under official names, and their norms."""
-    theirs = official.official_names(official.FILES[name], list(network.state_dict()))
+    theirs = official_names(name, network, opt)
     grads = {theirs[k]: p.grad for k, p in network.named_parameters() if p.grad is not None}
     return {f"{stage}/grad/{name}.{k}": g.clone() for k, g in grads.items()} | {
         f"{stage}/grad_norm/{name}.{k}": g.norm() for k, g in grads.items()

@@ -69,7 +69,7 @@ def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:
     with recorded.where_held():
         out |= run_losses(io)
     out |= run_numbers(values)
-    return {k: v for k, v in out.items() if k in io or k in paths(values)}
+    return {k: v.detach() for k, v in out.items() if k in io or k in paths(values)}
 
 
 def paths(values: Any, before: str = "") -> set[str]:

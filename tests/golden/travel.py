@@ -120,6 +120,21 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"g_.*",),
         ),
     ),
+    "dmit": (
+        Cut(
+            "dmit/E_units",
+            "dmit",
+            inputs=(r"in/(?:x[56]|code5|coef|coef_t|dropmask_.*|captions|cap_lens)",),
+            results=(
+                r"(?:eval|train)/(?:conv|trconv|cbin|cbbn|layernorm|residual_dropout|conresidual_dropout|condown)",
+                r"eval/(?:down|down_cbbn|up_.*|rnn_.*)",
+                r"train/(?:conv|trconv|cbbn)_.*",
+            ),
+            weights=(
+                r"(?:conv|trconv|cbin|cbbn|layernorm|residual_dropout|conresidual_dropout|condown|down|down_cbbn|up_\w+|rnn)/.*",
+            ),
+        ),
+    ),
     "face_parser": (
         Cut(
             "face_parser/A_unet",
@@ -165,9 +180,7 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             "munit/E_units",
             "munit",
             inputs=(r"in/(?:x5|x5_b1|x6|v4|style4|content12|adain_[bw]|coef6)",),
-            results=(
-                r"out/(?:cb_.*|layernorm_b\d|resblock_in|linear_.*|up_stage|mlp|decoder|assigned/.*|sn_.*)",
-            ),
+            results=(r"out/(?:cb_.*|layernorm_b\d|resblock_in|linear_.*|up_stage|mlp|decoder|assigned/.*|sn_.*)",),
             weights=(r"(?:cb_.*|layernorm|resblock_in|linear_.*|up_stage|mlp|decoder)/.*",),
         ),
     ),
