@@ -191,10 +191,9 @@ def run_iteration(case: Mapping[str, Any], folder: Path) -> Tensors:
     out: Tensors = {"lr": torch.tensor(options_of(opt).rate(1), dtype=torch.float64)}
     with recorded.where_held():
         iterate(io, opt, stored_weights(case, folder), out, values.get("optimizer_order"))
-    chosen, negative = out.pop("chosen", torch.tensor([])), sum(i < 0 for i in values.get("index_target", []))
-    out["index_target"] = chosen - len(chosen) * (
-        torch.arange(len(chosen)) < negative
-    )  # theirs count from behind first
+    if (chosen := out.pop("chosen", None)) is not None:
+        negative = sum(i < 0 for i in values.get("index_target", []))  # theirs count from behind first
+        out["index_target"] = chosen - len(chosen) * (torch.arange(len(chosen)) < negative)
     return {k: stride(k, out[plain(k)]) for k in [*io, *values] if plain(k) in out}
 
 
