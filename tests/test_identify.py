@@ -25,6 +25,7 @@ OURS = (
     "scgan",
     "spade",
     "clvae",
+    "munit",
     "oasis",
     "sean",
     "clade",
@@ -173,6 +174,9 @@ def expected(name: str) -> set[tuple[str, str]]:
         return {("face-parser", "parser")}
     if system == "segvae":
         return {("segvae", "checkpoint")}
+    if system == "munit":
+        roles = {"gen_%08d.pt": "generator", "dis_%08d.pt": "discriminator"}
+        return {("munit", role) for file, role in roles.items() if name.endswith(f"/{file}")}
     if system == "oasis":
         return {("oasis", "discriminator" if name.endswith("D.pth") else "generator")}
     if system == "pix2pixhd":

@@ -18,6 +18,7 @@ OWN = (
     "scgan",
     "spade",
     "clvae",
+    "munit",
     "oasis",
     "sean",
     "clade",
@@ -107,6 +108,12 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         for file in ("G.pth", "D.pth")
     }
     | {"/ade20k_": (frozenset(), "")},  # lists of what differs from ade20k
+    "munit": {
+        "unit_gen": (frozenset(), ""),  # of the bundled UNIT, which is another system
+        "gen_%08d": (frozenset({"munit"}), "munit/edges2shoes"),
+        "dis_%08d": (frozenset({"munit"}), "munit/edges2shoes"),
+        "vgg16": (frozenset(), ""),
+    },
     "sean": {"net_D": (THREE_LAYERS, "sean/celeba"), "net_G": (frozenset({"sean"}), "sean/celeba")},
 }
 
@@ -179,6 +186,8 @@ FILES = {
     "scgan/B_coco128/weights.safetensors": {"scgan": "generator"},
     "scgan/C2_losses_fpse/weights_D.safetensors": {"scgan": "discriminator"},
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
+    "munit/A_translate/official_checkpoint_gen_00010000.pt": {"munit": "generator"},
+    "munit/A_translate/official_checkpoint_dis_00010000.pt": {"munit": "discriminator"},
     "oasis/A_celeba_ks1/official_checkpoint_best_EMA.pth": {"oasis": "generator"},
     "clade/B_cityscapes_more_inst_icpe/official_checkpoint_latest_net_G.pth": {"clade": "generator"},
     "clade/B_cityscapes_more_inst_icpe/official_checkpoint_latest_net_D.pth": dict.fromkeys(

@@ -26,6 +26,7 @@ FIRST = (
     "face-parser",
     "inade",
     "mask-vae",
+    "munit",
     "oasis",
     "pix2pixhd",
     "scgan",

@@ -85,7 +85,12 @@ def written(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def detect(shapes: Shapes) -> Match | None:
-    """Does this file hold the generators or the discriminators of both domains? The config is read off the shapes."""
+    """Does this file hold the generators or the discriminators of both domains? The config is read off the shapes.
+
+    One domain's networks alone (the entry `a` of a file) are no model: all that the other domain has is missing.
+    """
+    if has(shapes, r"(?:enc_content|mlp)\.model\.\d+\..*|cnns\.\d+\.\d+\..*"):
+        shapes = {f"{NAMES[0]}.{key}": shape for key, shape in shapes.items()}
     if has(shapes, r"[ab]\.(?:enc_content|mlp)\.model\.\d+\..*") and has(shapes, r"[ab]\.mlp\..*"):
         return _match_generators(shapes)
     if has(shapes, r"[ab]\.cnns\.\d+\.\d+\..*"):

@@ -37,6 +37,8 @@ class Domains(Source):
     Raises DataError for fewer than two domains, an empty one, a split that is not there, UsageError without a path.
     """
 
+    whole_maps = True
+
     def __init__(self, path: str | None, split: str | None = None, space: LabelSpace | None = None) -> None:
         if path is None:
             raise UsageError("The data set domains needs its place: domains:DIR.")
