@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.errors import WeightsError
 from zoo.registry import registry
+from zoo_plugins.dmit import official
 
 OURS = (
     "mask_vae",
@@ -25,6 +27,7 @@ OURS = (
     "scgan",
     "spade",
     "clvae",
+    "dmit",
     "munit",
     "oasis",
     "sean",
@@ -174,6 +177,8 @@ def expected(name: str) -> set[tuple[str, str]]:
         return {("face-parser", "parser")}
     if system == "segvae":
         return {("segvae", "checkpoint")}
+    if system == "dmit":
+        return dmit_owners(name)
     if system == "munit":
         roles = {"gen_%08d.pt": "generator", "dis_%08d.pt": "discriminator"}
         return {("munit", role) for file, role in roles.items() if name.endswith(f"/{file}")}
@@ -191,6 +196,14 @@ def expected(name: str) -> set[tuple[str, str]]:
             else {(a, "encoder") for a in ("clade", "scgan", "spade")}
         )
     return {(system, "generator")}
+
+
+def dmit_owners(name: str) -> set[tuple[str, str]]:
+    """By the file's or the entry's name; both discriminators of pictures have one form, and the text encoder is no network of the model."""
+    if name.endswith("resume.pth"):
+        return {("dmit", role) for role in list(official.FILES.values())[:5]}
+    found = re.search(r"(dec|enc_style|enc_content|dis_content|dis_rand_prior)(?:_(?:<epoch>|latest)\.pth)?$", name)
+    return {("dmit", official.FILES[found[1]])} if found else set()
 
 
 def test_every_recorded_full_size_file_is_named_with_its_config(shared: Path) -> None:
@@ -230,7 +243,7 @@ def test_recorded_checkpoint_files_are_named(shared: Path) -> None:
     assert len(found) >= 10
     for name, owner in found.items():
         assert owner >= expected(name), name
-        assert len(owner) == 1 or "net_D" in name or "net_E" in name, name
+        assert len(owner) == 1 or "net_D" in name or "net_E" in name or owner == expected(name), name
     assert len(found["spade/A_normal_celeba/official_checkpoint_latest_net_D.pth"]) >= 2
 
 
