@@ -234,3 +234,36 @@ def mask_vae(model: Any, maps: SemanticMap, h0: Tensor, c0: Tensor) -> Tensor:
         h = block.conv1(F.interpolate(F.silu(block.norm1(x)), scale_factor=2.0, mode="nearest"))
         x = block.skip(up) + block.conv2(F.silu(block.norm2(h)))
     return with_background(decoder.convs.out_conv(x)).argmax(1)
+
+
+def munit_block(block: Any, x: Tensor, affine: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """A block of MUNIT (reflection, ReLU or tanh, without spectral norm): the norm line by line."""
+    pad = block.pad.padding[0]
+    x = F.conv2d(F.pad(x, (pad,) * 4, mode="reflect"), block.conv.weight, block.conv.bias, block.conv.stride)
+    if affine is not None:
+        mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction=0)
+        x = (x - mean) / torch.sqrt(var + 1e-5) * affine[0][:, :, None, None] + affine[1][:, :, None, None]
+    elif hasattr(block.norm, "gamma"):
+        flat = x.flatten(1)
+        mean, std = (v.view(-1, 1, 1, 1) for v in (flat.mean(1), flat.std(1)))
+        x = (x - mean) / (std + 1e-5) * block.norm.gamma[:, None, None] + block.norm.beta[:, None, None]
+    elif block.norm is not None:
+        x = F.instance_norm(x)
+    return x if block.activation is None else block.activation(x)
+
+
+def munit(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
+    """MUNIT: photos of the first domain in styles of the second, in [0, 1]; doublings before their 5x5 convolutions."""
+    first, second = model.generators["a"].enc_content.model, model.generators["b"]
+    x = photos * 2 - 1
+    for block in first[:-1]:
+        x = munit_block(block, x)
+    for pair in first[-1].model:
+        x = munit_block(pair.model[1], munit_block(pair.model[0], x)) + x
+    affines = second.dec.split(second.mlp(styles))
+    blocks, *others = second.dec.model
+    for i, pair in enumerate(blocks.model):
+        x = munit_block(pair.model[1], munit_block(pair.model[0], x, affines[2 * i]), affines[2 * i + 1]) + x
+    for layer in others:
+        x = F.interpolate(x, scale_factor=2.0) if not hasattr(layer, "conv") else munit_block(layer, x)
+    return (x + 1) / 2

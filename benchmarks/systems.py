@@ -66,13 +66,16 @@ SYNTHESIZERS = (
     "inade/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
+TRANSLATORS = ("munit/edges2shoes",)
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae}.get(reference.partition("/")[0], _synthesizer)
+    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator}.get(
+        reference.partition("/")[0], _synthesizer
+    )
     yield from make(reference, model, data, batch)
 
 
@@ -212,6 +215,24 @@ def _mask_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iter
             "plain": plain,
             "form": lambda: fast.decode(fast.encode(maps)).labels,
             "kept": lambda: fast.decode(codes).labels,
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )
+
+
+def _translator(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    """Photos of smooth noise; "kept": their content is there already, as for a further style of a photo."""
+    fast = model.optimized()
+    coarse = Rng(0, range(batch)).uniform("photos", shape=(3, 8, 8)).float()
+    photos = nn.functional.interpolate(coarse, model.resolution, mode="bicubic").clamp(0, 1)
+    style = model.sample_style(batch, Rng(0, range(batch)), domain=model.targets[-1])
+    content = fast.encode_content(photos)
+    yield Case(
+        f"{reference}, batch {batch}",
+        {
+            "plain": lambda: readings.munit(model, photos, style.tensors["style"]),
+            "form": lambda: fast.translate(photos, style=style),
+            "kept": lambda: fast.translate(content, style=style),
         },
         (("plain", "form"), ("plain", "kept")),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -100,7 +101,7 @@ def test_domains_are_classes_of_the_label_space() -> None:
     assert model.target(None) == "spring" and model.source_for("spring") == "winter"
     with pytest.raises(LabelError, match="MUNIT has no domain 'summer' \\(domains: winter, spring\\)"):
         model.domain("summer")
-    with pytest.raises(LabelError, match="no class 'autumn'|'autumn'"):
+    with pytest.raises(LabelError, match="'autumn'"):
         MUNIT(MunitConfig(**CONFIG, channels=("winter", "autumn")), seasons)
     with pytest.raises(LabelError, match="between two domains"):
         MUNIT(MunitConfig(**CONFIG), parse_space({"name": "one", "classes": ["only"]}, "test"))
@@ -135,7 +136,7 @@ def test_photos_keep_their_proportions() -> None:
         (96, 32),
         (32, 32),
     ]
-    with pytest.raises(UsageError, match="takes photos of 32 x 32 pixels .* where these have 33 x 32"):
+    with pytest.raises(UsageError, match=r"takes photos of 32 x 32 pixels .* where these have 33 x 32"):
         model.translate(torch.rand(1, 3, 33, 32))
     with pytest.raises(UsageError, match=r"\[B, 3, H, W\] in \[0, 1\], got torch.uint8"):
         model.translate(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
@@ -201,13 +202,13 @@ def test_batches_and_rates(data: Path) -> None:
 
 
 def test_what_cannot_be_trained(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Photos of 32 px are too small .* which need 64 px"):
+    with pytest.raises(ConfigError, match=r"Photos of 32 px are too small .* which need 64 px"):
         trainer_for(data, n_layer=4, num_scales=3)
     with pytest.raises(WeightsError, match=r"lacks a fitting conv1_1\.weight"):
         save_file({"other": torch.zeros(1)}, tmp_path / "odd.safetensors")
         trainer_for(data, vgg_w=1.0, vgg=str(tmp_path / "odd.safetensors"))
     trainer, _ = trainer_for(data)
-    with pytest.raises(DataError, match="no photos of the domain A.*domains:DIR"):
+    with pytest.raises(DataError, match=r"no photos of the domain A.*domains:DIR"):
         trainer.prepare(open_data("toy-faces:2", resolution=32))
     with pytest.raises(LabelError, match="no class in common"):
         plan = make_plan(
@@ -294,9 +295,9 @@ def test_files_of_pytorch_0_3_and_damaged_ones(tmp_path: Path) -> None:
         name: {k: v for k, v in state.items() if k != "mlp.model.2.fc.bias"} for name, state in written(model).items()
     }
     torch.save(odd, tmp_path / "odd.pt")
-    with pytest.raises(WeightsError, match="holds no network .*nearest: munit generator"):
+    with pytest.raises(WeightsError, match=r"holds no network .*nearest: munit generator"):
         convert([tmp_path / "odd.pt"], tmp_path / "none")
-    with pytest.raises(WeightsError, match="has no tensor 'a.extra.weight'"):
+    with pytest.raises(WeightsError, match=r"has no tensor 'a\.extra\.weight'"):
         official.convert({"generator": {"a.extra.weight": torch.zeros(1)}})
     with pytest.raises(WeightsError, match="has no network 'encoder'"):
         official.convert({"encoder": {}})
@@ -315,3 +316,15 @@ def test_configs_are_read_off_files() -> None:
         read = MunitConfig(**match.config)
         assert all(getattr(read, k) == v for k, v in fields.items()), match.config
     assert official.detect({"a.cnns.0.0.conv.weight": (2, 3, 4, 4)}) is not None
+
+
+def test_the_inference_form_is_the_plain_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks line by line, as `benchmarks` times them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1]))
+    readings = importlib.import_module("benchmarks.readings")
+    model, photos = tiny_munit(), torch.rand(2, 3, 32, 32)
+    style = model.sample_style(2, 1, domain="B")
+    with torch.no_grad():
+        plain = readings.munit(model, photos, style.tensors["style"])
+    for form in (model, model.optimized()):
+        assert float((form.translate(photos, style=style) - plain).abs().max()) < 2e-5

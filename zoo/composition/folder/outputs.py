@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from zoo.composition.folder.card import write_card
 from zoo.composition.folder.finished import finished
@@ -178,7 +178,7 @@ class OutputFolder:
         if self._lock is not None:
             self._lock.release()
 
-    def __enter__(self) -> OutputFolder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
