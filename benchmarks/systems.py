@@ -66,16 +66,21 @@ SYNTHESIZERS = (
     "inade/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
-TRANSLATORS = ("munit/edges2shoes",)
+TRANSLATORS = ("munit/edges2shoes", "dmit/yosemite", "scgan-unpaired/yosemite")
+TRANSLATING = {
+    "munit": (readings.munit, "style"),
+    "dmit": (readings.dmit, "z"),
+    "scgan-unpaired": (readings.scgan_unpaired, "z"),
+}
+"""The reading of each, and the tensor of its styles."""
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae, "munit": _translator}.get(
-        reference.partition("/")[0], _synthesizer
-    )
+    makers = {"segvae": _segvae, "mask-vae": _mask_vae, **dict.fromkeys(TRANSLATING, _translator)}
+    make = makers.get(reference.partition("/")[0], _synthesizer)
     yield from make(reference, model, data, batch)
 
 
@@ -222,7 +227,7 @@ def _mask_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iter
 
 def _translator(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
     """Photos of smooth noise; "kept": their content is there already, as for a further style of a photo."""
-    fast = model.optimized()
+    fast, (reading, name) = model.optimized(), TRANSLATING[reference.partition("/")[0]]
     coarse = Rng(0, range(batch)).uniform("photos", shape=(3, 8, 8)).float()
     photos = nn.functional.interpolate(coarse, model.resolution, mode="bicubic").clamp(0, 1)
     style = model.sample_style(batch, Rng(0, range(batch)), domain=model.targets[-1])
@@ -230,7 +235,7 @@ def _translator(reference: str, model: Any, data: Path | None, batch: int) -> It
     yield Case(
         f"{reference}, batch {batch}",
         {
-            "plain": lambda: readings.munit(model, photos, style.tensors["style"]),
+            "plain": lambda: reading(model, photos, style.tensors[name]),
             "form": lambda: fast.translate(photos, style=style),
             "kept": lambda: fast.translate(content, style=style),
         },

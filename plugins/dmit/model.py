@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from zoo.nn.init import init_normal
 from zoo.nn.latents import reparameterize
+from zoo.nn.spectral import fold_spectral
 from zoo.plugin import SIDE, ImageTranslator, LabelSpace, Latents, RngLike, Style, UsageError, as_rng
 from zoo_plugins.dmit.config import DMITConfig
-from zoo_plugins.dmit.inference import fold
 from zoo_plugins.dmit.networks import ContentEncoder, Decoder, StyleEncoder
 
 
@@ -125,4 +125,6 @@ class DMIT(ImageTranslator):
         return self.check_photos(images).to(self.device) * 2 - 1
 
     def _fold(self) -> None:
-        fold(self)
+        """Spectral norms folded. Convolutions whose weights are laid out for the CPU's kernels (`zoo.inference.packed`) would be slower here: the
+        instance norms behind them put the features back into the plain layout."""
+        fold_spectral(self)
