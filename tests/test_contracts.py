@@ -324,7 +324,6 @@ class TestScganUnpaired(ModelContract):
     training: ClassVar[Mapping[str, Any]] = {**GAN, "batch_size": 4, "lambda_cyc": 10.0}
 
 
-||||||| 504d6b5
 # --- a third party's --------------------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,8 @@ class ConvBlock(nn.Module):
         activation: Activation = "none",
     ) -> None:
         super().__init__()
-        self.padding, self.activation = padding, activation
+        self.padding = padding
+        self.activation: Activation = activation
         self.conv = SNConv2d(c_in, c_out, kernel, stride, bias=bias)
         self.norm = norm
 

@@ -72,7 +72,7 @@ def forward(
     """
     content = n.content_encoder(images)
     posterior = n.style_encoder(images)
-    style = reparameterize(*posterior, draws.eps)
+    style = reparameterize(posterior.mean, posterior.logvar, draws.eps)
     target = own[list(partners)]
     codes = [(own, style), (target, style[list(partners)]), (target, draws.prior)]
     if options.lambda_div:

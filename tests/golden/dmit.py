@@ -47,14 +47,16 @@ _MODES = {"lsgan": "ls", "dcgan": "original", "hinge": "hinge"}
 
 def config_of(opt: Mapping[str, Any]) -> DMITConfig:
     """Our config from the authors' options."""
-    fields = recorded.options(opt, _NETWORK)
+    fields: dict[str, Any] = recorded.options(opt, _NETWORK)
     step = 2 ** fields.get("halvings", 2)
     return DMITConfig(channels=(), **{**fields, "resolution": max(step, fields.get("resolution", 256) // step * step)})
 
 
 def options_of(opt: Mapping[str, Any]) -> DMITOptions:
     """Our training options from the authors'."""
-    modes = {f"{k}_gan_mode": _MODES[opt[f"{k}_gan_mode"]] for k in ("content", "image") if f"{k}_gan_mode" in opt}
+    modes: dict[str, Any] = {
+        f"{k}_gan_mode": _MODES[opt[f"{k}_gan_mode"]] for k in ("content", "image") if f"{k}_gan_mode" in opt
+    }
     return DMITOptions(**recorded.options(opt, _TRAINING), **modes)
 
 

@@ -128,7 +128,7 @@ def run_convs(io: Tensors, weights: Tensors) -> list[Unit]:
         _loaded(unit, state, CONTENT)
         both_modes("conv", unit, io, out, lambda m: m(io["in/x5"]))
         (out["train/conv"] * io["in/coef"]).sum().backward()
-        layer = unit.conv
+        layer: Any = unit.conv
         out |= {"train/conv_grad_weight_orig": layer.weight.grad, "train/conv_grad_bias": layer.bias.grad}  # type: ignore[union-attr]
         out |= {"train/conv_u": layer.weight_u.clone(), "train/conv_v": layer.weight_v.clone()}
         out["train/conv_second"] = unit(io["in/x5"])
@@ -140,10 +140,11 @@ def run_convs(io: Tensors, weights: Tensors) -> list[Unit]:
         _loaded(unit, state, lambda k: DECODER(f"upsample.{k}"))
         both_modes("trconv", unit, io, out, lambda m: m(io["in/x6"]))
         (out["train/trconv"] * io["in/coef_t"]).sum().backward()
-        layer = unit.conv
+        layer: Any = unit.conv
+        scale: Any = unit.norm.weight
         out |= {
             "train/trconv_grad_weight_orig": layer.weight.grad,
-            "train/trconv_grad_norm_weight": unit.norm.weight.grad,
+            "train/trconv_grad_norm_weight": scale.grad,
         }
         out |= {"train/trconv_u": layer.weight_u.clone(), "train/trconv_v": layer.weight_v.clone()}
 
@@ -165,7 +166,8 @@ def run_norms(io: Tensors, weights: Tensors) -> list[Unit]:
     def shifted(kind: NormKind) -> Unit:
         def unit(out: Tensors) -> None:
             state = recorded.held(weights, f"{kind}/")
-            norm = shifted_norm(kind, *state["ConBias.0.weight_orig"].shape)
+            channels, code = state["ConBias.0.weight_orig"].shape
+            norm = shifted_norm(kind, channels, code)
             _loaded(norm, state, NORM)
             both_modes(kind, norm, io, out, lambda m: m(io["in/x6"], io["in/code5"]))
             out |= {
@@ -195,7 +197,8 @@ def run_blocks(io: Tensors, weights: Tensors) -> list[Unit]:
 
     def shifted(out: Tensors) -> None:
         state = recorded.held(weights, "conresidual_dropout/")
-        block = ShiftedResidualBlock(*state["n1.ConBias.0.weight_orig"].shape, "cbin", dropout=True)
+        channels, code = state["n1.ConBias.0.weight_orig"].shape
+        block = ShiftedResidualBlock(channels, code, "cbin", dropout=True)
         _loaded(block, state, DECODER)
         call = io["in/x6"], io["in/code5"]
         both_modes("conresidual_dropout", block, io, out, lambda m: m(*call), io["in/dropmask_conresidual"])
