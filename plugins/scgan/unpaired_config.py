@@ -145,6 +145,6 @@ VARIANTS: dict[str, Variant] = {
             steps=4000, batch_size=4, lr=4e-4, niter=1_000_000, ndf=32, n_layers_d=3, perceptual="none", share_fake=True, flip=True,
             channels_last=True, publish="last",
         ),
-        title="our reading, ours: 64 px, 1.4 M parameters, for a CPU",
+        title="our reading, small: 64 px, 1.4 M parameters, for a CPU",
     ),
 }  # fmt: skip
