@@ -271,8 +271,6 @@ class TestMunit(ModelContract):
     training: ClassVar[Mapping[str, Any]] = {
         "ndf": 2, "n_layer": 2, "num_scales": 2, "load_size": 32, "recon_x_cyc_w": 1.0, "batch_size": 4,
     }  # fmt: skip
-    # in front of a norm that takes the mean away
-    dead_parameters: ClassVar[frozenset[str]] = frozenset()
 
     def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
         assert isinstance(model, MUNIT)

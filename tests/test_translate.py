@@ -89,6 +89,20 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert run(*command, "--to", "A", "--out", cut, "--overwrite").code == 0
 
 
+def test_a_run_of_one_photo_grows(run: Run, model: Path, photos: list[Path], tmp_path: Path) -> None:
+    """The same command with a larger -n goes on to the bytes of a fresh run; several photos are numbered by n, and cannot."""
+    command = ("translate", model, photos[0], "--seed", 3, "--batch-size", 2)
+    fresh, grown, several = (tmp_path / name for name in ("fresh", "grown", "several"))
+    assert run(*command, "-n", 4, "--out", fresh).code == run(*command, "-n", 2, "--out", grown).code == 0
+    ran = run(*command, "-n", 4, "--out", grown)
+    assert ran.code == 0 and "2 of 4 samples are there" in ran.err
+    for path in sorted(fresh.rglob("*.*")):
+        assert (grown / path.relative_to(fresh)).read_bytes() == path.read_bytes(), path
+    assert run("translate", model, *photos[:2], "-n", 1, "--seed", 3, "--out", several).code == 0
+    refused = run("translate", model, *photos[:2], "-n", 2, "--seed", 3, "--out", several)
+    assert refused.code == 2 and "several maps or photos" in refused.err
+
+
 def test_where_styles_come_from(run: Run, model: Path, photos: list[Path], tmp_path: Path) -> None:
     """Samples take the styles in turn; a fixed one gives the same picture whatever the seed is."""
     translator = zoo.load(model)

@@ -117,8 +117,6 @@ class MunitOptions(TrainingOptions):
         faults = [f"{n} must be at least {m}, got {getattr(self, n)}" for n, m in least.items() if getattr(self, n) < m]
         if self.batch_size % 2:
             faults.append(f"batch_size counts the photos of both domains, so it must be even, got {self.batch_size}")
-        if self.vgg_w and not self.vgg:
-            faults.append("vgg_w needs the authors' VGG16 of Caffe: name its file (vgg=FILE), or go without (vgg_w=0)")
         if faults:
             raise ConfigError("Training options: " + "; ".join(faults) + ".")
 
@@ -127,7 +125,7 @@ _ALIGNED = MunitOptions(
     flip=True, preprocess="shorter_side_and_crop", load_size=256, resample="bilinear", recon_x_cyc_w=10.0
 )
 _EDGES = replace(_ALIGNED, recon_x_cyc_w=0.0)
-_STREETS = replace(_ALIGNED, load_size=512)
+_STREETS = replace(_ALIGNED, load_size=512, vgg_w=1.0)
 
 VARIANTS: dict[str, Variant] = {
     "edges2handbags": Variant(MunitConfig(), _EDGES, "official edges2handbags, A edges, B photos; 256 px"),
@@ -135,7 +133,7 @@ VARIANTS: dict[str, Variant] = {
     "summer2winter": Variant(MunitConfig(), _ALIGNED, "official summer2winter_yosemite256, A summer, B winter; 256 px"),
     "synthia2cityscapes": Variant(
         MunitConfig(resolution=512), _STREETS,
-        "official synthia2cityscape, A drawn streets, B photos; 512 px. With vgg=FILE set vgg_w=1, as the authors have it",
+        "official synthia2cityscape, A drawn streets, B photos; 512 px; needs vgg=FILE, or vgg_w=0",
     ),
     "small-64": Variant(
         MunitConfig(resolution=64, dim=16, mlp_dim=64, style_dim=8, n_res=2),

@@ -52,9 +52,20 @@ def _network(width: int, n_layer: int, norm: str, activ: str, pad_type: str) -> 
 
 
 def fewest_pixels(options: MunitOptions) -> int:
-    """The shortest side of a photo that all scales can pad (reflection needs more pixels than it adds)."""
-    side = 2 if options.pad_type_d == "reflect" else 1
-    return side << (options.n_layer - 1 + options.num_scales - 1)
+    """The shortest side of a photo that all scales can take (reflection needs more pixels than it adds)."""
+    return next(side for side in range(1, 1 << 16) if _takes(side, options))
+
+
+def _takes(side: int, options: MunitOptions) -> bool:
+    least = 2 if options.pad_type_d == "reflect" else 1
+    for _ in range(options.num_scales):
+        inner = side
+        for _ in range(options.n_layer):
+            if inner < least or inner + 2 < 4:
+                return False
+            inner //= 2
+        side = (side - 1) // 2 + 1
+    return True
 
 
 def discriminator_loss(fake: list[Tensor], real: list[Tensor], mode: str) -> Tensor:

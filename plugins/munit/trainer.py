@@ -48,12 +48,17 @@ class MunitTrainer(Trainer):
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"recon_l1", "cycle_l1"})
 
     def __init__(self, model: MUNIT, options: MunitOptions) -> None:
-        """Raises ConfigError for photos that are too small for the discriminators, WeightsError for a `vgg` that is no VGG16."""
+        """Raises ConfigError for photos that are too small for the discriminators and for `vgg_w` without `vgg`, WeightsError for a `vgg` that is no VGG16."""
         super().__init__(model, options)
         if min(model.resolution) < fewest_pixels(options):
             raise ConfigError(
                 f"Photos of {model.resolution[0]} px are too small for discriminators with num_scales={options.num_scales} and"
                 f" n_layer={options.n_layer}, which need {fewest_pixels(options)} px: set fewer scales or layers."
+            )
+        if options.vgg_w and not options.vgg:
+            raise ConfigError(
+                f'vgg_w={options.vgg_w:g} needs the authors\' VGG16 of Caffe: name its file (<<changes={{"vgg": "FILE"}}>>), or go'
+                ' without (<<changes={"vgg_w": 0}>>).'
             )
         if options.init != "kaiming":  # with which a model starts anyway
             initialise(model, options.init)

@@ -58,11 +58,8 @@ def options_in(case: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def config_of(opt: Mapping[str, Any]) -> MunitConfig:
-    """Our config from the authors' options; the size of pictures is each case's own."""
-    fields = recorded.options(opt["gen"], _NETWORK)
-    step = 1 << fields.get("n_downsample", MunitConfig.n_downsample)
-    wanted = int(opt.get("new_size", MunitConfig.resolution))
-    return MunitConfig(resolution=max(wanted // step * step, 16, step), **fields)
+    """Our config from the authors' options; pictures have sizes of their own, which no network depends on."""
+    return MunitConfig(resolution=256, **recorded.options(opt["gen"], _NETWORK))
 
 
 def options_of(opt: Mapping[str, Any]) -> MunitOptions:
@@ -241,10 +238,11 @@ def styles_of(io: Tensors, step: str) -> tuple[Tensor, Tensor]:
     return io[f"in/{step}_s_a"].flatten(1), io[f"in/{step}_s_b"].flatten(1)
 
 
-def parameters(trainer: MunitTrainer) -> dict[str, nn.Parameter]:
-    """By official name, the network's in front."""
-    found = {f"gen_{k.removeprefix('generators.')}": p for k, p in trainer.model.named_parameters()}
-    return found | {f"dis_{k}": p for k, p in trainer.discriminator.named_parameters()}
+def parameters(trainer: MunitTrainer) -> Tensors:
+    """By official name, the network's in front; the vectors of spectral norm, which theirs counts among them, too."""
+    found: Tensors = {f"gen_{k.removeprefix('generators.')}": p for k, p in trainer.model.named_parameters()}
+    found |= {f"dis_{k}": p for k, p in trainer.discriminator.named_parameters()}
+    return found | {f"dis_{k}": v for k, v in trainer.discriminator.named_buffers() if k.endswith(("_u", "_v"))}
 
 
 def step(trainer: MunitTrainer, name: str, total: Tensor, short: str, out: Tensors) -> None:

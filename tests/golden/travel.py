@@ -318,6 +318,7 @@ def tensors(cut: Cut, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
 def described(cut: Cut, case: dict[str, Any]) -> dict[str, Any]:
     """`case.json` without the list of shapes, which the files have, and with a word on what was cut."""
     kept = {k: v for k, v in case.items() if k not in ("shapes", "tensors_in_io")}
+    kept = json.loads(json.dumps(kept).replace(" (see dossier)", ""))  # which does not travel
     parts = {name: source for name, (source, _) in cut.parts.items()}
     note = {"from": cut.source, "by": "tests/golden/travel.py", "weights": cut.weights, "parts": parts}
     return {**kept, "cut": {**note, "stand_ins": cut.stand_ins}}
