@@ -228,8 +228,14 @@ def scn(norm: Any, x: Tensor, v: Tensor) -> Tensor:
 
 
 def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
-    """SC-GAN: semantic vectors, then the blocks; the learned shortcut is a SPADE over all planes."""
-    planes, generator, config = model.planes(maps), model.generator, model.config
+    """SC-GAN: images [B, 3, H, W] in [0, 1]."""
+    return scgan_of_planes(model, model.planes(maps), None if style is None else style.tensors["z"])
+
+
+def scgan_of_planes(model: Any, planes: Tensor, z: Tensor | None) -> Tensor:
+    """Semantic vectors, then the blocks; the learned shortcut is a SPADE over all planes."""
+    generator = model.generator
+    config = generator.config
     _, features = generator.svg(planes)
     vectors = [
         [semantic_vectors(pool_channels(f, n), config.temperature, config.weight_type) for f in features]
@@ -244,7 +250,7 @@ def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
             x = scc(conv, F.leaky_relu(modulated, 0.2), v_conv)
         return shortcut + x
 
-    start = generator.start(style.tensors["z"]) if style is not None else generator.start_from_map(planes)
+    start = generator.start(z) if z is not None else generator.start_from_map(planes)
     return (painted(generator, start, block) + 1) / 2
 
 
@@ -430,3 +436,42 @@ def sg2im(model: Any, graphs: Any, noise: Tensor) -> tuple[Tensor, Tensor]:
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         x = module.net(torch.cat([F.avg_pool2d(planes, height // x.shape[2]), x], 1))
     return masks, network.refinement_net.output_conv(x)
+
+
+def scgan_unpaired(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
+    """Unpaired SC-GAN (our reading): a photo in the map's place."""
+    return scgan_of_planes(model, photos * 2 - 1, styles)
+
+
+def dmit_conv(block: Any, x: Tensor) -> Tensor:
+    """A convolution of DMIT behind its padding by reflection, its kernel divided at every call, without what follows it."""
+    if block.padding:
+        x = F.pad(x, (block.padding,) * 4, mode="reflect")
+    return F.conv2d(x, block.conv.normalized_weight(), block.conv.bias, block.conv.stride)
+
+
+def dmit_norm(norm: Any, x: Tensor, code: Tensor) -> Tensor:
+    """An instance norm and the shift of the code."""
+    shift = F.linear(code, norm.shift.normalized_weight(), norm.shift.bias)
+    return F.instance_norm(x) + torch.tanh(shift)[:, :, None, None]
+
+
+def dmit(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
+    """DMIT (cbin, transposed convolutions): photos as of the last domain, in [0, 1]."""
+    x = photos * 2 - 1
+    for layer in model.content_encoder.layers:
+        if hasattr(layer, "conv"):
+            x = F.leaky_relu(F.instance_norm(dmit_conv(layer, x)), 0.2)
+        else:
+            inner = F.leaky_relu(F.instance_norm(dmit_conv(layer.conv_0, x)), 0.2)
+            x = x + F.instance_norm(dmit_conv(layer.conv_1, inner))
+    code = torch.cat([model.attributes(model.channels[-1], len(x)), styles], 1)
+    *layers, last = model.decoder.layers
+    for layer in layers:
+        if hasattr(layer, "norm_0"):
+            inner = F.relu(dmit_norm(layer.norm_0, dmit_conv(layer.conv_0, x), code))
+            x = x + dmit_norm(layer.norm_1, dmit_conv(layer.conv_1, inner), code)
+        else:
+            x = F.conv_transpose2d(x, layer.conv.normalized_weight(), None, 2, 1)
+            x = F.relu(F.layer_norm(x, x.shape[1:]) * layer.norm.weight + layer.norm.bias)
+    return (torch.tanh(dmit_conv(last, x)) + 1) / 2

@@ -82,7 +82,13 @@ SYNTHESIZERS = (
     "maskgan/celeba",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba", "maskgan-vae/celeba", "sg2im/coco64")
-TRANSLATORS = ("munit/edges2shoes",)
+TRANSLATORS = ("munit/edges2shoes", "dmit/yosemite", "scgan-unpaired/yosemite")
+TRANSLATING = {
+    "munit": (readings.munit, "style"),
+    "dmit": (readings.dmit, "z"),
+    "scgan-unpaired": (readings.scgan_unpaired, "z"),
+}
+"""The reading of each, and the tensor of its styles."""
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
@@ -278,7 +284,7 @@ def _mask_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iter
 
 def _translator(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
     """Photos of smooth noise; "kept": their content is there already, as for a further style of a photo."""
-    fast = model.optimized()
+    fast, (reading, name) = model.optimized(), TRANSLATING[reference.partition("/")[0]]
     coarse = Rng(0, range(batch)).uniform("photos", shape=(3, 8, 8)).float()
     photos = nn.functional.interpolate(coarse, model.resolution, mode="bicubic").clamp(0, 1)
     style = model.sample_style(batch, Rng(0, range(batch)), domain=model.targets[-1])
@@ -286,7 +292,7 @@ def _translator(reference: str, model: Any, data: Path | None, batch: int) -> It
     yield Case(
         f"{reference}, batch {batch}",
         {
-            "plain": lambda: readings.munit(model, photos, style.tensors["style"]),
+            "plain": lambda: reading(model, photos, style.tensors[name]),
             "form": lambda: fast.translate(photos, style=style),
             "kept": lambda: fast.translate(content, style=style),
         },
@@ -328,5 +334,6 @@ def _maskgan_vae(reference: str, model: Any, data: Path | None, batch: int) -> I
 
 
 MAKERS = {
-    "segvae": _segvae, "mask-vae": _mask_vae, "maskgan-vae": _maskgan_vae, "munit": _translator, "sdm": _sdm, "sg2im": _sg2im,
+    "segvae": _segvae, "mask-vae": _mask_vae, "maskgan-vae": _maskgan_vae, "sdm": _sdm, "sg2im": _sg2im,
+    **dict.fromkeys(TRANSLATING, _translator),
 }  # fmt: skip

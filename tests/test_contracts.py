@@ -20,6 +20,7 @@ from zoo_plugins.cc_fpse import official as cc_fpse
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.crn import official as crn
+from zoo_plugins.dmit import official as dmit
 from zoo_plugins.groupdnet import official as groupdnet
 from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
@@ -417,6 +418,50 @@ class TestMunit(ModelContract):
         assert isinstance(model, MUNIT)
         parts = {n: munit.written(model.generators[n], model.generators[n].state_dict()) for n in NAMES}
         return {"generator": {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}}
+
+
+class TestDmit(ModelContract):
+    """Of three domains."""
+
+    architecture = "dmit"
+    config: ClassVar[Mapping[str, Any]] = {
+        "channels": ("A", "B", "C"), "resolution": 32, "width": 4, "style_dim": 3, "content_blocks": 1, "style_blocks": 3, "decoder_blocks": 1,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 3, "ndf": 4, "content_disblocks": 2, "image_disblocks": 2}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {role: renamed(role, dmit.official_names, model) for role in list(dmit.FILES.values())[:3]}
+
+
+class TestDmitOfBatchNorms(TestDmit):
+    """CBBN, nearest doublings, one discriminator of pictures, averaged weights."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestDmit.config,
+        "channels": ("A", "B"),
+        "norm": "cbbn",
+        "upsampling": "nearest",
+    }
+    training: ClassVar[Mapping[str, Any]] = {
+        **TestDmit.training, "batch_size": 4, "same_discriminator": True, "lambda_div": 0.0, "lambda_cyc": 0.0, "ema": 0.5,
+        "image_gan_mode": "ls",
+    }  # fmt: skip
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        def names(role: str, keys: Any) -> Any:
+            return dmit.official_names(role, keys, upsampling="nearest")
+
+        return {role: renamed(role, names, model) for role in list(dmit.FILES.values())[:3]}
+
+
+class TestScganUnpaired(ModelContract):
+    """Our reading; with the way back."""
+
+    architecture = "scgan-unpaired"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "ngf": 2, "nff": 2, "nrf": 2, "spade_hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 32,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "batch_size": 4, "lambda_cyc": 10.0}
 
 
 # --- a third party's --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 from zoo.checkpoints.identify import Report, identify, identify_shapes
 from zoo.errors import WeightsError
 from zoo.registry import registry
+from zoo_plugins.dmit import official
 
 OURS = (
     "mask_vae",
@@ -25,6 +27,7 @@ OURS = (
     "scgan",
     "spade",
     "clvae",
+    "dmit",
     "munit",
     "oasis",
     "sean",
@@ -167,7 +170,11 @@ def full_size(shared: Path) -> dict[str, Shapes]:
         for file in sorted((shared / "golden" / system).glob("D*/official_keys*.json")):
             # some lists hold what differs between two configs
             parts = ("added_or_changed", "keys_that_differ")
-            lists = {n: s for n, s in official_lists(file).items() if len(s) > 8 and not PARTIAL &any(p in {*n.split("/")} for p in parts)}
+            lists = {
+                n: s
+                for n, s in official_lists(file).items()
+                if len(s) > 8 and not PARTIAL & any(p in {*n.split("/")} for p in parts)
+            }
             found |= {f"{system}/{file.stem}/{name}": shapes for name, shapes in lists.items()}
     return found
 
@@ -183,6 +190,8 @@ def expected(name: str) -> set[tuple[str, str]]:
         return {("face-parser", "parser")}
     if system == "segvae":
         return {("segvae", "checkpoint")}
+    if system == "dmit":
+        return dmit_owners(name)
     if system == "munit":
         roles = {"gen_%08d.pt": "generator", "dis_%08d.pt": "discriminator"}
         return {("munit", role) for file, role in roles.items() if name.endswith(f"/{file}")}
@@ -214,8 +223,18 @@ def expected(name: str) -> set[tuple[str, str]]:
     if "net_D" in name:
         return {("scgan", "discriminator")} if "scgan_ade" in name or "scgan_coco" in name else {(a, "discriminator") for a in SHARED_D}  # fmt: skip
     if "net_E" in name:
-        return {(system, "encoder")} if system in ("clvae", "groupdnet", "inade") else {(a, "encoder") for a in SHARED_E}
+        return (
+            {(system, "encoder")} if system in ("clvae", "groupdnet", "inade") else {(a, "encoder") for a in SHARED_E}
+        )
     return {(system, "generator")}
+
+
+def dmit_owners(name: str) -> set[tuple[str, str]]:
+    """By the file's or the entry's name; both discriminators of pictures have one form, and the text encoder is no network of the model."""
+    if name.endswith("resume.pth"):
+        return {("dmit", role) for role in list(official.FILES.values())[:5]}
+    found = re.search(r"(dec|enc_style|enc_content|dis_content|dis_rand_prior)(?:_(?:<epoch>|latest)\.pth)?$", name)
+    return {("dmit", official.FILES[found[1]])} if found else set()
 
 
 def test_every_recorded_full_size_file_is_named_with_its_config(shared: Path) -> None:
@@ -255,7 +274,8 @@ def test_recorded_checkpoint_files_are_named(shared: Path) -> None:
     assert len(found) >= 10
     for name, owner in found.items():
         assert owner >= expected(name), name
-        assert len({a for a, _ in owner}) == 1 or "net_D" in name or "net_E" in name, name
+        one = len({a for a, _ in owner}) == 1 or owner == expected(name)
+        assert one or "net_D" in name or "net_E" in name, name
     assert len(found["spade/A_normal_celeba/official_checkpoint_latest_net_D.pth"]) >= 2
 
 

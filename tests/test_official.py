@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from official_claims import claims, file_shapes, key_lists, networks
 
+from zoo.checkpoints.variants import is_partial
 from zoo.registry import Match, registry
 from zoo_plugins.scgan import official as scgan
 
@@ -18,6 +19,7 @@ OWN = (
     "scgan",
     "spade",
     "clvae",
+    "dmit",
     "munit",
     "oasis",
     "sean",
@@ -139,6 +141,11 @@ EXPECTED: dict[str, dict[str, tuple[frozenset[str], str]]] = {
         for file in ("G.pth", "D.pth")
     }
     | {"/ade20k_": (frozenset(), "")},  # lists of what differs from ade20k
+    "dmit": {
+        "cub_text": (frozenset(), ""),  # the text encoder, trained beforehand
+        "season_transfer": (frozenset({"dmit"}), "dmit/yosemite"),
+        "semantic_image_synthesis": (frozenset({"dmit"}), "dmit/birds"),
+    },
     "munit": {
         "unit_gen": (frozenset(), ""),  # of the bundled UNIT, which is another system
         "gen_%08d": (frozenset({"munit"}), "munit/edges2shoes"),
@@ -174,7 +181,7 @@ def _same_config(match: Match, variant: str) -> None:
     config = registry().variant(variant)[2].config
     read = type(config)(**match.config)
     told = {f.name for f in dataclasses.fields(config)} - set(match.ambiguous)
-    if match.role in ("encoder", "discriminator"):
+    if is_partial(match.role):
         told &= set(match.config)
     assert {f: getattr(read, f) for f in told} == {f: getattr(config, f) for f in told}, (variant, match.config)
     # the data sets of the papers are told by their number of classes
@@ -205,6 +212,9 @@ FILES = {
     "cc_fpse/B_normal_novae_celeba/official_checkpoint_latest_net_G.pth": {"cc-fpse": "generator"},
     "cc_fpse/B_normal_novae_celeba/official_checkpoint_latest_net_D.pth": dict.fromkeys(FPSE, "discriminator"),
     "spade/A_normal_celeba/official_checkpoint_latest_net_G.pth": {"spade": "generator"},
+    "dmit/A_season/official_checkpoint_dec_latest.pth": {"dmit": "decoder"},
+    "dmit/A_season/official_checkpoint_enc_content_latest.pth": {"dmit": "content_encoder"},
+    "dmit/A_season/official_checkpoint_enc_style_latest.pth": {"dmit": "style_encoder"},
     "munit/A_translate/official_checkpoint_gen_00010000.pt": {"munit": "generator"},
     "munit/A_translate/official_checkpoint_dis_00010000.pt": {"munit": "discriminator"},
     "oasis/A_celeba_ks1/official_checkpoint_best_EMA.pth": {"oasis": "generator"},

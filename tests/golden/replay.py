@@ -18,6 +18,7 @@ SYSTEMS = (
     "cimle",
     "clvae",
     "crn",
+    "dmit",
     "face_parser",
     "groupdnet",
     "inade",

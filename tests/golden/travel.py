@@ -135,6 +135,21 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"g_.*",),
         ),
     ),
+    "dmit": (
+        Cut(
+            "dmit/E_units",
+            "dmit",
+            inputs=(r"in/(?:x[56]|code5|coef|coef_t|dropmask_.*|captions|cap_lens)",),
+            results=(
+                r"(?:eval|train)/(?:conv|trconv|cbin|cbbn|layernorm|residual_dropout|conresidual_dropout|condown)",
+                r"eval/(?:down|down_cbbn|up_.*|rnn_.*)",
+                r"train/(?:conv|trconv|cbbn)_.*",
+            ),
+            weights=(
+                r"(?:conv|trconv|cbin|cbbn|layernorm|residual_dropout|conresidual_dropout|condown|down|down_cbbn|up_\w+|rnn)/.*",
+            ),
+        ),
+    ),
     "face_parser": (
         Cut(
             "face_parser/A_unet",

@@ -14,8 +14,8 @@ from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
 from zoo.checkpoints.variants import (
     DATA_FIELDS,
-    DISCRIMINATOR,
     as_variant,
+    is_discriminator,
     is_partial,
     is_training,
     of_data_set,
@@ -125,6 +125,8 @@ def _components(reports: Sequence[Report], architecture: str) -> list[Component]
             other = by_role.get(component.role)
             if other is None or (component.report is other.report and network.averaged and not other.network.averaged):
                 by_role[component.role] = component
+            elif is_discriminator(component.role) and "_" in component.role:
+                continue  # several of one form in a file, of which the first is taken
             elif component.report is not other.report or network.averaged == other.network.averaged:
                 raise WeightsError(
                     f"{other.label} and {component.label} are both a {component.role} of {architecture}: give one of them"
@@ -291,7 +293,7 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
     with torch.device("meta"):
         model = registry().load(arch, "model")(config, space)
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    converted = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
+    converted = {k: tuple(v.shape) for k, v in state.items() if not is_discriminator(k.partition(".")[0])}
     missing = [k for k in expected if k not in converted]
     unknown = [k for k in converted if k not in expected]
     shapes = [k for k in expected if k in converted and converted[k] != expected[k]]

@@ -14,9 +14,9 @@ from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
 from zoo.checkpoints.assemble import Assembly, Component, Statement, assemble, choose_architecture
 from zoo.checkpoints.identify import Report, identify
-from zoo.checkpoints.networks import is_ema
+from zoo.checkpoints.networks import groups, is_ema
 from zoo.checkpoints.smoke import smoke
-from zoo.checkpoints.variants import DISCRIMINATOR, is_discriminator, is_training
+from zoo.checkpoints.variants import is_discriminator, is_training
 from zoo.data.facts import facts_of
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
@@ -121,9 +121,7 @@ def _build(assembly: Assembly) -> Model:
                 f"{files}: {key} has numbers that are not finite (NaN or infinity): the training ran away."
             )
     model: Model = registry().load(assembly.architecture, "model")(assembly.config, assembly.space)
-    model.load_state_dict(
-        {k: v for k, v in assembly.state.items() if not k.startswith(f"{DISCRIMINATOR}.")}, strict=True
-    )
+    model.load_state_dict({k: v for k, v in assembly.state.items() if not is_discriminator(k.partition(".")[0])}, strict=True)
     return model.eval()
 
 
@@ -137,9 +135,9 @@ def _write(assembly: Assembly, folder: Path, facts: dict[str, Any]) -> None:
             f" (zoo train {assembly.name} --data …), or use zoo fit on a folder that has one."
         )
     save_model(model, folder, architecture=assembly.name, variant=assembly.variant)
-    judge = {k.partition(".")[2]: v for k, v in assembly.state.items() if k.startswith(f"{DISCRIMINATOR}.")}
-    if judge:
-        save_tensors(judge, folder / f"{DISCRIMINATOR}.safetensors")
+    for name, tensors in groups(assembly.state).items():
+        if is_discriminator(name):
+            save_tensors(tensors, folder / f"{name}.safetensors")
     facts["parameters"] = sum(p.numel() for p in model.parameters())
     facts["resolution"] = list(model.resolution)
     facts |= vouched(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ DISCRIMINATOR = "discriminator"
 
 
 def is_discriminator(role: str) -> bool:
-    """Whether a role is a discriminator's: that name, or one that ends in it where a system has several (`object-discriminator`)."""
-    return role == DISCRIMINATOR or role.endswith(f"-{DISCRIMINATOR}")
+    """Whether a role is a discriminator's: that word, or one that ends in it where a system has several (`object-discriminator`)."""
+    return _last_word(role) == DISCRIMINATOR
 
 
 def is_training(role: str) -> bool:
@@ -25,7 +26,11 @@ def is_training(role: str) -> bool:
 
 def is_partial(role: str) -> bool:
     """Whether a role tells a part of the config: what it does not mention is open, not the default."""
-    return role == "encoder" or is_training(role)
+    return _last_word(role) == "encoder" or is_training(role)
+
+
+def _last_word(role: str) -> str:
+    return re.split("[-_]", role)[-1]
 
 
 DATA_FIELDS = ("label_space", "channels")
