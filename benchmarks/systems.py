@@ -52,6 +52,7 @@ READINGS = {
     "clade": readings.clade,
     "inade": readings.inade,
     "cc-fpse": readings.cc_fpse,
+    "groupdnet": readings.groupdnet,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -66,6 +67,7 @@ SYNTHESIZERS = (
     "clade/ade20k-icpe",
     "inade/ade20k",
     "cc-fpse/ade20k",
+    "groupdnet/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba")
 
