@@ -192,7 +192,9 @@ def expected(name: str) -> set[tuple[str, str]]:
     if "net_D" in name:
         return {("scgan", "discriminator")} if "scgan_ade" in name or "scgan_coco" in name else {(a, "discriminator") for a in SHARED_D}  # fmt: skip
     if "net_E" in name:
-        return {(system, "encoder")} if system in ("clvae", "groupdnet", "inade") else {(a, "encoder") for a in SHARED_E}
+        return (
+            {(system, "encoder")} if system in ("clvae", "groupdnet", "inade") else {(a, "encoder") for a in SHARED_E}
+        )
     return {(system, "generator")}
 
 

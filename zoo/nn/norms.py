@@ -108,7 +108,15 @@ def param_free_norm(kind: str, channels: int) -> nn.Module:
 
 
 def conv_norm(
-    norm: str, c_in: int, c_out: int, kernel: int, stride: int = 1, padding: int = 0, *, bias: bool = False, groups: int = 1
+    norm: str,
+    c_in: int,
+    c_out: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    *,
+    bias: bool = False,
+    groups: int = 1,
 ) -> nn.Sequential:
     """A convolution and its norm. With a norm behind it the convolution has no bias (it would be subtracted again), but for
     networks that have it nevertheless (`bias`: pix2pixHD's).
@@ -116,9 +124,7 @@ def conv_norm(
     groups: of the convolution. norm: a norm string without modulation; batch norms have scale and shift, instance norms have none.
     """
     spec = parse_norm(norm)
-    conv = conv2d(
-        spec.spectral, c_in, c_out, kernel, stride, padding, groups=groups, bias=bias or spec.kind == "none"
-    )
+    conv = conv2d(spec.spectral, c_in, c_out, kernel, stride, padding, groups=groups, bias=bias or spec.kind == "none")
     if spec.kind == "none":
         return nn.Sequential(conv)
     if spec.kind == "instance":
