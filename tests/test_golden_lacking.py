@@ -76,6 +76,7 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("inade", "E_units", ""),
         ("cc_fpse", "A_more_vae_gta5", ""),
         ("cc_fpse", "E_units", ""),
+        ("groupdnet", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

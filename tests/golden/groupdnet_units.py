@@ -163,8 +163,8 @@ def pair_of(
         found = re.search(r"town_(\d+)", info["file"])
         assert found is not None
         split = sorted(p for p in (samples / "samples/gta5").rglob("*.png") if f"/{info['phase']}" in str(p))
-        kinds = [p for p in split if shared.read(p).ndim == 3], [p for p in split if shared.read(p).ndim == 2]
-        photo, labels = (shared.read(kind[int(found[1])]) for kind in kinds)
+        photos, maps = ([p for p in split if shared.read(p).ndim == dims] for dims in (3, 2))
+        photo, labels = (shared.read(files[int(found[1])]) for files in (photos, maps))
         return photo, _table(case["roots"][system])[labels]
     photo = next(samples.rglob(info["file"]))
     labels = next(p for p in sorted(samples.rglob(f"{stem}*.png")) if p != photo)
