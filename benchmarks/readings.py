@@ -213,6 +213,14 @@ def sims(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return ((model.synthesis(given).picture + 1) / 2).clamp(0, 1)
 
 
+def groupdnet(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """GroupDNet: CG-Norms are SPADEs over the planes of all classes, in groups; the codes go into the first convolution as they are."""
+    generator = model.generator
+    planes = generator.read_planes(model.planes(maps))
+    x = generator.fc(style.tensors["codes"].flatten(1, 2))
+    return (painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
+
+
 def scc(layer: Any, x: Tensor, v: Tensor) -> Tensor:
     """SCC: all candidates side by side in one tensor [B, n, C, H, W], then the weighted sum."""
     stack = torch.stack([F.conv2d(x, kernel, padding=1) for kernel in layer.kernels()], 1)

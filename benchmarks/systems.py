@@ -60,6 +60,7 @@ READINGS = {
     "crn": readings.crn,
     "cimle": readings.cimle,
     "maskgan": readings.maskgan,
+    "groupdnet": readings.groupdnet,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -80,6 +81,7 @@ SYNTHESIZERS = (
     "crn/cityscapes-256",
     "cimle/gta5",
     "maskgan/celeba",
+    "groupdnet/ade20k",
 )
 GENERATORS = ("segvae/celeba", "mask-vae/celeba", "maskgan-vae/celeba", "sg2im/coco64")
 TRANSLATORS = ("munit/edges2shoes", "dmit/yosemite", "scgan-unpaired/yosemite")

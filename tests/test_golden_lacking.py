@@ -90,6 +90,7 @@ def _each_input(system: str, case: Path, folder: Path, only: str = ".*", needed:
         ("maskgan", "B_maskvae", "in/label_128_u8"),
         ("maskgan", "E_units", ""),
         ("maskgan", "P_preprocess", ""),
+        ("groupdnet", "E_units", ""),
     ],
 )
 def test_any_input_may_lack(shared: Path, tmp_path: Path, system: str, case: str, needed: str) -> None:

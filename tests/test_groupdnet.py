@@ -152,7 +152,7 @@ def test_bad_configs_are_refused_in_a_sentence() -> None:
         GroupDNetConfig(resolution=100, ngf=0)
     with pytest.raises(ConfigError, match="normal or more"):
         GroupDNetConfig(upsampling="most", resolution=256)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="does not fit 19 classes.*network=ade20k fits"):
+    with pytest.raises(ConfigError, match=r"does not fit 19 classes.*network=ade20k fits"):
         GroupDNet(GroupDNetConfig(label_space="celebamask-hq"), SPACE)
     with pytest.raises(WeightsError, match="unknown keys"):
         official.convert({"generator": {"embedding.weight": torch.zeros(1)}})

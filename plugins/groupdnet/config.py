@@ -71,6 +71,7 @@ class GroupDNetOptions(GanOptions):
 FASHION: dict[str, Any] = {
     "steps": 375_000, "batch_size": 8, "niter": 60, "niter_decay": 40, "preprocess": "resize_and_crop", "load_size": 256, "flip": True,
 }  # fmt: skip
+FASHION_16: dict[str, Any] = FASHION | {"batch_size": 4, "steps": 750_000}
 """Steps: 100 epochs of about 30,000 training pairs; below 200 of 2,975 and 20,210."""
 
 VARIANTS: dict[str, Variant] = {
@@ -79,7 +80,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "deepfashion-16": Variant(
         GroupDNetConfig(label_space="deepfashion"),
-        GroupDNetOptions(**FASHION | {"batch_size": 4, "steps": 750_000}),
+        GroupDNetOptions(**FASHION_16),
         "DeepFashion in sixteen labels, 256 px: as CLVAE's authors are likely to have trained it",
     ),
     "cityscapes": Variant(

@@ -52,7 +52,9 @@ class GroupEncoder(nn.Module):
     (None: of all); codes of the others are the heads' biases, which is what black pictures give.
     """
 
-    def __init__(self, classes: int, width: int, depth: int, code_width: int = 8, norm: str = "spectralinstance") -> None:
+    def __init__(
+        self, classes: int, width: int, depth: int, code_width: int = 8, norm: str = "spectralinstance"
+    ) -> None:
         super().__init__()
         self.classes = classes
         widths = (3 * classes, *(width * min(2**i, 8) for i in range(depth)))

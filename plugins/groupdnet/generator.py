@@ -52,7 +52,9 @@ class Generator(SkeletonGenerator):
         super().__init__(config.grid)
         self.config, self.classes = config, classes
         made = schedule(config, classes)
-        self.groups = dict(zip((s.name for s in spade_steps(config.upsampling, made.channels)), made.groups, strict=True))
+        self.groups = dict(
+            zip((s.name for s in spade_steps(config.upsampling, made.channels)), made.groups, strict=True)
+        )
         self.fc = nn.Conv2d(config.code_width * classes, made.channels[0], 3, padding=1, groups=made.first)
         self.add_blocks(spade_steps(config.upsampling, made.channels), self._block)
         if made.unused is not None:  # of the authors' checkpoints; nothing reads it

@@ -23,8 +23,9 @@ class FoldedCGNorm(nn.Module):
     pixel: what they add is a constant but for the border, and only the others are convolved.
     """
 
-    scale: Tensor
-    shift: Tensor
+    shared: Any
+    a: Any
+    b: Any
 
     def __init__(self, layer: CGNorm, classes: int) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class FoldedCGNorm(nn.Module):
         self.shared, self.classes = shared, classes
         self.by_class = shared.groups == classes and shared.in_channels == classes and gamma.groups < classes
         if not self.by_class:
-            self.shared, self.a, self.b = pack(shared), pack(self.a), pack(self.b)  # type: ignore[assignment]
+            self.shared, self.a, self.b = pack(shared), pack(self.a), pack(self.b)
 
     def affine(self, planes: Tensor) -> Affine:
         """As `CGNorm.affine`."""
@@ -90,7 +91,9 @@ class FoldedCGNorm(nn.Module):
 def _stretched(size: int, pad: int, device: torch.device) -> Tensor:
     """Of each of `size` places the place among 2 pad + 1 (or `size`, if fewer) that is as far from the border, or in the middle."""
     places, most = torch.arange(size, device=device), min(size, 2 * pad + 1)
-    return torch.where(places < pad, places, torch.where(size - places <= pad, most - size + places, min(pad, most - 1)))
+    return torch.where(
+        places < pad, places, torch.where(size - places <= pad, most - size + places, min(pad, most - 1))
+    )
 
 
 def _conv(like: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:

@@ -68,7 +68,10 @@ def _check(config: GroupDNetConfig, classes: int, made: Schedule) -> None:
         seen, affine = made.channels[index : index + 2], norm_groups(config, classes, groups)
         if any(n % groups or n % affine.affine for n in seen):
             faults.append(f"block {index + 1} has {seen[0]} -> {seen[1]} channels in {groups} groups")
-        if any(n % g for n, g in ((affine.planes, affine.shared), (affine.hidden, affine.shared), (affine.hidden, affine.affine))):
+        if any(
+            n % g
+            for n, g in ((affine.planes, affine.shared), (affine.hidden, affine.shared), (affine.hidden, affine.affine))
+        ):
             faults.append(f"norms of block {index + 1} have {affine.hidden} hidden channels in {groups} groups")
     if faults:
         raise ConfigError(

@@ -78,18 +78,25 @@ def planes_of(io: Tensors, classes: int) -> Tensor:
 def run_units(case: Mapping[str, Any], folder: Path) -> Tensors:
     """The units whose weights and inputs the case holds, in both modes; in training mode their buffers too; close-ups of classes."""
     io = recorded.load(folder / "io.safetensors")
-    weights = formula.made(case) | recorded.load(folder / "weights.safetensors")
+    stored = recorded.load(folder / "weights.safetensors")
+    weights, held = formula.made(case) | stored, {key.partition(".")[0] for key in stored}
     out: Tensors = {}
-    for unit, what in case["modules"].items():
+    for unit, what in ((u, w) for u, w in case["modules"].items() if u in held):
         for mode in ("eval", "train"):
             with recorded.where_held():
                 out |= run_unit(unit, what, mode, io, recorded.held(weights, f"{unit}."))
     with recorded.where_held():
         out["out/edge_u8"] = instance_edges(io["in/inst5_u8"][:, 0].long()).to(torch.uint8)
         out["out/cityscapes_seg_interleaved_s4"] = planes_of(io, CLASSES["cityscapes"])[..., ::4, ::4]
-    for name, key, classes, step in (("split", "split", 4, 16), ("cancel", "cancel_split", 3, 8), ("split_cs", "split_cs", 4, 16)):
+    for name, key, classes, step in (
+        ("split", "split", 4, 16),
+        ("cancel", "cancel_split", 3, 8),
+        ("split_cs", "split_cs", 4, 16),
+    ):
         with recorded.where_held():
-            labels, image = (io[f"in/{name}_{n}_u8"].repeat_interleave(8, -1).repeat_interleave(8, -2) for n in ("lab", "img"))
+            labels, image = (
+                io[f"in/{name}_{n}_u8"].repeat_interleave(8, -1).repeat_interleave(8, -2) for n in ("lab", "img")
+            )
             made = class_crops(spade.unit_images(image), one_hot(labels[:, 0].long(), classes))
             out[f"out/{key}_s{step}"] = made[..., ::step, ::step]
     return {k: v for k, v in out.items() if k in io}
@@ -147,15 +154,17 @@ def _table(text: str) -> np.ndarray:
     return np.array([int(n) for n in found[1].split(",")], dtype=np.uint8)
 
 
-def pair_of(case: Mapping[str, Any], samples: Path, name: str, info: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def pair_of(
+    case: Mapping[str, Any], samples: Path, name: str, info: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
     """Photo and label map, labels renumbered as the case says."""
     system, (stem, _, _) = name.partition("_")[0], info["file"].rpartition(".")
     if system == "cityscapes":  # the first two of a split by name
         found = re.search(r"town_(\d+)", info["file"])
         assert found is not None
         split = sorted(p for p in (samples / "samples/gta5").rglob("*.png") if f"/{info['phase']}" in str(p))
-        files = [p for p in split if shared.read(p).ndim == 3], [p for p in split if shared.read(p).ndim == 2]
-        photo, labels = (shared.read(kind[int(found[1])]) for kind in files)
+        photos, maps = ([p for p in split if shared.read(p).ndim == dims] for dims in (3, 2))
+        photo, labels = (shared.read(files[int(found[1])]) for files in (photos, maps))
         return photo, _table(case["roots"][system])[labels]
     photo = next(samples.rglob(info["file"]))
     labels = next(p for p in sorted(samples.rglob(f"{stem}*.png")) if p != photo)

@@ -30,7 +30,8 @@ TERMS = {
 }  # fmt: skip
 """Our names of the terms -> theirs."""
 recorded, formula = (
-    SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py")))) for name in ("recorded", "weights_recipe")
+    SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py"))))
+    for name in ("recorded", "weights_recipe")
 )
 
 

@@ -160,6 +160,19 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("out/conv3", "out/up_concat1_s4"),
         ),
     ),
+    "groupdnet": (
+        Cut(
+            "groupdnet/E_units",
+            "groupdnet",
+            inputs=(r"in/(?:x10|x24|lab5|lab6|inst5_u8|cancel_.*)",),
+            results=(
+                r"(?:eval|train)/(?:cs_g3|ade_g6|blk_cs_shortcut)",
+                r"train/buffer/(?:cs_g3|ade_g6|blk_cs_shortcut)\..*",
+                r"out/(?:edge_u8|cityscapes_seg_interleaved_s4|cancel_split_s8)",
+            ),
+            weights=(r"(?:cs_g3|ade_g6|blk_cs_shortcut)\..*",),
+        ),
+    ),
     "inade": (
         Cut(
             "inade/E_units",
