@@ -8,6 +8,7 @@ where each of them stands. They serve as yardsticks, and their pictures are what
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,15 @@ from zoo.nn.positions import class_positions
 from zoo_plugins.mask_vae.networks import with_background
 from zoo_plugins.scgan.svg import pool_channels, semantic_vectors
 from zoo_plugins.segvae.networks import sample_code
+from zoo_plugins.sims.canvas import Rules, paint
+from zoo_plugins.sims.finding import Found, pieces_of, places_of, taken
+from zoo_plugins.sims.pairs import all_pairs, coloured, fronts, pair_pictures
+from zoo_plugins.sims.placing import partners
+from zoo_plugins.sims.retrieval import Candidates
+from zoo_plugins.sims.segments import find_segments
+from zoo_plugins.sims.styles import read_style
+from zoo_plugins.sims.synthesis import given_of
+from zoo_plugins.sims.transform import placed
 
 
 def spade_norm(norm: Any, x: Tensor, planes: Tensor) -> Tensor:
@@ -133,6 +143,84 @@ def inade(model: Any, maps: SemanticMap, style: Any) -> Tensor:
     return (painted(generator, x, lambda module, _, x: class_block(module, x, norm)) + 1) / 2
 
 
+def pixelwise(x: Tensor, kernels: Tensor) -> Tensor:
+    """CC-FPSE's conditional convolution: the unfolded copy of x times the kernels, summed over the taps."""
+    unfolded = F.unfold(x, 3, padding=1).unflatten(1, (x.shape[1], 9)).unflatten(3, x.shape[2:])
+    return (unfolded * kernels.unflatten(1, (x.shape[1], 9))).sum(2)
+
+
+def cc_fpse(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """CC-FPSE: every branch of a block is a network of its own over the resized planes of all classes and the pyramid's features."""
+    planes, generator = model.planes(maps), model.generator
+    levels = generator.pyramid(planes)
+
+    def conv(layer: Any, x: Tensor, seen: Tensor) -> Tensor:
+        x = layer.pointwise(pixelwise(layer.norm(x), layer.kernels(seen)))
+        return F.leaky_relu(x * layer.attention(seen), 0.2)
+
+    def block(module: Any, step: Any, x: Tensor) -> Tensor:
+        small = F.interpolate(planes, size=x.shape[2:], mode="nearest")
+        seen = torch.cat([small, levels[step.scale]], 1)
+        shortcut = module.conv_s(spade_norm(module.norm_s, x, seen)) if module.learned else x
+        return shortcut + conv(module.conv_1, conv(module.conv_0, x, seen), seen)
+
+    if style is None:
+        x = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
+    else:
+        x = generator.start(style.tensors["z"])
+    return (painted(generator, x, block) + 1) / 2
+
+
+def sims(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """SIMS: each segment's mask against every one of the bank, a proposal and a pair at a time, all pairs of segments."""
+    config, roles, bank = model.config, model.roles, model.bank()
+    small = maps.resize(model.resolution)
+    labels, low = model.indices(small), model.indices(small.resize(config.low))
+    kept = bank.masks(torch.arange(len(bank.table)))
+    ranks, left, noise = read_style(config, model.classes, style)
+    canvases = []
+    for i in range(len(low)):
+        segments = find_segments(low[i : i + 1], roles.classes, roles.thin)
+        table = segments.table
+        order = torch.tensor(sorted(range(len(table)), key=lambda r: (roles.order.index(int(table[r, 1])), r)))
+        asked = order[table[order, 3] > config.segment_pixels]
+        slots = Candidates(torch.zeros(len(asked), config.slots), torch.full((len(asked), config.slots), -1))
+        for q, mask in enumerate(segments.masks(asked)):
+            for photo in range(len(bank)):
+                lowest, slot = slots.scores[q].min(0)
+                for row in bank.rows_of(torch.tensor([photo])).tolist():
+                    if bank.table[row, 1] != table[asked[q], 1]:
+                        continue
+                    score = (mask & kept[row]).sum().double() / (mask | kept[row]).sum()
+                    if score.float() > lowest:
+                        slots.scores[q, slot], slots.rows[q, slot] = score, row
+        found = Found(labels[i], low[i], segments, order, asked, slots.best_first())
+        pieces = pieces_of(found, taken(found, ranks[i], left[i]), bank, roles, config.scale)
+        planes, moved = one_hot(labels[i : i + 1], model.planes), []
+        for proposal, mask in zip(pieces.unmoved, places_of(pieces), strict=True):
+            moved.append(placed(proposal[None], model.transform(proposal[None], mask[None], planes))[0])
+        pieces = replace(pieces, moved=torch.stack(moved)) if moved else pieces
+        pairs, shown = all_pairs(table, asked, roles.order), coloured(low[i], model.palette)
+        scores = [model.order(pair_pictures(segments, [pair], model.palette, shown)) for pair in pairs]
+        known = fronts(torch.cat(scores), pairs, table) if pairs else {}
+        looked = partners(pieces, found, parity=config.parity)
+        rules = Rules(config.bands, config.inner, config.parity)
+        front = lambda a, b, known=known, looked=looked: known.get(looked.get((a, b), (-1, -1)))  # noqa: E731
+        canvases.append(paint(pieces, labels[i], roles, rules, front, noise[i]))
+    given = given_of(
+        one_hot(torch.stack([c.labels for c in canvases]), model.planes), torch.stack([c.picture for c in canvases])
+    )
+    return ((model.synthesis(given).picture + 1) / 2).clamp(0, 1)
+
+
+def groupdnet(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """GroupDNet: CG-Norms are SPADEs over the planes of all classes, in groups; the codes go into the first convolution as they are."""
+    generator = model.generator
+    planes = generator.read_planes(model.planes(maps))
+    x = generator.fc(style.tensors["codes"].flatten(1, 2))
+    return (painted(generator, x, lambda module, _, x: spade_block(module, x, planes)) + 1) / 2
+
+
 def scc(layer: Any, x: Tensor, v: Tensor) -> Tensor:
     """SCC: all candidates side by side in one tensor [B, n, C, H, W], then the weighted sum."""
     stack = torch.stack([F.conv2d(x, kernel, padding=1) for kernel in layer.kernels()], 1)
@@ -148,8 +236,14 @@ def scn(norm: Any, x: Tensor, v: Tensor) -> Tensor:
 
 
 def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
-    """SC-GAN: semantic vectors, then the blocks; the learned shortcut is a SPADE over all planes."""
-    planes, generator, config = model.planes(maps), model.generator, model.config
+    """SC-GAN: images [B, 3, H, W] in [0, 1]."""
+    return scgan_of_planes(model, model.planes(maps), None if style is None else style.tensors["z"])
+
+
+def scgan_of_planes(model: Any, planes: Tensor, z: Tensor | None) -> Tensor:
+    """Semantic vectors, then the blocks; the learned shortcut is a SPADE over all planes."""
+    generator = model.generator
+    config = generator.config
     _, features = generator.svg(planes)
     vectors = [
         [semantic_vectors(pool_channels(f, n), config.temperature, config.weight_type) for f in features]
@@ -164,7 +258,7 @@ def scgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
             x = scc(conv, F.leaky_relu(modulated, 0.2), v_conv)
         return shortcut + x
 
-    start = generator.start(style.tensors["z"]) if style is not None else generator.start_from_map(planes)
+    start = generator.start(z) if z is not None else generator.start_from_map(planes)
     return (painted(generator, start, block) + 1) / 2
 
 
@@ -198,6 +292,63 @@ def sean(model: Any, maps: SemanticMap, style: Any) -> Tensor:
 
     start = generator.fc(F.interpolate(planes, size=generator.grid, mode="nearest"))
     return (painted(generator, start, block) + 1) / 2
+
+
+def sdm(model: Any, maps: SemanticMap, style: Any, times: Tensor) -> Tensor:
+    """SDM, one guided step: the whole network twice, with the map and without it, every norm making its scale and shift anew. Both outputs."""
+    planes, noise = model.planes(maps), style.tensors["noise"]
+    return torch.cat([model.unet(noise, times, planes), model.unet(noise, times, torch.zeros_like(planes))])
+
+
+def pix2pixhd(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """pix2pixHD: planes of all classes through every stem, in front of the style's, each scale's pooled from the finer one."""
+    planes, generator = model.planes(maps), model.generator
+    if style is not None:
+        rows, regions = model.style_rows(style), model.regions(maps)
+        seen = rows[torch.arange(len(rows))[:, None, None], regions].permute(0, 3, 1, 2)
+        planes = torch.cat([planes, seen], 1)
+    return (generator(planes) + 1) / 2
+
+
+def crn(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """CRN: planes of all classes, as shares of area, into every module; all pictures are made, and one is taken."""
+    made = model.generator(model.planes(maps))
+    if style is not None:
+        made = made[torch.arange(len(made)), style.tensors["mixture"].argmax(1)]
+    return ((made.view(len(made), *made.shape[-3:]) + 1) / 2).clamp(0, 1)
+
+
+def cimle(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """cIMLE: planes and noise through the noise encoder, planes and codes into every module."""
+    made = model.generator(model.planes(maps), style.tensors["noise"])[:, 0]
+    return ((made + 1) / 2).clamp(0, 1)
+
+
+def maskgan(model: Any, maps: SemanticMap, style: Any) -> Tensor:
+    """MaskGAN: a convolution over all planes, the whole backbone for every style; each modulated norm is a norm and its two numbers."""
+    x, params = model.planes(maps), iter(style.tensors["adain"].unbind(1))
+
+    def normed(block: Any, x: Tensor) -> Tensor:
+        x = F.instance_norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), block.conv.weight, block.conv.bias))
+        shift, scale = next(params)[:, :, None, None].chunk(2, 1)
+        return x * scale + shift
+
+    for layer in model.generator.model:
+        if hasattr(layer, "conv_block"):
+            first, second = layer.conv_block
+            x = x + normed(second, F.relu(normed(first, x)))
+        else:
+            x = layer(x)
+    return (x + 1) / 2
+
+
+def maskgan_vae(model: Any, maps: SemanticMap) -> Tensor:
+    """MaskVAE: a map's code and the map that it gives, class numbers [B, side, side]; norms by themselves."""
+    z, _ = model.encoder(one_hot(maps.labels.long(), len(model.channels)))
+    x = F.relu(model.decoder.start(z)).unflatten(1, (-1, 4, 4))
+    for layer in [*model.decoder.layers, model.decoder.out]:
+        x = layer(F.pad(F.interpolate(x, scale_factor=2.0, mode="nearest"), (1, 1, 1, 1), mode="replicate"))
+    return x.argmax(1)
 
 
 def segvae(model: Any, label_set: Tensor, eps: Tensor) -> Tensor:
@@ -234,3 +385,101 @@ def mask_vae(model: Any, maps: SemanticMap, h0: Tensor, c0: Tensor) -> Tensor:
         h = block.conv1(F.interpolate(F.silu(block.norm1(x)), scale_factor=2.0, mode="nearest"))
         x = block.skip(up) + block.conv2(F.silu(block.norm2(h)))
     return with_background(decoder.convs.out_conv(x)).argmax(1)
+
+
+def munit_block(block: Any, x: Tensor, affine: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """A block of MUNIT (reflection, ReLU or tanh, without spectral norm): the norm line by line."""
+    pad = block.pad.padding[0]
+    x = F.conv2d(F.pad(x, (pad,) * 4, mode="reflect"), block.conv.weight, block.conv.bias, block.conv.stride)
+    if affine is not None:
+        mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction=0)
+        x = (x - mean) / torch.sqrt(var + 1e-5) * affine[0][:, :, None, None] + affine[1][:, :, None, None]
+    elif hasattr(block.norm, "gamma"):
+        flat = x.flatten(1)
+        mean, std = (v.view(-1, 1, 1, 1) for v in (flat.mean(1), flat.std(1)))
+        x = (x - mean) / (std + 1e-5) * block.norm.gamma[:, None, None] + block.norm.beta[:, None, None]
+    elif block.norm is not None:
+        x = F.instance_norm(x)
+    return x if block.activation is None else block.activation(x)
+
+
+def munit(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
+    """MUNIT: photos of the first domain in styles of the second, in [0, 1]; doublings before their 5x5 convolutions."""
+    first, second = model.generators["a"].enc_content.model, model.generators["b"]
+    x = photos * 2 - 1
+    for block in first[:-1]:
+        x = munit_block(block, x)
+    for pair in first[-1].model:
+        x = munit_block(pair.model[1], munit_block(pair.model[0], x)) + x
+    affines = second.dec.split(second.mlp(styles))
+    blocks, *others = second.dec.model
+    for i, pair in enumerate(blocks.model):
+        x = munit_block(pair.model[1], munit_block(pair.model[0], x, affines[2 * i]), affines[2 * i + 1]) + x
+    for layer in others:
+        x = F.interpolate(x, scale_factor=2.0) if not hasattr(layer, "conv") else munit_block(layer, x)
+    return (x + 1) / 2
+
+
+def sg2im(model: Any, graphs: Any, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """sg2im: masks in their boxes [O, H, W], and pictures [N, 3, H, W], normalised as ImageNet's.
+
+    Every object's mask is made, `grid_sample` lays vector times mask on the picture for each object, and these are summed.
+    """
+    network = model.generator
+    read = network.read(graphs)
+    x0, y0, x1, y1 = read.boxes.unbind(1)
+    height, width = model.resolution
+    across = (torch.linspace(0, 1, width) - x0[:, None]) / (x1 - x0)[:, None]
+    down = (torch.linspace(0, 1, height) - y0[:, None]) / (y1 - y0)[:, None]
+    places = torch.stack([across[:, None].expand(-1, height, -1), down[:, :, None].expand(-1, -1, width)], 3)
+    objects = read.vectors[:, :, None, None] * read.masks[:, None]
+    laid = F.grid_sample(objects, 2 * places - 1, align_corners=model.config.align_corners)
+    layout = torch.zeros(graphs.count, *laid.shape[1:]).index_add(0, graphs.images, laid)
+    masks = F.grid_sample(read.masks[:, None], 2 * places - 1, align_corners=model.config.align_corners)[:, 0]
+    x = layout.new_zeros(
+        len(layout), 1, *(side >> len(network.refinement_net.refinement_modules) for side in model.resolution)
+    )
+    planes = torch.cat([layout, noise], 1)
+    for module in network.refinement_net.refinement_modules:
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = module.net(torch.cat([F.avg_pool2d(planes, height // x.shape[2]), x], 1))
+    return masks, network.refinement_net.output_conv(x)
+
+
+def scgan_unpaired(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
+    """Unpaired SC-GAN (our reading): a photo in the map's place."""
+    return scgan_of_planes(model, photos * 2 - 1, styles)
+
+
+def dmit_conv(block: Any, x: Tensor) -> Tensor:
+    """A convolution of DMIT behind its padding by reflection, its kernel divided at every call, without what follows it."""
+    if block.padding:
+        x = F.pad(x, (block.padding,) * 4, mode="reflect")
+    return F.conv2d(x, block.conv.normalized_weight(), block.conv.bias, block.conv.stride)
+
+
+def dmit_norm(norm: Any, x: Tensor, code: Tensor) -> Tensor:
+    """An instance norm and the shift of the code."""
+    shift = F.linear(code, norm.shift.normalized_weight(), norm.shift.bias)
+    return F.instance_norm(x) + torch.tanh(shift)[:, :, None, None]
+
+
+def dmit(model: Any, photos: Tensor, styles: Tensor) -> Tensor:
+    """DMIT (cbin, transposed convolutions): photos as of the last domain, in [0, 1]."""
+    x = photos * 2 - 1
+    for layer in model.content_encoder.layers:
+        if hasattr(layer, "conv"):
+            x = F.leaky_relu(F.instance_norm(dmit_conv(layer, x)), 0.2)
+        else:
+            inner = F.leaky_relu(F.instance_norm(dmit_conv(layer.conv_0, x)), 0.2)
+            x = x + F.instance_norm(dmit_conv(layer.conv_1, inner))
+    code = torch.cat([model.attributes(model.channels[-1], len(x)), styles], 1)
+    *layers, last = model.decoder.layers
+    for layer in layers:
+        if hasattr(layer, "norm_0"):
+            inner = F.relu(dmit_norm(layer.norm_0, dmit_conv(layer.conv_0, x), code))
+            x = x + dmit_norm(layer.norm_1, dmit_conv(layer.conv_1, inner), code)
+        else:
+            x = F.conv_transpose2d(x, layer.conv.normalized_weight(), None, 2, 1)
+            x = F.relu(F.layer_norm(x, x.shape[1:]) * layer.norm.weight + layer.norm.bias)
+    return (torch.tanh(dmit_conv(last, x)) + 1) / 2

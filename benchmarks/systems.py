@@ -19,8 +19,11 @@ from torch import Tensor, nn
 
 import zoo
 from benchmarks import readings
+from zoo.graphs import scene_graph
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
+from zoo_plugins.sims.bank import bank_tensors
+from zoo_plugins.sims.segments import find_segments
 
 SAMPLES = {
     "ade20k": "samples/ade20k/annotations",
@@ -51,6 +54,13 @@ READINGS = {
     "sean": readings.sean,
     "clade": readings.clade,
     "inade": readings.inade,
+    "cc-fpse": readings.cc_fpse,
+    "sims": readings.sims,
+    "pix2pixhd": readings.pix2pixhd,
+    "crn": readings.crn,
+    "cimle": readings.cimle,
+    "maskgan": readings.maskgan,
+    "groupdnet": readings.groupdnet,
 }
 SYNTHESIZERS = (
     "spade/ade20k",
@@ -64,16 +74,30 @@ SYNTHESIZERS = (
     "clade/ade20k",
     "clade/ade20k-icpe",
     "inade/ade20k",
+    "cc-fpse/ade20k",
+    "sdm/ade20k",
+    "sims/cityscapes-256",
+    "pix2pixhd/cityscapes-512",
+    "crn/cityscapes-256",
+    "cimle/gta5",
+    "maskgan/celeba",
+    "groupdnet/ade20k",
 )
-GENERATORS = ("segvae/celeba", "mask-vae/celeba")
+GENERATORS = ("segvae/celeba", "mask-vae/celeba", "maskgan-vae/celeba", "sg2im/coco64")
+TRANSLATORS = ("munit/edges2shoes", "dmit/yosemite", "scgan-unpaired/yosemite")
+TRANSLATING = {
+    "munit": (readings.munit, "style"),
+    "dmit": (readings.dmit, "z"),
+    "scgan-unpaired": (readings.scgan_unpaired, "z"),
+}
+"""The reading of each, and the tensor of its styles."""
 
 
 def cases(reference: str, data: Path | None, batch: int, changes: dict[str, Any] | None = None) -> Iterator[Case]:
     """The cases of ARCHITECTURE/VARIANT at a batch size. data: a folder like the shared one (None: scenes of random shapes).
     changes: of the config, for a quick look at smaller networks."""
     model = build(reference, changes or {})
-    make = {"segvae": _segvae, "mask-vae": _mask_vae}.get(reference.partition("/")[0], _synthesizer)
-    yield from make(reference, model, data, batch)
+    yield from MAKERS.get(reference.partition("/")[0], _synthesizer)(reference, model, data, batch)
 
 
 @torch.no_grad()
@@ -85,8 +109,10 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
         if isinstance(part, nn.BatchNorm2d) and part.running_mean is not None and part.running_var is not None:
             part.running_mean.normal_(0, 0.2)
             part.running_var.uniform_(0.5, 2)
-        elif isinstance(part, nn.Conv2d) and not part.weight.any():
+        elif isinstance(part, nn.Conv1d | nn.Conv2d) and not part.weight.any():
             nn.init.normal_(part.weight, 0, 0.02)
+    if reference.startswith("sg2im"):
+        model.generator.box_net[-2].bias.copy_(torch.tensor([0.2, 0.2, 0.8, 0.8]))  # boxes that have a size
     if reference.startswith("segvae"):
         for parameter in model.decoder.parameters():
             parameter.mul_(50)  # from the official gain of .02 to 1: shapes that are neither flat nor hard
@@ -96,7 +122,23 @@ def build(reference: str, changes: dict[str, Any]) -> Any:
                 parameter.normal_(0, 0.3)
         codes = torch.randn(model.label_input.channels, model.config.style_dim).tanh()
         model.assets = {"mean_style": {"codes": codes, "photos": torch.ones(len(codes), dtype=torch.int64)}}
+    if reference.startswith("maskgan/"):
+        size = 4 * model.config.style_width
+        model.assets = {"latent_prior": {"mean": torch.zeros(size), "factor": torch.eye(size)}}
+    if reference.startswith("sims"):
+        model.assets = {"bank": _bank(model)}
     return model.requires_grad_(False)
+
+
+def _bank(model: Any, photos: int = 20) -> dict[str, Tensor]:
+    """A bank of drawn scenes, in which every class has a shade of its own."""
+    high, low = model.resolution, model.config.low
+    labels = torch.stack([torch.from_numpy(scene(high, model.roles.classes, 100 + i)) for i in range(photos)])
+    small = SemanticMap(labels, model.label_space).resize(low).labels
+    shades = torch.rand(model.roles.classes, 3, generator=torch.Generator().manual_seed(0))
+    pictures = [shades[part].permute(0, 3, 1, 2) for part in (labels, small)]
+    segments = find_segments(small, model.roles.classes, model.roles.thin)
+    return bank_tensors(segments, labels, pictures[0], pictures[1], [f"scene-{i}" for i in range(photos)])
 
 
 # --- maps -------------------------------------------------------------------------------------------------------------
@@ -164,6 +206,31 @@ def _synthesizer(reference: str, model: Any, data: Path | None, batch: int) -> I
         )
 
 
+def _sdm(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    """One guided step, of which sampling has as many as its options say; `form` makes the layout before it, as the first step does."""
+    maps, fast = read_maps(reference, model, data, batch), model.optimized()
+    style, times = (
+        model.sample_style(maps, Rng(0, range(batch))),
+        torch.full((batch,), model.config.diffusion_steps // 2),
+    )
+    layout, edited = fast.layout(maps), stroke(maps)
+
+    def step(planned: Any) -> Tensor:
+        return torch.cat(fast.denoiser(planned, batch)(style.tensors["noise"], times, True))
+
+    yield Case(
+        f"{reference}, a guided step, batch {batch}",
+        {
+            "plain": lambda: readings.sdm(model, maps, style, times),
+            "form": lambda: step(fast.layout(maps)),
+            "kept": lambda: step(layout),
+            "layout": lambda: fast.layout(maps),
+            "stroke": lambda: fast.layout(edited, reuse=layout),
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )
+
+
 def _repeated(maps: SemanticMap, count: int) -> SemanticMap:
     return SemanticMap(maps.labels.expand(count, -1, -1), maps.space)
 
@@ -215,3 +282,60 @@ def _mask_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iter
         },
         (("plain", "form"), ("plain", "kept")),
     )
+
+
+def _translator(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    """Photos of smooth noise; "kept": their content is there already, as for a further style of a photo."""
+    fast, (reading, name) = model.optimized(), TRANSLATING[reference.partition("/")[0]]
+    coarse = Rng(0, range(batch)).uniform("photos", shape=(3, 8, 8)).float()
+    photos = nn.functional.interpolate(coarse, model.resolution, mode="bicubic").clamp(0, 1)
+    style = model.sample_style(batch, Rng(0, range(batch)), domain=model.targets[-1])
+    content = fast.encode_content(photos)
+    yield Case(
+        f"{reference}, batch {batch}",
+        {
+            "plain": lambda: reading(model, photos, style.tensors[name]),
+            "form": lambda: fast.translate(photos, style=style),
+            "kept": lambda: fast.translate(content, style=style),
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )
+
+
+def _sg2im(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    """A graph of eight objects and eight relations, to a map and to a picture. Nothing of it comes from data."""
+    del data
+    fast, space = model.optimized(), model.label_space
+    relationships = [(i, model.predicates[i % len(model.predicates)], (i + 3) % 8) for i in range(8)]
+    conditions = [scene_graph(space, model.channels[:8], relationships)] * batch
+    graphs, noise = (
+        model.vocabulary.encode(conditions)[0],
+        torch.randn(batch, model.config.noise_dim, *model.resolution),
+    )
+
+    def form() -> Tensor:
+        read = fast.generator.read(graphs)
+        layout = fast.generator.layout(graphs, read.vectors, read.boxes, read.masks)
+        return fast.generator.paint(layout, noise)
+
+    yield Case(f"{reference}, batch {batch}", {"plain": lambda: readings.sg2im(model, graphs, noise)[1], "form": form})
+
+
+def _maskgan_vae(reference: str, model: Any, data: Path | None, batch: int) -> Iterator[Case]:
+    maps, fast = read_maps(reference, model, data, batch), model.optimized()
+    codes = fast.encode(maps)
+    yield Case(
+        f"{reference}, batch {batch}",
+        {
+            "plain": lambda: model.values[readings.maskgan_vae(model, maps)],
+            "form": lambda: fast.decode(fast.encode(maps)).labels,
+            "kept": lambda: fast.decode(codes).labels,
+        },
+        (("plain", "form"), ("plain", "kept")),
+    )
+
+
+MAKERS = {
+    "segvae": _segvae, "mask-vae": _mask_vae, "maskgan-vae": _maskgan_vae, "sdm": _sdm, "sg2im": _sg2im,
+    **dict.fromkeys(TRANSLATING, _translator),
+}  # fmt: skip

@@ -32,12 +32,23 @@ def official_lists(file: Path) -> dict[str, Shapes]:
 def _flatten(name: str, value: Any, found: dict[str, Shapes]) -> None:
     if not isinstance(value, dict):
         return
+    if any(_same_as(v) for v in value.values()):  # two networks in one file, told once
+        parts = {k: value[other] if (other := _same_as(v)) else v for k, v in value.items()}
+        found[name] = {
+            f"{k}.{key}": s for k, part in parts.items() for key, v in part.items() if (s := _shape(v)) is not None
+        }
+        return
     shapes = {k: s for k, v in value.items() if (s := _shape(v)) is not None}
     if shapes:
         found[name] = shapes
     for key, inner in value.items():
         if key not in shapes:
             _flatten(f"{name}/{key}".strip("/"), inner, found)
+
+
+def _same_as(value: Any) -> str:
+    """The entry that another one stands for (`same as a`), or ""."""
+    return value.removeprefix("same as ") if isinstance(value, str) and value.startswith("same as ") else ""
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

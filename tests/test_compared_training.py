@@ -16,8 +16,12 @@ COMMON: dict[str, Any] = {
 SYSTEMS: dict[str, dict[str, Any]] = {
     "cimle/celeba-128": {"widths": "8,8,8,8,8,8", "noise": 2, "encoder_width": 4, "candidates": 2, "epoch_items": 4},
     "crn/celeba-128": {"widths": "8,8,8,8,8,8", "outputs": 3},
+    "sims/celeba-128": {
+        "widths": "4,4,6,8", "transform_widths": "4,4,6,8", "order_widths": "4,4,6,8,12", "channels_last": False,
+    },
+    "maskgan/celeba-128": {"ngf": 4, "n_blocks_global": 1, "style_width": 2, "ndf": 4},
     "pix2pixhd/celeba-128": {"ngf": 4, "n_blocks_global": 1, "nef": 2, "ndf": 4},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(SYSTEMS))

@@ -16,16 +16,26 @@ from zoo.families.spade import official_keys
 from zoo.interfaces.models import Model
 from zoo.testing import ModelContract
 from zoo_plugins.ca2sis import official as ca2sis
+from zoo_plugins.cc_fpse import official as cc_fpse
 from zoo_plugins.clade import official as clade
 from zoo_plugins.clvae import official as clvae
 from zoo_plugins.crn import official as crn
+from zoo_plugins.dmit import official as dmit
+from zoo_plugins.groupdnet import official as groupdnet
 from zoo_plugins.inade import official as inade
 from zoo_plugins.mask_vae import official as mask_vae
+from zoo_plugins.maskgan import official as maskgan
+from zoo_plugins.maskgan import vae_official as maskgan_vae
+from zoo_plugins.munit import official as munit
+from zoo_plugins.munit.model import MUNIT, NAMES
 from zoo_plugins.oasis import official as oasis
 from zoo_plugins.pix2pixhd import official as pix2pixhd
 from zoo_plugins.scgan import official as scgan
+from zoo_plugins.sdm import official as sdm
+from zoo_plugins.sdm.config import SDMSampling
 from zoo_plugins.sean import official as sean
 from zoo_plugins.segvae import official as segvae
+from zoo_plugins.sims import official as sims
 
 GAN = {"perceptual": "none", "ndf": 4, "n_layers_d": 3}
 
@@ -132,6 +142,34 @@ class TestInadeWithoutEncoder(TestInade):
     config: ClassVar[Mapping[str, Any]] = {**TestInade.config, "use_vae": False}
 
 
+class TestCcfpse(Gan):
+    """`unused`: batch norms of the authors' checkpoints that nothing reads."""
+
+    architecture = "cc-fpse"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "resolution": 64, "ngf": 2, "hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 64,
+    }  # fmt: skip
+    official_names = staticmethod(cc_fpse.official_names)
+    dead_parameters = frozenset({"model.generator.*unused.*"})
+
+
+class TestCcfpseWithoutStyle(TestCcfpse):
+    """Without the encoder, with edges between instances."""
+
+    config: ClassVar[Mapping[str, Any]] = {**TestCcfpse.config, "use_vae": False, "edges": True}
+
+
+class TestGroupdnet(Gan):
+    """`up_4`: a block of the authors' ADE20K checkpoints that nothing reads."""
+
+    architecture = "groupdnet"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "network": "ade20k", "resolution": 64, "ngf": 2, "encoder_width": 19, "upsampling": "normal",
+    }  # fmt: skip
+    official_names = staticmethod(groupdnet.official_names)
+    dead_parameters = frozenset({"model.generator.up_4.*"})
+
+
 class TestCa2sis(ModelContract):
     architecture = "ca2sis"
     config: ClassVar[Mapping[str, Any]] = {
@@ -184,6 +222,23 @@ class TestPix2pixhdLocal(TestPix2pixhd):
     }  # fmt: skip
 
 
+class TestMaskgan(ModelContract):
+    architecture = "maskgan"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "ngf": 4, "n_downsample_global": 2, "n_blocks_global": 2, "style_width": 2,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = GAN
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"generator": renamed("generator", maskgan.official_names, model)}
+
+
+class TestMaskganEditing(TestMaskgan):
+    """Stage 2: its maps edited by the published mask-vae, the blender beside the discriminator."""
+
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "stage": 2, "mask_vae": "mask-vae-celeba", "blender_width": 2}
+
+
 class TestCrn(ModelContract):
     architecture = "crn"
     config: ClassVar[Mapping[str, Any]] = {
@@ -209,6 +264,58 @@ class TestCimle(TestCrn):
     training: ClassVar[Mapping[str, Any]] = {"perceptual": "none", "candidates": 2, "epoch_images": 3, "epoch_items": 4}
 
 
+class TestSdm(ModelContract):
+    """With guidance and borders of labels; attention at two levels of three."""
+
+    architecture = "sdm"
+    config: ClassVar[Mapping[str, Any]] = {
+        "label_space": "celebamask-hq", "edges": "labels", "resolution": 16, "width": 8, "channel_mult": (1, 1, 2), "attention": (2, 4),
+        "res_blocks": 1, "head_channels": 4, "groups": 4, "spade_hidden": 8,
+    }  # fmt: skip
+    options = SDMSampling(steps=4)
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"unet": renamed("unet", sdm.official_names, model)}
+
+
+class TestSdmOfFixedVariance(TestSdm):
+    """DDIM with noise; convolutions halve and double, the time is added, three output channels, another order of attention."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestSdm.config, "edges": "instances", "resblock_updown": False, "scale_shift": False, "learn_sigma": False, "new_attention_order": True,
+        "diffusion_steps": 50, "noise_schedule": "cosine", "dropout": 0.1,
+    }  # fmt: skip
+    options = SDMSampling(spacing="ddim5", sampler="ddim", eta=0.5, guidance=2.0)
+
+
+class TestSims(ModelContract):
+    """With the authors' slips, a doubling, and a void class."""
+
+    architecture = "sims"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 128, "aspect_ratio": 1.0, "scale": 1, "widths": (6, 6, 8, 8), "transform_widths": (4, 4, 6, 8),
+        "order_widths": (4, 4, 6, 8, 12), "segment_pixels": 20, "bands": (3, 6, 4, 8),
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"perceptual": "none", "order_lr": 1e-4, "growth": ()}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        files: dict[str, dict[str, Tensor]] = {role: {} for role in sims.ROLES}
+        for key, value in model.state_dict().items():
+            role, _, name = key.partition(".")
+            turned = value.T if value.dim() == 2 else value.permute(2, 3, 1, 0) if value.dim() == 4 else value
+            files[role][sims.official_name(name)] = turned.contiguous()
+        return files
+
+
+class TestSimsOfFaces(TestSims):
+    """As the authors mean it, no doubling, every class a segment's."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestSims.config, "label_space": "celebamask-hq", "void": "", "resolution": 64, "scale": 0, "parity": False,
+        "order_columns": 1.0, "ragged": ("hair",), "standing": ("hat",),
+    }  # fmt: skip
+
+
 # --- maps of label sets -----------------------------------------------------------------------------------------------
 
 
@@ -221,6 +328,15 @@ class TestMaskVae(ModelContract):
 
     def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
         return {"generator": {mask_vae.official_name(k): v for k, v in model.state_dict().items()}}
+
+
+class TestMaskganVae(ModelContract):
+    architecture = "maskgan-vae"
+    config: ClassVar[Mapping[str, Any]] = {"ngf": 3, "ndf": 3, "latent": 6, "halvings": 3}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        names = maskgan_vae.official_names(list(model.state_dict()))
+        return {"generator": {names[k]: v for k, v in model.state_dict().items()}}
 
 
 class TestSegvae(ModelContract):
@@ -242,6 +358,35 @@ class TestCvaeGlobal(ModelContract):
     config = TestSegvae.config
 
 
+class TestSg2im(ModelContract):
+    """With relations, so that all of the graph network is in use."""
+
+    architecture = "sg2im"
+    variant = "celeba"
+    config: ClassVar[Mapping[str, Any]] = {
+        "height": 32, "width": 32, "mask_size": 8, "embedding_dim": 6, "gconv_dim": 8, "gconv_hidden_dim": 10, "gconv_layers": 3,
+        "refinement_dims": (8, 6, 4), "noise_dim": 2,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {
+        "d_object": "C4-4-2,C4-6-2", "d_picture": "C4-4-2,C4-6-2", "crop_size": 16, "relations": True, "lambda_predicate": 0.1,
+    }  # fmt: skip
+    # the last row is nobody's, and the authors' picture discriminator never calls its last layer
+    dead_parameters = frozenset({"pictures.classifier.*"})
+
+    def build(self) -> Model:
+        """With masks that are seen: what is drawn at random lies below a half everywhere."""
+        model: Any = super().build()
+        model.generator.mask_net[-1].bias.fill_(1.0)
+        return model
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {"generator": {k.removeprefix("generator."): v for k, v in model.state_dict().items()}}
+
+
+class TestSg2imImage(TestSg2im):
+    architecture = "sg2im-image"
+
+
 # --- label sets to pictures, pictures to maps -------------------------------------------------------------------------
 
 
@@ -257,6 +402,66 @@ class TestFaceParser(ModelContract):
 
     def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
         return {"parser": {k.removeprefix("unet."): v for k, v in model.state_dict().items()}}
+
+
+# --- photos to photos of another domain -------------------------------------------------------------------------------
+
+
+class TestMunit(ModelContract):
+    architecture = "munit"
+    config: ClassVar[Mapping[str, Any]] = {"resolution": 32, "dim": 2, "mlp_dim": 6, "style_dim": 3, "n_res": 1}
+    training: ClassVar[Mapping[str, Any]] = {
+        "ndf": 2, "n_layer": 2, "num_scales": 2, "load_size": 32, "recon_x_cyc_w": 1.0, "batch_size": 4,
+    }  # fmt: skip
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        assert isinstance(model, MUNIT)
+        parts = {n: munit.written(model.generators[n], model.generators[n].state_dict()) for n in NAMES}
+        return {"generator": {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}}
+
+
+class TestDmit(ModelContract):
+    """Of three domains."""
+
+    architecture = "dmit"
+    config: ClassVar[Mapping[str, Any]] = {
+        "channels": ("A", "B", "C"), "resolution": 32, "width": 4, "style_dim": 3, "content_blocks": 1, "style_blocks": 3, "decoder_blocks": 1,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 3, "ndf": 4, "content_disblocks": 2, "image_disblocks": 2}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {role: renamed(role, dmit.official_names, model) for role in list(dmit.FILES.values())[:3]}
+
+
+class TestDmitOfBatchNorms(TestDmit):
+    """CBBN, nearest doublings, one discriminator of pictures, averaged weights."""
+
+    config: ClassVar[Mapping[str, Any]] = {
+        **TestDmit.config,
+        "channels": ("A", "B"),
+        "norm": "cbbn",
+        "upsampling": "nearest",
+    }
+    training: ClassVar[Mapping[str, Any]] = {
+        **TestDmit.training, "batch_size": 4, "same_discriminator": True, "lambda_div": 0.0, "lambda_cyc": 0.0, "ema": 0.5,
+        "image_gan_mode": "ls",
+    }  # fmt: skip
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        def names(role: str, keys: Any) -> Any:
+            return dmit.official_names(role, keys, upsampling="nearest")
+
+        return {role: renamed(role, names, model) for role in list(dmit.FILES.values())[:3]}
+
+
+class TestScganUnpaired(ModelContract):
+    """Our reading; with the way back."""
+
+    architecture = "scgan-unpaired"
+    config: ClassVar[Mapping[str, Any]] = {
+        "resolution": 32, "ngf": 2, "nff": 2, "nrf": 2, "spade_hidden": 4, "z_dim": 6, "nef": 2, "encoder_size": 32,
+    }  # fmt: skip
+    training: ClassVar[Mapping[str, Any]] = {**GAN, "batch_size": 4, "lambda_cyc": 10.0}
 
 
 # --- a third party's --------------------------------------------------------------------------------------------------

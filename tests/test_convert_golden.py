@@ -109,6 +109,29 @@ def test_sean(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     )
 
 
+def test_maskgan(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    """The blender is needed in training alone and is left out; so is the discriminator, unless it is kept."""
+    golden, replay = shared / "golden/maskgan", fresh("maskgan")
+    folder = golden / "A_dmn"
+    others = [golden / f"C_losses/{OWN}{n}.pth" for n in "BD"]
+    arguments = ("--config", "resolution=96", "--discriminator", "keep")
+    out = convert(run, [folder / f"{OWN}G.pth", *others], tmp_path / "out", "--dataset", "celeba", *arguments)
+    replay.build = lambda *_: zoo.load(out)
+    close(replay.replay(folder), load_file(folder / "io.safetensors"), 2e-5, "out/image", "out/adain_params")
+    assert {p.name for p in out.iterdir()} >= {"discriminator.safetensors", "model.safetensors"}
+    assert not any("blender" in p.name for p in out.iterdir())
+    ran = run("convert", others[0], "--out", tmp_path / "alone")
+    assert ran.code == 1 and "a blender alone is no model" in ran.err
+    assert "maskgan blender: all 28 keys fit" in run("identify", others[0]).out
+
+
+def test_maskgan_vae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    folder, replay = shared / "golden/maskgan/B_maskvae", fresh("maskgan")
+    out = convert(run, [folder / "weights.safetensors"], tmp_path / "out", "--dataset", "celeba")
+    replay.build_vae = lambda *_: zoo.load(out)
+    close(replay.replay(folder), load_file(folder / "io.safetensors"), 1e-4, "out/mu", "out/logits_s32")
+
+
 def test_segvae(shared: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     folder, replay = shared / "golden/segvae/A", fresh("segvae")
     case = json.loads((folder / "case.json").read_text())

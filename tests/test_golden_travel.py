@@ -20,17 +20,25 @@ NAMES = [f"{system}-{cut.name}" for system, cut in CASES]
 INPUTS = {
     "ca2sis": "label",
     "clade": r"in/.*",
+    "cc_fpse": r"in/.*",
     "cimle": r"in/.*",
     "clvae": r"in/.*",
     "crn": r"in/.*",
+    "dmit": r"in/.*",
     "face_parser": "",
+    "groupdnet": r"in/.*",
     "inade": r"in/.*",
     "mask_vae": r"recon\.(?:eps|h0|c0)",
+    "munit": r"in/.*",
+    "maskgan": r"in/.*",
     "oasis": r".*/in/.*|.*/(?:bits|classes)|to_uint8/in",
     "pix2pixhd": r"in/.*",
     "scgan": r"x|seg|v_conv|v_norm|SCC\|v_per_channel|.*\|in.*|p0|p1|mu|logvar|label|fake",
+    "sdm": r"in/.*",
     "sean": r"in/.*",
+    "sg2im": r"gconv/(?:edges|\w+_vecs)|layout/(?:boxes|masks|masks01|obj_to_img|vecs|grad_weight)|refine/\w+/layout",
     "segvae": r"labelset\.(?:label_set|noise_prior)",
+    "sims": r"(?:\d/)?in/.*",
     "spade": r"in/.*",
 }
 """Names of the tensors that networks and functions are called with."""
@@ -38,17 +46,25 @@ INPUTS = {
 LIMITS = {
     "ca2sis": [(".*", 1e-5)],
     "clade": [(".*", 1e-5)],
+    "cc_fpse": [(".*", 2e-5)],
     "cimle": [(".*", 2e-5)],
     "clvae": [(".*", 2e-5)],
     "crn": [(".*", 2e-5)],
+    "dmit": [(".*", 2e-5)],
     "face_parser": [(".*", 2e-5)],
+    "groupdnet": [(".*", 1e-5)],
     "inade": [(".*", 1e-5)],
     "mask_vae": [(r"recon\.(?:tokens|lstm_out)", 1e-5), (r"recon\.out.*", 1e-4)],
+    "munit": [(".*", 1e-5)],
+    "maskgan": [(".*", 2e-5)],
     "oasis": [(".*", 1e-5)],
     "pix2pixhd": [(".*", 3e-5)],
     "scgan": [(r".*\|train", 1e-4), (r"(?:multiscale|fpse)_.*", 1e-4), (".*", 1e-5)],
+    "sdm": [(".*", 1e-5)],
     "sean": [(".*", 1e-5)],
+    "sg2im": [(".*", 2e-5)],
     "segvae": [(r".*step0.*", 2e-5), (".*", 5e-5)],
+    "sims": [(".*", 2e-5)],
     "spade": [(".*", 2e-5)],
 }
 """Largest difference by system and name, as the cases state it; times the largest number where that is above 1."""
@@ -56,6 +72,10 @@ LIMITS = {
 SCALED_AWAY = {
     "cimle": r"g_\w+_conv[12]\.weight",
     "crn": r"g_\w+_conv\d+\.weight",
+    "munit": r"(?:cb_reflect_(?:in|sn)_\w+|cb_replicate_ln_prelu|cb_zero_adain_tanh|resblock_in|linear_(?:ln|sn)_\w+|up_stage|decoder)/.*",
+    "sdm": r".*/in_layers\.[12]\.weight",
+    "sims": r"g_selection_conv\d(?:\.g_selection_conv\d_\d)?\.weight",
+    "maskgan": r"cb_in_relu.*|res_.*|blend\.model\.(?:\d|1[0-9]|22)\..*|D_feat\.scale\d_layer[12].*|D_sig\.layer\d\.[25].*",
     "pix2pixhd": r"netG\.(?:model\.(?:[17]|\d+\.conv_block\.\d)|model1_1\.4|model2_1\.1|model\d_2\.\d\.conv_block\.\d)\.weight",
 }
 """Weights in front of a norm that takes their scale away, and those whose output does not travel. Norms' own scales show."""
@@ -88,6 +108,7 @@ def _replayed(system: str, folder: Path, replay: str) -> tuple[dict[str, Tensor]
         case.get("values", {}) if isinstance(case.get("values"), dict) else {}
     )  # some cases have them in a file beside
     numbers = {f"values/{k}": torch.tensor(v) for k, v in values.items() if f"values/{k}" in found}
+    numbers |= {f"scalars/{k}": torch.tensor(v) for k, v in case.get("scalars", {}).items()}
     return found, expected | numbers
 
 

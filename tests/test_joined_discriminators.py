@@ -53,6 +53,7 @@ def test_spade_with_the_discriminator_of_oasis() -> None:
     ("name", "kind"),
     [
         ("scgan.fpse", FPSEDiscriminator),
+        ("cc-fpse", FPSEDiscriminator),
         ("scgan", MultiscaleDiscriminator),
         ("spade.discriminator", MultiscaleDiscriminator),
     ],

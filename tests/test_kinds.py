@@ -40,6 +40,7 @@ def test_every_architecture_is_of_the_kind_it_declares() -> None:
 def test_roles() -> None:
     assert of_role("generator", "alone") == ("mask-generator", "image-generator")
     assert of_role("synthesizer") == ("image-synthesizer",) and of_role("parser") == ("mask-parser",)
+    assert of_role("translator") == ("image-translator",)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,7 @@ def test_roles() -> None:
         (1, "mask-generator", "a mask-generator, and an image-synthesizer is needed here .the generator comes first"),
         (0, "mask-parser", "a mask-parser, and a mask-generator is needed here; see: zoo list --kind mask-generator"),
         (1, "image-generator", "makes pictures straight from label sets"),
+        (0, "image-translator", "X is an image-translator, and a mask-generator is needed here; see"),
         (0, "model", "X is a model, and a mask-generator is needed here; see"),
     ],
 )
@@ -70,8 +72,8 @@ def test_smoke_runs_what_its_kind_names(model_root: Path, monkeypatch: pytest.Mo
         smoke(broken)
 
 
-class Translator(OneClass):
-    """A made-up fifth kind: pictures to pictures."""
+class Renderer(OneClass):
+    """A made-up further kind."""
 
 
 def test_a_further_kind_is_a_row_and_a_class(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,12 +81,12 @@ def test_a_further_kind_is_a_row_and_a_class(model_root: Path, monkeypatch: pyte
     module = ModuleType("made_up_smoke")
     module.__dict__["run"] = ran.append
     monkeypatch.setitem(sys.modules, "made_up_smoke", module)
-    made = Architecture("made-up", kind="image-translator", model="m:T", config="m:C", variants="m:V")
-    with pytest.raises(PluginError, match="kind 'image-translator', expected one of mask-generator"):
+    made = Architecture("made-up", kind="map-renderer", model="m:T", config="m:C", variants="m:V")
+    with pytest.raises(PluginError, match="kind 'map-renderer', expected one of mask-generator"):
         _checked(Plugin(architectures=[made]))
     row = Kind(
-        "image-translator",
-        model=f"{__name__}:Translator",
+        "map-renderer",
+        model=f"{__name__}:Renderer",
         role="parser",
         smoke="made_up_smoke:run",
         task="image-to-image",
@@ -92,12 +94,12 @@ def test_a_further_kind_is_a_row_and_a_class(model_root: Path, monkeypatch: pyte
     monkeypatch.setitem(KINDS, row.name, row)
     assert list(_checked(Plugin(architectures=[made])).architectures) == [made]
     space = zoo.label_space("celebamask-hq")
-    model = Translator(None, space)
+    model = Renderer(None, space)
     smoke(model)
-    assert ran == [model] and of_role("parser") == ("mask-parser", "image-translator")
+    assert ran == [model] and of_role("parser") == ("mask-parser", "map-renderer")
     front = front_matter({"kind": row.name, "architecture": "made-up"}, name="x")
-    assert front["pipeline_tag"] == "image-to-image" and "image-translator" in front["tags"]
-    with pytest.raises(UsageError, match="Translator is an image-translator, and a mask-generator is needed here"):
+    assert front["pipeline_tag"] == "image-to-image" and "map-renderer" in front["tags"]
+    with pytest.raises(UsageError, match="Renderer is a map-renderer, and a mask-generator is needed here"):
         zoo.compose((model, str(model_root / "scgan-celeba")), device="cpu")
     check_kind(of_role("parser"), row.name, "X")
     with pytest.raises(PluginError, match="OneClass is derived from no kind"):

@@ -32,6 +32,11 @@ def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
     return load_model(resolved.folder, device=pick_device(device), pinned=pinned(resolved.folder))
 
 
+def load_as(folder: Path, architecture: str, *, device: torch.device | str = "cpu") -> Model:
+    """A model of a folder as one of another architecture with the same config and weights (`Architecture.also`). Raises as `load`."""
+    return load_model(folder, device=pick_device(device), pinned=pinned(folder), architecture=architecture)
+
+
 def save(model: Model, folder: Path | str, *, dtype: str = "float32") -> Path:
     """Write a model folder (config, weights, assets); returns it. `dtype`: float32 or float16 (buffers stay float32).
 

@@ -12,6 +12,7 @@ plugin = Plugin(
         "cityscapes": "zoo.data.scenes:Cityscapes",
         "coco-stuff": "zoo.data.scenes:COCOStuff",
         "deepfashion": "zoo.data.scenes:DeepFashion",
+        "domains": "zoo.data.domains:Domains",
         "folder": "zoo.data.joined:open_folder",
         "gta5": "zoo.data.scenes:GTA5",
         "humanparsing": "zoo.data.people:HumanParsing",

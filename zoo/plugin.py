@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zoo.errors import UsageError as UsageError
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
+    from zoo.graphs import SceneGraph as SceneGraph
     from zoo.interfaces.capabilities import Conditions as Conditions
     from zoo.interfaces.capabilities import Latents as Latents
     from zoo.interfaces.capabilities import Progress as Progress
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from zoo.interfaces.trainers import Trainer as Trainer
     from zoo.interfaces.trainers import Update as Update
     from zoo.interfaces.training_options import TrainingOptions as TrainingOptions
+    from zoo.interfaces.translators import ImageTranslator as ImageTranslator
     from zoo.labels import LabelSet as LabelSet
     from zoo.labels import LabelSpace as LabelSpace
     from zoo.maps import LayeredMap as LayeredMap
@@ -69,6 +71,7 @@ _HOME = {
         "WeightsError",
         "ZooError",
     ),
+    "zoo.graphs": ("SceneGraph",),
     "zoo.interfaces.capabilities": ("Conditions", "Latents", "Progress"),
     "zoo.interfaces.models": (
         "Asset",
@@ -82,6 +85,7 @@ _HOME = {
     ),
     "zoo.interfaces.trainers": ("Trainer", "Update"),
     "zoo.interfaces.training_options": ("TrainingOptions",),
+    "zoo.interfaces.translators": ("ImageTranslator",),
     "zoo.labels": ("LabelSet", "LabelSpace"),
     "zoo.maps": ("LayeredMap", "SemanticMap"),
     "zoo.registry.plugin": ("Architecture", "Match", "Plugin", "Variant"),

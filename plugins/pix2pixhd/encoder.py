@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.families.pix2pixhd.blocks import doubling, halving, head, stem
 from zoo_plugins.pix2pixhd.config import Pix2PixHDConfig
-from zoo_plugins.pix2pixhd.generator import doubling, halving, head, stem
 
 
 class Encoder(nn.Module):

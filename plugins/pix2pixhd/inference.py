@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from zoo.families.pix2pixhd.blocks import smaller
 from zoo.inference.columns import Content, LabelConv, over_values
 from zoo.inference.windows import shown_values
-from zoo_plugins.pix2pixhd.generator import Generator, Plan, smaller
+from zoo_plugins.pix2pixhd.generator import Generator, Plan
 
 
 class SplitStem(nn.Module):

@@ -12,7 +12,12 @@ from typing import Any
 from torch import Tensor
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbered, numbers, vote
-from zoo.families.spade.discriminators import MultiscaleDiscriminator
+from zoo.families.pix2pixhd.official_discriminator import (
+    discriminator_names,
+    is_discriminator,
+    match_discriminator,
+    rename_discriminator,
+)
 from zoo.families.spade.official_keys import convert_parts
 from zoo.families.spade.official_networks import SPACES, space_fields
 from zoo.plugin import Match
@@ -20,8 +25,6 @@ from zoo_plugins.pix2pixhd.config import Pix2PixHDConfig
 
 _PART = r"(?:conv_block\.)?\d{1,3}\.(?:conv_block\.\d{1,3}\.)?\w+"
 _OURS = {"generator": rf"model(?:\d_[12])?\.{_PART}", "encoder": rf"model\.{_PART}"}
-_LAYER = re.compile(r"scale(\d{1,3})_layer(\d{1,3})\.([01])\.(\w+)", re.ASCII)
-_ROW = re.compile(r"layer(\d{1,3})\.(\d{1,3})\.(\w+)", re.ASCII)
 DATA = ("label_space", "channels", "input", "edges")
 OPEN = (
     *DATA,
@@ -41,36 +44,12 @@ def rename(role: str, key: str, keys: Collection[str] = ()) -> str | None:
     """Our name (without the role's prefix) of an official key (keys: all of the file), or None if pix2pixHD has no such key."""
     if role != "discriminator":
         return key if re.fullmatch(_OURS[role], key) else None
-    keys = keys or [key]
-    if match := _LAYER.fullmatch(key):
-        places = [(int(m[1]), int(m[2])) for k in keys if (m := _LAYER.fullmatch(k))]
-        scale, layer, part, name = int(match[1]), int(match[2]), match[3], match[4]
-        inner = 0 < layer < max(p[1] for p in places)
-    elif match := _ROW.fullmatch(key):
-        places = [(int(m[1]), int(m[2])) for k in keys if (m := _ROW.fullmatch(k))]
-        scale, at, name = int(match[1]), int(match[2]), match[3]
-        layer, part = (0, "0") if not at else ((at + 1) // 3, str((at + 1) % 3))
-        inner = 0 < at < max(p[1] for p in places)
-    else:
-        return None
-    # theirs count from the coarsest scale, ours from the finest
-    head = f"discriminators.{max(p[0] for p in places) - scale}.layers.{layer}"
-    return f"{head}.0.{part}.{name}" if inner else (f"{head}.{part}.{name}" if part == "0" else None)
+    return rename_discriminator(key, keys)
 
 
 def official_names(role: str, keys: Collection[str], *, rows: bool = False) -> dict[str, str]:
     """Our keys of a network -> their official names; the inverse of `rename`. rows: a discriminator without feature matching."""
-    if role != "discriminator":
-        return {key: key for key in keys}
-    pattern = re.compile(r"discriminators\.(\d+)\.layers\.(\d+)\.0(?:\.([01]))?\.(\w+)")
-    parts = {key: match for key in keys if (match := pattern.fullmatch(key))}
-    last = max((int(m[1]) for m in parts.values()), default=0)
-    names = {}
-    for key, match in parts.items():
-        scale, layer, part = last - int(match[1]), int(match[2]), int(match[3] or 0)
-        place = f"layer{scale}.{3 * layer - 1 + part if layer else 0}" if rows else f"scale{scale}_layer{layer}.{part}"
-        names[key] = f"{place}.{match[4]}"
-    return names
+    return discriminator_names(keys, rows=rows) if role == "discriminator" else {key: key for key in keys}
 
 
 def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) -> dict[str, Tensor]:
@@ -91,8 +70,8 @@ def detect(shapes: Shapes) -> Match | None:
     """
     if has(shapes, r"model(?:\d_2)?\.\d+\.conv_block\..*"):
         return _match_generator(shapes)
-    if has(shapes, r"scale\d+_layer\d+\.0\.weight") or has(shapes, r"layer\d\.\d+\.weight"):
-        return _match_discriminator(shapes)
+    if is_discriminator(shapes):
+        return match_discriminator(shapes, _of_planes, Pix2PixHDConfig, DATA)
     return _match_encoder(shapes) if has(shapes, r"model\.1\.weight") else None
 
 
@@ -161,27 +140,6 @@ def _match_encoder(shapes: Shapes) -> Match | None:
     )
 
 
-def _match_discriminator(shapes: Shapes) -> Match | None:
-    rows = not has(shapes, r"scale\d+_layer\d+\.0\.weight")
-    first = r"layer\d\.0\.weight" if rows else r"scale\d+_layer0\.0\.weight"
-    inputs = vote(shapes, (first, 1, 1)) or 4
-    width = vote(shapes, (first, 0, 1)) or 64
-    if rows:
-        places = numbers(shapes, r"layer\d\.(\d+)\..*")
-        layers = max(1, (places[-1] + 1) // 3) if places else 4
-        scales = len(numbers(shapes, r"layer(\d)\.\d+\..*"))
-        batch = has(shapes, r"layer\d\.\d+\.running_mean")
-    else:
-        layers = max(1, len(numbers(shapes, r"scale\d+_layer(\d+)\..*")) - 1)
-        scales = len(numbers(shapes, r"scale(\d+)_layer\d+\..*"))
-        batch = has(shapes, r"scale\d+_layer\d+\.1\.running_mean")
-    norm = "batch" if batch else "instance"
-    return compare(
-        "discriminator",
-        shapes,
-        lambda: MultiscaleDiscriminator(inputs, width, layers, scales, norm, bias=True),
-        lambda keys: official_names("discriminator", keys, rows=rows),
-        {k: v for k, v in read_inputs(max(inputs - 3, 1)).items() if k in DATA},
-        Pix2PixHDConfig,
-        DATA,
-    )
+def _of_planes(planes: int) -> dict[str, Any]:
+    """What the number of a discriminator's planes makes likely of the data."""
+    return {k: v for k, v in read_inputs(planes).items() if k in DATA}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.api import load
+from zoo.families.pix2pixhd.losses import discriminator_losses, generator_losses
 from zoo.families.spade.diffaugment import draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
 from zoo.families.spade.trainer import GanTrainer, Outputs, augmented
@@ -17,7 +18,6 @@ from zoo.nn.init import init_normal
 from zoo.nn.takeover import take_over
 from zoo.plugin import Batch, ConfigError, Model, RngLike, SemanticMap, Update
 from zoo_plugins.pix2pixhd.config import Pix2PixHDOptions
-from zoo_plugins.pix2pixhd.losses import discriminator_losses, generator_losses
 from zoo_plugins.pix2pixhd.model import Pix2PixHD
 from zoo_plugins.pix2pixhd.pool import ImagePool
 from zoo_plugins.pix2pixhd.regions import paint_regions

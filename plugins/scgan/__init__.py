@@ -29,7 +29,18 @@ plugin = Plugin(
                 "celeba-128-oasis": 8_540_422,
             },
             title="Spatially conditional convolution and normalisation by semantic vectors",
-        )
+        ),
+        Architecture(
+            "scgan-unpaired",
+            kind="image-translator",
+            model="zoo_plugins.scgan.unpaired:UnpairedSCGAN",
+            config="zoo_plugins.scgan.unpaired_config:UnpairedConfig",
+            variants="zoo_plugins.scgan.unpaired_config:VARIANTS",
+            trainer="zoo_plugins.scgan.unpaired_trainer:UnpairedTrainer",
+            paper="Image Synthesis via Semantic Composition (ICCV 2021), arXiv:2109.07053, section 4.4 (our reading: nothing of it was released)",
+            parameters={"yosemite": 70_199_014, "photos-64": 1_423_422},
+            title="Unpaired SC-GAN (our reading): the layout of the source, the appearance of a reference",
+        ),
     ],
     networks={
         "scgan.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator",

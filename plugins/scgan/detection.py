@@ -8,12 +8,11 @@ from typing import Any
 from torch import nn
 
 from zoo.checkpoints.shapes import Shapes, compare, has, numbers, vote
-from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
+from zoo.families.spade.fpse_keys import is_fpse, match_fpse
 from zoo.families.spade.official_keys import BLOCKS
 from zoo.families.spade.official_networks import (
     match_encoder,
     match_multiscale,
-    norm_kind,
     read_planes,
     space_fields,
     start_grid,
@@ -43,7 +42,7 @@ def detect(shapes: Shapes, names: Names) -> Match | None:
         return _match_generator(shapes, names)
     if has(shapes, r"discriminator_\d+\..*"):
         return match_multiscale(shapes, lambda channels: _space(channels - 3), SCGANConfig, ambiguous=_SPACE)
-    if has(shapes, r"enc\d\.(?:0\.|conv_bases\.).*") and has(shapes, r"(?:lat|final)\d\.0\..*"):
+    if is_fpse(shapes):
         return _match_fpse(shapes, names)
     return match_encoder(shapes, SCGANConfig, {})
 
@@ -118,25 +117,19 @@ def _norm(shapes: Shapes) -> str:
 
 def _match_fpse(shapes: Shapes, names: Names) -> Match | None:
     """`netD` fpse, fpsem, and those with an encoder of conditional convolutions, whose number of candidates is `n_conv`."""
-    planes = vote(shapes, (r"embedding\.weight(?:_orig)?", 1, 1)) or 1
-    kernel = r"(?:0\.0|0|conv_bases\.\d+)\.weight(?:_orig)?"
-    width = vote(shapes, *((rf"enc{i + 1}\.{kernel}", 0, 1 << i) for i in range(4))) or 64
-    norm = norm_kind(shapes, r"(?:enc|lat|final)\d\.0\.0", r"(?:enc|lat|final)\d\.0")
     n = len(numbers(shapes, r"enc[2-5]\.conv_bases\.(\d+)\..*"))
 
-    def build() -> nn.Module:
-        if n:
-            routing = "selfrouting" if has(shapes, r"r_adjust\d\..*") else "routing"
-            return RoutedFPSE(planes, width, n=n, routing=routing)
-        return (FPSEMDiscriminator if has(shapes, r"lat6\..*") else FPSEDiscriminator)(planes, width, norm)
+    def routed(planes: int, width: int) -> nn.Module:
+        routing = "selfrouting" if has(shapes, r"r_adjust\d\..*") else "routing"
+        return RoutedFPSE(planes, width, n=n, routing=routing)
 
-    return compare(
-        "discriminator",
+    return match_fpse(
         shapes,
-        build,
         lambda keys: names("discriminator", keys),
-        _space(planes) | ({"n_conv": n} if n else {}),
+        lambda planes: _space(planes) | ({"n_conv": n} if n else {}),
         SCGANConfig,
-        (*_SPACE, "temperature") if n else _SPACE,
+        build=routed if n else None,
+        kernels=r"(?:0\.0|0|conv_bases\.\d+)\.weight(?:_orig)?",
         constants={"blur.weight": (1, 1, 3, 3)} if "blur.weight" in shapes else None,
+        ambiguous=(*_SPACE, "temperature") if n else _SPACE,
     )

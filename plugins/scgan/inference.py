@@ -137,6 +137,12 @@ def fold_generator(model: nn.Module, generator: Generator) -> None:
         fold_spectral(model)
         fold_tiles(generator)
         return
+    fold_blocks(model, generator)
+
+
+@torch.no_grad()
+def fold_blocks(model: nn.Module, generator: Generator) -> None:
+    """Fold a model in place block by block: the form for small pictures, and for photos in a map's place, whose pixels hold anything."""
     for block, step in generator.blocks():
         setattr(generator, step.name, FoldedBlock(block, last=step is generator.steps[-1]))
     generator.folded = True

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from torch import Tensor
 
 from zoo.checkpoints.shapes import Shapes
-from zoo.families.spade import official_keys
+from zoo.families.spade import fpse_keys, official_keys
 from zoo.families.spade.official_keys import BLOCKS
 from zoo.plugin import Match
 
@@ -22,40 +22,25 @@ _RULES: dict[str, official_keys.Rules] = {
         (r"\.norm_([01])\.(weight|bias|running_mean|running_var|num_batches_tracked)$", r".norm_\1.norm.\2"),
     ),
     "encoder": (),
-    "discriminator": (  # FPSE and its relatives
-        (r"\.conv_bases\.", ".bases."),
-        (r"^((?:enc|lat|final)\d\.0)\.(weight|bias)", r"\1.0.\2"),  # without a norm they have no inner Sequential
-        (r"^enc(\d)\.", "encoders.{}."),
-        (r"^r_adjust(\d)\.", "heads.{}."),
-        (r"^tf1?\.", "score."),
-        (r"^seg\.", "segment."),
-    ),
+    "discriminator": ((r"\.conv_bases\.", ".bases."), (r"^r_adjust(\d)\.", "heads.{}.")),  # what FPSE has not
 }
 _BUFFER = r"(?:running_mean|running_var|num_batches_tracked)"
 _PARAMETER = r"(?:weight|bias|weight_u|weight_v)"
-_NORMED = rf"(?:0\.)?0\.{_PARAMETER}|0\.1\.(?:{_PARAMETER}|{_BUFFER})"
 _OURS = {
     "generator": rf"(?:fc|conv_img|svg\.to_rgb_[01]|svg\.blocks\.\d\.conv_[01])\.{_PARAMETER}|{BLOCKS}\.(?:"
     rf"(?:conv_[01]\.bases\.\d+|conv_s)\.{_PARAMETER}|norm_[01]\.(?:table|norm\.(?:{_PARAMETER}|{_BUFFER}))|"
     rf"norm_[01s]\.(?:param_free_norm\.{_BUFFER}|mlp_(?:shared|gamma|beta)\.(?:weight|bias)))",
     "encoder": rf"layers\.\d+\.(?:0\.{_PARAMETER}|1\.(?:{_PARAMETER}|{_BUFFER}))|fc_(?:mu|var)\.(?:weight|bias)",
-    "discriminator": rf"(?:discriminators\.\d+\.layers\.\d+|(?:encoders|laterals|finals)\.\d)\.(?:{_NORMED})|"
-    rf"(?:encoders\.\d\.bases\.\d+|heads\.\d|score|segment|embedding)\.{_PARAMETER}",
+    "discriminator": rf"{official_keys.OURS['discriminator']}|{fpse_keys.OURS}|"
+    rf"(?:encoders\.\d\.bases\.\d+|heads\.\d)\.{_PARAMETER}",
 }
-_PYRAMID = re.compile(r"^(lat|final)(\d)\.")
-_PYRAMID_CONV = re.compile(r"^((?:enc|lat|final)\d\.0)\.0(\.\w+)$")
-
-
-def _is_fpsem(keys: Iterable[str]) -> bool:
-    return any(k.startswith("lat6.") for k in keys)
 
 
 def rename(role: str, key: str, keys: Iterable[str] = ()) -> str:
     """Our name (without the role's prefix) of an official key. keys: all of the file (they tell fpsem from fpse)."""
     new = official_keys.apply(_RULES[role], official_keys.rename(role, key, keys))
-    if match := _PYRAMID.match(new):  # counted from the scale, which fpsem begins at 3 for `lat`
-        first = 3 if match[1] == "lat" and _is_fpsem(keys) else 2
-        new = f"{'laterals' if match[1] == 'lat' else 'finals'}.{int(match[2]) - first}." + new[match.end() :]
+    if role == "discriminator":
+        return fpse_keys.rename(new, keys)
     match = re.match(r"pyramid_spaital_routing\.labelDec(\d+)\.(\d)\.", new)
     if match:  # the first block has no leading activation, so its convolutions are 0 and 2 instead of 1 and 3
         new = f"svg.blocks.{int(match[1]) - 1}.conv_{int(match[2]) // 2}." + new[match.end() :]
@@ -81,12 +66,12 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
 def official_names(role: str, keys: Collection[str]) -> dict[str, str]:
     """Our keys of one network -> their official names; the inverse of `rename`."""
     names = official_keys.official_names(role, keys)
-    for pattern, replacement in _back(role, keys):
+    for pattern, replacement in _back(role):
         names = {key: re.sub(pattern, replacement, name) for key, name in names.items()}
-    return names if role != "discriminator" else official_keys.unwrapped(names, _PYRAMID_CONV)
+    return names if role != "discriminator" else fpse_keys.official_names(names, keys)
 
 
-def _back(role: str, keys: Collection[str]) -> tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]:
+def _back(role: str) -> tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]:
     if role == "encoder":
         return ()
     if role == "generator":
@@ -98,15 +83,9 @@ def _back(role: str, keys: Collection[str]) -> tuple[tuple[str, str | Callable[[
             (r"\.table$", ".affine_params_groups"),
             (r"\.norm_([01])\.norm\.", r".norm_\1."),
         )
-    fpsem = "laterals.0.0.0.weight" in keys and "segment.weight" not in keys
     return (
         (r"\.bases\.", ".conv_bases."),
-        (r"^encoders\.(\d)\.", lambda m: f"enc{int(m[1]) + 1}."),
-        (r"^laterals\.(\d)\.", lambda m: f"lat{int(m[1]) + 2 + fpsem}."),
-        (r"^finals\.(\d)\.", lambda m: f"final{int(m[1]) + 2}."),
         (r"^heads\.(\d)\.", lambda m: f"r_adjust{int(m[1]) + 1}."),
-        (r"^score\.", "tf1." if fpsem else "tf."),
-        (r"^segment\.", "seg."),
     )
 
 

@@ -86,9 +86,9 @@ class SVG(nn.Module):
         self.to_rgb_0 = nn.Conv2d(config.nrf, config.nrf // 2, 3, padding=1)
         self.to_rgb_1 = nn.Conv2d(config.nrf // 2, 3, 3, padding=1)
 
-    @torch.no_grad()
     def pyramid(self, planes: Tensor) -> list[Tensor]:
-        """The label map at all scales, coarsest first (float32; docs/papers/scgan.md, "Label pyramid")."""
+        """The label map at all scales, coarsest first (float32; docs/papers/scgan.md, "Label pyramid"). A photo in a map's place may take a
+        gradient."""
         c = self.config
         planes = planes.float()
         with torch.autocast(planes.device.type, enabled=False):

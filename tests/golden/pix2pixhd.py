@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from zoo.families.pix2pixhd.blocks import smaller
+from zoo.families.pix2pixhd.losses import discriminator_losses
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.families.spade.trainer import Outputs
 from zoo.labels import numbered_space
@@ -22,8 +24,6 @@ from zoo.nn.labels import instance_edges
 from zoo.nn.perceptual import VGG19Features
 from zoo_plugins.pix2pixhd import official
 from zoo_plugins.pix2pixhd.config import Pix2PixHDConfig, Pix2PixHDOptions
-from zoo_plugins.pix2pixhd.generator import smaller
-from zoo_plugins.pix2pixhd.losses import discriminator_losses
 from zoo_plugins.pix2pixhd.model import Pix2PixHD
 from zoo_plugins.pix2pixhd.regions import paint_regions
 from zoo_plugins.pix2pixhd.trainer import Pix2PixHDTrainer

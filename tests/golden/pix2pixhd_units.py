@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zoo.data.preprocess import Preprocess
+from zoo.families.pix2pixhd.blocks import smaller
+from zoo.families.pix2pixhd.losses import summed_gan_loss
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
@@ -23,8 +25,7 @@ from zoo_plugins.pix2pixhd import official
 from zoo_plugins.pix2pixhd.clusters import LEAST, object_rows
 from zoo_plugins.pix2pixhd.config import Pix2PixHDConfig
 from zoo_plugins.pix2pixhd.encoder import Encoder
-from zoo_plugins.pix2pixhd.generator import ResnetBlock, smaller
-from zoo_plugins.pix2pixhd.losses import summed_gan_loss
+from zoo_plugins.pix2pixhd.generator import ResnetBlock
 from zoo_plugins.pix2pixhd.model import Pix2PixHD
 from zoo_plugins.pix2pixhd.pool import ImagePool
 from zoo_plugins.pix2pixhd.regions import number_regions, paint_regions, region_means

@@ -14,17 +14,25 @@ from torch import Tensor
 
 SYSTEMS = (
     "clade",
+    "cc_fpse",
     "cimle",
     "clvae",
     "crn",
+    "dmit",
     "face_parser",
+    "groupdnet",
     "inade",
     "mask_vae",
+    "munit",
+    "maskgan",
     "pix2pixhd",
     "oasis",
     "scgan",
+    "sdm",
     "sean",
     "segvae",
+    "sims",
+    "sg2im",
     "spade",
 )
 

@@ -5,6 +5,7 @@ Loaded by file path, as all modules of this folder.
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from collections.abc import Callable, Iterator, Mapping
@@ -28,21 +29,31 @@ TERMS = {
     "gan": "GAN", "gan_feat": "GAN_Feat", "kld": "KLD", "perceptual": "VGG", "d_fake": "D_Fake", "d_real": "D_real",
 }  # fmt: skip
 """Our names of the terms -> theirs."""
-recorded = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("recorded.py"))))
+recorded, formula = (
+    SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py"))))
+    for name in ("recorded", "weights_recipe")
+)
 
 
 @cache
 def parts(folder: Path) -> dict[str, Tensors]:
-    """The stored weights by network (netG, netE or netIE, netD, criterionVGG): of one file, else of the authors' checkpoints."""
+    """The stored weights by network (netG, netE or netIE, netD, criterionVGG): of one file, else of the authors' checkpoints.
+
+    With a `weights_recipe` also those that it makes, and networks of the case that its note names.
+    """
     found: dict[str, Tensors] = {}
-    if (folder / "weights.safetensors").exists():
-        for key, value in load_file(folder / "weights.safetensors").items():
-            network, rest = key.split(".", 1)
-            found.setdefault(network, {})[rest] = value
+    case = json.loads((folder / "case.json").read_text()) if (folder / "case.json").exists() else {}
+    stored = load_file(folder / "weights.safetensors") if (folder / "weights.safetensors").exists() else {}
+    for key, value in (stored | formula.made(case)).items():
+        network, rest = key.split(".", 1)
+        found.setdefault(network, {})[rest] = value
     for network, letter in CHECKPOINTS.items():
         file = folder / f"official_checkpoint_latest_net_{letter}.pth"
         if file.exists() and network not in found:
             found[network] = torch.load(file, weights_only=True)
+    if "weights_recipe" in case and "cut" not in case:
+        for sibling in re.findall(r"\.\./(\w+)", str(case.get("note", ""))):
+            found = parts(folder.parent / sibling) | found
     return found
 
 

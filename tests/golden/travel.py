@@ -27,6 +27,7 @@ Index = tuple[Any, ...]
 EVERY_4TH: Index = (..., slice(None, None, 4), slice(None, None, 4))
 EVERY_8TH: Index = (..., slice(None, None, 8), slice(None, None, 8))
 FIRST: Index = (slice(0, 1),)
+TWO_ROWS: Index = (slice(0, 2),)
 FIRST_COLUMN: Index = (slice(None), *FIRST)
 
 
@@ -101,6 +102,20 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             stand_ins=("out/enc_layer5",),
         ),
     ),
+    "cc_fpse": (
+        Cut(
+            "cc_fpse/E_units",
+            "cc_fpse",
+            inputs=(r"in/(?:x|seg|kernels|cot)",),
+            results=(
+                r"(?:eval|train)/(?:block_identity|label_layer)",
+                r"train/block_identity_grad_.*",
+                r"train/buffer/(?:block_identity|label_layer)\..*",
+                "eval/depthconv",
+            ),
+            weights=(r"(?:block_identity|label_layer)\..*",),
+        ),
+    ),
     "cimle": (
         Cut(
             "cimle/A_64p",
@@ -120,6 +135,21 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"g_.*",),
         ),
     ),
+    "dmit": (
+        Cut(
+            "dmit/E_units",
+            "dmit",
+            inputs=(r"in/(?:x[56]|code5|coef|coef_t|dropmask_.*|captions|cap_lens)",),
+            results=(
+                r"(?:eval|train)/(?:conv|trconv|cbin|cbbn|layernorm|residual_dropout|conresidual_dropout|condown)",
+                r"eval/(?:down|down_cbbn|up_.*|rnn_.*)",
+                r"train/(?:conv|trconv|cbbn)_.*",
+            ),
+            weights=(
+                r"(?:conv|trconv|cbin|cbbn|layernorm|residual_dropout|conresidual_dropout|condown|down|down_cbbn|up_\w+|rnn)/.*",
+            ),
+        ),
+    ),
     "face_parser": (
         Cut(
             "face_parser/A_unet",
@@ -128,6 +158,19 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             results=(r"out/(?:conv4|center|up_concat[34]|logits_s4)",),
             weights=(r"(?:conv4|center|up_concat[34]|final)\..*",),
             stand_ins=("out/conv3", "out/up_concat1_s4"),
+        ),
+    ),
+    "groupdnet": (
+        Cut(
+            "groupdnet/E_units",
+            "groupdnet",
+            inputs=(r"in/(?:x10|x24|lab5|lab6|inst5_u8|cancel_.*)",),
+            results=(
+                r"(?:eval|train)/(?:cs_g3|ade_g6|blk_cs_shortcut)",
+                r"train/buffer/(?:cs_g3|ade_g6|blk_cs_shortcut)\..*",
+                r"out/(?:edge_u8|cityscapes_seg_interleaved_s4|cancel_split_s8)",
+            ),
+            weights=(r"(?:cs_g3|ade_g6|blk_cs_shortcut)\..*",),
         ),
     ),
     "inade": (
@@ -158,6 +201,24 @@ CUTS: dict[str, tuple[Cut, ...]] = {
                 r"decs_conv\.out_conv\..*",
             ),
             stand_ins=("recon.z", "recon.up1"),
+        ),
+    ),
+    "munit": (
+        Cut(
+            "munit/E_units",
+            "munit",
+            inputs=(r"in/(?:x5|x5_b1|x6|v4|style4|content12|adain_[bw]|coef6)",),
+            results=(r"out/(?:cb_.*|layernorm_b\d|resblock_in|linear_.*|up_stage|mlp|decoder|assigned/.*|sn_.*)",),
+            weights=(r"(?:cb_.*|layernorm|resblock_in|linear_.*|up_stage|mlp|decoder)/.*",),
+        ),
+    ),
+    "maskgan": (
+        Cut(
+            "maskgan/E_units",
+            "maskgan",
+            inputs=(r"in/(?:adain|sft|cb|res|blend|D)_.*",),
+            results=(r"out/(?:adain|sft|cb_\w+|res_\w+|blend|blend_alpha|D_\w+)",),
+            weights=(r"(?!adain).*",),
         ),
     ),
     "oasis": (
@@ -223,6 +284,46 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"(?:multiscale|fpse)/.*",),
         ),
     ),
+    "sdm": (
+        Cut(
+            "sdm/E_units",
+            "sdm",
+            inputs=(r"in/(?:x|emb|seg_u8|m1|m2|l1|l2|px|inst_u8)",),
+            results=(
+                r"out/(?:spade_gn|spade_gn_zero|sdm_skip1x1|sdm_up|sdm_noscaleshift|res_down|attn_legacy|attn_new)",
+                r"out/(?:temb_(?:7|8|8_float)|betas_(?:cosine_1000|linear_50)|normal_kl|disc_ll|edges_u8)",
+                r"out/resp_(?:8|ddim25)/.*",
+            ),
+            weights=(r"(?:spade_gn|sdm_skip1x1|sdm_up|sdm_noscaleshift|res_down|attn_legacy|attn_new)/.*",),
+        ),
+        Cut(
+            "sdm/S_sampling_8steps",
+            "sdm",
+            inputs=(r"in/toy_(?:label_u8|x_T)",),
+            results=(
+                r"out/toy/(?:ddpm_8|ddim_ddim25|ddpm_50_fixedlarge)/(?:sample|timestep_map)",
+                r"out/toy/ddpm_sections_10,15,20/(?:sample|timestep_map)",
+            ),
+            parts={"in/toy_step_noise": ("in/toy_step_noise", (slice(0, 50),))},
+        ),
+    ),
+    "sg2im": (
+        Cut(
+            "sg2im/E_units",
+            "sg2im",
+            inputs=(
+                r"gconv/(?:edges|\w+_vecs)",
+                r"layout/(?:boxes|masks|masks01|obj_to_img|vecs|grad_weight)",
+                "refine/batch/layout",
+            ),
+            results=(
+                r"gconv/(?:avg_batch|sum_none|net3)/.*",
+                r"layout/(?:ac[01]/.*|grid)",
+                r"refine/batch/.*(?:out|running_\w+)",
+            ),
+            weights=(r"gconv/(?:avg_batch|sum_none|net3)/.*", r"refine/batch/.*"),
+        ),
+    ),
     "sean": (
         Cut(
             "sean/E_units",
@@ -256,6 +357,18 @@ CUTS: dict[str, tuple[Cut, ...]] = {
             weights=(r"shapeD\..*", r"prior\..*", r"shapeE\.layer.*"),
             stand_ins=("labelset.feat", "labelset.step0.embed_label_set", "labelset.step0.embed_y"),
         ),
+    ),
+    "sims": (
+        Cut(
+            "sims/A_order",
+            "sims",
+            parts={
+                name: (name, TWO_ROWS)
+                for name in ("in/data_u8", "out/scores", *(f"out/g_selection_{n}" for n in ("conv5", "conv6", "pool6")))
+            },
+            weights=(".*",),
+        ),
+        Cut("sims/E_spatial_transformer", "sims", inputs=(r"\d/in/.*",), results=(r"\d/out/.*",)),
     ),
     "spade": (
         Cut(
@@ -294,6 +407,7 @@ def tensors(cut: Cut, recorded: dict[str, Tensor]) -> dict[str, Tensor]:
 def described(cut: Cut, case: dict[str, Any]) -> dict[str, Any]:
     """`case.json` without the list of shapes, which the files have, and with a word on what was cut."""
     kept = {k: v for k, v in case.items() if k not in ("shapes", "tensors_in_io")}
+    kept = json.loads(json.dumps(kept).replace(" (see dossier)", ""))  # which does not travel
     parts = {name: source for name, (source, _) in cut.parts.items()}
     note = {"from": cut.source, "by": "tests/golden/travel.py", "weights": cut.weights, "parts": parts}
     return {**kept, "cut": {**note, "stand_ins": cut.stand_ins}}

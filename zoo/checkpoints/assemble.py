@@ -12,12 +12,19 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.checkpoints.identify import Candidate, Network, Report
-from zoo.checkpoints.variants import DATA_FIELDS, PARTIAL, as_variant, of_data_set, open_fields, variants_of
+from zoo.checkpoints.variants import (
+    DATA_FIELDS,
+    as_variant,
+    is_discriminator,
+    is_partial,
+    is_training,
+    of_data_set,
+    open_fields,
+    variants_of,
+)
 from zoo.errors import ConfigError, UsageError, WeightsError, ZooError
 from zoo.labels import LabelSpace, numbered_space
 from zoo.registry import Architecture, registry
-
-DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,11 @@ def choose_architecture(reports: Sequence[Report], architecture: str | None) -> 
         if not owners:
             listed = "; ".join(f"{r.file}: {', '.join(_owners(r))}" for r in reports)
             raise WeightsError(f"These files are of different systems ({listed}): convert those that belong together.")
-    whole = [n for n in owners if any(_role(n, p) not in (*PARTIAL, None) for r in reports for p in r.named)]
+    whole = [
+        n
+        for n in owners
+        if any((role := _role(n, p)) is not None and not is_partial(role) for r in reports for p in r.named)
+    ]
     names = whole or owners
     if len(names) > 1:
         raise UsageError(
@@ -114,6 +125,8 @@ def _components(reports: Sequence[Report], architecture: str) -> list[Component]
             other = by_role.get(component.role)
             if other is None or (component.report is other.report and network.averaged and not other.network.averaged):
                 by_role[component.role] = component
+            elif is_discriminator(component.role) and "_" in component.role:
+                continue  # several of one form in a file, of which the first is taken
             elif component.report is not other.report or network.averaged == other.network.averaged:
                 raise WeightsError(
                     f"{other.label} and {component.label} are both a {component.role} of {architecture}: give one of them"
@@ -147,8 +160,9 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
 
     A match leaves out fields at their defaults, so a generator's silence on a field may mean the default or nothing.
     """
-    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
-    others = [c.candidate.match for c in components if c.role in PARTIAL and c.role != DISCRIMINATOR]
+    chief = _main(components)
+    main = chief.candidate.match
+    others = [c.candidate.match for c in components if c is not chief and not is_training(c.role)]
     told: dict[str, Any] = {}
     for match in others:
         told |= {k: v for k, v in match.config.items() if k not in match.ambiguous}
@@ -164,15 +178,22 @@ def _readings(components: Sequence[Component]) -> Iterator[dict[str, Any]]:
             yield read
 
 
+def _main(components: Sequence[Component]) -> Component:
+    """The network that tells most of the config; of several that are no encoder or discriminator the one that leaves least open."""
+    whole = [c for c in components if not is_partial(c.role)]
+    return min(whole, key=lambda c: len(c.candidate.match.ambiguous)) if whole else components[0]
+
+
 def _with_open_fields(
     name: str, components: Sequence[Component], read: dict[str, Any], stated: Statement
 ) -> tuple[Any, dict[str, Any]]:
     """The config with what no shape tells: stated fields, else those of the stated or nearest variant, else as detected."""
-    main = next((c for c in components if c.role not in PARTIAL), components[0]).candidate.match
+    chief = _main(components)
+    main = chief.candidate.match
     told = {
         k
         for c in components
-        if c.role in PARTIAL
+        if c is not chief
         for k in c.candidate.match.config
         if k not in c.candidate.match.ambiguous
     }
@@ -272,7 +293,7 @@ def _mismatch(arch: Architecture, config: Any, space: LabelSpace, state: Mapping
     with torch.device("meta"):
         model = registry().load(arch, "model")(config, space)
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    converted = {k: tuple(v.shape) for k, v in state.items() if not k.startswith(f"{DISCRIMINATOR}.")}
+    converted = {k: tuple(v.shape) for k, v in state.items() if not is_discriminator(k.partition(".")[0])}
     missing = [k for k in expected if k not in converted]
     unknown = [k for k in converted if k not in expected]
     shapes = [k for k in expected if k in converted and converted[k] != expected[k]]

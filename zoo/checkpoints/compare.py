@@ -15,6 +15,7 @@ from zoo.errors import ZooError
 from zoo.hub import model_folder, resolve
 from zoo.hub.references import is_path
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.rng import Rng
 
 SAMPLES = 2
@@ -137,9 +138,17 @@ def _parse(model: Model) -> Tensor:
     return cast(MaskParser, model).parse(noise).labels.cpu()
 
 
+@torch.inference_mode()
+def _translate(model: Model) -> Tensor:
+    noise = Rng(0, range(SAMPLES)).uniform("photo", shape=(3, *model.resolution)).float()
+    translator = cast(ImageTranslator, model)
+    return torch.cat([translator.translate(noise, to=d, rng=Rng(0, range(SAMPLES))) for d in translator.targets]).cpu()
+
+
 _KINDS: dict[type[Model], Any] = {
     MaskGenerator: _draw,
     ImageSynthesizer: _paint,
     MaskParser: _parse,
     ImageGenerator: _draw_pictures,
+    ImageTranslator: _translate,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ import torch
 from zoo.cards import README, write_card
 from zoo.cards.licenses import UNKNOWN
 from zoo.cards.writing import front_matter
-from zoo.checkpoints.assemble import DISCRIMINATOR, Assembly, Statement, assemble, choose_architecture
+from zoo.checkpoints.assemble import Assembly, Component, Statement, assemble, choose_architecture
 from zoo.checkpoints.identify import Report, identify
-from zoo.checkpoints.networks import is_ema
+from zoo.checkpoints.networks import groups, is_ema
 from zoo.checkpoints.smoke import smoke
+from zoo.checkpoints.variants import is_discriminator, is_training
 from zoo.data.facts import facts_of
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.digests import sha256
@@ -52,16 +54,31 @@ def convert(
     only = None if stated.architecture is None else [stated.architecture]
     reports = [_pick(identify(path, data=True, only=only), entry) for path in paths]
     name, components = choose_architecture(reports, stated.architecture)
-    if all(c.role == DISCRIMINATOR for c in components):
+    if all(is_training(c.role) for c in components):
         raise WeightsError(
-            f"{', '.join(str(p) for p in paths)}: a discriminator alone is no model: give the generator, too."
+            f"{', '.join(str(p) for p in paths)}: a {components[0].role} alone is no model: give the generator, too."
         )
-    kept = [c for c in components if c.role != DISCRIMINATOR or discriminator]
-    assembly = assemble(name, kept, stated)
+    kept = [c for c in components if not is_training(c.role) or (discriminator and is_discriminator(c.role))]
+    assembly = assemble(name, kept, _with_told(name, kept, stated))
     facts = _facts(assembly, stated, licenses, command)
     with whole_folder(out, replaces=is_model_file if overwrite else None) as part:
         _write(assembly, part, facts)
     return _summary(assembly, out, facts, [c.label for c in components if c not in kept], reports)
+
+
+def _with_told(name: str, components: Sequence[Component], stated: Statement) -> Statement:
+    """The statement with what the files say beside their weights, where the system reads that (`official.told`) and nobody states
+    otherwise: fields of the config, and a label space."""
+    read = getattr(registry().load(registry().architecture(name), "official"), "told", None)
+    if read is None:
+        return stated
+    fields: dict[str, Any] = {}
+    space = None
+    for report in {id(c.report): c.report for c in components}.values():
+        more, own = read(report.content)
+        fields, space = {**more, **fields}, space or own
+    known = stated.space is not None or stated.dataset is not None or stated.variant is not None
+    return replace(stated, config={**fields, **stated.config}, space=stated.space if known else space)
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
@@ -104,9 +121,7 @@ def _build(assembly: Assembly) -> Model:
                 f"{files}: {key} has numbers that are not finite (NaN or infinity): the training ran away."
             )
     model: Model = registry().load(assembly.architecture, "model")(assembly.config, assembly.space)
-    model.load_state_dict(
-        {k: v for k, v in assembly.state.items() if not k.startswith(f"{DISCRIMINATOR}.")}, strict=True
-    )
+    model.load_state_dict({k: v for k, v in assembly.state.items() if not is_discriminator(k.partition(".")[0])}, strict=True)
     return model.eval()
 
 
@@ -120,9 +135,9 @@ def _write(assembly: Assembly, folder: Path, facts: dict[str, Any]) -> None:
             f" (zoo train {assembly.name} --data …), or use zoo fit on a folder that has one."
         )
     save_model(model, folder, architecture=assembly.name, variant=assembly.variant)
-    judge = {k.partition(".")[2]: v for k, v in assembly.state.items() if k.startswith(f"{DISCRIMINATOR}.")}
-    if judge:
-        save_tensors(judge, folder / f"{DISCRIMINATOR}.safetensors")
+    for name, tensors in groups(assembly.state).items():
+        if is_discriminator(name):
+            save_tensors(tensors, folder / f"{name}.safetensors")
     facts["parameters"] = sum(p.numel() for p in model.parameters())
     facts["resolution"] = list(model.resolution)
     facts |= vouched(folder)
@@ -221,7 +236,7 @@ def _summary(
         "parameters": facts["parameters"],
         "assumed": facts["assumed"],
         "sources": facts["sources"],
-        "discriminator": any(c.role == DISCRIMINATOR for c in assembly.components),
+        "discriminator": any(is_discriminator(c.role) for c in assembly.components),
         "unused": unused,
         "card": str(out / README),
     }

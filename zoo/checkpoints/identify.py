@@ -97,7 +97,8 @@ class Network:
 @dataclass
 class Report:
     """What a file holds. files: all that were read (of shards, the index first); ignored: entries that are no networks; unmatched:
-    averaged weights whose names nothing tells; faults: detectors that failed on it."""
+    averaged weights whose names nothing tells; faults: detectors that failed on it; content: all that the file holds, if it was read with
+    its data."""
 
     file: Path
     form: str
@@ -106,6 +107,7 @@ class Report:
     faults: list[str] = field(default_factory=list)
     files: tuple[Path, ...] = ()
     unmatched: list[str] = field(default_factory=list)
+    content: Any = field(default=None, repr=False)
 
     @property
     def named(self) -> list[Network]:
@@ -143,6 +145,7 @@ def identify(path: Path, *, data: bool = False, only: Iterable[str] | None = Non
     entries = contents(checkpoint.content)
     name_averages(entries)
     report = Report(path, checkpoint.form, [], entries.ignored, files=checkpoint.files, unmatched=entries.unmatched)
+    report.content = checkpoint.content if data else None
     detectors = _detectors(report.faults, only)
     report.networks = _visit("", without_wrappers(entries.tensors), detectors, report, 0)
     report.networks += _averages(report, detectors)

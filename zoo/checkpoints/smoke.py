@@ -8,6 +8,7 @@ from torch import Tensor
 from zoo.errors import PluginError, WeightsError
 from zoo.interfaces.capabilities import EncodesStyle
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
 from zoo.registry import import_string
 from zoo.registry.kinds import kind_of
@@ -15,12 +16,19 @@ from zoo.registry.kinds import kind_of
 
 @torch.no_grad()
 def smoke(model: Model) -> None:
-    """Run a model once on all its classes, as its kind is run. Raises WeightsError if the result is no picture or map of its
-    size, PluginError for a model of no kind."""
+    """Run a model once on all its classes, as its kind is run; an asset without which it makes nothing may be a drawn one.
+
+    Raises WeightsError if the result is no picture or map of its size, PluginError for a model of no kind."""
     kind = kind_of(type(model))
     if kind is None:
         raise PluginError(f"{type(model).__name__} is derived from no kind of model (see the kinds: zoo list --help).")
-    import_string(kind.smoke, kind.name)(model)
+    own = model.assets
+    drawn = {n: a.stand_in(model) for n, a in model.ASSETS.items() if a.stand_in is not None and n not in own}
+    model.assets = own | drawn
+    try:
+        import_string(kind.smoke, kind.name)(model)
+    finally:
+        model.assets = own
 
 
 def draw_maps(model: MaskGenerator) -> None:
@@ -46,6 +54,14 @@ def paint_map(model: ImageSynthesizer) -> None:
         assert isinstance(model, EncodesStyle)
         style = model.encode_style(_noise(model), given)
     _check_images(model, model.synthesize(given, style, rng=0))
+
+
+def translate_photo(model: ImageTranslator) -> None:
+    """A picture of noise in every target domain, in a drawn style and in that of noise, so that every network runs."""
+    photo = _noise(model)
+    for domain in model.targets:
+        for style in (None, model.encode_style(photo, domain)):
+            _check_images(model, model.translate(photo, to=domain, style=style, rng=0))
 
 
 def _noise(model: Model) -> Tensor:

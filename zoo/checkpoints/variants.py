@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,28 @@ from zoo import configs
 from zoo.errors import UsageError, ZooError
 from zoo.registry import Match, Variant, registry
 
-PARTIAL = ("encoder", "discriminator")
-"""Roles that tell a part of the config: what they do not mention is open, not the default."""
+DISCRIMINATOR = "discriminator"
+
+
+def is_discriminator(role: str) -> bool:
+    """Whether a role is a discriminator's: that word, or one that ends in it where a system has several (`object-discriminator`)."""
+    return _last_word(role) == DISCRIMINATOR
+
+
+def is_training(role: str) -> bool:
+    """Whether a role is of a network that no model has: it is needed in training alone."""
+    return role == "blender" or is_discriminator(role)
+
+
+def is_partial(role: str) -> bool:
+    """Whether a role tells a part of the config: what it does not mention is open, not the default."""
+    return _last_word(role) == "encoder" or is_training(role)
+
+
+def _last_word(role: str) -> str:
+    return re.split("[-_]", role)[-1]
+
+
 DATA_FIELDS = ("label_space", "channels")
 
 
@@ -48,7 +69,7 @@ def differing_fields(architecture: str, match: Match, config: Any) -> dict[str, 
     read = config_of(architecture, match)
     theirs = configs.to_dict(config)
     ours = configs.to_dict(read) if read is not None else {k: _listed(v) for k, v in match.config.items()}
-    told = [f for f in ours if f not in match.ambiguous and (match.role not in PARTIAL or f in match.config)]
+    told = [f for f in ours if f not in match.ambiguous and (not is_partial(match.role) or f in match.config)]
     return {f: (theirs.get(f), ours[f]) for f in told if theirs.get(f) != ours[f]}
 
 
@@ -58,7 +79,7 @@ def _listed(value: Any) -> Any:
 
 def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
     """All variants that fit, else the two nearest of the label space that was read (or of any)."""
-    if match.role == "discriminator":
+    if is_training(match.role):
         return ()
     ranked = _ranked(architecture, match, variants_of(architecture))
     fitting = [n for n in ranked if not n.differs]
@@ -67,7 +88,7 @@ def nearest_variants(architecture: str, match: Match) -> tuple[Nearest, ...]:
 
 def _ranked(architecture: str, match: Match, variants: Mapping[str, Variant]) -> list[Nearest]:
     space = match.config.get("label_space")
-    if space is None and match.role not in PARTIAL:
+    if space is None and not is_partial(match.role):
         read = config_of(architecture, match)
         space = getattr(read, "label_space", None)
     nearest = [Nearest(n, differing_fields(architecture, match, v.config)) for n, v in variants.items()]

@@ -29,6 +29,7 @@ COMMANDS = {
     "compose": ("zoo.cli.compose:compose", "Generate maps and turn them into pictures."),
     "generate": ("zoo.cli.compose:generate", "Generate maps only."),
     "synth": ("zoo.cli.compose:synth", "Turn given maps into pictures."),
+    "translate": ("zoo.cli.translate:translate", "Turn photos into those of another domain."),
     "parse": ("zoo.cli.parse:parse", "Read label maps in photos."),
     "replay": ("zoo.cli.replay:replay", "Make a run again and compare it byte by byte."),
     "mask": ("zoo.cli.mask:mask", "Look at label-map files."),

@@ -73,11 +73,13 @@ def _network_lines(network: Network) -> list[str]:
 
 
 def _candidate_lines(candidate: Candidate) -> list[str]:
+    from zoo.checkpoints.variants import is_training
+
     match = candidate.match
     lines = [f"  {candidate.architecture} {match.role}: all {match.matched} keys fit"]
     if match.config:
         lines.append("    config: " + ", ".join(f"{k}={plain(v)}" for k, v in match.config.items()))
-    if match.role != "discriminator":
+    if not is_training(match.role):
         fitting = [v.name for v in candidate.variants if not v.differs]
         names = [f"{candidate.architecture}/{n}" for n in fitting]
         if names:

@@ -45,7 +45,8 @@ def compose(models: str, **given: Any) -> None:
 @click.argument("model", metavar="GEN")
 @with_options(LABELS, PRIOR, MAPS, EDITS, RUN)
 def generate(model: str, **given: Any) -> None:
-    """Label maps only (of an image generator such as cgan: pictures only). Prints the output folder."""
+    """Label maps only, with the pictures of a generator that has its own (sg2im); of an image generator such as cgan pictures only. Prints
+    the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
     maps = [name for name in ("maps", "instances", "edits", "map_format", "require") if given[name]]
@@ -145,7 +146,7 @@ def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _bar(name: str, total: int, done: int) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(name: str, total: int, done: int) -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on stderr, as what takes (done, total); None where stderr is no terminal, for which nothing is imported."""
     if not sys.stderr.isatty():
         yield None
@@ -181,7 +182,7 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
     if output.damaged:
         say(f"{output.damaged} samples are damaged or incomplete, and are made again.")
     try:
-        with _bar(composition.name, total, output.done) as progress:
+        with progress_bar(composition.name, total, output.done) as progress:
             for part in composition.run(request, missing=output.missing, progress=progress, files=files):
                 output.write(part)
         output.finish()

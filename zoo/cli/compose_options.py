@@ -37,6 +37,14 @@ LABELS: Options = (
         help='Sets with weights, [{"labels": ["skin", "hair"], "weight": 2}, …]; each sample draws one.',
     ),
     _option(
+        "graphs",
+        metavar="FILE.json",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help='Scene graphs, {"objects": ["tree", "grass"], "relationships": [[0, "above", 1]]} or a list of such, for generators that'
+        " take them (sg2im); -n samples of each.",
+    ),
+    _option(
         "require",
         metavar="C[,C]",
         help="A sample whose map lacks one of these classes is drawn again, --tries times at most; one that never shows them stays,"
@@ -104,7 +112,7 @@ RUN: Options = (
         type=int,
         default=Request.n,
         show_default=True,
-        help="Samples per map or photo; without them, in all.",
+        help="Samples per map or photo (or scene graph); without them, in all.",
     ),
     _option("seed", metavar="S", type=int, help="Decides everything that is random.  [default: a fresh one, recorded]"),
     click.option(

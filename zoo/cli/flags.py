@@ -11,6 +11,7 @@ RENAMED = {
     "branch": "--revision",
     "changes": "--set",
     "folder": "--out",
+    "source": "--from",
     "target": "--to",
     "where": "--to",
 }

@@ -58,7 +58,7 @@ def parse(
     target = space_option(space)
     resolved = check_reference(parser, *of_role("parser"))
     files = OpenedFiles()
-    names = _targets(_photo_files(photos, files), out, overwrite)
+    names = _targets(photo_files(photos, files), out, overwrite)
 
     from zoo.api import load, pick_device
     from zoo.files.images import photo_tensor, save_image, to_pil
@@ -109,7 +109,7 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
     return names
 
 
-def _photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
+def photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
     """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
     from zoo.composition.checks.before_loading import existing_file
     from zoo.files.images import IMAGE_SUFFIXES, is_picture

@@ -98,10 +98,12 @@ def _check_models(recorded: dict[str, Any]) -> None:
     """Raise UsageError for a run of models that only existed as Python objects, or are of the wrong kind or unknown, WeightsError for
     models that are not those of the run; none is loaded for that."""
     from zoo.composition.checks.before_loading import check_reference
+    from zoo.composition.folder.card import TRANSLATOR
     from zoo.composition.folder.manifest import check_digests
 
     drawing = of_role("generator") if "synthesizer" in recorded["models"] else of_role("generator", "alone")
     kinds = {"generator": drawing, "synthesizer": of_role("synthesizer"), "parser": of_role("parser")}
+    kinds = {TRANSLATOR: of_role(TRANSLATOR)} if TRANSLATOR in recorded["models"] else kinds
     for role, model in recorded["models"].items():
         if role not in kinds:
             raise DataError(f"The manifest names a model {role!r} that a run does not have: it is damaged.")
@@ -111,7 +113,7 @@ def _check_models(recorded: dict[str, Any]) -> None:
             )
         resolved = check_reference(str(model.get("source")), *kinds[role])
         check_digests(role, model["sha256"], resolved)
-    if not recorded["models"].keys() & {"generator", "synthesizer"}:
+    if not recorded["models"].keys() & {"generator", "synthesizer", TRANSLATOR}:
         raise DataError("The manifest names no model that makes maps or pictures: it is damaged.")
 
 
@@ -122,6 +124,10 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
         import torch
 
         from zoo.composition.chain import compose
+        from zoo.translation.folder import is_translation
+        from zoo.translation.folder import replay as translate_again
+    if is_translation(recorded):
+        return translate_again(recorded, folder, out, places)
     from zoo.composition.folder.inputs import InputFiles
     from zoo.composition.folder.manifest import check_made, check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder

@@ -16,7 +16,7 @@ from zoo.composition.folder.results import Result
 from zoo.composition.models import Models, load_named
 from zoo.composition.request.arguments import make_request
 from zoo.composition.request.requests import DEFAULT_BATCH, EditSpec, Request, StyleSource, split_composition
-from zoo.composition.roles import check_role
+from zoo.composition.roles import check_role, kinds_at
 from zoo.composition.run.batches import batches
 from zoo.composition.run.part import Part
 from zoo.edits import Edit
@@ -120,6 +120,10 @@ def compose(
     check_form(dtype, compile)
     where = str(pick_device(device))
     form = {"dtype": dtype, "compile": compile}
-    generator = None if pair[0] is None else load_named(pair[0], where, partial(check_role, pair, 0), **form)
-    synthesizer = None if pair[1] is None else load_named(pair[1], where, partial(check_role, pair, 1), **form)
+    generator = (
+        None if pair[0] is None else load_named(pair[0], where, partial(check_role, pair, 0), kinds=kinds_at(0), **form)
+    )
+    synthesizer = (
+        None if pair[1] is None else load_named(pair[1], where, partial(check_role, pair, 1), kinds=kinds_at(1), **form)
+    )
     return Composition(generator, synthesizer, parser=parser, device=where, **form)

@@ -6,7 +6,7 @@ pictures from label sets, no maps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Any, cast
 import torch
 
 from zoo import cards
-from zoo.api import load
+from zoo.api import load_as
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request
-from zoo.composition.roles import check_kind, stands_alone
+from zoo.composition.roles import check_kind, serving, stands_alone
 from zoo.composition.rules import RULES
 from zoo.errors import UsageError, ZooError
 from zoo.hub import Resolved, resolve
@@ -108,6 +108,14 @@ class Models:
         self.named["parser"] = named
         return cast(MaskParser, named.model)
 
+    def paints(self, request: Request) -> bool:
+        """Whether a run has pictures: a synthesizer's, an image generator's, or the generator's own of the maps that it draws (not of edited
+        ones, nor of those drawn again)."""
+        if self.synthesizer is not None or self.direct is not None:
+            return True
+        given = request.masks or request.photos or request.require
+        return self.generator is not None and "pictures" in self.generator.capabilities() and not given
+
     def size(self, request: Request) -> tuple[int, int]:
         """(height, width) of the maps and images of a request: as it asks, else the models'."""
         return self.resolution if request.size is None else (request.size[1], request.size[0])
@@ -150,20 +158,24 @@ def load_named(
     device: str,
     check: Callable[[str, str], None],
     *,
+    kinds: Sequence[str] = (),
     dtype: str = "float32",
     compile: bool = False,
 ) -> Named:
-    """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind. dtype, compile: as of `compose`."""
+    """A model by reference, in its inference form. check(kind, reference) refuses the wrong kind. kinds: what its place asks for, as which
+    a folder of another kind may serve. dtype, compile: as of `compose`."""
     form = partial(optimize, dtype=torch.bfloat16 if dtype == "bf16" else None, compile=compile)
     if isinstance(reference, Model):
         name = type(reference).__name__
         check(kind_name(reference), name)
         return Named(guarded(form(reference.to(device))), Resolved(name.lower(), NOWHERE, name))
     if reference in registry().architectures:  # whether or not it has a published model
-        check(registry().architectures[reference].kind, reference)
+        check(serving(registry().architectures[reference], kinds).kind, reference)
     resolved = resolve(reference)
-    check(registry().architecture(read_config(resolved.folder)["architecture"]).kind, resolved.source)
-    return Named(guarded(form(load(resolved.folder, device=device), in_place=True)), resolved)
+    arch = serving(registry().architecture(read_config(resolved.folder)["architecture"]), kinds)
+    check(arch.kind, resolved.source)
+    model = load_as(resolved.folder, arch.name, device=device)
+    return Named(guarded(form(model, in_place=True)), resolved)
 
 
 def default_parser(space: LabelSpace) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.errors import UsageError
+from zoo.registry import Architecture, registry
 from zoo.registry.kinds import KINDS, Role, of_role
 
 PAIR: tuple[Role, Role] = ("generator", "synthesizer")
@@ -28,6 +29,18 @@ def check_kind(wanted: Sequence[str], kind: str, source: str) -> None:
     raise UsageError(
         f"{source} is {is_kind}, and {needed.with_article} is needed here{hint}; see: zoo list --kind {needed.name}"
     )
+
+
+def kinds_at(place: int) -> tuple[str, ...]:
+    """The kinds of model that may stand in place 0 (generator, or alone) or 1 (synthesizer) of a pair."""
+    return of_role(PAIR[place], *(("alone",) if place == 0 else ()))
+
+
+def serving(arch: Architecture, kinds: Sequence[str]) -> Architecture:
+    """The architecture itself, or the one of these kinds as which its folders serve, too (`Architecture.also`)."""
+    others = (registry().architectures.get(name) for name in arch.also)
+    fitting = [a for a in (arch, *others) if a is not None and a.kind in kinds]
+    return fitting[0] if fitting else arch
 
 
 def check_role(models: Sequence[Any], place: int, kind: str, source: str) -> None:

@@ -124,20 +124,28 @@ def _one(
 
 
 class _Place(NamedTuple):
-    """What is taken of a picture: first a window in whole pixels (None: all), then a box of it that is resized (None: all)."""
+    """What is taken of a picture: of it at the size `drawn` (None: as it is) first a window in whole pixels (None: all), then a box of it
+    that is resized (None: all)."""
 
     preprocess: Preprocess | None
     window: Window
     box: Box | None
+    drawn: tuple[int, int] | None = None
 
     def cut(self, array: np.ndarray) -> np.ndarray:
-        return array if self.preprocess is None else self.preprocess.finish(array, self.window)
+        if self.preprocess is None:
+            return array
+        if self.drawn is not None:
+            array = self.preprocess.resized(array, self.drawn)
+        return self.preprocess.finish(array, self.window)
 
 
 def _place(augment: Augment, size: tuple[int, int], draw: list[float]) -> _Place:
-    if augment.preprocess is None:
+    preprocess = augment.preprocess
+    if preprocess is None:
         return _Place(None, (0, 0), _window(size[0], size[1], augment.zoom, draw))
-    return _Place(augment.preprocess, augment.preprocess.window(size, draw[1], draw[2]), None)
+    drawn = preprocess.drawn(size, draw[0]) if preprocess.ranges else None
+    return _Place(preprocess, preprocess.window(drawn or size, draw[1], draw[2]), None, drawn)
 
 
 def _window(height: int, width: int, zoom: float, draw: list[float]) -> Box:

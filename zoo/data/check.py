@@ -159,7 +159,7 @@ def _judge(
             + turn_fault(source.files(index).get("photo", ""), photo.shape[:2], labels.shape[:2]).removesuffix(".")
         )
     used = np.flatnonzero(counts)
-    if len(used) == 1:
+    if len(used) == 1 and not source.whole_maps:
         value = int(used[0])
         name = source.label_space.names[value] if value < len(source.label_space) else "unlabeled"
         problems.append(f"{where}: the whole map is {name} ({value}), so it says nothing")

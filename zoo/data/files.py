@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -71,11 +71,36 @@ def _plain(image: PIL.Image.Image, space: LabelSpace) -> bool:
     return all(color in choices for color, choices in zip(colors, known, strict=True))
 
 
-def resize_photo(photo: PhotoArray, size: tuple[int, int]) -> PhotoArray:
-    """uint8 [H, W, 3] at another (H, W)."""
+RESAMPLING = {
+    "bicubic": PIL.Image.Resampling.BICUBIC,
+    "bilinear": PIL.Image.Resampling.BILINEAR,
+    "lanczos": PIL.Image.Resampling.LANCZOS,
+}
+"""How photos may be resized, each with antialiasing."""
+
+
+def resize_photo(photo: PhotoArray, size: tuple[int, int], resample: str = "bicubic") -> PhotoArray:
+    """uint8 [H, W, 3] at another (H, W). resample: a key of `RESAMPLING`."""
     if photo.shape[:2] == size:
         return photo
-    return np.array(PIL.Image.fromarray(photo).resize((size[1], size[0]), PIL.Image.Resampling.BICUBIC), dtype=np.uint8)
+    return np.array(PIL.Image.fromarray(photo).resize((size[1], size[0]), RESAMPLING[resample]), dtype=np.uint8)
+
+
+def box_halved(photo: PhotoArray, target: int) -> PhotoArray:
+    """A photo halved, by means of four pixels, as often as its short side stays at least `target` long."""
+    image = PIL.Image.fromarray(photo)
+    while min(image.size) >= 2 * target:
+        image = image.resize((image.width // 2, image.height // 2), PIL.Image.Resampling.BOX)
+    return np.array(image, dtype=np.uint8)
+
+
+def resize_any(array: Any, size: tuple[int, int]) -> Any:
+    """A photo, labels, object numbers or packed layers at another (H, W), told apart by axes and type."""
+    if array.ndim == 3:
+        return resize_photo(array, size)
+    if array.dtype == np.uint8:
+        return resize_labels(array, size)
+    return resize_layers(array, size) if array.dtype == np.int64 else resize_instances(array, size)
 
 
 def resize_labels(labels: LabelArray, size: tuple[int, int]) -> LabelArray:

@@ -46,6 +46,7 @@ class Source(ABC):
 
     names: one per pair, in a fixed order. splits: the splits that exist, () for one whole.
     has_images: False for maps alone. location: where it lies, for messages.
+    whole_maps: True where a map shows one class everywhere and is right so (the domain of a photo).
     has_instances: True if `read_instances` numbers the objects of every pair.
     has_layers: True if `read_layers` knows which parts lie under which; never in a space of more than 62 classes.
     options: the keys that may follow the path as `,key=value`.
@@ -59,6 +60,7 @@ class Source(ABC):
     names: tuple[str, ...]
     splits: tuple[str, ...] = ()
     has_images: bool = True
+    whole_maps: bool = False
     has_instances: bool = False
     has_layers: bool = False
     location: str = ""
@@ -235,7 +237,8 @@ class PairData(Dataset[dict[str, Any]]):
         if key not in self._cache:
             photo, labels = self.source.read(index, None if isinstance(size, Preprocess) else size)
             target = _target(size, labels)
-            pair = (None if photo is None else resize_photo(photo, target), resize_labels(labels, target))
+            fit = size.resized if isinstance(size, Preprocess) else resize_photo
+            pair = (None if photo is None else fit(photo, target), resize_labels(labels, target))
             self._room -= sum(part.nbytes for part in pair if part is not None)
             if self._room < 0:
                 return pair

@@ -21,7 +21,7 @@ class Relabelled(Source):
             source.has_images,
             source.location,
         )
-        self.has_instances = source.has_instances
+        self.has_instances, self.whole_maps = source.has_instances, source.whole_maps
         self.has_layers = source.has_layers and len(mapping.target) <= MAX_PACKED
         # a part without counterpart uncovers what lies under it
         self._moved = [

@@ -28,6 +28,9 @@ CALLS = (
     "encode_style",
     "parse",
     "features",
+    "encode_content",
+    "render",
+    "translate",
 )
 
 

@@ -146,9 +146,12 @@ class Touched(NamedTuple):
         """[B, H, W] with `new` [P] at the touched pixels, in memory of its own."""
         maps = maps.clone()
         part = self.of(maps)
-        values = part.flatten()  # where the box is the map, its memory
+        values = part.flatten()
         values[self.places] = new.to(values.dtype)
-        part.copy_(values.view(part.shape))
+        if (
+            values.data_ptr() != part.data_ptr()
+        ):  # else (whole rows of one map) it is the box's own memory, which has them already
+            part.copy_(values.view(part.shape))
         return maps
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.errors import PluginError, ZooError
 from zoo.interfaces.models import ImageGenerator, Layout, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.labels import LabelSet
 from zoo.maps import LayeredMap, SemanticMap
 from zoo.registry import FIRST_PARTY, plugin_code, registry, told
@@ -102,6 +103,8 @@ def _describes_itself(model: Model) -> None:
     if not fits or not all(type(side) is int and side > 0 for side in resolution):
         raise TypeError(f"resolution should be (height, width), got {resolution!r}")
     can = model.capabilities()
+    if isinstance(model, ImageTranslator) and (not model.targets or not set(model.targets) <= set(channels)):
+        raise TypeError(f"targets should be some of its channels, got {model.targets!r}")
     if not isinstance(can, set | frozenset) or not can <= set(CAPABILITIES):
         raise TypeError(f"capabilities() should be a frozenset of names in zoo.registry.capabilities, got {can!r}")
 
@@ -120,8 +123,8 @@ def _map(model: Model, value: Any, count: int | None, size: tuple[int, int] | No
         raise ValueError(f"maps of {value.size[0]} x {value.size[1]} pixels, expected {size[0]} x {size[1]}")
 
 
-def _images(model: Model, value: Any, count: int | None) -> None:
-    height, width = model.resolution
+def _images(model: Model, value: Any, count: int | None, size: tuple[int, int] | None = None) -> None:
+    height, width = size or model.resolution
     if not isinstance(value, Tensor):
         raise TypeError(f"expected a tensor [B, 3, {height}, {width}], got {type(value).__name__}")
     if value.dim() != 4 or tuple(value.shape[1:]) != (3, height, width) or (count is not None and len(value) != count):
@@ -143,6 +146,11 @@ def _generate(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[s
         _map(model, value, count, (model.resolution[0], model.resolution[1]))
 
 
+def _own_pictures(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    conditions = args[0] if args else kwargs.get("conditions")
+    _images(model, value, None if conditions is None else len(conditions))
+
+
 def _of_model_size(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     _map(model, value, None, (model.resolution[0], model.resolution[1]))
 
@@ -157,6 +165,23 @@ def _synthesize(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping
     style = args[1] if len(args) > 1 else kwargs.get("style")
     maps = drawn.semantic_map if isinstance(drawn, Layout) else drawn
     _images(model, value, len(style) if isinstance(style, Style) else len(maps))
+
+
+def _translate(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    photos, style = args[0] if args else kwargs["photos"], kwargs.get("style")
+    if isinstance(photos, Tensor):
+        _images(model, value, max(len(photos), len(style or ())), (photos.shape[-2], photos.shape[-1]))
+
+
+def _render(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    style = args[1] if len(args) > 1 else kwargs["style"]
+    _images(model, value, len(style), (value.shape[-2], value.shape[-1]) if isinstance(value, Tensor) else None)
+
+
+def _size(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    fits = isinstance(value, tuple | list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
+    if not fits:
+        raise TypeError(f"expected (height, width), got {value!r}")
 
 
 def _layout(model: Model, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -198,6 +223,7 @@ CHECKS: dict[str, Check] = {
     "sample_latents": _tensors,
     "generate": _generate,
     "generate_layers": _layers,
+    "generate_pictures": _own_pictures,
     "encode": _tensors,
     "decode": _of_model_size,
     "edit": _of_model_size,
@@ -206,4 +232,8 @@ CHECKS: dict[str, Check] = {
     "sample_style": _style,
     "encode_style": _style,
     "parse": _parse,
+    "encode_content": _tensors,
+    "render": _render,
+    "translate": _translate,
+    "size_for": _size,
 }

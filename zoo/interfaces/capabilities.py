@@ -44,6 +44,23 @@ class Layers(Protocol):
 
 
 @runtime_checkable
+class TakesGraphs(Protocol):
+    """A label set may be a `zoo.graphs.SceneGraph`; predicates: what its relationships may be."""
+
+    @property
+    def predicates(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class PaintsItself(Protocol):
+    """Pictures of its own beside the maps: float32 [B, 3, H, W] in [0, 1], of what `generate` draws for the same latents."""
+
+    def generate_pictures(
+        self, conditions: Conditions, *, latents: Latents | None = None, rng: RngLike | int | None = None
+    ) -> Tensor: ...
+
+
+@runtime_checkable
 class EditsParts(Protocol):
     """Changes parts of a given map; `edits` names the supported kinds: `model.capabilities()` has them as `edit:KIND`."""
 

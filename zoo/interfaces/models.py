@@ -24,8 +24,10 @@ from zoo.interfaces.capabilities import (
     EncodesStyle,
     Latents,
     Layers,
+    PaintsItself,
     Reconstructs,
     SamplesStyle,
+    TakesGraphs,
 )
 from zoo.interfaces.label_sets import draw_label_sets
 from zoo.labels import LabelSet, LabelSpace
@@ -44,12 +46,16 @@ class Asset:
 
     fault: what is wrong with such a value for a model, in words, or ""; asked when it is loaded, so that a wrong file is named there and
     not met in the middle of a draw (`shape_fault` helps with tensors). Numbers are finite already.
+    stand_in: a drawn value, for an asset without which a model makes nothing: with it a converted model is tried before it has its own.
+    photos: it holds photos of the data themselves, which stay under that data's terms; cards say so.
     """
 
     kind: Literal["tensors", "json"]
     about: str
     required: bool = False
     fault: Callable[[Any, Any], str] | None = None
+    stand_in: Callable[[Any], Any] | None = None
+    photos: bool = False
 
 
 def shape_fault(
@@ -112,6 +118,7 @@ class Model(nn.Module, ABC):
         """
         declared = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
         declared |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
+        declared |= {"graphs": isinstance(self, TakesGraphs), "pictures": isinstance(self, PaintsItself)}
         edits = self.edits if isinstance(self, EditsParts) else ()
         return frozenset(name for name, there in declared.items() if there) | {f"edit:{kind}" for kind in edits}
 

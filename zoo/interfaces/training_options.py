@@ -40,12 +40,14 @@ class TrainingOptions:
     """Crop windows of down to 1/(1 + zoom) of the picture's side."""
     preprocess: Literal[
         "resize", "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "scale_shortside",
-        "scale_shortside_and_crop", "fixed", "none",
+        "scale_shortside_and_crop", "shorter_side_and_crop", "fixed", "none", "short_side", "short_side_range_and_crop",
     ] = "resize"  # fmt: skip
-    """How pairs come to the resolution: resize (with `zoom`), or a mode of the SPADE family's `--preprocess_mode`
+    """How pairs come to the resolution: resize (with `zoom`), or a mode of the SPADE family's `--preprocess_mode`, of MUNIT or of SDM
     (`zoo.data.preprocess`), whose result is resized to the resolution where it has another size."""
     load_size: int = 286
-    """Side before a window is cut, in the modes of `preprocess` that have one."""
+    """Side before a window is cut, in the modes of `preprocess` that have one; with short_side_range_and_crop the largest short side."""
+    resample: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
+    """How photos are resized in the modes of `preprocess`."""
     color: float = 0.0
     """Change brightness, contrast and saturation of the photos by up to this share."""
     log_every: int = 50
@@ -71,6 +73,10 @@ class TrainingOptions:
             faults.append(f"seed must be 0 or more, got {self.seed}")
         if self.zoom > 0 and self.preprocess != "resize":
             faults.append(f"zoom belongs to preprocess=resize, got {self.preprocess}: set zoom=0")
+        if self.resample != "bicubic" and self.preprocess == "resize":
+            faults.append(
+                f"resample={self.resample} belongs to the other modes of preprocess, and preprocess is resize"
+            )
         if min(self.zoom, self.color, self.clip) < 0:
             faults.append("zoom, color and clip must be 0 or more")
         if faults:

@@ -94,29 +94,40 @@ class UncountedBatchNorm2d(nn.BatchNorm2d):
 
 
 def param_free_norm(kind: str, channels: int) -> nn.Module:
-    """BatchNorm (running statistics, eps 1e-5, momentum 0.1) or InstanceNorm, neither with scale or shift.
+    """BatchNorm (running statistics, eps 1e-5, momentum 0.1), InstanceNorm or, as "group32", GroupNorm of so many groups, none with scale
+    or shift.
 
     "syncbatch" takes its statistics over all processes of a training; in one process, and in evaluation, it is the plain batch norm.
     """
+    if group := re.fullmatch(r"group([1-9]\d*)", kind):
+        return nn.GroupNorm(int(group[1]), channels, affine=False)
     if kind == "syncbatch":
         return UncountedBatchNorm2d(channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels, affine=False)
     if kind == "instance":
         return nn.InstanceNorm2d(channels, affine=False)
-    raise ConfigError(f"Norm kind {kind!r}: expected one of syncbatch, batch, instance.")
+    raise ConfigError(f"Norm kind {kind!r}: expected one of syncbatch, batch, instance, groupN.")
 
 
 def conv_norm(
-    norm: str, c_in: int, c_out: int, kernel: int, stride: int = 1, padding: int = 0, *, bias: bool = False
+    norm: str,
+    c_in: int,
+    c_out: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    *,
+    bias: bool = False,
+    groups: int = 1,
 ) -> nn.Sequential:
     """A convolution and its norm. With a norm behind it the convolution has no bias (it would be subtracted again), but for
     networks that have it nevertheless (`bias`: pix2pixHD's).
 
-    norm: a norm string without modulation; batch norms have scale and shift, instance norms have none.
+    groups: of the convolution. norm: a norm string without modulation; batch norms have scale and shift, instance norms have none.
     """
     spec = parse_norm(norm)
-    conv = conv2d(spec.spectral, c_in, c_out, kernel, stride, padding, bias=bias or spec.kind == "none")
+    conv = conv2d(spec.spectral, c_in, c_out, kernel, stride, padding, groups=groups, bias=bias or spec.kind == "none")
     if spec.kind == "none":
         return nn.Sequential(conv)
     if spec.kind == "instance":

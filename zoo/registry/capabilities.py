@@ -14,6 +14,8 @@ from zoo.errors import PluginError, did_you_mean
 CAPABILITIES = {
     "reconstruct": "encodes maps into codes and decodes codes into maps",
     "layers": "gives the soft overlapping shapes beside the flat map",
+    "graphs": "takes scene graphs beside label sets",
+    "pictures": "gives a picture of its own of what it draws",
     "edit:add": "puts parts that a map lacks",
     "edit:remove": "takes parts away",
     "edit:redraw": "gives parts a new random shape",

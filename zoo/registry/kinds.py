@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["generator", "synthesizer", "parser", "alone"]
+Role = Literal["generator", "synthesizer", "parser", "alone", "translator"]
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,9 @@ class Kind:
     """One kind of model.
 
     model: import string of its class. role: its place in a composition; "alone": it stands in the generator's place, gives
-    pictures and is joined to nothing. smoke: import string of one run of a fresh model (`smoke(model)`, raises WeightsError).
-    task: the Hub's task that fits, if there is one.
+    pictures and is joined to nothing; "translator": it stands in no composition, `zoo translate` runs it. smoke: import
+    string of one run of a fresh model (`smoke(model)`, raises WeightsError). task: the Hub's task that fits, if there
+    is one.
     """
 
     name: str
@@ -57,6 +58,13 @@ KINDS = {
             model="zoo.interfaces.models:ImageGenerator",
             role="alone",
             smoke="zoo.checkpoints.smoke:draw_pictures",
+        ),
+        Kind(
+            "image-translator",
+            model="zoo.interfaces.translators:ImageTranslator",
+            role="translator",
+            smoke="zoo.checkpoints.smoke:translate_photo",
+            task="image-to-image",
         ),
     )
 }

@@ -61,7 +61,8 @@ class Architecture:
     all assets can do; what a config takes away, the config's property `lacks` names.
     options: `module:Class` of its sampling options, the `OPTIONS` of its model class, in a module without torch.
     trainer: None for a system that is not trained here; its models are written by `zoo.save`. parameters: how many each variant
-    has, for `zoo list --architectures`, which builds no network.
+    has, for `zoo list --architectures`, which builds no network. also: architectures of other kinds with the same config and the same
+    weights, as which a composition uses a folder of this one where its place asks for that kind.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Architecture:
     can: tuple[str, ...] = ()
     default: str | None = None
     options: str | None = None
+    also: tuple[str, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -128,12 +128,14 @@ def load_model(
     check: bool = True,
     without: str | None = None,
     pinned: Mapping[str, str] | None = None,
+    architecture: str | None = None,
 ) -> Model:
     """Rebuild a model from its folder, in evaluation mode, parameters in float32.
 
     check: compare the files with the card's digests first; each file that is loaded must be listed there. A folder without a card (what
     `zoo.save` writes) is loaded as it is. pinned: digests that count instead of the card's, because they were verified when the folder
     was pulled (`zoo.hub.pinned`). without: an asset that is neither compared nor read, because it is about to be computed (`zoo fit`).
+    architecture: None, or one with the same config and weights (`Architecture.also`).
 
     Whoever made the folder: nothing outside it is opened, nothing is built that its weights do not fill, and weights and assets hold
     finite numbers. Raises WeightsError, ConfigError, UsageError, PluginError.
@@ -147,7 +149,7 @@ def load_model(
         verify_files(folder, expected(pinned), "zoo pull gets it again (see: zoo verify)")
     values = read_config(folder)
     reg = registry()
-    arch = reg.architecture(values["architecture"])
+    arch = reg.architecture(architecture or values["architecture"])
     listed = dict(pinned or {}) if pinned or not check else card_files(folder)
     if check and not pinned:
         verify_files(folder, expected(listed))

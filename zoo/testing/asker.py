@@ -9,7 +9,9 @@ from typing import Any, cast
 import torch
 
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
+from zoo.graphs import scene_graph
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.registry.capabilities import CAPABILITIES
 from zoo.rng import RngLike
 from zoo.style import Style
@@ -21,10 +23,13 @@ OWED = {
     ImageSynthesizer: ("synthesize",),
     MaskParser: ("parse",),
     ImageGenerator: ("generate",),
+    ImageTranslator: ("translate", "guide", "latents"),
 }
 """What a model of each kind does whatever else it can."""
 FURTHER = {
-    MaskGenerator: tuple(n for n in CAPABILITIES if n in ("reconstruct", "layers") or n.startswith("edit:")),
+    MaskGenerator: tuple(
+        n for n in CAPABILITIES if n in ("reconstruct", "layers", "graphs", "pictures") or n.startswith("edit:")
+    ),
     ImageSynthesizer: tuple(n for n in CAPABILITIES if n.startswith("style:")),
 }
 """What models of a kind may be able to do beyond that."""
@@ -95,6 +100,20 @@ class Asker:
         layered = self.any.generate_layers([self.samples.sets[r] for r in rows], rng=rng)
         return {"layers": layered.layers}
 
+    def _graphs(self, rows: list[int], rng: RngLike) -> Answer:
+        """Of every class of a sample two objects, the first and the last related by the model's first predicate."""
+        graphs = []
+        for labels in (self.samples.sets[r] for r in rows):
+            objects = [*labels.names, *labels.names]
+            graphs.append(scene_graph(labels.space, objects, [(0, self.any.predicates[0], len(objects) - 1)]))
+        return {"of a graph": self.any.generate(graphs, rng=rng, **self.options).labels}
+
+    def _pictures(self, rows: list[int], rng: RngLike) -> Answer:
+        sets = [self.samples.sets[r] for r in rows]
+        latents = self.any.sample_latents(sets, rng)
+        made = self.any.generate_pictures(sets, latents=latents, rng=rng, **self.options)
+        return {"picture": made, "drawn": self.any.generate_pictures(sets, rng=rng, **self.options)}
+
     def _edit(self, kind: str, rows: list[int], rng: RngLike) -> Answer:
         maps = self.samples.maps[rows]
         return {"edited": self.any.edit(maps, [self.edit_of(kind)], rng=rng, **self.options).labels}
@@ -159,6 +178,47 @@ class Asker:
         photos = self.samples.photos[rows]
         features = {f"features {i}": f for i, f in enumerate(self.any.features(photos))}
         return {"parsed": self.any.parse(photos).labels, **features}
+
+    # --- photos of photos -----------------------------------------------------------------------------------------
+
+    def _translate(self, rows: list[int], rng: RngLike) -> Answer:
+        """Into each target in drawn styles; from photos or from their content."""
+        photos = self.samples.photos[rows]
+        first, *others = cast(ImageTranslator, self.model).targets
+        content = self.any.encode_content(photos, self.any.source_for(first))
+        style = self.any.sample_style(len(rows), rng, domain=first)
+        return {
+            "image": self.any.translate(photos, to=first, rng=rng),
+            "of content": self.any.translate(content, to=first, rng=rng),
+            "of a style": self.any.render(content, style, first),
+            **_parts(style, "drawn"),
+            **{f"image {other}": self.any.translate(photos, to=other, rng=rng) for other in others},
+        }
+
+    def _guide(self, rows: list[int], rng: RngLike) -> Answer:
+        """In the style of photos; what is read of them is not random."""
+        del rng
+        photos = self.samples.photos[rows]
+        answer: Answer = {}
+        for domain in cast(ImageTranslator, self.model).targets:
+            style = self.any.encode_style(self.samples.photos[[self._of(r) for r in rows]], domain)
+            answer |= _parts(style, f"style {domain}")
+            answer[f"guided {domain}"] = self.any.translate(photos, to=domain, style=style)
+        return answer
+
+    def _of(self, row: int) -> int:
+        """Another photo's row."""
+        return (row + 1) % len(self.samples.photos)
+
+    def _latents(self, rows: list[int], rng: RngLike) -> Answer:
+        """The content of photos of every domain, and one draw of their style, where it is a distribution."""
+        photos = self.samples.photos[rows]
+        answer: Answer = {}
+        for domain in self.model.channels:
+            answer |= as_mapping(self.any.encode_content(photos, domain), f"content {domain}")
+        for domain in cast(ImageTranslator, self.model).targets:
+            answer |= _parts(self.any.encode_style(photos, domain, rng=rng), f"one draw {domain}")
+        return answer
 
 
 def _parts(style: Style, prefix: str) -> Answer:

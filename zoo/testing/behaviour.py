@@ -13,7 +13,7 @@ from zoo.testing.samples import Samples
 from zoo.testing.subject import Subject
 
 ALL = [0, 1, 2]
-CERTAIN = ("edit:remove", "edit:interpolate", "parse")
+CERTAIN = ("edit:remove", "edit:interpolate", "parse", "guide")
 Ask = Callable[[Model], Asker]
 
 

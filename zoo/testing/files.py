@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zoo import configs
 from zoo.api import load, save
+from zoo.checkpoints.variants import is_partial
 from zoo.errors import WeightsError
 from zoo.interfaces.models import Model
 from zoo.registry import Match, registry
@@ -21,8 +22,6 @@ from zoo.testing.asker import Asker
 from zoo.testing.comparing import apart
 from zoo.testing.subject import Subject, read_folder
 
-PARTIAL = ("encoder", "discriminator")
-"""Roles of files that leave fields to the others."""
 ALL = [0, 1, 2]
 
 
@@ -100,9 +99,9 @@ def _read(matches: Mapping[str, Match], true: Any) -> dict[str, Any]:
     """Config fields as the files tell them: those that none mentions at their defaults, those that none can tell as they are."""
     defaults = type(true)()
     fields: dict[str, Any] = {}
-    for role, match in sorted(matches.items(), key=lambda item: item[0] in PARTIAL):
+    for role, match in sorted(matches.items(), key=lambda item: is_partial(item[0])):
         told = dict(match.config)
-        if role not in PARTIAL:
+        if not is_partial(role):
             told = {k: match.config.get(k, v) for k, v in vars(defaults).items()}
         fields |= {k: v for k, v in told.items() if k not in match.ambiguous}
     return fields

@@ -44,8 +44,9 @@ class Learning(Subject):
                 network.train()
             trainer.prepare(data)
             reached = set()
-            for step, batch in enumerate(data.batches(plan.training.batch_size, limit=2 * plan.training.batch_size)):
-                reached |= _take_step(trainer, batch, step)
+            order, size = trainer.epoch_order(0, data) or range(len(data)), plan.training.batch_size
+            for step in range(2):
+                reached |= _take_step(trainer, data.batch(order[step * size : (step + 1) * size]), step)
         names = _names(trainer)
         unreached = {name for name in names.values() if name not in reached}
         listed = {name for name in names.values() if any(fnmatchcase(name, p) for p in self.dead_parameters)}

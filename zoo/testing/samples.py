@@ -77,3 +77,14 @@ def write_pairs(model: Model, folder: Path, train: int = 6, held: int = 2) -> Pa
     (folder / "splits/val.txt").write_text("\n".join(stems[train:]))
     (folder / "space.json").write_text(json.dumps(model.label_space.to_json()))
     return folder
+
+
+def write_domains(model: Model, folder: Path, train: int = 4, held: int = 2) -> Path:
+    """Such photos as files of unpaired domains, `trainA` and so on, with the splits train and val; returns the folder."""
+    for number, domain in enumerate(model.channels):
+        photos = make_samples(model, train + held, seed=1 + number).photos
+        for split, rows in (("train", range(train)), ("val", range(train, train + held))):
+            (folder / f"{split}{domain}").mkdir()
+            for i in rows:
+                save_image(to_pil(photos[i]), folder / f"{split}{domain}" / f"{i:02d}.png")
+    return folder

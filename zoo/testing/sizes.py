@@ -12,6 +12,7 @@ from torch import Tensor
 from zoo.edits import Remove
 from zoo.errors import ZooError
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
 from zoo.rng import Rng
 from zoo.testing.abilities import refused
@@ -21,6 +22,7 @@ from zoo.testing.subject import Subject
 
 KINDS = {
     "mask-generator": MaskGenerator, "image-synthesizer": ImageSynthesizer, "mask-parser": MaskParser, "image-generator": ImageGenerator,
+    "image-translator": ImageTranslator,
 }  # fmt: skip
 SEED = Rng(0, [0, 1, 2])
 
@@ -57,6 +59,8 @@ class Sizes(Subject):
             _check_images(model.synthesize(samples.other(), rng=Rng(0, [0]), **more), model)
         elif isinstance(model, ImageGenerator):
             _check_images(model.generate(samples.sets, rng=SEED, **more), model)
+        elif isinstance(model, ImageTranslator):
+            _check_translations(model, samples)
         else:
             _check_map(model.parse(samples.photos), model, model.resolution)
             height, width = model.resolution
@@ -96,6 +100,13 @@ class Sizes(Subject):
         if isinstance(model, ImageSynthesizer):
             refused(lambda: model.layout(maps), "a layout of a map of another space")
             refused(lambda: model.synthesize(maps, rng=SEED), "a picture of a map of another space")
+        if isinstance(model, ImageTranslator):
+            photos, foreign = samples.photos, space.names[1]
+            refused(lambda: model.translate(photos, to=foreign, rng=SEED), "a photo of an unknown domain")
+            refused(lambda: model.sample_style(3, SEED, domain=foreign), "a style of an unknown domain")
+            refused(lambda: model.encode_style(photos, foreign), "reading a style of an unknown domain")
+            if not model.shared_content:
+                refused(lambda: model.encode_content(photos, foreign), "the content of an unknown domain")
         if "style:photo" in can(model):
             try:
                 blind = asked.encode_style(samples.photos, maps)
@@ -114,7 +125,28 @@ def _check_map(maps: SemanticMap, model: Model, size: tuple[int, int]) -> None:
     assert len(maps.labels.unique()) > 1, "three maps of one class alone: the tiny model shows nothing"
 
 
-def _check_images(images: Tensor, model: Model) -> None:
-    assert images.dtype == torch.float32 and images.shape[1:] == (3, *model.resolution)
+def _check_translations(model: ImageTranslator, samples: Samples) -> None:
+    """Every target; one photo in several styles; a photo of another shape at the size that the model gives it, and no other size."""
+    assert model.targets and set(model.targets) <= set(model.channels)
+    for domain in model.targets:
+        _check_images(model.translate(samples.photos, to=domain, rng=SEED), model)
+    styles = model.sample_style(2, Rng(0, [0, 1]), domain=model.targets[0])
+    photo = samples.photos[:1]
+    several = model.translate(photo, to=model.targets[0], style=styles)
+    one = torch.cat([model.translate(photo, to=model.targets[0], style=styles[i]) for i in (0, 1)])
+    assert torch.allclose(several, one, atol=1e-4), "several styles of one photo are the photo in each style"
+    height, width = model.resolution
+    other = model.size_for(height + 3, 2 * width + 1)
+    assert model.size_for(*other) == other and model.size_for(height, width) == (height, width)
+    stretched = torch.nn.functional.interpolate(photo, other)
+    _check_images(model.translate(stretched, rng=0), model, other)
+    wrong = torch.nn.functional.interpolate(photo, (height + 1, width + 1))
+    if model.size_for(height + 1, width + 1) != (height + 1, width + 1):
+        refused(lambda: model.translate(wrong, rng=0), "a photo of another size")
+    refused(lambda: model.translate(photo[0], rng=0), "a photo without the axis of samples")
+
+
+def _check_images(images: Tensor, model: Model, size: tuple[int, int] | None = None) -> None:
+    assert images.dtype == torch.float32 and images.shape[1:] == (3, *(size or model.resolution))
     assert bool(images.isfinite().all()) and 0 <= float(images.min()) <= float(images.max()) <= 1
     assert float(images.std()) > 1e-3, "pictures of one colour: the tiny model shows nothing"

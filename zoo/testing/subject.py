@@ -15,10 +15,11 @@ from zoo.api import create
 from zoo.data.specs import parse_spec
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer
+from zoo.interfaces.translators import ImageTranslator
 from zoo.nn.spectral import recompute_spectral
 from zoo.registry import Architecture, registry
 from zoo.testing.asker import Asker
-from zoo.testing.samples import Samples, make_samples, write_pairs
+from zoo.testing.samples import Samples, make_samples, write_domains, write_pairs
 from zoo.training.plan import TrainingPlan, make_plan
 from zoo.training.session import open_pairs
 
@@ -38,7 +39,8 @@ class Subject:
     training: ClassVar[Mapping[str, Any]] = {}
     """Training options for runs of four steps: small networks, no weights from elsewhere."""
     data: ClassVar[str | None] = None
-    """A data set as `--data` names it; None: eight pairs drawn in the model's own classes and size."""
+    """A data set as `--data` names it; None: eight pairs drawn in the model's own classes and size, for a translator six photos of each
+    domain."""
     options: ClassVar[Any] = None
     """Sampling options that are handed to every call, for a model that has `OPTIONS`."""
     dead_parameters: ClassVar[frozenset[str]] = frozenset()
@@ -102,9 +104,7 @@ class Subject:
     @pytest.fixture
     def pairs(self, tmp_path_factory: pytest.TempPathFactory) -> str:
         """The data set, as `--data` names it."""
-        return self._once(
-            "pairs", lambda: self.data or f"folder:{write_pairs(self.build(), tmp_path_factory.mktemp('pairs'))}"
-        )
+        return self._once("pairs", lambda: self.data or _written(self.build(), tmp_path_factory.mktemp("pairs")))
 
     @pytest.fixture
     def model(self, request: pytest.FixtureRequest) -> Model:
@@ -139,6 +139,13 @@ class Subject:
         values = {name: model.fit_asset(name, opened, options) for name in names}
         model.assets |= {name: value for name, value in values.items() if value is not None}
         return model
+
+
+def _written(model: Model, folder: Path) -> str:
+    """A data set of the model's kind, as `--data` names it."""
+    if isinstance(model, ImageTranslator):
+        return f"domains:{write_domains(model, folder)}"
+    return f"folder:{write_pairs(model, folder)}"
 
 
 _KEPT: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()

@@ -12,8 +12,9 @@ from zoo.data.specs import parse_spec
 from zoo.errors import ZooError
 from zoo.hub import resolve
 from zoo.registry import registry
+from zoo.store.assets import asset_file
 from zoo.store.models import vouched
-from zoo.training.origin import facts_of_data
+from zoo.training.origin import facts_of_data, photos_held
 
 if TYPE_CHECKING:
     from zoo.training.loop import Loop, Published
@@ -59,7 +60,10 @@ def write_training_card(
             "device": loop.device.type,
         },
         "scores": {k: round(v, 5) for k, v in finite_figures(published.scores).items()},
-        "limits": _limits(plan, about, len(loop.data), model.resolution, published),
+        "limits": [
+            *_limits(plan, about, len(loop.data), model.resolution, published),
+            *(photos_held(asset_file(n, a), plan.data_name, about.terms) for n, a in model.ASSETS.items() if a.photos),
+        ],
         **vouched(folder),
     }
     front = front_matter(

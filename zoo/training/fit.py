@@ -20,7 +20,7 @@ from zoo.hub import is_path, pinned, resolve
 from zoo.interfaces.training_options import TrainingOptions
 from zoo.labels import LabelSpace
 from zoo.registry import Architecture, registry
-from zoo.training.origin import facts_of_data
+from zoo.training.origin import HOLDS, facts_of_data, photos_held
 from zoo.training.plan import TrainingPlan, absolute_data, check_data_set, public_name, training_class
 from zoo.training.runs import MODEL, OPTIONS, RunFolder
 
@@ -216,12 +216,12 @@ def _replace(plan: FitPlan, model: Model, value: Any, pairs: int, folder: Path) 
     card = read_card(folder)
     path = save_asset(plan.asset, model.ASSETS[plan.asset], value, folder)
     if card is not None and card.facts:
-        _update(card, plan, path.relative_to(folder).as_posix(), sha256(path), pairs)
+        _update(card, plan, path.relative_to(folder).as_posix(), sha256(path), pairs, model.ASSETS[plan.asset].photos)
     return path
 
 
-def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int) -> None:
-    """The card says the new digest, and what the asset was computed from."""
+def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int, photos: bool) -> None:
+    """The card says the new digest, what the asset was computed from, and whether it holds photos of that."""
     files = {**card.facts.get("files", {}), name: digest}
     fitted = {
         **card.facts.get("fitted", {}),
@@ -233,7 +233,11 @@ def _update(card: Card, plan: FitPlan, name: str, digest: str, pairs: int) -> No
         },
     }
     size = listed_bytes(card.folder, files)
-    facts = {**card.facts, "fitted": fitted, "bytes": size, "files": dict(sorted(files.items()))}
+    limits = [limit for limit in card.facts.get("limits", []) if not str(limit).startswith(f"{name} {HOLDS}")]
+    if photos:
+        limits.append(photos_held(name, fitted[plan.asset]["data"], fitted[plan.asset]["data_license"]))
+    stated = {"limits": limits} if limits else {}
+    facts = {**card.facts, **stated, "fitted": fitted, "bytes": size, "files": dict(sorted(files.items()))}
     body, _, _ = card.body.partition(f"\n{HEADING}\n")
     lines = [body.rstrip(), "", HEADING, "", "The figures above were measured with the assets before these.", ""]
     lines += [

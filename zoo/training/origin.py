@@ -14,6 +14,7 @@ from zoo.files.private import public_text
 from zoo.hub import resolve
 from zoo.training.plan import place_of
 
+HOLDS = "holds photos of"
 OWN_INPUTS = "maps, photos or styles that its user put in: unknown"
 
 
@@ -46,6 +47,13 @@ def facts_of_data(spec: DataSpec) -> DataFacts:
         else "terms of all that went in"
     )
     return DataFacts(title, "pairs", f"made by {told}", f"{head} (trained on what these made: {told})")
+
+
+def photos_held(file: str, data: str, terms: str) -> str:
+    """For the limits of a card: an asset in which photos of the data themselves lie."""
+    return (
+        f"{file} {HOLDS} {data} themselves: whoever passes it on passes those on, and their terms go with it ({terms})."
+    )
 
 
 def _named(maker: Maker) -> str:

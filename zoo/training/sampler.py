@@ -19,7 +19,7 @@ def augment_of(options: TrainingOptions, data: PairData) -> Augment:
     if options.preprocess != "resize":
         # the SPADE family's crop_size is the width of its pictures
         height, width = (data.resolution,) * 2 if isinstance(data.resolution, int) else data.resolution
-        preprocess = Preprocess(options.preprocess, options.load_size, width, width / height)
+        preprocess = Preprocess(options.preprocess, options.load_size, width, width / height, resample=options.resample)
     return Augment(options.flip, options.zoom, options.color, preprocess)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, StyleSource
-from zoo.composition.roles import check_kind, check_role, stands_alone
+from zoo.composition.roles import check_kind, check_role, kinds_at, serving, stands_alone
 from zoo.errors import LabelError, UsageError, ZooError, did_you_mean, shown
 from zoo.files.configfile import config_values
 from zoo.files.opened import OpenedFiles
@@ -44,11 +44,16 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
 def check_direct(request: Request, source: str) -> None:
     """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
     maps = {"maps": request.masks, "photos": request.photos, "edits": request.edits, "keep": request.keep}
-    maps |= {"require": request.require}
+    maps |= {"require": request.require, "graphs": request.graphs}
     styles = {"style": request.styles, "style_to": request.style_to, "same_style": request.same_style}
     given = [n for n, v in {**maps, **styles, "prior": request.prior}.items() if v]
     if given:
         raise UsageError(_no_maps(source, given))
+
+
+def no_graphs(source: str) -> str:
+    """The sentence for scene graphs where label sets are taken."""
+    return f"{source} takes label sets, not scene graphs: give <<labels>>, or a generator that takes graphs (sg2im; see 'can' in: zoo list --architectures --json)."
 
 
 def check_draws_maps(reference: str, given: Sequence[str]) -> None:
@@ -128,7 +133,7 @@ def quick_check(models: tuple[str | None, str | None], request: Request, files: 
     known = registry().architectures
     for place, name in enumerate(models):
         if name in known:  # whether or not it has a published model
-            check_role(models, place, known[name].kind, name)
+            check_role(models, place, serving(known[name], kinds_at(place)).kind, name)
     resolved = [resolve(m) if m is not None else None for m in models]
     spaces: list[LabelSpace | None] = [None, None]
     options: dict[str, type | None] = {}
@@ -137,12 +142,15 @@ def quick_check(models: tuple[str | None, str | None], request: Request, files: 
             continue
         arch, spaces[i] = _peek(model.folder)
         if arch is not None:
+            arch = serving(arch, kinds_at(i))
             options[arch.name] = import_string(arch.options, arch.name) if arch.options else None
             check_role(models, i, arch.kind, model.source)
             if stands_alone(arch.kind):
                 check_direct(request, model.source)
             if i == 0 and request.edits and not edits(may(arch.can)):
                 raise UsageError(f"{model.source} ({arch.name}) cannot edit maps (see 'can' in: zoo list --json).")
+            if i == 0 and request.graphs is not None and "graphs" not in may(arch.can):
+                raise UsageError(no_graphs(f"{model.source} ({arch.name})"))
     if len(options) == len([r for r in resolved if r is not None]):
         split_options(request.options, options)
     check_files(request)
@@ -161,7 +169,7 @@ def check_reference(reference: str, *kinds: str) -> Resolved:
     model = resolve(reference)
     arch, _ = _peek(model.folder)
     if arch is not None:
-        check_kind(kinds, arch.kind, model.source)
+        check_kind(kinds, serving(arch, kinds).kind, model.source)
     return model
 
 

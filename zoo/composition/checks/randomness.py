@@ -31,8 +31,11 @@ def _default_source(synthesizer: ImageSynthesizer, request: Request) -> StyleSou
 
 def is_random(request: Request, synthesizer: ImageSynthesizer | None, edits: Sequence[str]) -> bool:
     """True if the samples of one map differ. edits: the kinds of edit that draw."""
-    maps_vary = any(e.kind in edits for e in request.edits) or not (request.masks or request.photos)
+    fixed = request.masks or request.photos or request.graphs
+    maps_vary = any(e.kind in edits for e in request.edits) or not fixed
     can = frozenset[str]() if synthesizer is None else synthesizer.capabilities()
+    if synthesizer is not None and synthesizer.draws_noise:
+        return True
     if maps_vary or synthesizer is None or "style:prior" not in can:
         return maps_vary
     if request.same_style or request.style_to is not None:

@@ -7,8 +7,12 @@ from zoo.composition.checks import given as given_files
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
-from zoo.errors import UsageError
+from zoo.composition.request.scenegraphs import graphs_in
+from zoo.errors import LabelError, UsageError
 from zoo.files.opened import OpenedFiles
+from zoo.graphs import known_predicates
+from zoo.interfaces.capabilities import TakesGraphs
+from zoo.interfaces.models import MaskGenerator
 from zoo.labels import LabelSpace
 
 
@@ -18,7 +22,7 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
     files: those of the run; what `before_loading.quick_check` has looked at is not looked at again.
     """
     given = bool(request.masks or request.photos)
-    pictures = models.synthesizer is not None or models.direct is not None
+    pictures = models.paints(request)
     if request.image_format != "png" and not pictures:
         raise UsageError(f"{models.name} makes maps alone, and maps are always PNGs: leave <<image_format>> out.")
     if models.direct is not None:
@@ -31,6 +35,8 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
     before_loading.check_classes(
         request, models.generator.label_space if models.generator is not None else None, models.space
     )
+    if request.graphs is not None:
+        _check_graphs(models, request)
     before_loading.check_files(request)
     check_pictures(request, models.space, files)
     if models.synthesizer is not None:
@@ -51,6 +57,18 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
     styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))
 
 
+def _check_graphs(models: Models, request: Request) -> None:
+    """Raise UsageError for a generator that takes no scene graphs, and for objects and predicates that it does not know."""
+    generator = models.generator
+    if not isinstance(generator, TakesGraphs):
+        raise UsageError(before_loading.no_graphs(models.name))
+    assert isinstance(generator, MaskGenerator)
+    try:
+        known_predicates(graphs_in(generator.label_space, request.graphs or ()), generator.predicates, models.name)
+    except LabelError as error:
+        raise UsageError(*error.args) from error
+
+
 def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown: set[str] | None) -> set[str] | None:
     """Classes of the output space that some map of the run may show; None where only the run itself will tell."""
     if request.sets and models.generator is not None:
@@ -69,8 +87,10 @@ def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown
 
 def describe_randomness(models: Models, request: Request) -> str | None:
     """A sentence (marked as an error's) for `n` above 1 when nothing in the run is random, else None."""
+    own = models.synthesizer is None and models.paints(request)  # the noise of its own pictures
     if (
         request.n == 1
+        or own
         or request.style_to is not None
         or randomness.is_random(request, models.synthesizer, edits.RANDOM)
     ):

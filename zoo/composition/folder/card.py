@@ -15,6 +15,8 @@ from zoo.files.writing import write_text
 if TYPE_CHECKING:
     from zoo.labels import LabelSpace
 
+TRANSLATOR = "translator"
+"""The role of the one model of a run of `zoo translate`."""
 _WHOLE = {"dtype": "int64"}
 _SHARE = {"dtype": "float64"}
 _TEXT = {"dtype": "string"}
@@ -35,13 +37,19 @@ def card(manifest: dict[str, Any], records: list[dict[str, Any]], space: LabelSp
 
     head = {
         "pretty_name": f"{manifest['composition']}, seed {manifest['request']['seed']}",
-        "task_categories": [*(["image-segmentation"] if manifest["maps"] else []), "unconditional-image-generation"],
+        "task_categories": _tasks(manifest),
         "tags": ["synthetic", "maskzoo"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": _samples(manifest)}]}],
         "dataset_info": {"features": features(manifest, records)},
     }
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n{CARD_MARK}\n\n{_body(manifest, len(records), space)}"
+
+
+def _tasks(manifest: dict[str, Any]) -> list[str]:
+    if TRANSLATOR in manifest["models"]:
+        return ["image-to-image"]
+    return [*(["image-segmentation"] if manifest["maps"] else []), "unconditional-image-generation"]
 
 
 def _samples(manifest: dict[str, Any]) -> list[str]:
@@ -77,9 +85,10 @@ def features(manifest: dict[str, Any], records: list[dict[str, Any]]) -> list[di
 def _body(manifest: dict[str, Any], samples: int, space: LabelSpace | None) -> str:
     models = [f"- {role}: `{model['id']}`" for role, model in manifest["models"].items()]
     what = " and ".join(name for name in ("maps", "images") if manifest[name])
+    command = "zoo translate" if TRANSLATOR in manifest["models"] else "zoo compose"
     parts = [
         f"# {manifest['composition']}, seed {manifest['request']['seed']}",
-        f"{samples} samples ({what}, {manifest['size'][0]} x {manifest['size'][1]} pixels, height x width) that `zoo compose` made with",
+        f"{samples} samples ({what}, {manifest['size'][0]} x {manifest['size'][1]} pixels, height x width) that `{command}` made with",
         "\n".join(models),
         "The terms of these models, and of the data they learned from, hold for what they made: `zoo card ID` tells them."
         " `manifest.json` holds the request; `zoo replay manifest.json` makes the same files again.",

@@ -154,7 +154,7 @@ def make_manifest(
         "mappings": [m.report() for m in models.mappings(request)],
         "size": list(models.size(request)),
         "maps": models.direct is None,
-        "images": models.synthesizer is not None or models.direct is not None,
+        "images": models.paints(request),
         "samples": request.samples,
         "request": request_to_json(request, copies),
         "versions": versions(),
@@ -226,7 +226,7 @@ def check_made(manifest: dict[str, Any], models: Models, request: Request, folde
         "samples": request.samples,
         "size": list(models.size(request)),
         "maps": models.direct is None,
-        "images": models.synthesizer is not None or models.direct is not None,
+        "images": models.paints(request),
         "label_space": models.space.name,
     }
     wrong = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from zoo.composition.folder.card import write_card
 from zoo.composition.folder.finished import finished
@@ -150,7 +150,7 @@ class OutputFolder:
         before, n, batch = old["request"]["n"], now["request"]["n"], now["request"]["batch_size"]
         if now["samples"] != n:
             reason = "a run over several maps or photos, whose samples are numbered by <<n>>, so that it cannot change"
-        elif now["request"]["style_to"] is not None:
+        elif now["request"].get("style_to") is not None:
             reason = "a run whose styles are steps from one to another, so that <<n>> cannot change"
         elif type(before) is not int or before != old["samples"] or before < 1:
             raise DataError(
@@ -178,7 +178,7 @@ class OutputFolder:
         if self._lock is not None:
             self._lock.release()
 
-    def __enter__(self) -> OutputFolder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -258,10 +258,14 @@ class OutputFolder:
         sets = self.manifest["request"].get("label_sets") is not None
         with told(self.path):
             self._write_lines()  # samples that were made again came last
-            write_grid(self.path, self.manifest, records, self._kinds, self._space)
+            self._write_sheet(records)
             self.manifest = {**self.manifest, "finished": True, "summary": summarize(records, sets=sets)}
             write_card(self.path, self.manifest, records, self._space)
             self._write_manifest()
+
+    def _write_sheet(self, records: list[dict[str, Any]]) -> None:
+        """Write the grid of the first samples."""
+        write_grid(self.path, self.manifest, records, self._kinds, self._space)
 
 
 def _line(record: dict[str, Any]) -> bytes:

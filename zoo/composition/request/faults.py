@@ -21,7 +21,8 @@ SIDES = (8, 8192)
 
 def check_fields(request: Request) -> None:
     """Raise UsageError for what no model could answer."""
-    sets, maps = request.labels is not None or request.label_sets is not None, bool(request.masks or request.photos)
+    maps = bool(request.masks or request.photos)
+    named = [name for name in ("labels", "label_sets", "graphs") if getattr(request, name) is not None]
     faults = {
         f"<<n>> must be at least 1, got {request.n}": request.n < 1,
         **{
@@ -34,10 +35,11 @@ def check_fields(request: Request) -> None:
         f"<<batch_size>> must be at least 1, got {request.batch_size}": request.batch_size < 1,
         'the label set is empty: name at least one class (<<labels="skin,hair">>)': request.labels is not None
         and not request.labels,
-        f"<<{'labels' if request.labels is not None else 'label_sets'}>> with <<maps>> or <<photos>>: a map says itself which classes it has": sets
+        f"<<{named[0] if named else ''}>> with <<maps>> or <<photos>>: a map says itself which classes it has": bool(
+            named
+        )
         and maps,
-        "<<labels>> and <<label_sets>> both say the label sets: give one of the two": request.labels is not None
-        and request.label_sets is not None,
+        f"{' and '.join(f'<<{name}>>' for name in named)} both say the label sets: give one of the two": len(named) > 1,
         "<<tries>> counts how often <<require>> draws: name classes there": not request.require
         and request.tries != TRIES,
         f"<<tries>> must be at least 1, got {request.tries}": request.tries < 1,

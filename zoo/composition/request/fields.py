@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.composition.request.labelsets import read_sets, sets_from_json
+from zoo.composition.request.scenegraphs import graphs_from_json, read_graphs
 from zoo.composition.request.written import (
     Add,
     EditSpec,
@@ -188,6 +189,12 @@ SETS = Kind(
     read_sets,
     lambda v, _: [wanted.to_json() for wanted in v],
     lambda v, _: sets_from_json(v),
+)
+GRAPHS = Kind(
+    "scene graphs (a JSON file, or dicts of objects and relationships)",
+    read_graphs,
+    lambda v, _: [graph.to_json() for graph in v],
+    lambda v, _: graphs_from_json(v),
 )
 SIZE = Kind("a number of pixels, or a width and a height", _size, lambda v, _: list(v), _size_from_json)
 FILE = Kind("a path", lambda v: _text(_path(v)), lambda v, add: add(v), lambda v, file: file(v))

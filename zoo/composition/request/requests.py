@@ -15,6 +15,7 @@ from zoo.composition.request.fields import (
     FILE,
     FILES,
     FLAG,
+    GRAPHS,
     NAMES,
     OPTIONS,
     PHOTOS,
@@ -30,6 +31,7 @@ from zoo.composition.request.fields import (
     asked_fields,
 )
 from zoo.composition.request.labelsets import WantedSet, spread_labels
+from zoo.composition.request.scenegraphs import WantedGraph
 from zoo.composition.request.written import (
     EditSpec,
     StyleSource,
@@ -69,8 +71,9 @@ DEFAULT_BATCH = 8
 class Request:
     """Everything that decides a run's output, apart from the models.
 
-    n: samples per map or photo; without them, in all. labels: the classes of every map; label_sets: several sets, of which each
-    sample draws one by weight, from its own stream. require: classes that the maps shall show, drawn again (`tries` times at most).
+    n: samples per map, photo or scene graph; without them, in all. labels: the classes of every map; label_sets: several sets, of which each
+    sample draws one by weight, from its own stream.
+    graphs: scene graphs, n samples of each. require: classes that the maps shall show, drawn again (`tries` times at most).
     masks, photos: paths (or, for maps, SemanticMap objects).
     mask_space: the space of the maps (None: the synthesizer's). trust_maps: their numbers are in its order, whatever shows.
     prior: fitted, normal or None (the model's default). options: (key, value) pairs of the models' own sampling options, values
@@ -98,6 +101,7 @@ class Request:
     batch_size: int = field(default=DEFAULT_BATCH, metadata=asked(WHOLE))
     map_format: str = field(default=MAP_FORMATS[0], metadata=asked(TEXT, later=True))
     label_sets: tuple[WantedSet, ...] | None = field(default=None, metadata=asked(SETS, later=True))
+    graphs: tuple[WantedGraph, ...] | None = field(default=None, metadata=asked(GRAPHS, flag="--graph", later=True))
     require: tuple[str, ...] = field(default=(), metadata=asked(NAMES, later=True))
     tries: int = field(default=TRIES, metadata=asked(WHOLE, later=True))
     size: tuple[int, int] | None = field(default=None, metadata=asked(SIZE, later=True))
@@ -111,11 +115,13 @@ class Request:
     @property
     def samples(self) -> int:
         """How many samples it makes."""
-        return self.n * max(1, len(self.masks) or len(self.photos))
+        return self.n * max(1, len(self.masks) or len(self.photos) or len(self.graphs or ()))
 
     @property
     def sets(self) -> tuple[tuple[str, ...], ...]:
-        """The label sets that it names; none where they are drawn as the training data had them."""
+        """The label sets that it names (those of its graphs, too); none where they are drawn as the training data had them."""
+        if self.graphs is not None:
+            return tuple(tuple(dict.fromkeys(graph.objects)) for graph in self.graphs)
         return (self.labels,) if self.labels is not None else tuple(wanted.labels for wanted in self.label_sets or ())
 
 

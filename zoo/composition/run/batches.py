@@ -11,15 +11,15 @@ from zoo.composition.checks.required import could_show, required_classes
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
 from zoo.composition.run import editing, style_change, styling
+from zoo.composition.run.conditions import label_sets
 from zoo.composition.run.inputs import Given, Loader, keep_pixels
 from zoo.composition.run.part import Part
 from zoo.composition.run.progress import Work
 from zoo.composition.run.requiring import Drawn, Requirement
 from zoo.composition.run.sizing import resample
 from zoo.files.opened import OpenedFiles
-from zoo.interfaces.capabilities import Progress
-from zoo.interfaces.label_sets import LABEL_SETS, draw_label_sets
-from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout, MaskGenerator
+from zoo.interfaces.capabilities import PaintsItself, Progress
+from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout
 from zoo.interfaces.pictures import finished
 from zoo.labels import LabelSet
 from zoo.maps import SemanticMap
@@ -75,6 +75,8 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
             style_change.record_change(records, loader, layout, maps, images, built.base, rng.within("image"))
         if request.keep and given is not None and given.photos is not None:
             images = keep_pixels(images, given.photos, _in_output(models, given.maps), maps, request.keep)
+    elif models.paints(request):
+        images = _own_pictures(models, request, rng)
     size = models.size(request)
     maps, images = maps.resize(size), None if images is None else resample(images, size)
     for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
@@ -93,9 +95,20 @@ def _layout(synthesizer: ImageSynthesizer, loader: Loader, maps: SemanticMap, it
     return loader.layout[1]
 
 
+def _own_pictures(models: Models, request: Request, rng: Rng) -> torch.Tensor:
+    """The generator's pictures of the maps that it drew: of the same label sets and latents, from the same streams."""
+    generator, drawn = models.generator, rng.within("map")
+    assert generator is not None and isinstance(generator, PaintsItself)
+    sets = label_sets(generator, request, drawn)
+    latents = generator.sample_latents(sets, drawn, prior=request.prior)
+    options = models.options(request)["generator"]
+    images = generator.generate_pictures(sets, latents=latents, rng=rng.within("image"), **options)
+    return finished(images, generator, models.named["generator"].resolved.name)
+
+
 def _pictures(models: Models, generator: ImageGenerator, request: Request, rng: Rng, work: Work) -> Part:
     """Pictures from label sets. Their records hold the sets asked for: without a map nobody sees what came out empty."""
-    sets = _label_sets(generator, request, rng.within("map"))
+    sets = label_sets(generator, request, rng.within("map"))
     options = models.options(request)["generator"] | work.within(generator, rng.samples[0], len(sets))
     drawn = generator.generate(sets, rng=rng.within("image"), **options)
     images = resample(finished(drawn, generator, models.named["generator"].resolved.name), models.size(request))
@@ -129,7 +142,7 @@ def _maps(loader: Loader, given: Given | None, rng: Rng, work: Work) -> Drawn:
         if given is not None:
             return [row for row in rows if row in open_]
         assert models.generator is not None
-        sets = _label_sets(models.generator, request, streams)
+        sets = label_sets(models.generator, request, streams)
         return [row for row, labels in zip(rows, sets, strict=True) if could_show(models, labels, names)]
 
     return Requirement(names, models.size(request), request.tries, draw, promising).meet(maps, records, rng)
@@ -154,7 +167,7 @@ def _generated(models: Models, request: Request, rng: Rng, work: Work, *, again:
     again: for samples whose first draw has been counted as progress.
     """
     assert models.generator is not None
-    sets = _label_sets(models.generator, request, rng)
+    sets = label_sets(models.generator, request, rng)
     latents = models.generator.sample_latents(sets, rng, prior=request.prior)
     steps = work.within(models.generator, rng.samples[0], len(sets), counted=models.synthesizer is None and not again)
     drawn = models.generator.generate(sets, latents=latents, **models.options(request)["generator"], **steps).to("cpu")
@@ -174,18 +187,6 @@ def _mapped(
     for record, shown, before in zip(records, maps.label_sets(), dropped, strict=True):
         record["dropped"] = [*before, *(n for n in shown.names if n in mapping.dropped)]
     return maps.mapped(mapping).resize(models.resolution)
-
-
-def _label_sets(model: MaskGenerator | ImageGenerator, request: Request, rng: Rng) -> list[LabelSet]:
-    """The set of the request for every sample; of several each sample's own draw by weight, by the sample's number and nothing
-    else; without any, sets drawn as the training data had them."""
-    count = len(rng.samples)
-    if request.label_sets is not None:
-        weighted = [{"labels": wanted.labels, "count": wanted.weight} for wanted in request.label_sets]
-        return draw_label_sets({LABEL_SETS: weighted}, model.label_space, count, rng)
-    if request.labels is None:
-        return model.sample_label_sets(count, rng)
-    return [model.label_space.label_set(request.labels)] * count
 
 
 def _asked_and_shown(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:

@@ -89,11 +89,13 @@ def _fitted(small: SemanticMap, mapping: Mapping, whole: Any, cropped: Any) -> G
     dropped = tuple(n for n in small.label_set().names if n in mapping.dropped)
     background = -1 if small.space.background_index is None else small.space.background_index
     shown, left = (int((x != background).sum()) for x in (whole, cropped))
-    notes = (_cut(tuple(whole.shape), small.size, "map", 1 - left / shown),) if left < (1 - CUT_AWAY) * shown else ()
+    notes = (
+        (cut_note(tuple(whole.shape), small.size, "map", 1 - left / shown),) if left < (1 - CUT_AWAY) * shown else ()
+    )
     return Given(small.mapped(mapping), None, (dropped,), (notes,))
 
 
-def _cut(whole: tuple[int, int], size: tuple[int, int], what: str, share: float) -> str:
+def cut_note(whole: tuple[int, int], size: tuple[int, int], what: str, share: float) -> str:
     """What the models' shape costs, and how to keep it. whole, size: (height, width)."""
     return (
         f"A {what} of {whole[1]} x {whole[0]} pixels was cut to the shape of the models ({size[1]} x {size[0]}), the middle of it:"
@@ -174,7 +176,7 @@ class Loader:
             whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
             gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
             if gone > CUT_AWAY:
-                given.notes = ((_cut(whole_size, size, "photo", gone),),)
+                given.notes = ((cut_note(whole_size, size, "photo", gone),),)
         else:
             given = self._fitted_map(mask, target, instances)
         return Given(given.maps, fit_photo(picture, size), given.dropped, given.notes)

@@ -20,10 +20,10 @@ def layer_norm(channels: int) -> GroupNorm:
 
 
 class RefineConv(nn.Conv2d):
-    """A 3x3 convolution without bias over zero borders, a layer norm, and a leaky ReLU."""
+    """A convolution (3x3, or `kernel`) without bias over zero borders, a layer norm, and a leaky ReLU."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
-        super().__init__(c_in, c_out, 3, padding=1, bias=False)
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3) -> None:
+        super().__init__(c_in, c_out, kernel, padding=kernel // 2, bias=False)
         self.norm = layer_norm(c_out)
         nn.init.xavier_uniform_(self.weight)
 

@@ -88,10 +88,14 @@ class CascadeTrainer(Trainer):
     def differences(self, fakes: Tensor, real: Tensor) -> list[Tensor]:
         """As `perceptual.differences`. Raises ConfigError if `divisors` are of another number."""
         levels = differences(self.features, fakes, real)
-        if not self._checked:
-            check_divisors(self.divisors, len(levels))
-            self._checked = True
+        self.check(len(levels))
         return levels
+
+    def check(self, levels: int) -> None:
+        """Raise ConfigError if `divisors` are not as many as the levels of the features."""
+        if not self._checked:
+            check_divisors(self.divisors, levels)
+            self._checked = True
 
     # --- looking at it --------------------------------------------------------------------------------------------
 

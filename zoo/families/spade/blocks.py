@@ -96,20 +96,27 @@ class ResnetBlock(nn.Module):
     """SPADE's residual block around norms of any kind: convolutions with bias, the learned shortcut 1x1 without.
 
     norm: makes a norm of so many channels, called as `norm(x, plan)`. appended: channels that it adds to those of x, which the
-    convolutions behind it read too. forward: `plan` holds what norm_0, norm_1 and norm_s read (None for the last: no learned shortcut).
+    convolutions behind it read too. groups: of all convolutions. forward: `plan` holds what norm_0, norm_1 and norm_s read (None for the last: no learned shortcut).
     """
 
     def __init__(
-        self, c_in: int, c_out: int, norm: Callable[[int], nn.Module], *, spectral: bool, appended: int = 0
+        self,
+        c_in: int,
+        c_out: int,
+        norm: Callable[[int], nn.Module],
+        *,
+        spectral: bool,
+        appended: int = 0,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         middle = min(c_in, c_out)
-        self.conv_0 = conv2d(spectral, c_in + appended, middle, 3, padding=1)
-        self.conv_1 = conv2d(spectral, middle + appended, c_out, 3, padding=1)
+        self.conv_0 = conv2d(spectral, c_in + appended, middle, 3, padding=1, groups=groups)
+        self.conv_1 = conv2d(spectral, middle + appended, c_out, 3, padding=1, groups=groups)
         self.learned = c_in != c_out
         self.norm_0, self.norm_1 = norm(c_in), norm(middle)
         if self.learned:
-            self.conv_s = conv2d(spectral, c_in + appended, c_out, 1, bias=False)
+            self.conv_s = conv2d(spectral, c_in + appended, c_out, 1, groups=groups, bias=False)
             self.norm_s = norm(c_in)
 
     def forward(self, x: Tensor, plan: tuple[Any, Any, Any]) -> Tensor:

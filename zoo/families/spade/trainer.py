@@ -352,7 +352,7 @@ class GanTrainer(Trainer):
         rows = {"map": maps.colorize(), "photo": self.gan.fit_image(batch.images)}
         if self.gan.encoder is None:
             return rows | {"image": self.gan.synthesize(layout)}
-        encoded = self.gan.encode_style(batch.images, maps)
+        encoded = self.gan.encode_style(rows["photo"], maps)
         drawn = self.gan.sample_style(maps, rng, prior="normal")
         return rows | {"encoded": self.gan.synthesize(layout, encoded), "random": self.gan.synthesize(layout, drawn)}
 

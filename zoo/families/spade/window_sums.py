@@ -62,8 +62,10 @@ class _Modulate(torch.autograd.Function):
         ctx.save_for_backward(x, rows)
         ctx.pixels = pixels
         seen, channels = rows.index_select(0, pixels.places[:, 0]), x.shape[1]
+        out = torch.empty_like(x, memory_format=torch.channels_last)  # no view, so that it may be activated in place
         # rounded twice, as `SPADENorm.forward` has it
-        return _as_maps((_as_rows(x) * seen[:, :channels]).add_(seen[:, channels:]), x)
+        torch.mul(_as_rows(x), seen[:, :channels], out=_as_rows(out)).add_(seen[:, channels:])
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import Opinion
+from zoo.families.spade.options import GanOptions
 from zoo.families.spade.trainer import Outputs
 from zoo.nn.losses import feature_l1, gan_loss
 from zoo.nn.perceptual import perceptual_loss
-from zoo_plugins.pix2pixhd.config import Pix2PixHDOptions
 
 
 def summed_gan_loss(scores: list[Tensor], real: bool, mode: str, *, for_discriminator: bool) -> Tensor:
@@ -21,7 +21,7 @@ def generator_losses(
     real: Tensor,
     on_fake: Opinion,
     on_real: Opinion,
-    options: Pix2PixHDOptions,
+    options: GanOptions,
     network: nn.Module | None,
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
@@ -37,7 +37,7 @@ def generator_losses(
     return losses
 
 
-def discriminator_losses(on_fake: Opinion, on_real: Opinion, options: Pix2PixHDOptions) -> dict[str, Tensor]:
+def discriminator_losses(on_fake: Opinion, on_real: Opinion, options: GanOptions) -> dict[str, Tensor]:
     """Both terms of the discriminator step, half of each."""
     mode = options.gan_mode
     return {
