@@ -135,7 +135,7 @@ def test_too_few_or_too_many_domains_and_bad_options_are_named() -> None:
 def test_the_inference_form_of_every_doubling_is_the_plain_one() -> None:
     for kind in ("transpose", "nearest", "pixelshuffle"):
         model = dmit(upsampling=kind)
-        fast = optimize(model)
+        fast: Any = optimize(model)
         style = model.encode_style(photos(), "B")
         plain, folded = (m.translate(photos(), to="B", style=style) for m in (model, fast))
         assert torch.allclose(plain, folded, rtol=0, atol=2e-5)

@@ -324,6 +324,8 @@ def run_numbers(values: Mapping[str, Any]) -> Tensors:
 def run_preprocess(case: Mapping[str, Any], folder: Path) -> Tensors:
     """Photos of both tasks, in training and in testing. Sizes are read off the results and what the case notes of the draws."""
     io, info, out = recorded.load(folder / "io.safetensors"), case["info"], {}
+    if "in/image_u8" not in io:
+        return {}
     photo = io["in/image_u8"].permute(1, 2, 0).contiguous().numpy()
 
     def way(name: str, load: int) -> Preprocess:
