@@ -14,34 +14,25 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import zoo
-from zoo.data import PairData
 from zoo.data.specs import open_data
 from zoo.errors import UsageError
-from zoo.hub import resolve
-from zoo.interfaces.label_sets import only
-from zoo.interfaces.models import MaskGenerator
-from zoo.labels import LabelSet, LabelSpace
-from zoo.maps import SemanticMap
-from zoo.metrics.shapes import (
-    PRESENT_IN,
-    PartStatistics,
-    compare_parts,
-    layout_distance,
-    pixel_diversity,
-    real_diversity,
+from zoo.evaluation.shapes import (
+    NamedGenerator,
+    drawn_classes,
+    load_generator,
+    masked,
+    measure,
+    real_maps,
+    scores,
 )
-from zoo.rng import Rng
+from zoo.interfaces.label_sets import only
+from zoo.metrics.shapes import PRESENT_IN, PartStatistics, layout_distance, real_diversity
 
-BATCH = 20
 SUMMARY = {
     "share_of_requests_met": "share of requested classes that appear",
     "layout_distance": "layouts: Fréchet distance to the real ones (cells squared)",
@@ -51,85 +42,6 @@ SUMMARY = {
     "centre_spread": "centres: spread / real spread",
     "pixel_diversity": "pixels that differ between two seeds",
 }
-
-
-@dataclass
-class NamedGenerator:
-    """A model and what it is called in the tables."""
-
-    name: str
-    model: MaskGenerator
-    prior: str | None = None
-
-
-def load_generator(reference: str, prior: str | None = None) -> NamedGenerator:
-    """A generator (drawing with that prior) in its inference form. Raises UsageError for another kind of model."""
-    model = zoo.load(reference)
-    if not isinstance(model, MaskGenerator):
-        raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
-    inference_form = zoo.optimize(model)
-    assert isinstance(inference_form, MaskGenerator)
-    return NamedGenerator(resolve(reference).name, inference_form, prior)
-
-
-def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
-    """The classes of `space` that the model draws, by name."""
-    mapping = dict(model.label_space.mapping_to(space).pairs)
-    names = (model.label_space.names[model.label_space.index(n)] for n in model.channels)
-    return {mapping[n] for n in names if n in mapping} - {space.background or ""}
-
-
-def draw(named: NamedGenerator, sets: Sequence[LabelSet], space: LabelSpace, seed: int) -> SemanticMap:
-    """One map per label set, in the data's space; map i draws from sample i of the seed."""
-    model, parts = named.model, []
-    back = dict(space.mapping_to(model.label_space).pairs)
-    for first in range(0, len(sets), BATCH):
-        asked = [model.label_space.label_set(back[n] for n in s) for s in sets[first : first + BATCH]]
-        latents = model.sample_latents(asked, Rng(seed, range(first, first + len(asked))), prior=named.prior)
-        maps = model.generate(asked, latents=latents).to("cpu")
-        parts.append(maps if maps.space.names == space.names else maps.to_space(space))
-    return SemanticMap.cat(parts)
-
-
-def measure(
-    named: NamedGenerator, sets: Sequence[LabelSet], real: PartStatistics, maps: SemanticMap, seeds: int
-) -> dict[str, Any]:
-    """All figures of one model. maps: the real ones; each seed's drawings have a layout distance, whose mean is taken."""
-    started = time.perf_counter()
-    drawings = [draw(named, sets, real.space, seed) for seed in range(seeds)]
-    seconds = time.perf_counter() - started
-    generated = PartStatistics(real.space)
-    for drawn in drawings:
-        generated.add(drawn, sets)
-    report = {**scores(generated, real), "resolution": list(named.model.resolution)}
-    report["layout_distance"] = (
-        sum(layout_distance(maps, drawn) for drawn in drawings) / seeds if len(sets) > 1 else math.nan
-    )
-    report["pixel_diversity"] = float(pixel_diversity(drawings).mean()) if seeds > 1 else math.nan
-    return report | {"seconds_per_map": seconds / (len(sets) * seeds)}
-
-
-def scores(generated: PartStatistics, real: PartStatistics) -> dict[str, Any]:
-    """What holds for any set of maps."""
-    asked = {n for n, row in real.met().items() if row["asked"]}
-    return {
-        "share_of_requests_met": generated.share_met(),
-        "requested": generated.met(),
-        **compare_parts(real, generated, names=[n for n in real.space.names if n in asked]),
-    }
-
-
-def real_maps(data: PairData) -> SemanticMap:
-    return SemanticMap.cat([batch.maps for batch in data.batches(BATCH)])
-
-
-def masked(maps: SemanticMap, names: set[str]) -> SemanticMap:
-    """The maps with classes that are not measured turned into background (unlabeled where there is none)."""
-    space = maps.space
-    table = torch.full((256,), 255 if space.background_index is None else space.background_index)
-    for name in names:
-        table[space.index(name)] = space.index(name)
-    return SemanticMap(table[maps.labels], space)
 
 
 def report_on(models: list[NamedGenerator], given: argparse.Namespace) -> dict[str, Any]:

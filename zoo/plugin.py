@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from zoo.interfaces.capabilities import Conditions as Conditions
     from zoo.interfaces.capabilities import Latents as Latents
     from zoo.interfaces.capabilities import Progress as Progress
+    from zoo.interfaces.metrics import Evidence as Evidence
+    from zoo.interfaces.metrics import Measured as Measured
+    from zoo.interfaces.metrics import Metric as Metric
     from zoo.interfaces.models import Asset as Asset
     from zoo.interfaces.models import ImageGenerator as ImageGenerator
     from zoo.interfaces.models import ImageSynthesizer as ImageSynthesizer
@@ -73,6 +76,7 @@ _HOME = {
     ),
     "zoo.graphs": ("SceneGraph",),
     "zoo.interfaces.capabilities": ("Conditions", "Latents", "Progress"),
+    "zoo.interfaces.metrics": ("Evidence", "Measured", "Metric"),
     "zoo.interfaces.models": (
         "Asset",
         "ImageGenerator",

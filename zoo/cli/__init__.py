@@ -39,6 +39,7 @@ COMMANDS = {
     "verify": ("zoo.cli.hub:verify", "Hash the files of models again."),
     "compare": ("zoo.cli.compare:compare", "How two models differ: config, weights, outputs."),
     "train": ("zoo.cli.train:train", "Train a model."),
+    "eval": ("zoo.cli.eval:evaluate", "Measure a model, or a folder of pictures, on a data set."),
     "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
     "identify": ("zoo.cli.checkpoints:identify", "Whose networks a checkpoint file holds."),
     "convert": ("zoo.cli.checkpoints:convert", "Make a model folder of the authors' checkpoints."),

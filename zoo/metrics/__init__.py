@@ -1,5 +1,5 @@
 """Scores. Importing this imports no torch; the functions live in `segmentation`, `images`, `agreement`,
-`realism` and `shapes`."""
+`realism`, `shapes`, `intervals` and `neighbours`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.metrics.agreement import parser_agreement
     from zoo.metrics.images import image_l1
-    from zoo.metrics.realism import fine_detail, judge_features, kid, odd_colours
+    from zoo.metrics.intervals import mean_interval
+    from zoo.metrics.neighbours import mean_pairwise_distance, nearest_maps
+    from zoo.metrics.realism import fid, fine_detail, judge_features, kid, odd_colours
     from zoo.metrics.segmentation import ConfusionMatrix, segmentation_scores
     from zoo.metrics.shapes import PartStatistics, compare_parts
 
@@ -18,6 +20,10 @@ _WHERE = {
     "segmentation_scores": "segmentation",
     "image_l1": "images",
     "parser_agreement": "agreement",
+    "mean_interval": "intervals",
+    "mean_pairwise_distance": "neighbours",
+    "nearest_maps": "neighbours",
+    "fid": "realism",
     "fine_detail": "realism",
     "judge_features": "realism",
     "kid": "realism",
@@ -26,8 +32,8 @@ _WHERE = {
     "compare_parts": "shapes",
 }
 __all__ = [
-    "ConfusionMatrix", "PartStatistics", "compare_parts", "fine_detail", "image_l1", "judge_features", "kid", "odd_colours",
-    "parser_agreement", "segmentation_scores",
+    "ConfusionMatrix", "PartStatistics", "compare_parts", "fid", "fine_detail", "image_l1", "judge_features", "kid", "mean_interval",
+    "mean_pairwise_distance", "nearest_maps", "odd_colours", "parser_agreement", "segmentation_scores",
 ]  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from zoo.errors import DataError
 from zoo.maps import SemanticMap
+from zoo.metrics.frechet import frechet_distance
+from zoo.metrics.images import check_pictures
 
 JUDGE_SIDE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -26,7 +28,9 @@ def judge_features(judge: nn.Module, images: Tensor, *, batch_size: int = 16) ->
     """Features float64 [N, D] of pictures [N, 3, H, W] in [0, 1], resized to 224 x 224 (bicubic, antialiased).
 
     judge: normalised pictures -> [B, D], such as `zoo.nn.pretrained.mobilenet_v2()`, which no training here sees.
+    Raises DataError for pictures that are not finite numbers in [0, 1].
     """
+    check_pictures(images)
     found = []
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
     for part in images.float().cpu().split(batch_size):
@@ -41,15 +45,30 @@ def kid(found: Tensor, truth: Tensor) -> float:
 
     Raises DataError for less than two pictures on a side, or for features of different judges.
     """
-    if min(len(found), len(truth)) < 2 or found.shape[1:] != truth.shape[1:]:
-        raise DataError(
-            f"KID needs two pictures or more on each side, of one judge: got {list(found.shape)}, {list(truth.shape)}."
-        )
+    check_features("KID", found, truth)
     n, m = len(found), len(truth)
     among, among_true, across = (_kernel(a, b) for a, b in ((found, found), (truth, truth), (found, truth)))
     own = (among.sum() - among.diagonal().sum()) / (n * (n - 1))
     own_true = (among_true.sum() - among_true.diagonal().sum()) / (m * (m - 1))
     return float(own + own_true - 2 * across.mean())
+
+
+def fid(found: Tensor, truth: Tensor) -> float:
+    """Frechet distance of the Gaussians of features [N, D] and [M, D] (Heusel et al. 2017, eq. 6): FID where they are Inception's.
+
+    Biased upwards for few pictures: below D + 1 on a side a covariance has not its full rank. Raises DataError as `kid`.
+    """
+    check_features("FID", found, truth)
+    return frechet_distance(found, truth)
+
+
+def check_features(what: str, found: Tensor, truth: Tensor) -> None:
+    """Raise DataError for fewer than two rows on a side, features of two judges, or numbers that are not finite."""
+    shapes = f"got {list(found.shape)}, {list(truth.shape)}"
+    if min(found.dim(), truth.dim()) != 2 or min(len(found), len(truth)) < 2 or found.shape[1:] != truth.shape[1:]:
+        raise DataError(f"{what} needs two pictures or more on each side, of one judge: {shapes}.")
+    if not bool(torch.isfinite(found).all() and torch.isfinite(truth).all()):
+        raise DataError(f"{what} needs finite features ({shapes}): the judge gave NaN or infinity.")
 
 
 def _kernel(a: Tensor, b: Tensor) -> Tensor:

@@ -1,0 +1,133 @@
+"""`zoo eval`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cli.labels import space_option
+from zoo.cli.show import emit_json, json_option, say, show, table
+from zoo.errors import UsageError
+from zoo.files.names import one_line
+
+if TYPE_CHECKING:
+    from zoo.evaluation.evidence import Watch
+
+
+@click.command("eval", epilog="Example: zoo eval face-parser --data toy-faces:20 --out results.json")
+@click.argument("subject", metavar="MODEL|FOLDER")
+@click.option(
+    "--data",
+    metavar="DATASET[:PATH][#SPLIT]",
+    required=True,
+    help="The pairs to measure on, best a split that no training saw: celebamask-hq:DIR#test.",
+)
+@click.option(
+    "--metrics", metavar="NAME,…", help="Which metrics.  [default: all that apply; --metrics list shows them]"
+)
+@click.option(
+    "--out",
+    metavar="FILE.json",
+    type=click.Path(path_type=Path),
+    help="Write the results here after each metric; the same command goes on with what is missing.",
+)
+@click.option("--limit", metavar="N", type=int, help="Measure on the first N pairs (or pictures) only.")
+@click.option(
+    "--parser", metavar="MODEL", help="The judge that reads pictures.  [default: the published one for the classes]"
+)
+@click.option("--samples", metavar="N", type=int, default=500, show_default=True, help="Maps that a generator draws.")
+@click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Of all that is drawn.")
+@click.option(
+    "--space", metavar="SPACE", help="Label space of the maps (a name or FILE), where the data set does not say it."
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
+@json_option
+def evaluate(
+    subject: str,
+    data: str,
+    metrics: str | None,
+    out: Path | None,
+    limit: int | None,
+    parser: str | None,
+    samples: int,
+    seed: int,
+    space: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure a model, or a FOLDER of pictures that another system made, on the pairs of a data set.
+
+    Every figure comes with its protocol: counts, sizes, judges and their digests, seeds, classes. Pictures of a FOLDER belong to the pairs
+    that have their names; with other names they are measured as a whole (kid, fid, detail). Prints a table.
+    """
+    names = _names(metrics)
+    if names == ("list",):
+        _list()
+        return
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out {out} is a folder: name a file such as {out / 'results.json'}.")
+    from zoo.api import pick_device
+    from zoo.evaluation.run import EvalRequest, Evaluation, rows
+
+    request = EvalRequest(
+        subject, data, names, limit=limit, samples=samples, seed=seed, parser=parser,
+        space=space_option(space), device=str(pick_device(device)),
+    )  # fmt: skip
+    with _watching() as watch:
+        evaluation = Evaluation(request, watch=watch)
+        if not evaluation.metrics:
+            raise UsageError(
+                f"Nothing can be measured: {'; '.join(f'{n} {w}' for n, w in evaluation.skipped.items())}."
+            )
+        document = evaluation.run(out, told=say)
+    for name, found in document["metrics"].items():
+        for warning in found["warnings"]:
+            say(f"{name}: {warning}")
+    if as_json:
+        emit_json(document)
+        return
+    table(("metric", "of", "figure", "95 % interval"), rows(document))
+    if out is not None:
+        say(f"Protocols and figures by class: {out}")
+
+
+def _names(metrics: str | None) -> tuple[str, ...]:
+    """The names of `--metrics`. Raises UsageError for an empty one or one that is given twice."""
+    if metrics is None:
+        return ()
+    names = tuple(name.strip() for name in metrics.split(","))
+    if "" in names:
+        raise UsageError(f"--metrics {metrics!r}: expected names between commas, for example --metrics kid,l1.")
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise UsageError(f"--metrics names {twice[0]!r} twice.")
+    return names
+
+
+def _list() -> None:
+    from zoo.evaluation.run import metric_named, metric_names
+
+    for name in metric_names():
+        metric = metric_named(name)
+        show(f"{name}: {metric.about} ({', '.join(metric.subjects)})")
+
+
+@contextmanager
+def _watching() -> Iterator[Watch]:
+    """A bar on stderr for what is being made; where stderr is no terminal nothing is shown or imported."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=escape(one_line(what)), completed=done, total=total
+        )

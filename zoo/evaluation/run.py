@@ -1,0 +1,188 @@
+"""One evaluation: which metrics, in order, each with its protocol; what cannot be measured is said, not left out silently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.environment import versions
+from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
+from zoo.evaluation.evidence import SubjectEvidence, Watch, unwatched
+from zoo.evaluation.results import FORMAT, continued, plain, write_results
+from zoo.evaluation.subjects import digest_of, open_evaluation_data, open_subject
+from zoo.interfaces.metrics import Measured, Metric
+from zoo.labels import LabelSpace
+from zoo.registry import plugin_code, registry
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """What `zoo eval` is asked for. metrics: names, () for all that apply; limit: the first pairs; samples: maps that a
+    generator draws; parser: the judge; space: the label space of maps that do not say theirs."""
+
+    subject: str
+    data: str
+    metrics: tuple[str, ...] = ()
+    limit: int | None = None
+    samples: int = 500
+    seed: int = 0
+    parser: str | None = None
+    space: LabelSpace | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, value in (("limit", self.limit), ("samples", self.samples)):
+            if value is not None and value < 1:
+                raise UsageError(f"<<{name}={value}>>: expected 1 or more.")
+        if self.seed < 0:
+            raise UsageError(f"<<seed={self.seed}>>: expected 0 or more.")
+        for name in self.metrics:
+            metric_named(name)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides the figures beside the model and the data."""
+        space = self.space.name if self.space else None
+        return {
+            "limit": self.limit, "samples": self.samples, "seed": self.seed, "parser": self.parser, "space": space,
+        }  # fmt: skip
+
+
+def metric_names() -> tuple[str, ...]:
+    """The metrics of all plugins that `zoo eval` can run; a table entry that is a plain function is none."""
+    names = [n for n in registry().names("metrics") if ":" not in n]
+    return tuple(n for n in names if _is_metric(n))
+
+
+def _is_metric(name: str) -> bool:
+    try:
+        return isinstance(registry().get("metrics", name), Metric)
+    except PluginError:  # a broken plugin is its own loss; asked for by name it says so
+        return False
+
+
+def metric_named(name: str) -> Metric:
+    """Raises UsageError for an unknown name and for a registered function that is no metric of `zoo eval`."""
+    if name not in registry().names("metrics"):
+        registry().refuse_clash("metrics", name)
+        known = metric_names()
+        raise UsageError(
+            f"No metric {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}){registry().broken_hint()}."
+        )
+    metric = registry().get("metrics", name)
+    if not isinstance(metric, Metric):
+        raise UsageError(f"{name!r} is a function of a plugin, no zoo.plugin.Metric, so zoo eval cannot run it.")
+    return metric
+
+
+class Evaluation:
+    """A subject, its data, and the metrics that are asked for."""
+
+    def __init__(self, request: EvalRequest, *, watch: Watch = unwatched) -> None:
+        """Opens the model and the data. Raises ZooErrors; UsageError for a metric that is asked for and does not apply."""
+        self.request = request
+        self.subject = open_subject(request.subject, device=request.device)
+        data = open_evaluation_data(request.data, self.subject, request.space)
+        self.evidence = SubjectEvidence(
+            self.subject, data, request.data, parser=request.parser, limit=request.limit,
+            samples=request.samples, seed=request.seed, watch=watch,
+        )  # fmt: skip
+        self.skipped: dict[str, str] = {}
+        self.metrics = self._chosen()
+
+    def _chosen(self) -> dict[str, Metric]:
+        chosen = {}
+        for name in self.request.metrics or metric_names():
+            metric = metric_named(name)
+            with plugin_code(f"Plugin {registry().owner_of('metrics', name).label}: its metric {name!r} failed"):
+                refusal = metric.refusal(self.evidence)
+            if not refusal:
+                chosen[name] = metric
+            elif self.request.metrics:
+                raise UsageError(f"{name} {refusal}.")
+            elif self.subject.kind in metric.subjects:
+                self.skipped[name] = refusal
+        return chosen
+
+    def head(self) -> dict[str, Any]:
+        """The document without its metrics."""
+        data = self.evidence.data
+        return {
+            "format": FORMAT,
+            "subject": self.subject.name,
+            "kind": self.subject.kind,
+            "digest": self.subject.digest,
+            "data": self.request.data,
+            "pairs": len(self.evidence.indices),
+            "pairs_sha256": digest_of(data.names),
+            "paired": self.evidence.paired,
+            "resolution": list(data.resolution),  # type: ignore[arg-type]
+            "label_space": data.label_space.name,
+            "request": self.request.options,
+            "versions": versions(),
+        }
+
+    def measure(self, name: str) -> dict[str, Any]:
+        """One metric as it stands in the document. Raises PluginError for what a plugin's metric did."""
+        record = registry().owner_of("metrics", name)
+        with plugin_code(f"Plugin {record.label}: its metric {name!r} failed"), torch.inference_mode():
+            found = self.metrics[name](self.evidence)
+            if not isinstance(found, Measured):
+                raise TypeError(f"it gave {type(found).__name__}, expected a Measured")
+            return plain({"about": self.metrics[name].about, **asdict(found)})
+
+    def run(self, out: Path | None = None, *, told: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+        """Measure what is not in `out` yet, writing it after each metric; returns the document with all of its metrics."""
+        document, note = continued(out, self.head()) if out else ({**self.head(), "metrics": {}}, "")
+        if note:
+            told(note)
+        there = [n for n in self.metrics if n in document["metrics"]]
+        if there:
+            told(f"Already in {out}: {', '.join(there)}.")
+        for name in self.metrics:
+            if name in document["metrics"]:
+                continue
+            try:
+                document["metrics"][name] = self.measure(name)
+            except (UsageError, WeightsError) as error:
+                if self.request.metrics:
+                    raise
+                self.skipped[name] = str(error)  # weights that are not installed, a parser that is not published
+                continue
+            if out:
+                write_results(out, document)
+        for name, why in self.skipped.items():
+            told(f"Not measured: {name}: {why.rstrip('.')}.")
+        return plain(document | {"not_measured": self.skipped})
+
+
+def rows(document: dict[str, Any], names: Sequence[str] | None = None) -> Iterator[tuple[str, str, str, str]]:
+    """For a table: metric, of what, figure, 95 % interval; tables by class stay in the JSON."""
+    for name, found in document["metrics"].items():
+        if names is None or name in names:
+            yield from ((name, *row) for row in _figures(found["scores"], ""))
+
+
+def _figures(scores: Any, where: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(scores, dict):
+        if {"mean", "low", "high"} <= scores.keys():
+            interval = "" if scores["low"] is None else f"{scores['low']:.4f} to {scores['high']:.4f}"
+            yield where or "mean", _number(scores["mean"]), interval
+            return
+        for key, value in scores.items():
+            if key not in BY_CLASS:
+                yield from _figures(value, f"{where}.{key}".lstrip("."))
+    elif scores is None or isinstance(scores, int | float):
+        yield where, _number(scores), ""
+
+
+BY_CLASS = ("iou", "class_accuracy", "classes", "requested")
+"""Parts of scores that have a row for each class."""
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.4f}"
