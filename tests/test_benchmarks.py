@@ -250,4 +250,4 @@ def test_synthesizers_are_judged(
     assert {"parser_real", "parser_image"} <= set(report) and 0 <= report["image"]["odd_colours"] <= 1
     assert ("kid" in report["image"]) == (not told.err)  # where the judge is not installed, that is said
     with pytest.raises(UsageError, match="no parser"):
-        quality.judge(str(clvae), zoo.load(clvae))
+        quality.judge(str(clvae), zoo.load(clvae).label_space)

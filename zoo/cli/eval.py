@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 
 
 @click.command("eval", epilog="Example: zoo eval face-parser --data toy-faces:20 --out results.json")
-@click.argument("subject", metavar="MODEL|FOLDER")
+@click.argument("subject", metavar="MODEL|FOLDER", required=False)
 @click.option(
     "--data",
     metavar="DATASET[:PATH][#SPLIT]",
-    required=True,
     help="The pairs to measure on, best a split that no training saw: celebamask-hq:DIR#test.",
 )
 @click.option(
-    "--metrics", metavar="NAME,…", help="Which metrics.  [default: all that apply; --metrics list shows them]"
+    "--metrics", metavar="NAME,…", help="Which metrics.  [default: all that apply; --metrics list alone shows them]"
 )
 @click.option(
     "--out",
@@ -48,8 +47,8 @@ if TYPE_CHECKING:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @json_option
 def evaluate(
-    subject: str,
-    data: str,
+    subject: str | None,
+    data: str | None,
     metrics: str | None,
     out: Path | None,
     limit: int | None,
@@ -69,6 +68,8 @@ def evaluate(
     if names == ("list",):
         _list()
         return
+    if not subject or not data:
+        raise UsageError("Say what to measure and on which pairs: zoo eval MODEL --data celebamask-hq:DIR#test.")
     if out is not None and out.is_dir():
         raise UsageError(f"--out {out} is a folder: name a file such as {out / 'results.json'}.")
     from zoo.api import pick_device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -14,7 +14,7 @@ from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.evaluation.evidence import SubjectEvidence, Watch, unwatched
 from zoo.evaluation.results import FORMAT, continued, plain, write_results
 from zoo.evaluation.subjects import digest_of, open_evaluation_data, open_subject
-from zoo.interfaces.metrics import Measured, Metric
+from zoo.interfaces.metrics import Evidence, Measured, Metric
 from zoo.labels import LabelSpace
 from zoo.registry import plugin_code, registry
 
@@ -99,7 +99,7 @@ class Evaluation:
         for name in self.request.metrics or metric_names():
             metric = metric_named(name)
             with plugin_code(f"Plugin {registry().owner_of('metrics', name).label}: its metric {name!r} failed"):
-                refusal = metric.refusal(self.evidence)
+                refusal = metric.refusal(cast(Evidence, self.evidence))
             if not refusal:
                 chosen[name] = metric
             elif self.request.metrics:
@@ -130,7 +130,7 @@ class Evaluation:
         """One metric as it stands in the document. Raises PluginError for what a plugin's metric did."""
         record = registry().owner_of("metrics", name)
         with plugin_code(f"Plugin {record.label}: its metric {name!r} failed"), torch.inference_mode():
-            found = self.metrics[name](self.evidence)
+            found = self.metrics[name](cast(Evidence, self.evidence))
             if not isinstance(found, Measured):
                 raise TypeError(f"it gave {type(found).__name__}, expected a Measured")
             return plain({"about": self.metrics[name].about, **asdict(found)})
@@ -157,7 +157,10 @@ class Evaluation:
                 write_results(out, document)
         for name, why in self.skipped.items():
             told(f"Not measured: {name}: {why.rstrip('.')}.")
-        return plain(document | {"not_measured": self.skipped})
+        document["not_measured"] = self.skipped
+        if out:
+            write_results(out, document)
+        return plain(document)
 
 
 def rows(document: dict[str, Any], names: Sequence[str] | None = None) -> Iterator[tuple[str, str, str, str]]:
