@@ -96,8 +96,10 @@ def test_distances_diversity_and_their_warning(judge: None, model_root: Path) ->
     assert found["kid"]["protocol"]["extractor"]["sha256"] and found["fid"]["protocol"]["features"] == 6
     diversity = found["style_diversity"]
     assert diversity["scores"]["mean"] > 0 and diversity["protocol"]["maps"] == 8
-    with pytest.raises(DataError, match="two pictures or more"):
+    with pytest.raises(UsageError, match="kid takes two pictures or more on each side, there is 1"):
         evaluated(model_root / "scgan-celeba", "kid", limit=1)
+    one = evaluated(model_root / "scgan-celeba", limit=1, parser=str(model_root / "face-parser-celeba"))
+    assert {"kid", "fid"} < set(one["not_measured"]) and one["metrics"]["l1"]["scores"]["encoded_style"]["low"] is None
 
 
 def test_pictures_that_are_no_numbers_are_an_error(
@@ -149,7 +151,7 @@ def test_a_parser_and_a_generator(model_root: Path) -> None:
     assert set(metrics) == {"layout", "memorising", "reconstruction", "requests"} and not found["not_measured"]
     asked = metrics["requests"]["scores"]
     assert sum(c["asked"] for c in asked["classes"].values()) > 30 and asked["share_per_map"]["n"] == 30
-    assert 0 < metrics["layout"]["scores"]["layout_distance"] and metrics["layout"]["protocol"]["seeds"] == [3, 4, 5]
+    assert metrics["layout"]["scores"]["layout_distance"] > 0 and metrics["layout"]["protocol"]["seeds"] == [3, 4, 5]
     near = metrics["memorising"]
     assert near["scores"]["drawn"]["n"] == 30 and "training maps themselves" in near["warnings"][0]
     again = evaluated(model_root / "mask-vae-celeba", "requests", samples=30, seed=3)["metrics"]["requests"]

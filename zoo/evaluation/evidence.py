@@ -182,13 +182,13 @@ def pictures_of(model: ImageSynthesizer, batch: Batch, first: int, seed: int = 0
         assert isinstance(model, SamplesStyle)
         style = model.sample_style(batch.maps, rng)
         made["random_style"] = model.synthesize(layout, style, rng=rng if model.draws_noise else None).cpu()
-    return made
+    return made or {"image": model.synthesize(layout, rng=rng).cpu()}  # a mean style alone
 
 
 def open_parser(reference: str, space: LabelSpace) -> MaskParser:
     """The parser that reads pictures. Raises UsageError for another kind of model, LabelError if it knows none of the classes."""
     parser = load(reference)
     if not isinstance(parser, MaskParser):
-        raise UsageError(f"--parser {reference} is a {type(parser).__name__}, no parser.")
+        raise UsageError(f'<<parser="{reference}">> is a {type(parser).__name__}, no parser.')
     parser.label_space.mapping_to(space)
     return parser

@@ -41,6 +41,13 @@ def measure_distance(evidence: SubjectEvidence, distance: str) -> Measured:
     return Measured(scores, facts | how, (few,) if fewest <= width else ())
 
 
+def two_or_more(evidence: SubjectEvidence) -> str:
+    """Why there is no distribution to speak of, or ""."""
+    made = len(evidence.source.pictures) if evidence.model is None and not evidence.paired else len(evidence.indices)
+    fewest = min(made, len(evidence.indices), evidence.limit or made)
+    return "" if fewest >= 2 else f"takes two pictures or more on each side, there is {fewest}"
+
+
 def knows_its_photo(evidence: SubjectEvidence) -> str:
     """L1 is of pictures that should be the photo: those in its own style, and those of models without style, as of a folder."""
     model = evidence.model
@@ -124,8 +131,10 @@ def _share(found: float, truth: float) -> float:
 
 
 PICTURES = ("synthesizer", "folder")
-KID = Metric("kernel distance to photos x 1000", PICTURES, partial(measure_distance, distance="kid"))
-FID = Metric("Fréchet distance to photos", PICTURES, partial(measure_distance, distance="fid"))
+KID = Metric(
+    "kernel distance to photos x 1000", PICTURES, partial(measure_distance, distance="kid"), applies=two_or_more
+)
+FID = Metric("Fréchet distance to photos", PICTURES, partial(measure_distance, distance="fid"), applies=two_or_more)
 L1 = Metric("difference from the photo on [-1, 1]", PICTURES, measure_l1, pairs=True, applies=knows_its_photo)
 DETAIL = Metric("fine detail as a share of the photos'", PICTURES, measure_detail, applies=large_enough)
 ODD_COLOURS = Metric("share of colours that photos lack", PICTURES, measure_odd_colours, pairs=True)

@@ -35,10 +35,10 @@ def read_results(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     if path.is_dir():
-        raise UsageError(f"--out {path} is a folder: name a file such as {path / 'results.json'}.")
+        raise UsageError(f'<<out="{path}">> is a folder: name a file such as {path / "results.json"}.')
     found = read_json(path, error=UsageError, what="a file of results")
     if found.get("format") != FORMAT or not isinstance(found.get("metrics"), dict) or "request" not in found:
-        raise UsageError(f"{path} holds no results of zoo eval: choose another --out.")
+        raise UsageError(f"{path} holds no results of zoo eval: choose another <<out>>.")
     return found
 
 
@@ -52,7 +52,7 @@ def continued(path: Path, head: dict[str, Any]) -> tuple[dict[str, Any], str]:
         return {**head, "metrics": {}}, ""
     if other := [key for key in IDENTITY if found.get(key) != head[key]]:
         raise UsageError(
-            f"{path} holds results of another run (it differs in {', '.join(other)}): choose another --out."
+            f"{path} holds results of another run (it differs in {', '.join(other)}): choose another <<out>>."
         )
     changed = sorted(k for k in head["request"] if found["request"].get(k) != head["request"][k])
     if changed:
