@@ -17,6 +17,7 @@ from fixtures_models import Ran
 from thirdparty import write_plugin
 
 import zoo
+from zoo.cli import show
 from zoo.data.specs import open_data
 from zoo.errors import DataError, UsageError
 from zoo.evaluation import evidence as evidence_module
@@ -100,6 +101,43 @@ def test_distances_diversity_and_their_warning(judge: None, model_root: Path) ->
         evaluated(model_root / "scgan-celeba", "kid", limit=1)
     one = evaluated(model_root / "scgan-celeba", limit=1, parser=str(model_root / "face-parser-celeba"))
     assert {"kid", "fid"} < set(one["not_measured"]) and one["metrics"]["l1"]["scores"]["encoded_style"]["low"] is None
+
+
+def test_an_extractor_that_is_not_installed_is_said(
+    model_root: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent() -> None:
+        raise UsageError("This needs weights that the package p brings, and it is not installed.")
+
+    monkeypatch.setattr(evidence_module, "mobilenet_v2", absent)
+    words = (
+        "eval",
+        model_root / "scgan-celeba",
+        "--data",
+        DATA,
+        "--limit",
+        2,
+        "--parser",
+        model_root / "face-parser-celeba",
+    )
+    ran = run(*words, "--json")
+    found = json.loads(ran.out)
+    assert ran.code == 0 and {"kid", "fid", "style_diversity"} < set(found["not_measured"]) and "l1" in found["metrics"]
+    assert "Not measured: kid: This needs weights" in ran.err
+    asked = run(*words, "--metrics", "kid")
+    assert asked.code == 2 and "is not installed" in asked.err and not asked.out
+
+
+def test_the_table_on_a_terminal_and_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("kid", "image", "1.0", ""), ("[bold]x\x1b[2J", "", "2", "1 to 3")]
+    show.rich_table(("metric", "of", "figure", "interval"), rows)
+    assert capsys.readouterr().out.startswith("metric ")
+    monkeypatch.setattr(show, "is_terminal", lambda: True)
+    show.rich_table(("metric", "of", "figure", "interval"), rows)
+    drawn = capsys.readouterr().out
+    assert "│" in drawn and "[bold]x" in drawn and "1 to 3" in drawn and "\x1b[2J" not in drawn
 
 
 def test_pictures_that_are_no_numbers_are_an_error(

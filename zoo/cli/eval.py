@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.labels import space_option
-from zoo.cli.show import emit_json, json_option, say, show, table
+from zoo.cli.show import emit_json, json_option, rich_table, say, show
 from zoo.errors import UsageError
 from zoo.files.names import one_line
 
@@ -92,7 +92,7 @@ def evaluate(
     if as_json:
         emit_json(document)
         return
-    table(("metric", "of", "figure", "95 % interval"), rows(document))
+    rich_table(("metric", "of", "figure", "95 % interval"), rows(document))
     if out is not None:
         say(f"Protocols and figures by class: {out}")
 

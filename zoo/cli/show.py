@@ -84,6 +84,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def rich_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """The same with lines and colours on a terminal; into a pipe or a file as `table` writes it."""
+    if not is_terminal():
+        table(head, rows)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(*head)
+    for row in rows:
+        drawn.add_row(*(escape(printable(one_line(cell, 2000))) for cell in row))
+    Console(file=stdout()).print(drawn)
+
+
 def command_line() -> str:
     """The command as it was typed, for a card that travels: absolute paths by their last name, not where things lie here."""
     return public_command(["zoo", *sys.argv[1:]])
