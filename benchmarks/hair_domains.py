@@ -1,6 +1,6 @@
-"""Two domains of faces, A with dark and B with light hair, as `domains:DIR` takes them; for an unpaired task that the shared data allow.
+"""Two domains of faces, A with dark and B with light hair, as `domains:DIR` takes them; for an unpaired task (DIR: a folder of CelebAMask-HQ).
 
-    python benchmarks/hair_domains.py ../shared/data/celebamask-hq OUT --side 64
+    python benchmarks/hair_domains.py DIR OUT --side 64
 
 Hair is measured by the mean luma (BT.601) of its pixels, in faces of which it covers 5% or more; the darkest and the lightest third of
 the training photos are the domains, and photos of val and test are held out by the same two limits (testA, testB). The photos are
@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 
 HAIR = 13
-"""Its value in the maps of the shared data."""
+"""Its value in CelebAMask-HQ."""
 LEAST = 0.05
 """Share of a picture below which its hair is not judged."""
 LUMA = np.array([0.299, 0.587, 0.114])

@@ -57,6 +57,11 @@ def test_losses_gradients_and_an_iteration(golden: Path) -> None:
         other, scale = expected[key], float(expected[key].abs().max())
         if "param_after" in key:
             # sum, norm, norm of the change: the first Adam step is a sign, which rounding turns where a gradient is almost 0
+            name = key.removeprefix("iter/param_after/")
+            if expected[f"train/{'D' if name.startswith('netD') else 'G'}/grad_norm/{name}"] < 1e-5:
+                # a bias in front of a norm: its gradient is rounding alone
+                torch.testing.assert_close(value, other, atol=2e-3, rtol=0, msg=key)
+                continue
             torch.testing.assert_close(value[:2], other[:2], atol=2e-4 * scale + 0.2 * float(other[2]), rtol=2e-4, msg=key)  # fmt: skip
             torch.testing.assert_close(value[2:], other[2:], atol=1e-5, rtol=1e-2, msg=key)
         elif "grad" in key:

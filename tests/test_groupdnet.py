@@ -171,6 +171,7 @@ def test_training_steps() -> None:
     rows = trainer.preview(TwoPairs(block_maps(2)).batch, Rng(0, range(2)))
     assert set(rows) == {"map", "photo", "encoded", "random"}
     data: Any = TwoPairs(block_maps(2))
+    trainer.gan.eval()
     assert trainer.validate(data) == trainer.validate(data)
 
 

@@ -193,7 +193,7 @@ def test_unknown_roles_and_keys_are_refused() -> None:
     for name, official in officials().items():
         with pytest.raises(WeightsError):
             official.convert({"critic": {"a.weight": torch.zeros(1)}}, None)
-        role = {"face-parser": "parser", "segvae": "checkpoint"}.get(name, "generator")
+        role = {"face-parser": "parser", "segvae": "checkpoint", "sims": "synthesis"}.get(name, "generator")
         with pytest.raises(WeightsError, match=r"strange|expected"):
             official.convert({role: {"strange.weight": torch.zeros(1)}}, None)
     for official in (spade, scgan, clvae, clade, inade):

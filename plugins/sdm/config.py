@@ -241,7 +241,7 @@ VARIANTS: dict[str, Variant] = {
 }  # fmt: skip
 VARIANTS |= {
     f"{name}-stage2": Variant(
-        VARIANTS[name].config, replace(VARIANTS[name].training, **SECOND), f"{name}, second stage: --init a model of the first"
+        VARIANTS[name].config, replace(VARIANTS[name].training, **SECOND), f"{name}, second stage, from a model of the first"
     )
     for name in ("ade20k", "celeba", "cityscapes", "coco")
 }  # fmt: skip

@@ -23,6 +23,13 @@ PREFIXES = {
     "generator": "generator.", "object-discriminator": "discriminator.objects.", "picture-discriminator": "discriminator.pictures.",
 }  # fmt: skip
 """Role -> what our keys begin with."""
+PARTS = {
+    "generator": (
+        "obj_embeddings", "pred_embeddings", "gconv", "gconv_net", "box_net", "mask_net", "rel_aux_net", "refinement_net",
+    ),
+    "object-discriminator": ("discriminator",), "picture-discriminator": ("cnn", "classifier"),
+}  # fmt: skip
+"""Role -> what the authors' keys begin with."""
 UNUSED = "NONE"
 COCO, COCO_SLOTS = "coco-stuff", 184
 AMBIGUOUS = (
@@ -47,6 +54,8 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
     for role, tensors in parts.items():
         if role not in PREFIXES:
             raise WeightsError(f"sg2im has no network {role!r}: it has {', '.join(PREFIXES)}.")
+        if unknown := [key for key in tensors if key.partition(".")[0] not in PARTS[role]]:
+            raise WeightsError(f"sg2im's {role} has no {', '.join(unknown[:3])}: its parts are {', '.join(PARTS[role])}.")
         for key, tensor in tensors.items():
             state[PREFIXES[role] + key] = tensor
             counter = _COUNTER.sub(".num_batches_tracked", key)

@@ -164,11 +164,11 @@ CUTS: dict[str, tuple[Cut, ...]] = {
         Cut(
             "groupdnet/E_units",
             "groupdnet",
-            inputs=(r"in/(?:x10|x24|lab5|lab6|inst5_u8|cancel_.*)",),
+            inputs=(r"in/(?:x10|x24|lab5|lab6|inst5_u8)",),
             results=(
                 r"(?:eval|train)/(?:cs_g3|ade_g6|blk_cs_shortcut)",
                 r"train/buffer/(?:cs_g3|ade_g6|blk_cs_shortcut)\..*",
-                r"out/(?:edge_u8|cityscapes_seg_interleaved_s4|cancel_split_s8)",
+                r"out/(?:edge_u8|cityscapes_seg_interleaved_s4)",
             ),
             weights=(r"(?:cs_g3|ade_g6|blk_cs_shortcut)\..*",),
         ),

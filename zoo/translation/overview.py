@@ -45,8 +45,7 @@ def _rows(folder: Path, manifest: dict[str, Any], records: Sequence[dict[str, An
         height, width = manifest["size"]
         rows.append([*([("", None)] if any(copies) else []), *((name, (width, height)) for name in styles)])
     for item, names in items.items():
-        with Image.open(folder / names[0]) as made:
-            size = made.size
+        size = open_image(folder / names[0]).size
         for first in range(0, len(names), COLUMNS):
             head: list[Cell] = [("" if first else copies[item], size)] if any(copies) else []
             rows.append([*head, *((name, None) for name in names[first : first + COLUMNS])])
