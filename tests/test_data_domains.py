@@ -81,6 +81,24 @@ def test_what_is_no_data_set_of_domains_is_named(made: tuple[str, ...], said: st
         open_source(f"domains:{tmp_path / 'nowhere'}")
 
 
+def test_no_photo_is_left_out_silently(tmp_path: Path) -> None:
+    """Folders that capitals alone tell apart, names that look like a split and a domain, two pictures of one name."""
+    fill(tmp_path / "case/a", 3)
+    fill(tmp_path / "case/A", 2)
+    source = open_source(f"domains:{tmp_path / 'case'}")
+    assert source.names == ("A/000", "A/001", "B/000", "B/001", "B/002") and "B is a" in source.notes()
+    for name in ("trains", "trainers", "boots"):
+        fill(tmp_path / "shoes" / name, 2)
+    with pytest.raises(DataError, match=r"\(trainers, trains\) and others of pictures \(boots\).*DIR/train/NAME"):
+        open_source(f"domains:{tmp_path / 'shoes'}")
+    (tmp_path / "shoes/trainers").rename(tmp_path / "shoes/sandals")
+    assert open_source(f"domains:{tmp_path / 'shoes'}").notes()[1:] == ["A is boots", "B is sandals", "C is trains"]
+    Image.new("RGB", (4, 4)).save(tmp_path / "case/a/001.jpg")
+    assert [line.partition(" is")[0] for line in open_source(f"domains:{tmp_path / 'case'}").leftovers()] == [
+        str(tmp_path / "case/a/001.png")
+    ]
+
+
 def test_batches_hold_one_photo_of_each_domain(tmp_path: Path) -> None:
     fill(tmp_path / "A", 3)
     fill(tmp_path / "B", 5)

@@ -213,6 +213,9 @@ def test_drawn_pictures_train_and_translate(run: Run, drawn: Path, tmp_path: Pat
     assert made.code == 0, made.err
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["finished"] and manifest["request"]["to"] == "B" and manifest["size"] == [32, 32]
+    Image.new("RGB", (900, 1)).save(tmp_path / "long.png")
+    refused = run("translate", trained, photo, tmp_path / "long.png", "--to", "B")
+    assert refused.code == 2 and "long.png: A photo of 1 x 900 pixels" in refused.err
     small = torch.from_numpy(np.array(Image.open(photo).resize((32, 32)))).permute(2, 0, 1)[None].float() / 255
     guide = torch.from_numpy(np.array(Image.open(drawn / "testB/0.png").resize((32, 32)))).permute(2, 0, 1)[None] / 255
     light, dark = (model.translate(small, to=d, style=model.encode_style(guide.float(), "B")) for d in ("B", "A"))

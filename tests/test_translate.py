@@ -100,7 +100,7 @@ def test_a_run_of_one_photo_grows(run: Run, model: Path, photos: list[Path], tmp
         assert (grown / path.relative_to(fresh)).read_bytes() == path.read_bytes(), path
     assert run("translate", model, *photos[:2], "-n", 1, "--seed", 3, "--out", several).code == 0
     refused = run("translate", model, *photos[:2], "-n", 2, "--seed", 3, "--out", several)
-    assert refused.code == 2 and "several maps or photos" in refused.err
+    assert refused.code == 2 and "several maps, photos or graphs" in refused.err
 
 
 def test_where_styles_come_from(run: Run, model: Path, photos: list[Path], tmp_path: Path) -> None:
@@ -152,6 +152,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "a torn style file": (("one.png", "--style", "torn.safetensors"), "torn.safetensors is not a style file"),
     "no sample": (("one.png", "-n", "0"), "-n must be 1 or more, got 0"),
+    "fewer samples than none": (("one.png", "-n", "-3"), "-n must be 1 or more, got -3.\n"),
     "more styles than samples": (
         ("one.png", "-n", "1", "--style", "seed:1", "--style", "seed:2"),
         "2 styles for 1 samples",

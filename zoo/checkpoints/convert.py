@@ -121,7 +121,9 @@ def _build(assembly: Assembly) -> Model:
                 f"{files}: {key} has numbers that are not finite (NaN or infinity): the training ran away."
             )
     model: Model = registry().load(assembly.architecture, "model")(assembly.config, assembly.space)
-    model.load_state_dict({k: v for k, v in assembly.state.items() if not is_discriminator(k.partition(".")[0])}, strict=True)
+    model.load_state_dict(
+        {k: v for k, v in assembly.state.items() if not is_discriminator(k.partition(".")[0])}, strict=True
+    )
     return model.eval()
 
 

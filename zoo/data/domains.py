@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.files import LabelArray, PhotoArray, read_photo_array
-from zoo.data.layouts.base import SPLITS, dangling, pictures
+from zoo.data.layouts.base import SPLITS, dangling, pictures, shadowed
 from zoo.data.pairs import Batch, PairData, Source
 from zoo.data.splits import USUAL, hashed_split, one_split, ordered, read_lines, split_files
 from zoo.errors import DataError, UsageError, few
@@ -68,7 +68,8 @@ class Domains(Source):
             }
             for split_name, by_domain in parts.items()
         }
-        self._leftovers = dangling(*(folder for by_domain in parts.values() for folder in by_domain.values()))
+        places = [folder for by_domain in parts.values() for folder in by_domain.values()]
+        self._leftovers = dangling(*places) + shadowed(*places)
         self._domains = tuple(called[f] for f in folders)
         chosen = self._split(root, SPLITS.get(split, split) if split else None)
         self.names = tuple(sorted(chosen, key=lambda name: (self._domains.index(name.partition("/")[0]), name)))
@@ -122,7 +123,13 @@ def _folders(root: Path) -> dict[str, dict[str, Path]]:
     whole = [p for p in entries if p.name.lower() in SPLITS]
     named = {p: match for p in entries if p not in whole and (match := _NAMED.fullmatch(p.name)) is not None}
     parts: dict[str, dict[str, Path]] = {}
-    if any(SPLITS[match["split"].lower()] == "train" for match in named.values()):
+    if len({m["domain"] for m in named.values() if SPLITS[m["split"].lower()] == "train"}) > 1:
+        others = [p.name for p in entries if p not in named and p.name != "splits" and pictures(p)]
+        if others:
+            raise DataError(
+                f"{root} has folders of a split and a domain ({few([p.name for p in named])}) and others of pictures ({few(others)}), which"
+                " would be left out: name all of them in one way (DIR/train/NAME for each domain), or move the others elsewhere."
+            )
         for folder, match in named.items():
             parts.setdefault(SPLITS[match["split"].lower()], {})[match["domain"]] = folder
     elif whole:
@@ -141,7 +148,9 @@ def _bare(line: str) -> str:
 
 
 def _knows(space: LabelSpace, names: Iterable[str]) -> bool:
-    return all(space.find(name) is not None for name in names)
+    """Whether each of these is a class of its own there: folders a and A, which only capitals tell apart, are not."""
+    found = [space.find(name) for name in names]
+    return None not in found and len(set(found)) == len(found)
 
 
 def _space(folders: Sequence[str], given: LabelSpace | None) -> LabelSpace:
