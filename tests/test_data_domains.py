@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import open_data, open_source, splits_of
-from zoo.data.domains import unpaired_order
+from zoo.data import Augment, open_data, open_source, splits_of
+from zoo.data.domains import batch_by_domain, unpaired_order
+from zoo.data.preprocess import Preprocess
 from zoo.errors import DataError
 from zoo.labels import parse_space
+from zoo.rng import Rng
 
 
 def fill(folder: Path, count: int, value: int = 0) -> None:
@@ -105,6 +107,10 @@ def test_batches_hold_one_photo_of_each_domain(tmp_path: Path) -> None:
     data = open_data(f"domains:{tmp_path}", resolution=8)
     short, again = (unpaired_order(data, ("A", "B"), 0, 1) for _ in range(2))
     assert short == again != unpaired_order(data, ("A", "B"), 1, 1) != unpaired_order(data, ("A", "B"), 1, 2)
+    small = Augment(preprocess=Preprocess("shorter_side_and_crop", load_size=4, crop_size=8), flip=True)
+    for seed in range(4):  # photos that do not fill the window are black beyond, and still of their domain
+        batch = data.batch(short[:2], small, Rng(seed, [0, 1]))
+        assert batch_by_domain(batch, ("A", "B")) == [[0], [1]]
     assert len(short) == 6 and sorted(short[::2]) == [0, 1, 2] and set(short[1::2]) < {3, 4, 5, 6, 7}
     long = unpaired_order(data, ("A", "B"), 0, 1, longest=True)
     assert len(long) == 10 and set(long[::2]) == {0, 1, 2} and sorted(long[1::2]) == [3, 4, 5, 6, 7]

@@ -192,7 +192,7 @@ def indices_by_domain(data: PairData, domains: Sequence[str]) -> list[list[int]]
 
 def batch_by_domain(batch: Batch, domains: Sequence[str]) -> list[list[int]]:
     """The rows of a batch that show each domain, as many of each. Raises DataError for a batch that `unpaired_order` did not fill."""
-    shown = batch.maps.labels[:, 0, 0].tolist()
+    shown = batch.maps.labels.flatten(1).amax(1).tolist()  # beyond the border of a small photo lies class 0
     rows = [[i for i, value in enumerate(shown) if value == batch.maps.space.index(name)] for name in domains]
     if not rows[0] or any(len(found) != len(rows[0]) for found in rows):
         counts = ", ".join(f"{len(found)} of {name}" for name, found in zip(domains, rows, strict=True))
