@@ -21,7 +21,7 @@ from zoo.inference.optimize import optimize
 from zoo.plugin import Style
 from zoo.registry import label_space, registry
 from zoo.rng import Rng
-from zoo_plugins.dmit import losses, text
+from zoo_plugins.dmit import losses, official, text
 from zoo_plugins.dmit.config import VARIANTS, DMITConfig, DMITOptions
 from zoo_plugins.dmit.model import DMIT
 from zoo_plugins.dmit.steps import taken
@@ -243,3 +243,17 @@ def test_parameters_of_the_variants() -> None:
         with torch.device("meta"):
             model = DMIT(variant.config, SPACE)
         assert sum(p.numel() for p in model.parameters()) == declared[name]
+
+
+def test_what_no_shape_tells_of_converted_files_is_asked_for(run: Run, tmp_path: Path) -> None:
+    """Three domains with codes of an unusual length: lengths and domains lie in one tensor."""
+    model, files = dmit(channels=("A", "B", "C")), []
+    for role in list(official.FILES.values())[:3]:
+        state = {k.removeprefix(f"{role}."): v for k, v in model.state_dict().items() if k.startswith(f"{role}.")}
+        theirs = official.official_names(role, state)
+        files.append(tmp_path / f"{role}.pth")
+        torch.save({theirs[k]: v for k, v in state.items()}, files[-1])
+    asked = run("convert", *files, "--out", tmp_path / "made")
+    assert asked.code == 1 and "state what no shape tells" in asked.err and "--config channels=…" in asked.err
+    made = run("convert", *files, "--config", "channels=A,B,C", "--out", tmp_path / "made")
+    assert made.code == 0 and zoo.load(tmp_path / "made").channels == ("A", "B", "C"), made.err
