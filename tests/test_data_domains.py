@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from zoo.data import Augment, open_data, open_source, splits_of
-from zoo.data.domains import batch_by_domain, unpaired_order
+from zoo.data.domains import batch_by_domain, unpaired_order, unused_domains
 from zoo.data.preprocess import Preprocess
 from zoo.errors import DataError
 from zoo.labels import parse_space
@@ -99,6 +99,16 @@ def test_no_photo_is_left_out_silently(tmp_path: Path) -> None:
     assert [line.partition(" is")[0] for line in open_source(f"domains:{tmp_path / 'case'}").leftovers()] == [
         str(tmp_path / "case/a/001.png")
     ]
+
+
+def test_domains_that_a_model_has_not_are_named(tmp_path: Path) -> None:
+    for name, count in (("A", 2), ("B", 1), ("C", 3)):
+        fill(tmp_path / name, count)
+    data = open_data(f"domains:{tmp_path}", resolution=8)
+    assert unused_domains(data, ("A", "B", "C")) == []
+    (said,) = unused_domains(data, ("A", "B"))
+    assert said.startswith("Not trained on: C (3 photos). The model's domains are A, B:")
+    assert unused_domains(open_data("toy-faces:2", resolution=16), ("skin",)) == []
 
 
 def test_batches_hold_one_photo_of_each_domain(tmp_path: Path) -> None:

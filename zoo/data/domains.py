@@ -7,6 +7,7 @@ everywhere. That is what makes splits, augmentation, checks and fingerprints the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -188,6 +189,19 @@ def indices_by_domain(data: PairData, domains: Sequence[str]) -> list[list[int]]
             " domains:DIR, a folder for each domain."
         )
     return list(found.values())
+
+
+def unused_domains(data: PairData, domains: Sequence[str]) -> list[str]:
+    """A sentence on the photos of domains that a model has not, [] where there are none or the data are no domains."""
+    if not data.source.whole_maps:
+        return []
+    counts = Counter(name.partition("/")[0] for name in data.names)
+    others = [f"{domain} ({count} photos)" for domain, count in counts.items() if domain not in domains]
+    if not others:
+        return []
+    return [
+        f"Not trained on: {few(others)}. The model's domains are {', '.join(domains)}: set the config's channels for others."
+    ]
 
 
 def batch_by_domain(batch: Batch, domains: Sequence[str]) -> list[list[int]]:
