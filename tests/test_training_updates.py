@@ -149,7 +149,9 @@ def test_learning_rates_of_every_system_are_held_against_their_range() -> None:
     for name in reg.architectures:
         variants = variants_of(name).values() if reg.architecture(name).variants else ()
         cls = next((type(v.training) for v in variants if v.training is not None), None)
-        for field in fields(cls) if cls is not None else ():
+        if cls is None:
+            continue
+        for field in fields(cls):
             rate = "lr" in field.name.split("_") and isinstance(field.default, int | float)
             wrong = {"betas": (0.5, 1.0), "beta1": -0.1, "beta2": 2.0, "weight_decay": -1.0}.get(
                 field.name, -1.0 if rate else None
