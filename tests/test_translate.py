@@ -14,6 +14,7 @@ import torch
 from fixtures_models import Ran
 from munit_tiny import drawn, tiny_munit, write_domains
 from PIL import Image
+from safetensors.torch import save_file
 
 import zoo
 from zoo.composition.models import Named
@@ -150,6 +151,10 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
         ("one.png", "--style", "foreign.safetensors"),
         "foreign.safetensors is no style of seasons",
     ),
+    "weights for a style": (
+        ("one.png", "--style", "weights.safetensors"),
+        "not a style file of the zoo (its head: expected an object, got null): write",
+    ),
     "a torn style file": (("one.png", "--style", "torn.safetensors"), "torn.safetensors is not a style file"),
     "no sample": (("one.png", "-n", "0"), "-n must be 1 or more, got 0"),
     "fewer samples than none": (("one.png", "-n", "-3"), "-n must be 1 or more, got -3.\n"),
@@ -171,6 +176,7 @@ def test_what_does_not_do_is_one_error_and_no_folder(
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     Image.new("RGB", (1600, 2)).save(tmp_path / "long.png")
+    save_file({"a.weight": torch.zeros(2)}, tmp_path / "weights.safetensors")
     zoo.Style({"z": torch.zeros(1, 5)}, {"z": ("sample", "channel")}).save(tmp_path / "foreign.safetensors")
     arguments, said = WRONG[name]
     ran = run("translate", model, *arguments, "--out", "out")
