@@ -142,11 +142,14 @@ def test_files_that_make_no_model(checkpoint: Path, tmp_path: Path, run: Callabl
     stored = read_tensors(golden / "clvae/B2_ade20k_c151/weights.safetensors")
     torch.save({k.removeprefix("netE."): v for k, v in stored.items() if k.startswith("netE.")}, other)
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "foreign.pth")
+    torn, whole = (torch.load(scgan / f"{net}{n}.pth", weights_only=True) for n in "GE")
+    torch.save({"netG": dict(list(torn.items())[1:]), "netE": dict(whole)}, tmp_path / "torn.pth")
     cases = [
         ((clvae / f"{net}G.pth", other), 1, "do not belong together"),
         ((clvae / f"{net}G.pth",), 1, "also has the network encoder"),
         ((scgan / f"{net}G.pth",), 1, "also has the network encoder"),
         ((scgan / f"{net}E.pth",), 2, "clade or scgan or spade"),
+        ((tmp_path / "torn.pth",), 2, "a network there is nobody's; nearest: scgan generator"),
         ((clvae / f"{net}D.pth",), 2, "share these networks"),
         ((clvae / f"{net}D.pth", "--as", "clvae"), 1, "a discriminator alone"),
         ((clvae / f"{net}G.pth", checkpoint), 1, "of different systems"),

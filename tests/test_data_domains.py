@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.data import open_data, open_source, splits_of
-from zoo.data.domains import unpaired_order
+from zoo.data import Augment, open_data, open_source, splits_of
+from zoo.data.domains import batch_by_domain, unpaired_order, unused_domains
+from zoo.data.preprocess import Preprocess
 from zoo.errors import DataError
 from zoo.labels import parse_space
+from zoo.rng import Rng
 
 
 def fill(folder: Path, count: int, value: int = 0) -> None:
@@ -81,12 +83,44 @@ def test_what_is_no_data_set_of_domains_is_named(made: tuple[str, ...], said: st
         open_source(f"domains:{tmp_path / 'nowhere'}")
 
 
+def test_no_photo_is_left_out_silently(tmp_path: Path) -> None:
+    """Folders that capitals alone tell apart, names that look like a split and a domain, two pictures of one name."""
+    fill(tmp_path / "case/a", 3)
+    fill(tmp_path / "case/A", 2)
+    source = open_source(f"domains:{tmp_path / 'case'}")
+    assert source.names == ("A/000", "A/001", "B/000", "B/001", "B/002") and "B is a" in source.notes()
+    for name in ("trains", "trainers", "boots"):
+        fill(tmp_path / "shoes" / name, 2)
+    with pytest.raises(DataError, match=r"\(trainers, trains\) and others of pictures \(boots\).*DIR/train/NAME"):
+        open_source(f"domains:{tmp_path / 'shoes'}")
+    (tmp_path / "shoes/trainers").rename(tmp_path / "shoes/sandals")
+    assert open_source(f"domains:{tmp_path / 'shoes'}").notes()[1:] == ["A is boots", "B is sandals", "C is trains"]
+    Image.new("RGB", (4, 4)).save(tmp_path / "case/a/001.jpg")
+    assert [line.partition(" is")[0] for line in open_source(f"domains:{tmp_path / 'case'}").leftovers()] == [
+        str(tmp_path / "case/a/001.png")
+    ]
+
+
+def test_domains_that_a_model_has_not_are_named(tmp_path: Path) -> None:
+    for name, count in (("A", 2), ("B", 1), ("C", 3)):
+        fill(tmp_path / name, count)
+    data = open_data(f"domains:{tmp_path}", resolution=8)
+    assert unused_domains(data, ("A", "B", "C")) == []
+    (said,) = unused_domains(data, ("A", "B"))
+    assert said.startswith("Not trained on: C (3 photos). The model's domains are A, B:")
+    assert unused_domains(open_data("toy-faces:2", resolution=16), ("skin",)) == []
+
+
 def test_batches_hold_one_photo_of_each_domain(tmp_path: Path) -> None:
     fill(tmp_path / "A", 3)
     fill(tmp_path / "B", 5)
     data = open_data(f"domains:{tmp_path}", resolution=8)
     short, again = (unpaired_order(data, ("A", "B"), 0, 1) for _ in range(2))
     assert short == again != unpaired_order(data, ("A", "B"), 1, 1) != unpaired_order(data, ("A", "B"), 1, 2)
+    small = Augment(preprocess=Preprocess("shorter_side_and_crop", load_size=4, crop_size=8), flip=True)
+    for seed in range(4):  # photos that do not fill the window are black beyond, and still of their domain
+        batch = data.batch(short[:2], small, Rng(seed, [0, 1]))
+        assert batch_by_domain(batch, ("A", "B")) == [[0], [1]]
     assert len(short) == 6 and sorted(short[::2]) == [0, 1, 2] and set(short[1::2]) < {3, 4, 5, 6, 7}
     long = unpaired_order(data, ("A", "B"), 0, 1, longest=True)
     assert len(long) == 10 and set(long[::2]) == {0, 1, 2} and sorted(long[1::2]) == [3, 4, 5, 6, 7]

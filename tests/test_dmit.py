@@ -21,7 +21,7 @@ from zoo.inference.optimize import optimize
 from zoo.plugin import Style
 from zoo.registry import label_space, registry
 from zoo.rng import Rng
-from zoo_plugins.dmit import losses, text
+from zoo_plugins.dmit import losses, official, text
 from zoo_plugins.dmit.config import VARIANTS, DMITConfig, DMITOptions
 from zoo_plugins.dmit.model import DMIT
 from zoo_plugins.dmit.steps import taken
@@ -213,6 +213,9 @@ def test_drawn_pictures_train_and_translate(run: Run, drawn: Path, tmp_path: Pat
     assert made.code == 0, made.err
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["finished"] and manifest["request"]["to"] == "B" and manifest["size"] == [32, 32]
+    Image.new("RGB", (900, 1)).save(tmp_path / "long.png")
+    refused = run("translate", trained, photo, tmp_path / "long.png", "--to", "B")
+    assert refused.code == 2 and "long.png: A photo of 1 x 900 pixels" in refused.err
     small = torch.from_numpy(np.array(Image.open(photo).resize((32, 32)))).permute(2, 0, 1)[None].float() / 255
     guide = torch.from_numpy(np.array(Image.open(drawn / "testB/0.png").resize((32, 32)))).permute(2, 0, 1)[None] / 255
     light, dark = (model.translate(small, to=d, style=model.encode_style(guide.float(), "B")) for d in ("B", "A"))
@@ -240,3 +243,17 @@ def test_parameters_of_the_variants() -> None:
         with torch.device("meta"):
             model = DMIT(variant.config, SPACE)
         assert sum(p.numel() for p in model.parameters()) == declared[name]
+
+
+def test_what_no_shape_tells_of_converted_files_is_asked_for(run: Run, tmp_path: Path) -> None:
+    """Three domains with codes of an unusual length: lengths and domains lie in one tensor."""
+    model, files = dmit(channels=("A", "B", "C")), []
+    for role in list(official.FILES.values())[:3]:
+        state = {k.removeprefix(f"{role}."): v for k, v in model.state_dict().items() if k.startswith(f"{role}.")}
+        theirs = official.official_names(role, state)
+        files.append(tmp_path / f"{role}.pth")
+        torch.save({theirs[k]: v for k, v in state.items()}, files[-1])
+    asked = run("convert", *files, "--out", tmp_path / "made")
+    assert asked.code == 1 and "state what no shape tells" in asked.err and "--config channels=…" in asked.err
+    made = run("convert", *files, "--config", "channels=A,B,C", "--out", tmp_path / "made")
+    assert made.code == 0 and zoo.load(tmp_path / "made").channels == ("A", "B", "C"), made.err

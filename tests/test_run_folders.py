@@ -348,7 +348,7 @@ def test_labelmaps_grow_too(run: Run, pair: tuple[str, str], out: Path) -> None:
 @pytest.mark.parametrize(
     ("commands", "words"),
     [
-        (lambda inputs: ["synth", inputs / "face.png", inputs / "other.png"], "several maps or photos"),
+        (lambda inputs: ["synth", inputs / "face.png", inputs / "other.png"], "several maps, photos or graphs"),
         (lambda inputs: ["synth", inputs / "face.png", "--style", "seed:1", "--style-to", "seed:2"], "steps from one"),
     ],
 )

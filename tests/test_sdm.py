@@ -377,6 +377,14 @@ def test_it_composes_after_a_toy_training(generator: str) -> None:
     assert (2, 8) in seen and seen[-1] == (8, 8)
 
 
+def test_unlabeled_pixels_have_a_channel_in_every_space() -> None:
+    """Of spaces without a background, too: data sets with such pixels can be trained on."""
+    for name, channel in (("cityscapes-train", 18), ("coco-stuff", 182)):
+        model = sdm(name, channels=(), edges="none")
+        seen = model.planes(SemanticMap(torch.full((1, 16, 16), 255), model.label_space))
+        assert seen.sum(1).unique().tolist() == [1.0] and int(seen[0, :, 0, 0].argmax()) == channel
+
+
 @pytest.mark.slow
 def test_from_the_command_line(tmp_path: Path) -> None:
     """Trained, resumed, a second stage begun from it, pictures of a map with options, identified as a checkpoint of the authors'."""

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
 from training_tiny import TinyOptions, TinySource, differences, start, tiny_data, trained
 
+from zoo.checkpoints.variants import variants_of
 from zoo.data import Augment
 from zoo.errors import ConfigError, DataError, ZooError
 from zoo.labels import LabelClass, LabelSpace
+from zoo.registry import registry
 from zoo.rng import Rng
 from zoo.training.runs import RunFolder
 from zoo.training.sampler import Sampler
@@ -135,6 +138,29 @@ def test_too_few_pairs_for_a_batch() -> None:
 def test_bad_options_are_told_together() -> None:
     with pytest.raises(ConfigError, match=r"steps.*batch_size.*minutes.*ema.*seed"):
         TinyOptions(steps=0, batch_size=0, minutes=0, ema=1.0, seed=-1)
+    with pytest.raises(ConfigError, match="lr must be 0 or more, got -1"):
+        TinyOptions(lr=-1)
+
+
+def test_learning_rates_of_every_system_are_held_against_their_range() -> None:
+    """Here, not by torch once the networks are there: all fields that torch's optimizers would refuse."""
+    reg = registry()
+    seen = set()
+    for name in reg.architectures:
+        variants = variants_of(name).values() if reg.architecture(name).variants else ()
+        cls = next((type(v.training) for v in variants if v.training is not None), None)
+        if cls is None:
+            continue
+        for field in fields(cls):
+            rate = "lr" in field.name.split("_") and isinstance(field.default, int | float)
+            wrong = {"betas": (0.5, 1.0), "beta1": -0.1, "beta2": 2.0, "weight_decay": -1.0}.get(
+                field.name, -1.0 if rate else None
+            )
+            if wrong is not None:
+                seen.add(field.name)
+                with pytest.raises(ConfigError, match=rf"{field.name}.* must"):
+                    cls(**{field.name: wrong})
+    assert {"lr", "betas", "beta1", "beta2", "weight_decay", "order_lr"} <= seen
 
 
 def test_data_in_another_label_space_is_translated() -> None:

@@ -14,6 +14,7 @@ import torch
 from fixtures_models import Ran
 from munit_tiny import drawn, tiny_munit, write_domains
 from PIL import Image
+from safetensors.torch import save_file
 
 import zoo
 from zoo.composition.models import Named
@@ -100,7 +101,7 @@ def test_a_run_of_one_photo_grows(run: Run, model: Path, photos: list[Path], tmp
         assert (grown / path.relative_to(fresh)).read_bytes() == path.read_bytes(), path
     assert run("translate", model, *photos[:2], "-n", 1, "--seed", 3, "--out", several).code == 0
     refused = run("translate", model, *photos[:2], "-n", 2, "--seed", 3, "--out", several)
-    assert refused.code == 2 and "several maps or photos" in refused.err
+    assert refused.code == 2 and "several maps, photos or graphs" in refused.err
 
 
 def test_where_styles_come_from(run: Run, model: Path, photos: list[Path], tmp_path: Path) -> None:
@@ -150,8 +151,13 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
         ("one.png", "--style", "foreign.safetensors"),
         "foreign.safetensors is no style of seasons",
     ),
+    "weights for a style": (
+        ("one.png", "--style", "weights.safetensors"),
+        "not a style file of the zoo (its head: expected an object, got null): write",
+    ),
     "a torn style file": (("one.png", "--style", "torn.safetensors"), "torn.safetensors is not a style file"),
     "no sample": (("one.png", "-n", "0"), "-n must be 1 or more, got 0"),
+    "fewer samples than none": (("one.png", "-n", "-3"), "-n must be 1 or more, got -3.\n"),
     "more styles than samples": (
         ("one.png", "-n", "1", "--style", "seed:1", "--style", "seed:2"),
         "2 styles for 1 samples",
@@ -170,6 +176,7 @@ def test_what_does_not_do_is_one_error_and_no_folder(
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
     Image.new("RGB", (1600, 2)).save(tmp_path / "long.png")
+    save_file({"a.weight": torch.zeros(2)}, tmp_path / "weights.safetensors")
     zoo.Style({"z": torch.zeros(1, 5)}, {"z": ("sample", "channel")}).save(tmp_path / "foreign.safetensors")
     arguments, said = WRONG[name]
     ran = run("translate", model, *arguments, "--out", "out")

@@ -235,7 +235,7 @@ class LabelSpace:
         if not [1 for a, b in pairs if a != self.background and b != other.background]:
             raise LabelError(
                 f"Label spaces {self.name!r} and {other.name!r} have no class in common"
-                f" ({_some(self.names)} against {_some(other.names)}): these models cannot be composed."
+                f" ({_some(self.names)} against {_some(other.names)}): a map of the one cannot be read as one of the other."
             )
         return Mapping(self, other, tuple(pairs), tuple(dropped), tuple(table), tuple(laid))
 

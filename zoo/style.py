@@ -347,7 +347,7 @@ def _check_counts(style: Style, names: set[str]) -> None:
 
 
 def _foreign(path: Path | str, error: Exception) -> WeightsError:
-    reason = getattr(error, "strerror", None) or error
+    reason = str(getattr(error, "strerror", None) or error).rstrip(".")
     return WeightsError(f"{path} is not a style file of the zoo ({reason}): write one with Style.save.")
 
 

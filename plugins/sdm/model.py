@@ -61,7 +61,9 @@ class SDM(ImageSynthesizer):
     def __init__(self, config: SDMConfig, space: LabelSpace) -> None:
         super().__init__(config, space)
         names = tuple(config.channels or (background_last(space) if space.name in LAST else space.names))
-        ignore = names.index(space.background) if space.ignore and space.background else None
+        # unlabeled pixels are background, else the last channel, as in the SPADE family
+        nothing = names.index(space.background) if space.background in names else len(names) - 1
+        ignore = nothing if space.ignore else None
         self.label_input = LabelInput(space, names, ignore_channel=ignore, edges=config.edges != "none")
         self._channels = names
         self.unet = UNet(config, self.label_input.channels)

@@ -99,9 +99,11 @@ def choose_architecture(reports: Sequence[Report], architecture: str | None) -> 
     ]
     names = whole or owners
     if len(names) > 1:
+        near = next(filter(None, (r.nearest() for r in reports)), "")
         raise UsageError(
             f"{', '.join(str(r.file) for r in reports)} may be of {' or '.join(names)}, which share these networks to the last"
             ' key: give the generator\'s file, too, or say <<architecture="ARCH">>.'
+            + (f" Besides, a network there is nobody's; nearest: {near}." if near else "")
         )
     return names[0], _components(reports, names[0])
 
@@ -328,5 +330,7 @@ def _blame(name: str, components: Sequence[Component], reason: str, stated: Stat
     if given:
         return f"{files}: these weights have other shapes than {' '.join(given)} gives ({reason})."
     if len(components) > 1:
-        return f"{files} do not belong together: {reason}. Give files of one training."
+        open_ = [f for f in _main(components).candidate.match.ambiguous if f not in stated.config]
+        hint = f", or state what no shape tells: {', '.join(_stating(f, '…') for f in open_)}" if open_ else ""
+        return f"{files} do not belong together: {reason}. Give files of one training{hint}."
     return f"{files} does not fit {name}: {reason}."

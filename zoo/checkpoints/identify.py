@@ -115,10 +115,9 @@ class Report:
         return [n for n in self.networks if n.candidates]
 
     def nearest(self) -> str:
-        """A sentence on the nearest rejected candidates, or an empty string."""
-        near = _best(
-            (c for n in self.networks for c in n.rejected), max((len(n.tensors) for n in self.networks), default=0)
-        )
+        """A sentence on the nearest rejected candidates of networks that nobody has, or an empty string."""
+        nobodys = [n for n in self.networks if not n.candidates]
+        near = _best((c for n in nobodys for c in n.rejected), max((len(n.tensors) for n in nobodys), default=0))
         return ", ".join(
             f"{c.architecture} {c.match.role} ({c.match.matched} of {c.expected} keys fit)" for c in near[:3]
         )

@@ -7,13 +7,14 @@ everywhere. That is what makes splits, augmentation, checks and fingerprints the
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zoo.data.files import LabelArray, PhotoArray, read_photo_array
-from zoo.data.layouts.base import SPLITS, dangling, pictures
+from zoo.data.layouts.base import SPLITS, dangling, pictures, shadowed
 from zoo.data.pairs import Batch, PairData, Source
 from zoo.data.splits import USUAL, hashed_split, one_split, ordered, read_lines, split_files
 from zoo.errors import DataError, UsageError, few
@@ -68,7 +69,8 @@ class Domains(Source):
             }
             for split_name, by_domain in parts.items()
         }
-        self._leftovers = dangling(*(folder for by_domain in parts.values() for folder in by_domain.values()))
+        places = [folder for by_domain in parts.values() for folder in by_domain.values()]
+        self._leftovers = dangling(*places) + shadowed(*places)
         self._domains = tuple(called[f] for f in folders)
         chosen = self._split(root, SPLITS.get(split, split) if split else None)
         self.names = tuple(sorted(chosen, key=lambda name: (self._domains.index(name.partition("/")[0]), name)))
@@ -122,7 +124,13 @@ def _folders(root: Path) -> dict[str, dict[str, Path]]:
     whole = [p for p in entries if p.name.lower() in SPLITS]
     named = {p: match for p in entries if p not in whole and (match := _NAMED.fullmatch(p.name)) is not None}
     parts: dict[str, dict[str, Path]] = {}
-    if any(SPLITS[match["split"].lower()] == "train" for match in named.values()):
+    if len({m["domain"] for m in named.values() if SPLITS[m["split"].lower()] == "train"}) > 1:
+        others = [p.name for p in entries if p not in named and p.name != "splits" and pictures(p)]
+        if others:
+            raise DataError(
+                f"{root} has folders of a split and a domain ({few([p.name for p in named])}) and others of pictures ({few(others)}), which"
+                " would be left out: name all of them in one way (DIR/train/NAME for each domain), or move the others elsewhere."
+            )
         for folder, match in named.items():
             parts.setdefault(SPLITS[match["split"].lower()], {})[match["domain"]] = folder
     elif whole:
@@ -141,7 +149,9 @@ def _bare(line: str) -> str:
 
 
 def _knows(space: LabelSpace, names: Iterable[str]) -> bool:
-    return all(space.find(name) is not None for name in names)
+    """Whether each of these is a class of its own there: folders a and A, which only capitals tell apart, are not."""
+    found = [space.find(name) for name in names]
+    return None not in found and len(set(found)) == len(found)
 
 
 def _space(folders: Sequence[str], given: LabelSpace | None) -> LabelSpace:
@@ -181,9 +191,22 @@ def indices_by_domain(data: PairData, domains: Sequence[str]) -> list[list[int]]
     return list(found.values())
 
 
+def unused_domains(data: PairData, domains: Sequence[str]) -> list[str]:
+    """A sentence on the photos of domains that a model has not, [] where there are none or the data are no domains."""
+    if not data.source.whole_maps:
+        return []
+    counts = Counter(name.partition("/")[0] for name in data.names)
+    others = [f"{domain} ({count} photos)" for domain, count in counts.items() if domain not in domains]
+    if not others:
+        return []
+    return [
+        f"Not trained on: {few(others)}. The model's domains are {', '.join(domains)}: set the config's channels for others."
+    ]
+
+
 def batch_by_domain(batch: Batch, domains: Sequence[str]) -> list[list[int]]:
     """The rows of a batch that show each domain, as many of each. Raises DataError for a batch that `unpaired_order` did not fill."""
-    shown = batch.maps.labels[:, 0, 0].tolist()
+    shown = batch.maps.labels.flatten(1).amax(1).tolist()  # beyond the border of a small photo lies class 0
     rows = [[i for i, value in enumerate(shown) if value == batch.maps.space.index(name)] for name in domains]
     if not rows[0] or any(len(found) != len(rows[0]) for found in rows):
         counts = ", ".join(f"{len(found)} of {name}" for name, found in zip(domains, rows, strict=True))

@@ -79,8 +79,23 @@ class TrainingOptions:
             )
         if min(self.zoom, self.color, self.clip) < 0:
             faults.append("zoom, color and clip must be 0 or more")
+        faults += [f"{name} must be 0 or more, got {value}" for name, value in self._rates().items() if value < 0]
+        faults += [
+            f"{name} must lie in [0, 1), got {value}" for name, value in self._betas().items() if not 0 <= value < 1
+        ]
         if faults:
             raise ConfigError("Training options: " + "; ".join(faults) + ".")
+
+    def _rates(self) -> dict[str, float]:
+        """The learning rates and decays of weights, whatever a subclass calls them: lr, lr_d, order_lr, weight_decay."""
+        named = {n: v for n, v in vars(self).items() if "lr" in n.split("_") or n == "weight_decay"}
+        return {n: v for n, v in named.items() if isinstance(v, int | float)}
+
+    def _betas(self) -> dict[str, float]:
+        """Of Adam: beta1, beta2, or both in `betas`."""
+        pair = getattr(self, "betas", ())
+        found = {n: v for n, v in vars(self).items() if n in ("beta1", "beta2") and v is not None}
+        return found | {f"betas[{i}]": v for i, v in enumerate(pair if isinstance(pair, tuple) else ())}
 
     def _counts(self) -> dict[str, int]:
         return {

@@ -15,6 +15,7 @@ import torch
 
 from zoo.data import Batch, PairData
 from zoo.errors import Cancelled, ConfigError, UsageError
+from zoo.files.names import one_line
 from zoo.interfaces.trainers import Trainer
 from zoo.nn.batch_norm import batch_norms
 from zoo.rng import Rng
@@ -111,7 +112,7 @@ class Loop:
             except (KeyError, ValueError, RuntimeError) as error:
                 hint = "resume without the <<changes>> of networks or optimizers"
                 raise UsageError(
-                    f"{self.run_folder.path}: its checkpoint does not fit these options ({error}): {hint}."
+                    f"{self.run_folder.path}: its checkpoint does not fit these options ({one_line(' '.join(str(error).split()))}): {hint}."
                 ) from error
         for network in self.trainer.networks.values():
             self.processes.share(network.state_dict().values())

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from zoo.data import Augment, PairData, Source
+from zoo.data.domains import unused_domains
 from zoo.data.judging import judge_first
 from zoo.data.relabelled import Relabelled
 from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
@@ -58,6 +59,8 @@ def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str
     trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
     doubts = [] if plan.trust_maps or run.has_state else judge_first(unrelabelled(data.source))
+    if not getattr(plan.config, "channels", ()):  # nobody chose
+        doubts += unused_domains(data, trainer.model.channels)
     for doubt in doubts if processes.main else ():
         warnings.warn(plain(doubt), stacklevel=2)
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:

@@ -62,7 +62,7 @@ class TranslationRequest:
             faults.append(f"<<quality>> goes from 1 to 100, got {self.quality}")
         if self.quality is not None and self.image_format != "jpeg":
             faults.append('<<quality>> is of JPEG: give <<image_format="jpeg">>')
-        if len(self.styles) > self.n:
+        if len(self.styles) > self.n > 0:
             faults.append(
                 f"{len(self.styles)} styles for {self.n} samples of a photo: <<n={len(self.styles)}>> takes all"
             )

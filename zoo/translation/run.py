@@ -70,7 +70,10 @@ class Translation:
 
     def _size(self, path: str, files: OpenedFiles) -> tuple[int, int]:
         height, width = files.photo(path).size
-        size = self.model.size_for(height, width)
+        try:
+            size = self.model.size_for(height, width)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from error
         if max(size) > LONGEST:
             raise UsageError(
                 f"{path} has {width} x {height} pixels and would be translated at {size[1]} x {size[0]}, more than {LONGEST} a side:"

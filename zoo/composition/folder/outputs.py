@@ -149,7 +149,7 @@ class OutputFolder:
         """How many samples of a run of another `n` are those of this run: whole batches. Raises UsageError where none can be."""
         before, n, batch = old["request"]["n"], now["request"]["n"], now["request"]["batch_size"]
         if now["samples"] != n:
-            reason = "a run over several maps or photos, whose samples are numbered by <<n>>, so that it cannot change"
+            reason = "a run over several maps, photos or graphs, whose samples are numbered by <<n>>, so that it cannot change"
         elif now["request"].get("style_to") is not None:
             reason = "a run whose styles are steps from one to another, so that <<n>> cannot change"
         elif type(before) is not int or before != old["samples"] or before < 1:

@@ -83,7 +83,9 @@ def _graph(value: Any, where: str) -> WantedGraph:
             f'{where}"relationships" is a list of [subject, predicate, object], got {named(relationships)}.'
         )
     if max(len(objects), len(relationships)) > NAMES:
-        raise UsageError(f"{where}a scene graph has at most {NAMES} objects and relationships.")
+        raise UsageError(
+            f"{where}a scene graph has at most {NAMES} objects and as many relationships, got {len(objects)} and {len(relationships)}."
+        )
     for number, name in enumerate(objects):
         if not isinstance(name, str) or not is_label(name):
             raise UsageError(f"{where}object {number} is no class name: {named(name)}.")

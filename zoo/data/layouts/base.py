@@ -110,6 +110,19 @@ def pictures(folder: Path, suffixes: Iterable[str] = IMAGE_SUFFIXES) -> dict[str
     return found
 
 
+def shadowed(*folders: Path | None) -> list[str]:
+    """A line for each picture that `pictures` leaves out, because another one has its name but for the suffix."""
+    lines = []
+    for folder in filter(None, folders):
+        kept = set(pictures(folder).values())
+        lines += [
+            f"{path} is not used: another picture there has its name without the suffix"
+            for path in walk(folder)
+            if is_picture(path) and path.is_file() and path not in kept
+        ]
+    return lines
+
+
 def dangling(*folders: Path | None) -> list[str]:
     """A line for each link that leads nowhere."""
     paths = [p for folder in folders if folder is not None for p in walk(folder)]

@@ -43,7 +43,10 @@ class DoubledSizes:
         if self.resolution / self.aspect_ratio > SIDE:
             return [f"aspect_ratio {self.aspect_ratio:g} makes pictures higher than {SIDE} pixels"]
         if self.grid[0] < 1:
-            return [f"aspect_ratio leaves no height, got {self.aspect_ratio:g}"]
+            return [
+                f"aspect_ratio {self.aspect_ratio:g} leaves {round(self.resolution / self.aspect_ratio)} pixels of height at a resolution of"
+                f" {self.resolution}, and {step} are the least: raise the resolution"
+            ]
         return []
 
 
