@@ -23,7 +23,7 @@ from zoo.store import models
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = sorted(p for p in (ROOT / "cards").iterdir() if p.is_dir() and p.name != "__pycache__")
-LIMITS = {"mask-vae-celeba": 16, "scgan-celeba": 18, "scgan-celeba.projected": 18}
+LIMITS = {"mask-vae-celeba": 16, "scgan-celeba": 18, "sean-celeba": 6, "oasis-celeba": 6}
 LIMIT, TOTAL = 9, 110
 """Megabytes of one published folder, where LIMITS does not say otherwise, and of all of them."""
 

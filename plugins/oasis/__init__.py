@@ -22,6 +22,7 @@ plugin = Plugin(
                 "ade20k-no-noise": 72_545_219,
                 "celeba-128": 2_089_331,
             },
+            default="oasis-celeba",
             title="SPADE's generator with noise beside the map, against a discriminator that segments",
         )
     ],

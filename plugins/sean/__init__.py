@@ -20,6 +20,7 @@ plugin = Plugin(
                 "celeba-128": 2_785_421,
                 "celeba-128-projected": 2_785_421,
             },
+            default="sean-celeba",
             title="SPADE with a style code per class, taken from a photo and mixed into every norm",
         )
     ],
