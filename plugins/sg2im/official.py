@@ -55,7 +55,9 @@ def convert(parts: Mapping[str, Mapping[str, Tensor]], config: object = None) ->
         if role not in PREFIXES:
             raise WeightsError(f"sg2im has no network {role!r}: it has {', '.join(PREFIXES)}.")
         if unknown := [key for key in tensors if key.partition(".")[0] not in PARTS[role]]:
-            raise WeightsError(f"sg2im's {role} has no {', '.join(unknown[:3])}: its parts are {', '.join(PARTS[role])}.")
+            raise WeightsError(
+                f"sg2im's {role} has no {', '.join(unknown[:3])}: its parts are {', '.join(PARTS[role])}."
+            )
         for key, tensor in tensors.items():
             state[PREFIXES[role] + key] = tensor
             counter = _COUNTER.sub(".num_batches_tracked", key)
