@@ -55,6 +55,7 @@ def test_spade_with_the_discriminator_of_oasis() -> None:
         ("scgan.fpse", FPSEDiscriminator),
         ("cc-fpse", FPSEDiscriminator),
         ("scgan", MultiscaleDiscriminator),
+        ("pix2pixhd.multiscale", MultiscaleDiscriminator),
         ("spade.discriminator", MultiscaleDiscriminator),
     ],
 )

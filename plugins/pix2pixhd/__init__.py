@@ -27,4 +27,5 @@ plugin = Plugin(
             title="Coarse-to-fine generators; with an encoder a few numbers per object as its style",
         )
     ],
+    networks={"pix2pixhd.multiscale": "zoo_plugins.pix2pixhd.discriminator:BiasedDiscriminator"},
 )
