@@ -129,7 +129,7 @@ def test_sizes() -> None:
     assert replace(TINY, resolution=512, aspect_ratio=2.0, upsampling="more").size == (256, 512)
     with pytest.raises(ConfigError, match=r"resolution.*ngf"):
         SpadeConfig(resolution=100, ngf=0)
-    with pytest.raises(ConfigError, match="no height"):
+    with pytest.raises(ConfigError, match="pixels of height"):
         SpadeConfig(resolution=32, aspect_ratio=4.0)
 
 
