@@ -1,4 +1,5 @@
-"""face-parser: the U-Net that CelebAMask-HQ's authors published for reading a photo's label map."""
+"""face-parser: the U-Net that CelebAMask-HQ's authors published for reading a photo's label map; lite-parser: ours on pretrained
+features."""
 
 from __future__ import annotations
 
@@ -24,8 +25,22 @@ plugin = Plugin(
                 "ccp-128": 1_944_338,
             },
             title="Photo to label map: the U-Net of CelebAMask-HQ (MaskGAN, CVPR 2020)",
-        )
+        ),
+        Architecture(
+            "lite-parser",
+            kind="mask-parser",
+            model="zoo_plugins.face_parser.model:LiteParser",
+            config="zoo_plugins.face_parser.config:LiteParserConfig",
+            variants="zoo_plugins.face_parser.config:LITE_VARIANTS",
+            trainer="zoo_plugins.face_parser.trainer:LiteParserTrainer",
+            can=(),
+            parameters={"celeba-160": 0, "ccp-160": 0},
+            title="Photo to label map: EfficientNet-Lite0 under a small decoder, ours",
+        ),
     ],
-    networks={"face-parser.unet": "zoo_plugins.face_parser.unet:UNet"},
+    networks={
+        "face-parser.unet": "zoo_plugins.face_parser.unet:UNet",
+        "lite-parser.network": "zoo_plugins.face_parser.lite:LiteNet",
+    },
     losses={"face-parser.cross-entropy": "zoo_plugins.face_parser.losses:cross_entropy"},
 )

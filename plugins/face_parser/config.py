@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,35 @@ class FaceParserConfig:
 
 
 @dataclass(frozen=True)
+class LiteParserConfig:
+    """Sizes of the parser on EfficientNet-Lite0's features and how photos reach it. Ours, without a paper."""
+
+    label_space: str = "celebamask-hq"
+    """Vocabulary of the maps that come out; one logit per class."""
+    channels: tuple[str, ...] = ()
+    """Class names in the order of the logits; empty: the label space's own order."""
+    side: int = at_most(SIDE, 160)
+    """Photos are resized to side x side before they are read, whatever their shape; a multiple of 32."""
+    widths: tuple[int, int, int, int] = (128, 96, 48, 32)
+    """Channels of the decoder at strides 16, 8, 4 and 2."""
+    resize: Literal["bilinear", "bicubic"] = "bicubic"
+    """How photos of another size are brought to `side`, with antialiasing."""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.side < 32 or self.side % 32:
+            faults.append(f"side must be a positive multiple of 32, got {self.side}")
+        if min(self.widths) < 1:
+            faults.append(f"widths must be 1 or more, got {self.widths}")
+        if self.resize not in ("bilinear", "bicubic"):
+            faults.append(f"resize must be bilinear or bicubic, got {self.resize!r}")
+        if len(set(self.channels)) != len(self.channels):
+            faults.append("channels must be distinct class names")
+        if faults:
+            raise ConfigError("lite-parser config: " + "; ".join(faults) + ".")
+
+
+@dataclass(frozen=True)
 class FaceParserTraining(TrainingOptions):
     """Training options; defaults are those of the official run script (docs/papers/face_parser.md, "Training")."""
 
@@ -58,6 +88,35 @@ class FaceParserTraining(TrainingOptions):
     """Share of the steps at the end over which the rate falls linearly to zero; officially it is constant."""
     weight_power: float = 0.0
     """Class weights frequency ** -power from the training data; 0: plain cross entropy, as officially. .5 was measured best."""
+
+
+@dataclass(frozen=True)
+class LiteParserTraining(FaceParserTraining):
+    """Training options of the parser on pretrained features, ours."""
+
+    steps: int = 900
+    """Optimizer steps."""
+    lr: float = 1.5e-3
+    """Adam's learning rate of the decoder."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Adam's betas."""
+    decay: float = 0.6
+    """Share of the steps at the end over which the rates fall linearly to zero."""
+    weight_power: float = 0.5
+    """Class weights frequency ** -power from the training data."""
+    pretrained: bool = True
+    """Start the encoder from ImageNet's weights, which a pip package brings (extra `train`); not where training starts from a model."""
+    encoder_rate: float = 0.3
+    """The encoder's learning rate as a share of `lr`."""
+    rare: float = 0.0
+    """Show pairs with a class that fewer than this share of the pairs have more often: sqrt(rare / share) times; 0: each once."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.rare <= 1 or not 0 <= self.encoder_rate <= 1:
+            raise ConfigError(
+                f"rare and encoder_rate must lie in 0..1, got {self.rare} and {self.encoder_rate}."
+            )
 
 
 _SMALL_TRAINING = FaceParserTraining(
@@ -88,5 +147,28 @@ VARIANTS: dict[str, Variant] = {
         FaceParserConfig(label_space="atr", side=128, resize="bicubic"),
         _SMALL_TRAINING,
         "ours, whole people (CCP with ATR's classes) at 128 px, trains on a CPU",
+    ),
+}
+
+_LITE_TRAINING = LiteParserTraining(
+    batch_size=8,
+    ema=0.99,
+    flip=True,
+    zoom=0.3,
+    turn=30.0,
+    squeeze=0.6,
+    soften=1.0,
+    color=0.3,
+    rare=0.2,
+    validate_every=150,
+    dtype="float16",
+)
+
+LITE_VARIANTS: dict[str, Variant] = {
+    "celeba-160": Variant(LiteParserConfig(), _LITE_TRAINING, "ours, CelebAMask-HQ at 160 px, trains on a CPU"),
+    "ccp-160": Variant(
+        LiteParserConfig(label_space="atr"),
+        dataclasses.replace(_LITE_TRAINING, turn=10.0, squeeze=0.2),
+        "ours, whole people (CCP with ATR's classes) at 160 px, trains on a CPU",
     ),
 }

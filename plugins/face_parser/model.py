@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,18 +11,31 @@ from torch import Tensor
 
 from zoo.errors import did_you_mean
 from zoo.plugin import DataError, LabelSpace, MaskParser, SemanticMap, UsageError
-from zoo_plugins.face_parser.config import FaceParserConfig
+from zoo_plugins.face_parser import lite
+from zoo_plugins.face_parser.config import FaceParserConfig, LiteParserConfig
+from zoo_plugins.face_parser.lite import LiteNet
 from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
 
 
 class FaceParser(MaskParser):
     """The U-Net behind the zoo's interface. Nothing is random; official symbol: `unet`."""
 
-    def __init__(self, config: FaceParserConfig, space: LabelSpace) -> None:
+    ENCODER: ClassVar[tuple[str, ...]] = ENCODER
+    STAGES: ClassVar[tuple[str, ...]] = STAGES
+
+    def __init__(self, config: FaceParserConfig | LiteParserConfig, space: LabelSpace) -> None:
         super().__init__(config, space)
-        self.config: FaceParserConfig = config
+        self.config: Any = config
         self._channels = tuple(space.names[space.index(name)] for name in config.channels) or space.names
-        self.unet = UNet(len(self._channels), config.feature_scale, batch_norm=config.batch_norm)
+        self._build()
+
+    def _build(self) -> None:
+        self.unet = UNet(len(self._channels), self.config.feature_scale, batch_norm=self.config.batch_norm)
+
+    @property
+    def network(self) -> UNet | LiteNet:
+        """What makes logits of normalised photos, and knows its stages."""
+        return self.unet
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -52,22 +66,23 @@ class FaceParser(MaskParser):
 
     def logits(self, images: Tensor) -> Tensor:
         """images [B, 3, H, W] in [0, 1] as they are, sides multiples of 16 -> logits [B, channels, H, W]; differentiable."""
-        return self.unet(normalize(images))
+        return self.network(normalize(images))
 
-    def features(self, images: Tensor, stages: Sequence[str] = ENCODER) -> list[Tensor]:
-        """Feature maps of the named blocks (default: conv1..conv4 and center, at 1, 1/2 .. 1/16 of the side), for perceptual
+    def features(self, images: Tensor, stages: Sequence[str] = ()) -> list[Tensor]:
+        """Feature maps of the named blocks (default: the encoder's, conv1..conv4 and center at 1, 1/2 .. 1/16 of the side), for perceptual
         losses: differentiable with respect to the images, which are resized to the model's side if they differ.
 
         Blocks after the last one that is asked for are not computed. Use the model in eval mode, or batch norm mixes the
         batch. Raises UsageError for an unknown stage.
         """
-        unknown = [s for s in stages if s not in STAGES]
-        if unknown or not stages:
+        stages = stages or self.ENCODER
+        unknown = [s for s in stages if s not in self.STAGES]
+        if unknown:
             raise UsageError(
-                f"No stage {unknown}{did_you_mean(unknown[0], STAGES) if unknown else ''} (stages: {', '.join(STAGES)})."
+                f"No stage {unknown}{did_you_mean(unknown[0], self.STAGES)} (stages: {', '.join(self.STAGES)})."
             )
         wanted, outputs = set(stages), {}
-        for name, value in zip(STAGES, self.unet.stages(normalize(self.prepare(images))), strict=False):
+        for name, value in zip(self.STAGES, self.network.stages(normalize(self.prepare(images))), strict=False):
             if name in wanted:
                 outputs[name] = value
             if len(outputs) == len(wanted):
@@ -94,6 +109,20 @@ class FaceParser(MaskParser):
 
     def _values(self, device: torch.device | str) -> Tensor:
         return torch.tensor([self.label_space.index(name) for name in self._channels], device=device)
+
+
+class LiteParser(FaceParser):
+    """EfficientNet-Lite0 under a small decoder (`zoo_plugins.face_parser.lite`), read and asked as the U-Net is. Ours."""
+
+    ENCODER: ClassVar[tuple[str, ...]] = lite.ENCODER
+    STAGES: ClassVar[tuple[str, ...]] = lite.STAGES
+
+    def _build(self) -> None:
+        self.lite = LiteNet(len(self._channels), self.config.widths)
+
+    @property
+    def network(self) -> LiteNet:
+        return self.lite
 
 
 def normalize(images: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.compose_options import EDITS, LABELS, MAPS, PHOTOS, PRIOR, RUN, STYLES, with_options
+from zoo.cli.compose_options import EDITS, FRAME, LABELS, MAPS, PASTE, PHOTOS, PRIOR, RUN, STYLES, with_options
 from zoo.cli.compose_report import report
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say, show
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: zoo compose mask-vae+scgan --mask FACE.png --edit perturb:nose --edit redraw:hair -n 4")
 @click.argument("models", metavar="GEN+SYN")
-@with_options(LABELS, PRIOR, MAPS, PHOTOS, EDITS, STYLES, RUN)
+@with_options(LABELS, PRIOR, MAPS, PHOTOS, FRAME, PASTE, EDITS, STYLES, RUN)
 def compose(models: str, **given: Any) -> None:
     """Maps from a generator, pictures from a synthesizer, joined by class names. Prints the output folder.
 
@@ -60,7 +60,7 @@ def generate(model: str, **given: Any) -> None:
 @click.command(epilog="Example: zoo synth scgan face-map.png -n 4 --out faces")
 @click.argument("model", metavar="SYN")
 @click.argument("paths", metavar="MASK.png…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@with_options(PRIOR, MAPS[1:], STYLES, RUN, PHOTOS[1:2])
+@with_options(PRIOR, MAPS[1:], STYLES, FRAME, RUN, PHOTOS[1:2])
 def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
     """Pictures of given label maps. Prints the output folder."""
     _run((None, model), {**given, "maps": paths})
@@ -95,12 +95,16 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     keep_pages()
     with uncollected():
         from zoo.composition.chain import compose as load_pair
+        from zoo.composition.checks.faces import note_faces, with_frames
         from zoo.composition.folder.labelmap import check_labelmap, write_labelmap
         from zoo.composition.folder.manifest import make_manifest
         from zoo.composition.folder.outputs import OutputFolder
 
         composition = load_pair(models, device=given["device"], parser=given.get("parser"), **form)
-    request = replace(request, device=composition.device)
+    request = with_frames(replace(request, device=composition.device), composition.space, files)
+    note_faces(request, composition.space, files)
+    for note in files.take_notes():
+        say(with_flags(note))
     if out is not None and not overwrite:
         composition.rules = existing_rules(out)
     if given["labelmap"]:

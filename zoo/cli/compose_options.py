@@ -75,6 +75,22 @@ MAPS: Options = (
     _option("trust_maps", is_flag=True, help="The maps' numbers are in that order, wherever their parts lie."),
     _option("instances", metavar="PNG", type=click.Path(path_type=Path), help="Instance numbers of the one --mask."),
 )
+FRAME: Options = (
+    _option(
+        "frame",
+        metavar="auto|X,Y,SIDE[,ANGLE]",
+        multiple=True,
+        help="Work on this square of the photo (and of its map), in pixels of the upright photo, turned clockwise by ANGLE degrees: auto"
+        " finds the face (extra faces) and takes CelebA-HQ's framing. Several photos: auto, or one for each, --photo before --style.",
+    ),
+)
+PASTE: Options = (
+    _option(
+        "paste",
+        is_flag=True,
+        help="Blend each picture back into its photo at the photo's own size: DIR/pasted; outside the frame its pixels stay.",
+    ),
+)
 PHOTOS: Options = (
     _option(
         "photos",

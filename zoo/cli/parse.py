@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
 from zoo.cli.show import say, show
 from zoo.errors import UsageError
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     required=True,
     help="Folder for the maps (<photo>.png); their colours go to __colors__ in it, which no data set takes for samples.",
 )
+@click.option(
+    "--frame",
+    metavar="auto|X,Y,SIDE[,ANGLE]",
+    multiple=True,
+    help="Read this square of each photo alone, in pixels of the upright photo, turned clockwise by ANGLE degrees; around it lies background."
+    " auto finds the face (extra faces). Several photos: auto, or one for each.",
+)
 @click.option("--parser", metavar="MODEL", default="face-parser", show_default=True)
 @click.option(
     "--space",
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
 def parse(
     photos: tuple[Path, ...],
     out: Path,
+    frame: tuple[str, ...],
     parser: str,
     space: str | None,
     map_format: str,
@@ -55,12 +64,25 @@ def parse(
     from zoo.composition.checks.before_loading import check_reference
     from zoo.files.opened import OpenedFiles
 
+    from zoo.composition.checks.faces import check_detector
+    from zoo.composition.request.framing import read_framing
+
     target = space_option(space)
+    framing = read_framing(frame) if frame else None
+    if framing is not None and framing.auto:
+        check_detector()
     resolved = check_reference(parser, *of_role("parser"))
     files = OpenedFiles()
     names = _targets(photo_files(photos, files), out, overwrite)
 
+    if framing is not None and not framing.auto and len(framing.frames) != len(names):
+        raise UsageError(f"--frame takes auto or one frame for each photo (here {len(names)}), got {len(framing.frames)}.")
+
     from zoo.api import load, pick_device
+    from zoo.composition.checks.faces import is_face_space, no_face, note_face
+    from zoo.composition.parsing import parse_framed
+    from zoo.composition.request.framing import Framing
+    from zoo.files.faces import installed
     from zoo.files.images import photo_tensor, save_image, to_pil
     from zoo.files.writing import told
     from zoo.interfaces.models import MaskParser
@@ -71,8 +93,19 @@ def parse(
     mapping = model.label_space.mapping_to(target) if target else None
     if mapping and not mapping.identity:
         say(mapping.describe())
-    for path, photo in names.items():
-        parsed = model.parse(photo_tensor(files.photo(photo).pixels)[None].to(where)).to("cpu")
+    frames = framing.frames if framing is not None else ()
+    for number, (path, photo) in enumerate(names.items()):
+        pixels = files.photo(photo).pixels
+        if framing is None:
+            read = parsed = model.parse(photo_tensor(pixels)[None].to(where)).to("cpu")
+            if is_face_space(model.label_space) and installed():
+                note_face(pixels, str(photo), files)
+        else:
+            one = Framing(framing.auto, frames[number : number + 1])
+            parsed, _, read = parse_framed(model, photo_tensor(pixels), str(photo), one, files)
+        for note in (*files.take_notes(), no_face(read.label_set().names, read.space, str(photo))):
+            if note:
+                say(with_flags(note))
         parsed = parsed.mapped(mapping) if mapping else parsed
         with told(preview(path).parent):
             preview(path).parent.mkdir(parents=True, exist_ok=True)

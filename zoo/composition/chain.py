@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.api import pick_device
+from zoo.composition.checks.faces import note_faces, with_frames
 from zoo.composition.checks.whole import check
 from zoo.composition.folder.results import Result
 from zoo.composition.models import Models, load_named
@@ -55,7 +56,7 @@ class Composition(Models):
 
         maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
         [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
-        mask_space, instances, label_sets, require (classes that every map shall show), tries, size (pixels, or width and height),
+        mask_space, instances, frame ("auto", or the numbers of a square of the photo), paste, label_sets, require (classes that every map shall show), tries, size (pixels, or width and height),
         image_format, quality, options (sampling options of the models, by name). progress(done, total) is called after each
         batch, and after each step of a model that works in steps (total: samples, or samples times steps); raise `zoo.Cancelled`
         in it to stop.
@@ -65,6 +66,8 @@ class Composition(Models):
             self, labels=labels, maps=maps, photos=photos, n=n, seed=seed, edits=edits, style=style, batch_size=batch_size, **options
         )  # fmt: skip
         files = OpenedFiles()
+        request = with_frames(request, self.space, files)
+        note_faces(request, self.space, files)
         parts = list(self.run(request, progress=progress, files=files))
         files.release()
         return Result.collect(self, request, parts, files)
@@ -94,6 +97,7 @@ class Composition(Models):
         """
         files = OpenedFiles() if files is None else files
         check(self, request, files)
+        request = with_frames(request, self.space, files)
         for note in files.take_notes():  # a command has told them by now
             warnings.warn(plain(note), stacklevel=2)
         return batches(self, request, start, progress, files, missing)

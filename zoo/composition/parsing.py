@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +14,10 @@ from torch import Tensor
 from zoo.api import pick_device
 from zoo.composition.models import default_parser, load_named
 from zoo.composition.roles import check_kind
-from zoo.errors import UsageError
+from zoo.composition.checks.faces import face_frame, is_face_space, name_of, pixels_of
+from zoo.composition.request.framing import Framing, read_framing
+from zoo.errors import UsageError, plain
+from zoo.files.frames import Frame, check_inside, cut, place
 from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.models import MaskParser, Model
@@ -34,6 +38,7 @@ def parse(
     *,
     parser: str | Path | Model | None = None,
     space: LabelSpace | str | None = None,
+    frame: Any = None,
     device: str = "auto",
 ) -> SemanticMap:
     """The label map of a photo, at its size: what `zoo parse` writes.
@@ -41,7 +46,10 @@ def parse(
     photo: a file, a PIL picture, or a float tensor [3, H, W] or [B, 3, H, W] in [0, 1] (then one map for each).
     parser: a model id, a folder or a loaded model; default: the published one that knows the classes of `space`, else `face-parser`.
     space: label space of the result (default: the parser's). Not random.
-    Raises UsageError for a model that is no parser and for a tensor of another form, DataError for a file that is no picture,
+    frame: read this square of the photo alone: "auto" (where its face is found; extra `faces`) or X,Y,SIDE[,ANGLE] as a text or numbers; the
+    map still has the photo's size, and background around the frame. One frame for all photos of a tensor; a warning tells what was found.
+    Raises UsageError for a model that is no parser, a tensor of another form and a frame outside the photo, DataError for a file that is no
+    picture or, with `auto`, shows no face,
     LabelError for a space that shares no class with the parser's.
     """
     target = label_space(space) if isinstance(space, str) else space
@@ -51,9 +59,39 @@ def parse(
         str(parser) if isinstance(parser, Path) else parser or (default_parser(target) if target else DEFAULT)
     )
     model = cast(MaskParser, load_named(chosen, where, partial(check_kind, of_role("parser"))).model)
+    files = OpenedFiles()
+    framing = None if frame is None else read_framing(frame)
     with torch.inference_mode():
-        parsed = model.parse(images.to(where)).to("cpu")
+        if framing is None:
+            parsed = model.parse(images.to(where)).to("cpu")
+        else:
+            name = name_of(photo)
+            parsed = SemanticMap.cat([parse_framed(model, image, name, framing, files)[0] for image in images])
+    for note in files.take_notes():
+        warnings.warn(plain(note), stacklevel=2)
     return parsed if target is None else parsed.to_space(target)
+
+
+def parse_framed(
+    model: MaskParser, image: Tensor, name: str, framing: Framing, files: OpenedFiles
+) -> tuple[SemanticMap, Frame, SemanticMap]:
+    """The map of a photo float [3, H, W] in [0, 1] of which the frame alone is read: at the photo's size, background around the frame; the
+    frame; and the map of the frame. Raises UsageError, DataError; what was found is noted in `files`."""
+    pixels = pixels_of(image, files)
+    space = model.label_space
+    if space.background_index is None:
+        raise UsageError(
+            f"<<frame>> leaves the photo around the frame without a class, and the parser's classes ({space.name}) have no background."
+        )
+    if framing.auto and not is_face_space(space):
+        raise UsageError(
+            f'<<frame="auto">> finds faces, and the classes of the parser ({space.name}) are no parts of a face.'
+        )
+    frame = face_frame(pixels, name, files) if framing.auto else framing.frames[0]
+    check_inside(frame, (pixels.shape[0], pixels.shape[1]), name)
+    inner = model.parse(photo_tensor(cut(pixels, frame))[None].to(model.device)).to("cpu")
+    cells = place(inner.labels[0].numpy(), frame, (pixels.shape[0], pixels.shape[1]), space.background_index)
+    return SemanticMap.from_arrays(cells, space), frame, inner
 
 
 def _tensor(photo: Any) -> Tensor:

@@ -21,6 +21,7 @@ from zoo.data.files import (
     resize_layers,
 )
 from zoo.data.preprocess import Preprocess, Window
+from zoo.data.warp import Warp
 from zoo.labels import IGNORE, LabelSpace
 from zoo.rng import RngLike
 
@@ -38,10 +39,22 @@ class Augment:
     preprocess: Preprocess | None = None
     """Resize and crop as the SPADE family does, in place of the resizing to the resolution and of `zoom`."""
 
+    turn: float = 0.0
+    """Turn by up to this many degrees to either side; beyond the border lies the mirrored picture. 20 is moderate."""
+    squeeze: float = 0.0
+    """Make narrower, to as little as 1/(1 + squeeze) of the width; beside it lies the mirrored picture."""
+    soften: float = 0.0
+    """Shrink the photo to as little as 1/(1 + soften) of its side and enlarge it again."""
+
     @property
     def nothing(self) -> bool:
         """True if every pair stays as it is."""
-        return not self.flip and self.zoom <= 0 and self.color <= 0 and self.preprocess is None
+        return not self.flip and self.zoom <= 0 and self.color <= 0 and self.preprocess is None and not self.warps and self.soften <= 0
+
+    @property
+    def warps(self) -> bool:
+        """True if pairs are turned or squeezed."""
+        return self.turn > 0 or self.squeeze > 0
 
     def load_size(self, resolution: int) -> int:
         """The side at which pairs should be kept so that the smallest window still has `resolution` pixels."""
@@ -55,10 +68,16 @@ def augment_pair(
     rng: RngLike,
     space: LabelSpace,
 ) -> list[tuple[PhotoArray | None, LabelArray]]:
-    """Each pair at `size`, changed by its own stream of `rng` (7 uniform numbers under the key "augment")."""
+    """Each pair at `size`, changed by its own stream of `rng` (7 uniform numbers under the key "augment", and 3
+    under "warp" where it turns, squeezes or softens)."""
     draws = _draws(rng)
     table = np.array([*space.mirror_table, *range(len(space), IGNORE + 1)], dtype=np.uint8)
-    return [_one(photo, labels, size, augment, row, table) for (photo, labels), row in zip(pairs, draws, strict=True)]
+    changed = []
+    for (photo, labels), row, warp in zip(pairs, draws, _warps(augment, rng), strict=True):
+        if warp is not None:
+            photo, labels = warp.photo(photo, augment.soften), warp.cells(labels)
+        changed.append(_one(photo, labels, size, augment, row, table))
+    return changed
 
 
 def augment_layers(
@@ -66,7 +85,8 @@ def augment_layers(
 ) -> list[LayerArray]:
     """The packed layers of the pairs, changed as `augment_pair` changes the pairs for the same rng."""
     changed = []
-    for packed, draw in zip(layers, _draws(rng), strict=True):
+    for packed, draw, warp in zip(layers, _draws(rng), _warps(augment, rng), strict=True):
+        packed = packed if warp is None else warp.cells(packed)
         place = _place(augment, (packed.shape[0], packed.shape[1]), draw[1:4])
         part = resize_layers(place.cut(packed), size, place.box)
         part = np.where(part == 0, 1, part)  # beyond the border of the picture lies class 0
@@ -80,7 +100,8 @@ def augment_instances(
     """The object numbers of the pairs, changed as `augment_pair` changes the pairs for the same rng; a number stays the same
     in a mirrored picture."""
     changed = []
-    for numbers, draw in zip(instances, _draws(rng), strict=True):
+    for numbers, draw, warp in zip(instances, _draws(rng), _warps(augment, rng), strict=True):
+        numbers = numbers if warp is None else warp.cells(numbers)
         place = _place(augment, (numbers.shape[0], numbers.shape[1]), draw[1:4])
         part = resize_instances(place.cut(numbers), size, place.box)
         changed.append(part[:, ::-1] if _mirrored(augment, draw) else part)
@@ -89,6 +110,14 @@ def augment_instances(
 
 def _draws(rng: RngLike) -> list[list[float]]:
     return rng.uniform("augment", shape=(7,)).tolist()
+
+
+def _warps(augment: Augment, rng: RngLike) -> list[Warp | None]:
+    """What is turned, squeezed and softened how far, for each pair; None where the options leave all as it is."""
+    if not augment.warps and augment.soften <= 0:
+        return [None] * len(rng.samples)
+    draws = rng.uniform("warp", shape=(3,)).tolist()
+    return [Warp(math.radians(augment.turn * (2 * a - 1)), 1 + augment.squeeze * b, c) for a, b, c in draws]
 
 
 def _mirrored(augment: Augment, draw: list[float]) -> bool:

@@ -59,6 +59,14 @@ def turn_fault(path: Path | str, size: tuple[int, int], other: tuple[int, int]) 
     )
 
 
+def is_transparent(image: Image) -> bool:
+    """Whether something of a decoded photo is see-through; an alpha that is opaque everywhere does not count."""
+    if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa") and "transparency" not in image.info:
+        return False
+    lowest = image.convert("RGBA").getchannel("A").getextrema()[0]
+    return isinstance(lowest, int | float) and lowest < 255
+
+
 def photo_pixels(image: Image, path: Path) -> np.ndarray:
     """A decoded photo as uint8 RGB [H, W, 3], turned upright by its EXIF tag; alpha is laid on white, deep grey scaled to 8 bits.
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from zoo.errors import DataError
 from zoo.files.decoding import check_file, decode_image, one_line
-from zoo.files.images import photo_pixels
+from zoo.files.images import is_transparent, photo_pixels
 from zoo.files.kept import Kept
 from zoo.files.mapfiles import MapFile, check_instances, map_file, to_values
 from zoo.files.tally import tally_numbers
@@ -142,7 +142,10 @@ class OpenedFiles:
 
         def make() -> tuple[np.ndarray, int]:
             with self.stream(path) as file:
-                found = photo_pixels(decode_image(path, file), path)
+                image = decode_image(path, file)
+            if is_transparent(image):
+                self.note(f"{path} is transparent: it is laid on white.")
+            found = photo_pixels(image, path)
             return found, found.nbytes
 
         return self.kept.once((path, "photo"), make)

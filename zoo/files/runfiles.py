@@ -22,6 +22,10 @@ MANIFEST, METADATA = "manifest.json", "metadata.jsonl"
 MAPS, IMAGES, INPUTS = "maps", "images", "inputs"
 FOLDERS = {"image": IMAGES, "map": MAPS}
 """Where the files of a sample lie, by what a line of `metadata.jsonl` calls them."""
+PASTED = "pasted"
+"""Where pictures lie that were blended back into their photos; of runs with `--paste` only."""
+PASTED_NAME, PASTED_DIGEST = "pasted_file_name", "pasted_sha256"
+"""What a line calls such a picture and its digest."""
 LISTS = ("labels", "requested", "empty", "dropped", "edits", "style_from_prior", "notes")
 SINGLE = ("changed_outside_edits", "style_change")
 SOURCE = ("source", "source_index")
@@ -58,7 +62,8 @@ def files_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The digests of a line by file name, the map before the picture."""
     kinds = [k for k in ("map", "image") if record["sha256"].get(k)]
     ending = ending_of(record)
-    return {file_of(kind, record["index"], ending): record["sha256"][kind] for kind in kinds}
+    pasted = {record[PASTED_NAME]: record[PASTED_DIGEST]} if record.get(PASTED_NAME) else {}
+    return {file_of(kind, record["index"], ending): record["sha256"][kind] for kind in kinds} | pasted
 
 
 def line_of(record: Mapping[str, Any], digests: Mapping[str, str], ending: str = ".png") -> dict[str, Any]:
@@ -294,9 +299,22 @@ def _check_record(record: dict[str, Any]) -> None:
             raise DataError(f"{name} should be a list of texts, got {named(values)}")
     field(record, "changed_outside_edits", float, None, where="it", default=None)
     _check_change(field(record, "style_change", dict, None, where="it", default=None))
+    if PASTED_NAME in record or PASTED_DIGEST in record:
+        _check_pasted(record)
     if SOURCE[0] in record:
         text(record, SOURCE[0], "it")
         whole(record, SOURCE[1], "it", 0, SAMPLES)
+
+
+def pasted_name(index: int) -> str:
+    """The name of a sample's picture in its photo: always a PNG, so that the photo's pixels stay what they are."""
+    return f"{PASTED}/{index:06d}.png"
+
+
+def _check_pasted(record: dict[str, Any]) -> None:
+    name, digest = text(record, PASTED_NAME, "it"), text(record, PASTED_DIGEST, "it")
+    if name != pasted_name(record["index"]) or not _DIGEST.fullmatch(digest):
+        raise DataError(f"{PASTED_NAME} is {named(name)} with the sha256 {named(digest)}")
 
 
 def _check_change(change: dict[str, Any] | None) -> None:

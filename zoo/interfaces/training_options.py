@@ -50,6 +50,12 @@ class TrainingOptions:
     """How photos are resized in the modes of `preprocess`."""
     color: float = 0.0
     """Change brightness, contrast and saturation of the photos by up to this share."""
+    turn: float = 0.0
+    """Turn pairs by up to this many degrees to either side; beyond the border lies the mirrored picture."""
+    squeeze: float = 0.0
+    """Make pairs narrower, to as little as 1/(1 + squeeze) of the width; beside them lies the mirrored picture."""
+    soften: float = 0.0
+    """Shrink photos to as little as 1/(1 + soften) of their side and enlarge them again, as small and blurred photos look."""
     log_every: int = 50
     """Steps between scalars in the log."""
     preview_every: int = 1000
@@ -77,8 +83,8 @@ class TrainingOptions:
             faults.append(
                 f"resample={self.resample} belongs to the other modes of preprocess, and preprocess is resize"
             )
-        if min(self.zoom, self.color, self.clip) < 0:
-            faults.append("zoom, color and clip must be 0 or more")
+        if min(self.zoom, self.color, self.clip, self.turn, self.squeeze, self.soften) < 0:
+            faults.append("zoom, color, clip, turn, squeeze and soften must be 0 or more")
         faults += [f"{name} must be 0 or more, got {value}" for name, value in self._rates().items() if value < 0]
         faults += [
             f"{name} must lie in [0, 1), got {value}" for name, value in self._betas().items() if not 0 <= value < 1

@@ -20,7 +20,15 @@ def augment_of(options: TrainingOptions, data: PairData) -> Augment:
         # the SPADE family's crop_size is the width of its pictures
         height, width = (data.resolution,) * 2 if isinstance(data.resolution, int) else data.resolution
         preprocess = Preprocess(options.preprocess, options.load_size, width, width / height, resample=options.resample)
-    return Augment(options.flip, options.zoom, options.color, preprocess)
+    return Augment(
+        options.flip,
+        options.zoom,
+        options.color,
+        preprocess,
+        turn=options.turn,
+        squeeze=options.squeeze,
+        soften=options.soften,
+    )
 
 
 class Sampler:

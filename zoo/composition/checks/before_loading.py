@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.checks.faces import check_frame
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request, StyleSource
@@ -160,6 +161,7 @@ def quick_check(models: tuple[str | None, str | None], request: Request, files: 
         if generator is not None:
             generator.mapping_to(output)
         check_names(request, generator, output)
+        check_frame(request, output)
         check_pictures(request, output, files)
     return [r for r in resolved if r is not None]
 

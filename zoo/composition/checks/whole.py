@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoo.composition.checks import before_loading, edits, randomness, required, styles
 from zoo.composition.checks import given as given_files
+from zoo.composition.checks.faces import check_frame
 from zoo.composition.checks.pictures import check_pictures
 from zoo.composition.models import Models
 from zoo.composition.request.requests import Request
@@ -38,6 +39,9 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
     if request.graphs is not None:
         _check_graphs(models, request)
     before_loading.check_files(request)
+    check_frame(request, models.space)
+    if request.paste and not models.paints(request):
+        raise UsageError(f"{models.name} makes maps alone, and there is no picture to paste: leave <<paste>> out.")
     check_pictures(request, models.space, files)
     if models.synthesizer is not None:
         styles.check_styles(models.synthesizer, request, files)

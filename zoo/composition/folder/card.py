@@ -72,6 +72,8 @@ def features(manifest: dict[str, Any], records: list[dict[str, Any]]) -> list[di
                 *({"name": name, **_SHARE} for name in ("inside", "outside", "ratio")),
             ]
         },
+        "pasted_file_name": _TEXT,
+        "pasted_sha256": _TEXT,
         "sha256": {"struct": [{"name": name, **_TEXT} for name in ("image", "map")]},
     }
     pictures = [{"name": "image", "dtype": "image"}]

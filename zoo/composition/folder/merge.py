@@ -28,7 +28,18 @@ from zoo.files.folders import whole_folder
 from zoo.files.images import write_text
 from zoo.files.private import public_text
 from zoo.files.runaccount import account
-from zoo.files.runfiles import FOLDERS, MANIFEST, METADATA, SAMPLES, file_of, line_of, own_file, read_manifest
+from zoo.files.runfiles import (
+    FOLDERS,
+    MANIFEST,
+    METADATA,
+    PASTED_DIGEST,
+    PASTED_NAME,
+    SAMPLES,
+    file_of,
+    line_of,
+    own_file,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
     from zoo.labels import LabelSpace
@@ -125,7 +136,7 @@ def _sample(
     own = {"source": part.label, "source_index": record["index"]}
     if "source" in record:  # of a merged folder: the run that it is from in the first place
         own = {"source": f"{part.label}/{record['source']}", "source_index": record["source_index"]}
-    facts = {k: v for k, v in record.items() if k not in ("file_name", "map_file_name", "sha256", *own)}
+    facts = {k: v for k, v in record.items() if k not in ("file_name", "map_file_name", "sha256", PASTED_NAME, PASTED_DIGEST, *own)}
     digests = {}
     for kind in kinds:
         source, target = part.folder / file_of(kind, record["index"]), folder / file_of(kind, index)

@@ -33,11 +33,12 @@ from zoo.composition.folder.target import check_target, is_blank, remove_run, ti
 from zoo.composition.summary import summarize
 from zoo.errors import DataError, UsageError
 from zoo.files.digests import sha256
-from zoo.files.images import save_picture, to_pil
+from zoo.files.images import save_image, save_picture, to_pil
 from zoo.files.jsonfiles import named
 from zoo.files.locks import LOCK, Lock, folder_lock, remove_left
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.pictureformats import QUALITY
+from zoo.files.runfiles import PASTED, PASTED_DIGEST, PASTED_NAME, pasted_name
 from zoo.files.writing import append, cannot_write, told, write_atomic, write_text
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class OutputFolder:
         ]
         self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
         kinds = [kind for kind, name in FOLDERS.items() if name in self._kinds]
-        self._records, self.damaged = finished(self.path, kinds, samples=known, seed=now["request"]["seed"])
+        self._records, self.damaged = finished(self.path, kinds, samples=known, seed=now["request"]["seed"], pasted=self._pastes)
         summary = self.manifest.pop("summary", None)
         if self.done < now["samples"]:
             self.manifest.pop("finished", None)
@@ -166,6 +167,11 @@ class OutputFolder:
     def _kinds(self) -> list[str]:
         """The folders of what a sample has: maps, images or both."""
         return [n for n in (MAPS, IMAGES) if self.manifest.get(n, True)]
+
+    @property
+    def _pastes(self) -> bool:
+        """Whether each picture is also blended into its photo."""
+        return bool(self.manifest["request"].get("paste"))
 
     @property
     def _ending(self) -> str:
@@ -206,7 +212,7 @@ class OutputFolder:
             tidy(self.path)
             self._write_lines()
             self._write_manifest()
-            for name in self._kinds:
+            for name in (*self._kinds, *((PASTED,) if self._pastes else ())):
                 (self.path / name).mkdir(exist_ok=True)
             if self._inputs is not None:
                 self._inputs.copy_to(self.path)
@@ -234,7 +240,18 @@ class OutputFolder:
                 with told(path):
                     save(path)
                     digests[kind] = sha256(path)
-            self._append(line_of(record, digests, self._ending))
+            self._append(line_of({**record, **self._save_pasted(part, row)}, digests, self._ending))
+
+    def _save_pasted(self, part: Any, row: int) -> dict[str, str]:
+        """Write the picture of a row in its photo, where the run has such; returns what its line says of it."""
+        if part.pasted is None:
+            return {}
+        import PIL.Image
+
+        name = pasted_name(part.records[row]["index"])
+        with told(self.path / name):
+            save_image(PIL.Image.fromarray(part.pasted[row]), self.path / name)
+            return {PASTED_NAME: name, PASTED_DIGEST: sha256(self.path / name)}
 
     def _savers(self, part: Any, row: int) -> dict[str, Callable[[Path], None]]:
         """What writes the map and the picture of a row, where there are any."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @dataclass(eq=False)
 class Result:
     """maps: the semantic maps, in the synthesizer's space (None of an image generator); images: float32 [N, 3, H, W] in [0, 1]
-    or None; styles: the Style of each sample or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
+    or None; pasted: with `paste`, each picture in its photo, uint8 [H, W, 3]; styles: the Style of each sample or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
 
     maps: SemanticMap | None
     images: Tensor | None
@@ -38,6 +39,7 @@ class Result:
     _models: Models
     _request: Request
     _files: OpenedFiles
+    pasted: list[np.ndarray] | None = None
 
     @classmethod
     def collect(cls, models: Models, request: Request, parts: list[Part], files: OpenedFiles) -> Result:
@@ -61,6 +63,7 @@ class Result:
             models,
             request,
             files,
+            [picture for part in parts for picture in part.pasted or ()] if request.paste else None,
         )
 
     def __len__(self) -> int:
@@ -84,6 +87,6 @@ class Result:
         manifest, copies = make_manifest(self._models, self._request, self._files, inputs=inputs)
         with OutputFolder(path, manifest, copies, overwrite=overwrite, space=self._models.space) as output:
             if not output.finished:
-                output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"]))
+                output.write(Part(0, self.maps, self.images, self.styles, self.report["samples"], self.pasted))
                 output.finish()
         return path

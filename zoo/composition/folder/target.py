@@ -29,13 +29,14 @@ from zoo.composition.folder.records import (
 from zoo.errors import DataError, UsageError
 from zoo.files.links import check_place, refuse_links
 from zoo.files.locks import LOCK
+from zoo.files.runfiles import PASTED
 from zoo.files.writing import temporary_of
 
 SAMPLE = re.compile(r"([0-9]{6,12})\.[a-z]{3,4}")
 """The name of a sample's file in its folder."""
 _INPUT = re.compile(r"[0-9a-f]{16}(\.[^/\\.]{0,32})?")
 _FILES = (MANIFEST, METADATA, GRID, CARD)
-_PLACES = {MAPS: SAMPLE, IMAGES: SAMPLE, INPUTS: _INPUT}
+_PLACES = {MAPS: SAMPLE, IMAGES: SAMPLE, PASTED: SAMPLE, INPUTS: _INPUT}
 """Our folders, and the names that we write there."""
 _LISTED = Path(VOC_NAMES).parent
 _CARD_HEAD = 1 << 20

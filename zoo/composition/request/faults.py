@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo.composition.request.framing import framed_photos
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.pictureformats import PICTURE_FORMATS
@@ -60,6 +61,7 @@ def check_fields(request: Request) -> None:
         and not (request.masks or request.photos),
         "<<keep_rest>> needs <<edits>>": request.keep_rest and not request.edits,
         "<<keep>> needs <<photos>>": bool(request.keep) and not request.photos,
+        **_frame_faults(request),
         "<<instances>> needs exactly one map (<<maps>>)": request.instances is not None and len(request.masks) != 1,
         f"<<photos>> and <<maps>> together need one of each, got {len(request.photos)} and {len(request.masks)}": bool(
             request.photos and request.masks and (len(request.photos), len(request.masks)) != (1, 1)
@@ -76,6 +78,21 @@ def check_fields(request: Request) -> None:
     if wrong:
         text = "; ".join(wrong)
         raise UsageError(f"{text if text.startswith('<<') else text[0].upper() + text[1:]}.")
+
+
+def _frame_faults(request: Request) -> dict[str, bool]:
+    """What is wrong with the frames of photos."""
+    photos = framed_photos(request)
+    frames = request.frame.frames if request.frame is not None else ()
+    return {
+        "<<frame>> needs a photo: <<photos>>, or a style from one": request.frame is not None and not photos,
+        f"<<frame>> takes one frame for each photo (here {len(photos)}) or auto, got {len(frames)}": bool(photos)
+        and bool(frames)
+        and len(frames) != len(photos),
+        "<<paste>> needs <<photos>> and their <<frame>>": request.paste
+        and (not request.photos or request.frame is None),
+        "<<paste>> keeps the photo's own size: leave <<size>> out": request.paste and request.size is not None,
+    }
 
 
 def _by(size: tuple[int, int] | None) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.composition.request.framing import framing_from_json, read_framing
 from zoo.composition.request.labelsets import read_sets, sets_from_json
 from zoo.composition.request.scenegraphs import graphs_from_json, read_graphs
 from zoo.composition.request.written import (
@@ -222,4 +223,10 @@ SOURCE = Kind(
     "a source of a style", _parsed(parse_source, StyleSource), lambda v, add: v.to_json(add), StyleSource.from_json
 )
 OPTIONS = Kind("sampling options by name", _options, lambda v, _: dict(v), _options_from_json)
+FRAMES = Kind(
+    'a frame ("auto", "X,Y,SIDE" or "X,Y,SIDE,ANGLE"), or one for each photo',
+    read_framing,
+    lambda v, _: v.to_json(),
+    lambda v, _: framing_from_json(v),
+)
 SPACE = Kind("a label space", _space, lambda v, _: v.to_json(), lambda v, _: parse_space(v, "manifest"))

@@ -15,6 +15,7 @@ from zoo.composition.request.fields import (
     FILE,
     FILES,
     FLAG,
+    FRAMES,
     GRAPHS,
     NAMES,
     OPTIONS,
@@ -30,6 +31,7 @@ from zoo.composition.request.fields import (
     asked,
     asked_fields,
 )
+from zoo.composition.request.framing import Framing
 from zoo.composition.request.labelsets import WantedSet, spread_labels
 from zoo.composition.request.scenegraphs import WantedGraph
 from zoo.composition.request.written import (
@@ -79,7 +81,8 @@ class Request:
     prior: fitted, normal or None (the model's default). options: (key, value) pairs of the models' own sampling options, values
     as written or plain. map_format: how maps are written, palette or grey (`zoo.files.mapformats.MAP_FORMATS`). image_format, quality:
     how pictures are, png or jpeg (`zoo.files.pictureformats`). size: (width, height) of both where it is not the models', which work
-    at their own all the same. device is the models', not asked for here.
+    at their own all the same. frame: which square of each photo (and of its map) is worked on, `auto`: where its face is found; paste: what
+    comes out is blended back into the photo at its own size. device is the models', not asked for here.
     """
 
     n: int = field(default=1, metadata=asked(WHOLE, flag="-n"))
@@ -107,6 +110,8 @@ class Request:
     size: tuple[int, int] | None = field(default=None, metadata=asked(SIZE, later=True))
     image_format: str = field(default="png", metadata=asked(TEXT, flag="--format", later=True))
     quality: int | None = field(default=None, metadata=asked(WHOLE, later=True))
+    frame: Framing | None = field(default=None, metadata=asked(FRAMES, later=True))
+    paste: bool = field(default=False, metadata=asked(FLAG, later=True))
     device: str = "cpu"
 
     def __post_init__(self) -> None:

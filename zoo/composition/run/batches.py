@@ -77,11 +77,14 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
             images = keep_pixels(images, given.photos, _in_output(models, given.maps), maps, request.keep)
     elif models.paints(request):
         images = _own_pictures(models, request, rng)
+    pasted = None
+    if request.paste and images is not None:
+        pasted = loader.pasted([i // request.n for i in samples], images)
     size = models.size(request)
     maps, images = maps.resize(size), None if images is None else resample(images, size)
     for sample, record, present in zip(samples, records, maps.label_sets(), strict=True):
         record.update(index=sample, seed=request.seed, labels=list(present.names))
-    return Part(samples[0], maps, images, None if style is None else style.to("cpu"), records)
+    return Part(samples[0], maps, images, None if style is None else style.to("cpu"), records, pasted)
 
 
 def _layout(synthesizer: ImageSynthesizer, loader: Loader, maps: SemanticMap, items: Sequence[int]) -> Layout:

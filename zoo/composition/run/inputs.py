@@ -11,11 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.composition.checks.faces import name_of, no_face, pixels_of
 from zoo.composition.checks.given import read_map
 from zoo.composition.models import Models
+from zoo.composition.request.framing import frame_of
 from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.run.style_change import BaseImages
-from zoo.files.images import photo_tensor
+from zoo.errors import plain
+from zoo.files.frames import Frame, cut, cut_cells, paste
+from zoo.files.images import photo_tensor, to_pil
 from zoo.files.opened import OpenedFiles, OpenedMap
 from zoo.labels import LabelSpace, Mapping
 from zoo.maps import SemanticMap, nearest
@@ -150,12 +154,40 @@ class Loader:
     def _fitted(self, maps: SemanticMap, target: LabelSpace) -> Given:
         return fit_map(maps, self.models.join(maps.space, target), self.models.resolution)
 
-    def _fitted_map(self, source: Any, target: LabelSpace, instances: str | None) -> Given:
+    def _told(self, parsed: SemanticMap, photo: Any) -> tuple[str, ...]:
+        """What to say of a photo whose map shows nothing of a face."""
+        told = no_face(parsed.label_set().names, parsed.space, name_of(photo))
+        return (plain(told),) if told else ()
+
+    def pasted(self, items: Sequence[int], images: Tensor) -> list[np.ndarray]:
+        """The pictures of these items, float [B, 3, H, W] in [0, 1] at the models' resolution, each blended into its photo."""
+        made = []
+        for item, image in zip(items, images, strict=True):
+            photo = self.request.photos[item]
+            frame = frame_of(self.request, photo)
+            assert frame is not None  # `check_fields` asks for it
+            made.append(paste(pixels_of(photo, self.files), np.asarray(to_pil(image)), frame))
+        return made
+
+    def _fitted_map(
+        self, source: Any, target: LabelSpace, instances: str | None, frame: Frame | None = None
+    ) -> Given:
+        if frame is not None:
+            return self._fitted(self._framed_map(source, instances, frame), target)
         if isinstance(source, SemanticMap):
             return self._fitted(source, target)
         opened, space = self.files.map(source), self.models.map_space(self.request)
         numbers = None if instances is None else self.files.map(instances).instances(opened.size)
         return fit_file(opened, space, self.models.join(space, target), self.models.resolution, numbers)
+
+    def _framed_map(self, source: Any, instances: str | None, frame: Frame) -> SemanticMap:
+        """The part of a map that lies in the frame of its photo."""
+        whole = self.read_map(source)
+        objects = None if whole.instances is None else whole.instances[0].cpu().numpy()
+        if instances is not None:
+            objects = self.files.map(instances).instances(whole.size)
+        cells = None if objects is None else cut_cells(objects, frame)
+        return SemanticMap.from_arrays(cut_cells(whole.labels[0].cpu().numpy(), frame), whole.space, cells)
 
     def read_map(self, source: Any) -> SemanticMap:
         """A map that the request names, or brings along, at its own size."""
@@ -167,18 +199,23 @@ class Loader:
         instances: path of the given map's instance numbers.
         """
         size = self.models.resolution
-        picture = photo if isinstance(photo, Tensor) else photo_tensor(self.files.photo(photo).pixels)
+        frame = frame_of(self.request, photo)
+        if frame is not None:
+            picture = photo_tensor(cut(pixels_of(photo, self.files), frame))
+        else:
+            picture = photo if isinstance(photo, Tensor) else photo_tensor(self.files.photo(photo).pixels)
         picture = picture.float().cpu()
         picture = picture.reshape(1, *picture.shape[-3:])
         if mask is None:
             parsed = self.models.parser.parse(crop_to(picture, size).to(self.models.device))
             given = self._fitted(parsed.to("cpu"), target)
+            given.notes = (self._told(parsed, photo),)
             whole_size, read = (picture.shape[-2], picture.shape[-1]), parsed.size
             gone = 1 - read[0] * read[1] / (whole_size[0] * whole_size[1])
             if gone > CUT_AWAY:
-                given.notes = ((cut_note(whole_size, size, "photo", gone),),)
+                given.notes = ((*given.notes[0], cut_note(whole_size, size, "photo", gone)),)
         else:
-            given = self._fitted_map(mask, target, instances)
+            given = self._fitted_map(mask, target, instances, frame)
         return Given(given.maps, fit_photo(picture, size), given.dropped, given.notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from zoo.maps import SemanticMap
@@ -13,10 +14,12 @@ from zoo.style import Style
 
 @dataclass(eq=False)
 class Part:
-    """One finished batch: samples `start`, `start + 1`, …; maps in the output space; each of the three where there are any."""
+    """One finished batch: samples `start`, `start + 1`, …; maps in the output space; each of the three where there are any. pasted: with
+    `paste`, each picture in its photo, uint8 [H, W, 3]."""
 
     start: int
     maps: SemanticMap | None
     images: Tensor | None
     styles: Style | None
     records: list[dict[str, Any]]
+    pasted: list[np.ndarray] | None = None
