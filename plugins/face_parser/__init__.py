@@ -34,7 +34,7 @@ plugin = Plugin(
             variants="zoo_plugins.face_parser.config:LITE_VARIANTS",
             trainer="zoo_plugins.face_parser.trainer:LiteParserTrainer",
             can=(),
-            parameters={"celeba-160": 0, "ccp-160": 0},
+            parameters={"celeba-160": 2_920_275, "ccp-160": 2_920_242},
             title="Photo to label map: EfficientNet-Lite0 under a small decoder, ours",
         ),
     ],

@@ -100,7 +100,7 @@ def cut(pixels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
     if frame.angle == 0 and (frame.x, frame.y, frame.side) == (left, top, right - left):
         if region.shape[0] == side:
             return region
-        return np.asarray(PIL.Image.fromarray(region).resize((side, side), PIL.Image.Resampling.BICUBIC))
+        return np.array(PIL.Image.fromarray(region).resize((side, side), PIL.Image.Resampling.BICUBIC))
     image, scale = PIL.Image.fromarray(region), min(1.0, side / frame.side)
     if scale < 1:
         small = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -113,7 +113,7 @@ def cut(pixels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
     corner = (x - half * (a + c) - left, y - half * (b + d) - top)
     matrix = (a * step * sx, c * step * sx, corner[0] * sx, b * step * sy, d * step * sy, corner[1] * sy)
     turned = image.transform((side, side), PIL.Image.Transform.AFFINE, matrix, PIL.Image.Resampling.BICUBIC)
-    return np.asarray(turned)
+    return np.array(turned)
 
 
 def cut_cells(cells: NDArray, frame: Frame) -> NDArray:
@@ -173,7 +173,7 @@ def _region(pixels: NDArray[np.uint8], left: int, top: int, right: int, bottom: 
     """A box of the photo, with the mirrored photo beyond its border."""
     height, width = pixels.shape[:2]
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
-        return np.ascontiguousarray(pixels[top:bottom, left:right])
+        return pixels[top:bottom, left:right].copy()
     rows, columns = _mirrored(np.arange(top, bottom), height), _mirrored(np.arange(left, right), width)
     return pixels[rows[:, None], columns[None, :]]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.composition.folder.records import FOLDERS, GRID, IMAGES, INPUTS, MAPS, file_of, image_ending
 from zoo.files.decoding import open_image
+from zoo.files.frames import Frame, cut, read_frame
 from zoo.files.images import photo_pixels, save_image
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def write_grid(
     for y, row in enumerate(rows):
         for x, name in enumerate(row):
             if name in names.photos:
-                sheet.paste(_photo(folder / name, (width, height)), (x * width, y * height))
+                sheet.paste(_photo(folder / name, (width, height), names.frames.get(name)), (x * width, y * height))
             elif name:
                 picture = open_image(folder / name)
                 if picture.mode == "L" and colors and name.startswith(f"{MAPS}/"):
@@ -60,13 +61,16 @@ def write_grid(
 
 
 class _Names:
-    """Where the pictures of samples lie. photos: the copies of the photos that a run starts from, "" for one that is not there."""
+    """Where the pictures of samples lie. photos: the copies of the photos that a run starts from, "" for one that is not there; frames: by
+    their names what of them was worked on."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         request = manifest["request"]
         self.n, self._ending = request["n"], image_ending(request)
         self.photos = [name if _is_copy(folder, name) else "" for name in request.get("photos") or ()]
         self.photos = self.photos if any(self.photos) else []
+        frames = (request.get("frame") or {}).get("frames", ())
+        self.frames = {name: read_frame(frame) for name, frame in zip(self.photos, frames, strict=False)}
 
     def of(self, kind: str, record: dict[str, Any]) -> str:
         """The file of a sample in the folder `kind`; of `INPUTS` the photo that it starts from."""
@@ -81,11 +85,13 @@ def _is_copy(folder: Path, name: str) -> bool:
     return place == INPUTS and "/" not in file and not (folder / name).is_symlink() and (folder / name).is_file()
 
 
-def _photo(path: Path, size: tuple[int, int]) -> Image:
-    """A photo upright, its middle cut to the shape of (width, height) `size`, as the models were given it."""
+def _photo(path: Path, size: tuple[int, int], frame: Frame | None = None) -> Image:
+    """A photo upright (of it what lies in the frame), its middle cut to the shape of (width, height) `size`, as the models were given it."""
     from PIL import Image, ImageOps
 
-    return ImageOps.fit(Image.fromarray(photo_pixels(open_image(path), path)), size, Image.Resampling.BICUBIC)
+    pixels = photo_pixels(open_image(path), path)
+    pixels = pixels if frame is None else cut(pixels, frame)
+    return ImageOps.fit(Image.fromarray(pixels), size, Image.Resampling.BICUBIC)
 
 
 def _by_map(records: Sequence[dict[str, Any]], names: _Names) -> list[list[str]] | None:
