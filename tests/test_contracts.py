@@ -404,6 +404,12 @@ class TestFaceParser(ModelContract):
         return {"parser": {k.removeprefix("unet."): v for k, v in model.state_dict().items()}}
 
 
+class TestLiteParser(ModelContract):
+    architecture = "lite-parser"
+    config: ClassVar[Mapping[str, Any]] = {"side": 32, "widths": (8, 8, 8, 8)}
+    training: ClassVar[Mapping[str, Any]] = {"pretrained": False}
+
+
 # --- photos to photos of another domain -------------------------------------------------------------------------------
 
 

@@ -202,10 +202,10 @@ def test_registered_as_declared() -> None:
     from zoo.registry import import_string
     from zoo_plugins.face_parser import plugin
 
-    (architecture,) = plugin.architectures
+    architecture, _ = plugin.architectures
     assert import_string(architecture.model, "test") is FaceParser
     assert import_string(architecture.variants, "test") is VARIANTS
     assert architecture.official is not None and import_string(architecture.official, "test") is official
     assert [
         import_string(target, "test").__name__ for target in (*plugin.networks.values(), *plugin.losses.values())
-    ] == ["UNet", "cross_entropy"]
+    ] == ["UNet", "LiteNet", "cross_entropy"]

@@ -70,7 +70,9 @@ def test_outside_the_frame_nothing_changes(photo: np.ndarray, frame: Frame) -> N
     made = paste(photo, np.full((32, 32, 3), 255, np.uint8), frame)
     changed, within = (made != photo).any(-1), inside(frame, photo.shape[:2])
     assert changed.any() and not (changed & ~within).any()
-    middle = inside(Frame(frame.x + 0.2 * frame.side, frame.y + 0.2 * frame.side, 0.6 * frame.side, frame.angle), photo.shape[:2])
+    middle = inside(
+        Frame(frame.x + 0.2 * frame.side, frame.y + 0.2 * frame.side, 0.6 * frame.side, frame.angle), photo.shape[:2]
+    )
     assert (made[middle] == 255).all()
     edge = made[within & ~middle].astype(int).mean() - photo[within & ~middle].astype(int).mean()
     assert 0 < edge < 255 - photo[within & ~middle].mean(), "it fades"
@@ -201,7 +203,13 @@ def test_several_photos_have_a_frame_each(run: Run, published: Path, tmp_path: P
     ],
 )
 def test_refused(
-    run: Run, published: Path, tmp_path: Path, inputs: Path, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    published: Path,
+    tmp_path: Path,
+    inputs: Path,
+    words: tuple[str, ...],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(detector, "installed", lambda: False)
     words = tuple(str(inputs / "photo.png") if word == "PHOTO" else word for word in words)
@@ -215,7 +223,6 @@ def test_refused(
 def test_spaces_of_no_faces() -> None:
     assert is_face_space(zoo.label_space("celebamask-hq")) and is_face_space(zoo.label_space("face-parsing"))
     assert not any(is_face_space(zoo.label_space(name)) for name in ("atr", "ade20k", "cityscapes"))
-
 
 
 def test_parse_in_a_frame(run: Run, published: Path, tmp_path: Path, wide: Path) -> None:

@@ -63,7 +63,9 @@ def test_of_several_the_largest(two: list[PIL.Image.Image]) -> None:
     files = OpenedFiles()
     chosen = face_frame(picture((two[0], small), (two[1], large)), "us.png", files)
     (note,) = files.take_notes()
-    assert near(chosen, large) and note.startswith("2 faces are in us.png: the largest was taken") and str(chosen) in note
+    assert (
+        near(chosen, large) and note.startswith("2 faces are in us.png: the largest was taken") and str(chosen) in note
+    )
 
 
 def test_commands(run: Run, published: Path, two: list[PIL.Image.Image], tmp_path: Path) -> None:
@@ -74,14 +76,26 @@ def test_commands(run: Run, published: Path, two: list[PIL.Image.Image], tmp_pat
     exif[274] = 6
     upright.transpose(PIL.Image.Transpose.ROTATE_90).save(tmp_path / "me.png", exif=exif)
     common = ("--device", "cpu", "--out")
-    made = run("compose", "mask-vae+scgan", "--photo", tmp_path / "me.png", "--frame", "auto", "--paste", *common, tmp_path / "a")
+    made = run(
+        "compose",
+        "mask-vae+scgan",
+        "--photo",
+        tmp_path / "me.png",
+        "--frame",
+        "auto",
+        "--paste",
+        *common,
+        tmp_path / "a",
+    )
     assert made.code == 0 and "was found in the frame" in made.err, made.err
     ((x, y, side, angle),) = json.loads((tmp_path / "a/manifest.json").read_text())["request"]["frame"]["frames"]
     assert near(Frame(x, y, side, angle), wanted)
     assert PIL.Image.open(tmp_path / "a/pasted/000000.png").size == upright.size
     assert run("replay", tmp_path / "a").code == 0
     PIL.Image.fromarray(picture()).save(tmp_path / "nobody.png")
-    none = run("compose", "mask-vae+scgan", "--photo", tmp_path / "nobody.png", "--frame", "auto", *common, tmp_path / "b")
+    none = run(
+        "compose", "mask-vae+scgan", "--photo", tmp_path / "nobody.png", "--frame", "auto", *common, tmp_path / "b"
+    )
     assert none.code == 1 and "No face was found in" in none.err and not (tmp_path / "b").exists()
     whole = run("parse", tmp_path / "nobody.png", tmp_path / "me.png", *common, tmp_path / "maps")
     assert whole.code == 0 and "nobody.png shows no upright face" in whole.err

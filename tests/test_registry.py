@@ -26,6 +26,7 @@ FIRST = (
     "cvae-sep",
     "dmit",
     "face-parser",
+    "lite-parser",
     "groupdnet",
     "inade",
     "mask-vae",

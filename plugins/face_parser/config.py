@@ -114,9 +114,7 @@ class LiteParserTraining(FaceParserTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.rare <= 1 or not 0 <= self.encoder_rate <= 1:
-            raise ConfigError(
-                f"rare and encoder_rate must lie in 0..1, got {self.rare} and {self.encoder_rate}."
-            )
+            raise ConfigError(f"rare and encoder_rate must lie in 0..1, got {self.rare} and {self.encoder_rate}.")
 
 
 _SMALL_TRAINING = FaceParserTraining(

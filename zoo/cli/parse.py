@@ -62,10 +62,9 @@ def parse(
 ) -> None:
     """A PNG of class numbers per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
-    from zoo.files.opened import OpenedFiles
-
     from zoo.composition.checks.faces import check_detector
     from zoo.composition.request.framing import read_framing
+    from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
     framing = read_framing(frame) if frame else None
@@ -76,7 +75,9 @@ def parse(
     names = _targets(photo_files(photos, files), out, overwrite)
 
     if framing is not None and not framing.auto and len(framing.frames) != len(names):
-        raise UsageError(f"--frame takes auto or one frame for each photo (here {len(names)}), got {len(framing.frames)}.")
+        raise UsageError(
+            f"--frame takes auto or one frame for each photo (here {len(names)}), got {len(framing.frames)}."
+        )
 
     from zoo.api import load, pick_device
     from zoo.composition.checks.faces import is_face_space, no_face, note_face

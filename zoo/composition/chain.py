@@ -56,7 +56,8 @@ class Composition(Models):
 
         maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
         [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
-        mask_space, instances, frame ("auto", or the numbers of a square of the photo), paste, label_sets, require (classes that every map shall show), tries, size (pixels, or width and height),
+        mask_space, instances, frame ("auto", or the numbers of a square of the photo), paste, label_sets, require (classes that
+        every map shall show), tries, size (pixels, or width and height),
         image_format, quality, options (sampling options of the models, by name). progress(done, total) is called after each
         batch, and after each step of a model that works in steps (total: samples, or samples times steps); raise `zoo.Cancelled`
         in it to stop.

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from zoo.api import pick_device
-from zoo.composition.models import default_parser, load_named
-from zoo.composition.roles import check_kind
 from zoo.composition.checks.faces import face_frame, is_face_space, name_of, pixels_of
+from zoo.composition.models import default_parser, load_named
 from zoo.composition.request.framing import Framing, read_framing
+from zoo.composition.roles import check_kind
 from zoo.errors import UsageError, plain
 from zoo.files.frames import Frame, check_inside, cut, place
 from zoo.files.images import photo_tensor

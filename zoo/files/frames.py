@@ -49,7 +49,9 @@ class Frame:
         (a, b), (c, d) = self._axes()
         x, y = self.centre
         half = self.side / 2
-        return [(x + half * (a * u + c * v), y + half * (b * u + d * v)) for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        return [
+            (x + half * (a * u + c * v), y + half * (b * u + d * v)) for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        ]
 
     def _axes(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Unit vectors along its upper and its left edge."""

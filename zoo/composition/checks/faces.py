@@ -105,7 +105,7 @@ def note_face(pixels: np.ndarray, name: str, files: OpenedFiles) -> None:
     side = found[0].frame.side
     if side * side < NEAR * min(pixels.shape[:2]) ** 2:
         files.note(
-            f'The face in {name} is framed by {side:g} of {pixels.shape[1]} x {pixels.shape[0]} pixels, and these models know faces'
+            f"The face in {name} is framed by {side:g} of {pixels.shape[1]} x {pixels.shape[0]} pixels, and these models know faces"
             ' that fill the picture: <<frame="auto">> takes that part of it.'
         )
 
@@ -139,5 +139,7 @@ def name_of(photo: Any) -> str:
 def _with_maps(request: Request) -> list[Any]:
     """Photos whose map is given, so that nothing is read in them."""
     ends = () if request.style_to is None else (request.style_to,)
-    sources = [s for s in (*(spec.source for spec in request.styles), *ends) if s.kind == "photo" and s.mask is not None]
+    sources = [
+        s for s in (*(spec.source for spec in request.styles), *ends) if s.kind == "photo" and s.mask is not None
+    ]
     return [*(request.photos if request.masks else ()), *(source.path for source in sources)]

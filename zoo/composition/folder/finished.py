@@ -13,7 +13,9 @@ from zoo.files.runfiles import FOLDERS, METADATA, PASTED_NAME, files_of, lines, 
 _THREADS = 4
 
 
-def finished(folder: Path, kinds: Collection[str], *, samples: int, seed: int, pasted: bool = False) -> tuple[dict[int, dict[str, Any]], int]:
+def finished(
+    folder: Path, kinds: Collection[str], *, samples: int, seed: int, pasted: bool = False
+) -> tuple[dict[int, dict[str, Any]], int]:
     """The records of the samples below `samples` whose line and files are in order, by number; and how many others have a line.
 
     kinds: the files that a sample has, of `runfiles.FOLDERS`; pasted: and its picture in its photo. Of two lines of one number the later counts. Raises DataError for a
@@ -21,7 +23,12 @@ def finished(folder: Path, kinds: Collection[str], *, samples: int, seed: int, p
     """
     records: dict[int, dict[str, Any]] = {}
     for _, record in lines(folder / METADATA):
-        if isinstance(record, dict) and record["index"] < samples and record["seed"] == seed and _has(record, kinds, pasted):
+        if (
+            isinstance(record, dict)
+            and record["index"] < samples
+            and record["seed"] == seed
+            and _has(record, kinds, pasted)
+        ):
             records[record["index"]] = record
     with ThreadPoolExecutor(_THREADS) as pool:
         sound = list(pool.map(lambda record: _is_sound(folder, record), records.values()))
@@ -31,7 +38,9 @@ def finished(folder: Path, kinds: Collection[str], *, samples: int, seed: int, p
 
 def _has(record: dict[str, Any], kinds: Collection[str], pasted: bool) -> bool:
     """Whether a line tells of the files that a sample of this run has, and no other."""
-    return (PASTED_NAME in record) == pasted and all((record["sha256"].get(kind) is not None) == (kind in kinds) for kind in FOLDERS)
+    return (PASTED_NAME in record) == pasted and all(
+        (record["sha256"].get(kind) is not None) == (kind in kinds) for kind in FOLDERS
+    )
 
 
 def _is_sound(folder: Path, record: dict[str, Any]) -> bool:

@@ -136,7 +136,11 @@ def _sample(
     own = {"source": part.label, "source_index": record["index"]}
     if "source" in record:  # of a merged folder: the run that it is from in the first place
         own = {"source": f"{part.label}/{record['source']}", "source_index": record["source_index"]}
-    facts = {k: v for k, v in record.items() if k not in ("file_name", "map_file_name", "sha256", PASTED_NAME, PASTED_DIGEST, *own)}
+    facts = {
+        k: v
+        for k, v in record.items()
+        if k not in ("file_name", "map_file_name", "sha256", PASTED_NAME, PASTED_DIGEST, *own)
+    }
     digests = {}
     for kind in kinds:
         source, target = part.folder / file_of(kind, record["index"]), folder / file_of(kind, index)

@@ -139,7 +139,9 @@ class OutputFolder:
         ]
         self.notes += [f"device {old['device']} -> {now['device']}"] if old["device"] != now["device"] else []
         kinds = [kind for kind, name in FOLDERS.items() if name in self._kinds]
-        self._records, self.damaged = finished(self.path, kinds, samples=known, seed=now["request"]["seed"], pasted=self._pastes)
+        self._records, self.damaged = finished(
+            self.path, kinds, samples=known, seed=now["request"]["seed"], pasted=self._pastes
+        )
         summary = self.manifest.pop("summary", None)
         if self.done < now["samples"]:
             self.manifest.pop("finished", None)

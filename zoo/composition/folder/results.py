@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 @dataclass(eq=False)
 class Result:
     """maps: the semantic maps, in the synthesizer's space (None of an image generator); images: float32 [N, 3, H, W] in [0, 1]
-    or None; pasted: with `paste`, each picture in its photo, uint8 [H, W, 3]; styles: the Style of each sample or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
+    or None; pasted: with `paste`, each picture in its photo, uint8 [H, W, 3]; styles: the Style of each sample
+    or None; report: seed, mapping, per-sample records and how often requested classes appeared."""
 
     maps: SemanticMap | None
     images: Tensor | None

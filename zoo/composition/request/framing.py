@@ -91,6 +91,8 @@ def frame_of(request: Request, photo: Any) -> Frame | None:
     if request.frame is None:
         return None
     for known, frame in zip(framed_photos(request), request.frame.frames, strict=True):
-        if known is photo or (isinstance(photo, str | Path) and isinstance(known, str | Path) and str(known) == str(photo)):
+        if known is photo or (
+            isinstance(photo, str | Path) and isinstance(known, str | Path) and str(known) == str(photo)
+        ):
             return frame
     return None

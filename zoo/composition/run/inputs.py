@@ -169,9 +169,7 @@ class Loader:
             made.append(paste(pixels_of(photo, self.files), np.asarray(to_pil(image)), frame))
         return made
 
-    def _fitted_map(
-        self, source: Any, target: LabelSpace, instances: str | None, frame: Frame | None = None
-    ) -> Given:
+    def _fitted_map(self, source: Any, target: LabelSpace, instances: str | None, frame: Frame | None = None) -> Given:
         if frame is not None:
             return self._fitted(self._framed_map(source, instances, frame), target)
         if isinstance(source, SemanticMap):
