@@ -254,6 +254,9 @@ def test_what_is_no_face_is_told(run: Run, published: Path, tmp_path: Path, wide
     made_by(run, *words)
     line = json.loads((tmp_path / "out/metadata.jsonl").read_text().splitlines()[0])
     assert any("No eye and no nose was found" in note for note in line["notes"])
+    (tmp_path / "maps/__colors__").rename(tmp_path / "colours")
+    styled = run("synth", "scgan", tmp_path / "maps/wide.png", "--style", wide, "--parser", parser, "--out", tmp_path / "s", "--trust-maps")
+    assert styled.code == 0 and "No eye and no nose was found" in styled.err
 
 
 def test_a_transparent_photo_is_told(tmp_path: Path) -> None:

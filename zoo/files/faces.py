@@ -38,8 +38,8 @@ its middle within .01 of the side."""
 LONG_SIDE = 1280
 """Larger photos are searched at this long side: faces of about a fifteenth of it and more are found."""
 SHORT = 640
-"""Photos of a smaller long side are enlarged twice for the search."""
-TURNS = (0, 30, -30, 60, -60, 90, -90, 180)
+"""Photos of a smaller long side are enlarged twice where nothing is found at their own size."""
+TURNS = (30, -30, 60, -60, 90, -90, 180)
 """Degrees by which the photo is turned, one after the other until a face is found: the detector knows upright ones, leaning by up to
 about 25 degrees."""
 THRESHOLD = 0.0
@@ -74,9 +74,9 @@ def find_faces(pixels: NDArray[np.uint8], *, turned: bool = True) -> list[Face]:
     WeightsError for another file of landmarks than the known one.
     """
     detector, predictor = _models()
-    image, scale = _scaled(pixels)
-    for turn in TURNS if turned else TURNS[:1]:
-        picture, back = _turned(image, turn)
+    image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    for turn, scale in _passes(image.size, turned):
+        picture, back = _turned(_scaled(image, scale), turn)
         boxes, scores, _ = detector.run(picture, 0, THRESHOLD)
         faces = []
         for box, score in zip(boxes, scores, strict=True):
@@ -87,6 +87,13 @@ def find_faces(pixels: NDArray[np.uint8], *, turned: bool = True) -> list[Face]:
         if faces:
             return sorted(faces, key=lambda face: -face.frame.side)
     return []
+
+
+def _passes(size: tuple[int, int], turned: bool) -> list[tuple[int, float]]:
+    """By how many degrees the photo is turned and how it is scaled, one after the other."""
+    scale = min(1.0, LONG_SIDE / max(size))
+    enlarged = [(0, 2.0)] if max(size) < SHORT else []
+    return [(0, scale), *enlarged, *((turn, scale) for turn in (TURNS if turned else ()))]
 
 
 def frame_of(points: NDArray) -> Frame:
@@ -121,15 +128,12 @@ def _models() -> tuple[Any, Any]:
     return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(path))  # type: ignore[attr-defined]
 
 
-def _scaled(pixels: NDArray[np.uint8]) -> tuple[PIL.Image.Image, float]:
-    """The photo at the size at which it is searched, and by what it was scaled."""
-    image = PIL.Image.fromarray(np.ascontiguousarray(pixels))
-    long = max(image.size)
-    scale = LONG_SIDE / long if long > LONG_SIDE else (2.0 if long < SHORT else 1.0)
+def _scaled(image: PIL.Image.Image, scale: float) -> PIL.Image.Image:
+    """The photo at the size at which it is searched."""
     if scale == 1:
-        return image, 1.0
+        return image
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, PIL.Image.Resampling.BILINEAR), scale
+    return image.resize(size, PIL.Image.Resampling.BILINEAR)
 
 
 def _turned(image: PIL.Image.Image, turn: int) -> tuple[NDArray[np.uint8], Any]:

@@ -72,6 +72,8 @@ def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
         images = finished(drawn, models.synthesizer, models.named["synthesizer"].resolved.name)
         if built is not None:
             styling.record_gaps(records, built, request)
+            for record in records if loader.faceless_styles else ():
+                record["notes"] = [*record.get("notes", ()), *loader.faceless_styles.values()]
             style_change.record_change(records, loader, layout, maps, images, built.base, rng.within("image"))
         if request.keep and given is not None and given.photos is not None:
             images = keep_pixels(images, given.photos, _in_output(models, given.maps), maps, request.keep)

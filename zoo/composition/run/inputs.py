@@ -119,7 +119,7 @@ class Loader:
     """Takes what one request names from its files: the items of the present batch and each source of style are kept.
 
     files: those that the checks have looked at; styles: those sources; layout: the latest item whose map served a whole batch, with its layout; base_images: what a
-    style of single classes is measured against.
+    style of single classes is measured against. faceless_styles: what to say of photos of styles whose maps show nothing of a face.
     """
 
     models: Models
@@ -128,6 +128,7 @@ class Loader:
     styles: dict[StyleSource, Style] = field(default_factory=dict)
     layout: tuple[int, Layout] | None = None
     base_images: BaseImages = field(default_factory=BaseImages)
+    faceless_styles: dict[str, str] = field(default_factory=dict)
     _items: dict[int, Given] = field(default_factory=dict)
 
     def given(self, items: Sequence[int]) -> Given | None:
@@ -156,8 +157,10 @@ class Loader:
 
     def _told(self, parsed: SemanticMap, photo: Any) -> tuple[str, ...]:
         """What to say of a photo whose map shows nothing of a face."""
-        told = no_face(parsed.label_set().names, parsed.space, name_of(photo))
-        return (plain(told),) if told else ()
+        told = plain(no_face(parsed.label_set().names, parsed.space, name_of(photo)))
+        if told and not any(photo is known for known in self.request.photos):
+            self.faceless_styles[str(photo)] = told
+        return (told,) if told else ()
 
     def pasted(self, items: Sequence[int], images: Tensor) -> list[np.ndarray]:
         """The pictures of these items, float [B, 3, H, W] in [0, 1] at the models' resolution, each blended into its photo."""
