@@ -234,8 +234,12 @@ def test_parse_in_a_frame(run: Run, published: Path, tmp_path: Path, wide: Path)
     parser = published / "face-parser-celeba"
     ours = zoo.parse(pixels, parser=parser, frame=(20, 10, 40, 12), device="cpu")
     assert np.array_equal(ours.labels[0].numpy(), labels)
-    two = run("parse", wide, wide.with_name("none.png"), "--frame", "1,2,30", "--out", tmp_path / "m2")
-    assert two.code == 2
+    away = run("parse", wide, "--frame", "500,2,30", "--out", tmp_path / "m2", "--device", "cpu")
+    assert away.code == 2 and "lies outside" in away.err and not (tmp_path / "m2").exists()
+    other = wide.with_name("other.png")
+    other.write_bytes(wide.read_bytes())
+    two = run("parse", wide, other, "--frame", "1,2,30", "--out", tmp_path / "m2")
+    assert two.code == 2 and "one frame for each photo (here 2)" in two.err
 
 
 def test_what_is_no_face_is_told(run: Run, published: Path, tmp_path: Path, wide: Path) -> None:
@@ -255,7 +259,18 @@ def test_what_is_no_face_is_told(run: Run, published: Path, tmp_path: Path, wide
     line = json.loads((tmp_path / "out/metadata.jsonl").read_text().splitlines()[0])
     assert any("No eye and no nose was found" in note for note in line["notes"])
     (tmp_path / "maps/__colors__").rename(tmp_path / "colours")
-    styled = run("synth", "scgan", tmp_path / "maps/wide.png", "--style", wide, "--parser", parser, "--out", tmp_path / "s", "--trust-maps")
+    styled = run(
+        "synth",
+        "scgan",
+        tmp_path / "maps/wide.png",
+        "--style",
+        wide,
+        "--parser",
+        parser,
+        "--out",
+        tmp_path / "s",
+        "--trust-maps",
+    )
     assert styled.code == 0 and "No eye and no nose was found" in styled.err
 
 

@@ -97,6 +97,8 @@ def test_commands(run: Run, published: Path, two: list[PIL.Image.Image], tmp_pat
         "compose", "mask-vae+scgan", "--photo", tmp_path / "nobody.png", "--frame", "auto", *common, tmp_path / "b"
     )
     assert none.code == 1 and "No face was found in" in none.err and not (tmp_path / "b").exists()
+    some = run("parse", tmp_path / "nobody.png", tmp_path / "me.png", "--frame", "auto", *common, tmp_path / "found")
+    assert some.code == 1 and "1 of 2 photos have no map" in some.err and (tmp_path / "found/me.png").is_file()
     whole = run("parse", tmp_path / "nobody.png", tmp_path / "me.png", *common, tmp_path / "maps")
     assert whole.code == 0 and "nobody.png shows no upright face" in whole.err
     assert "of 900 x 700 pixels, and these models know faces that fill the picture: --frame auto" in whole.err

@@ -10,7 +10,7 @@ import click
 from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
 from zoo.cli.show import say, show
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError, few
 from zoo.files.links import refuse_links
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
@@ -84,6 +84,7 @@ def parse(
     from zoo.composition.parsing import parse_framed
     from zoo.composition.request.framing import Framing
     from zoo.files.faces import installed
+    from zoo.files.frames import check_inside
     from zoo.files.images import photo_tensor, save_image, to_pil
     from zoo.files.writing import told
     from zoo.interfaces.models import MaskParser
@@ -95,6 +96,9 @@ def parse(
     if mapping and not mapping.identity:
         say(mapping.describe())
     frames = framing.frames if framing is not None else ()
+    for photo, frame in zip(names.values(), frames, strict=False):  # before the first map
+        check_inside(frame, files.photo(photo).size, str(photo))
+    faceless: list[Path] = []
     for number, (path, photo) in enumerate(names.items()):
         pixels = files.photo(photo).pixels
         if framing is None:
@@ -103,7 +107,14 @@ def parse(
                 note_face(pixels, str(photo), files)
         else:
             one = Framing(framing.auto, frames[number : number + 1])
-            parsed, _, read = parse_framed(model, photo_tensor(pixels), str(photo), one, files)
+            try:
+                parsed, _, read = parse_framed(model, photo_tensor(pixels), str(photo), one, files)
+            except DataError as error:
+                if len(names) == 1:
+                    raise
+                say(with_flags(error))  # the others are parsed all the same
+                faceless.append(photo)
+                continue
         for note in (*files.take_notes(), no_face(read.label_set().names, read.space, str(photo))):
             if note:
                 say(with_flags(note))
@@ -113,6 +124,8 @@ def parse(
         parsed.to_png(path, map_format=map_format)
         save_image(to_pil(parsed.colorize()[0]), preview(path))
         show(path)
+    if faceless:
+        raise DataError(f"{len(faceless)} of {len(names)} photos have no map: {few([str(p) for p in faceless])}.")
 
 
 def preview(path: Path) -> Path:
