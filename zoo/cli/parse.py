@@ -84,8 +84,8 @@ def parse(
     from zoo.composition.parsing import parse_framed
     from zoo.composition.request.framing import Framing
     from zoo.files.faces import installed
-    from zoo.files.frames import check_inside
     from zoo.files.images import photo_tensor, save_image, to_pil
+    from zoo.files.squares import check_inside
     from zoo.files.writing import told
     from zoo.interfaces.models import MaskParser
 

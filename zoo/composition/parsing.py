@@ -17,9 +17,10 @@ from zoo.composition.models import default_parser, load_named
 from zoo.composition.request.framing import Framing, read_framing
 from zoo.composition.roles import check_kind
 from zoo.errors import UsageError, plain
-from zoo.files.frames import Frame, check_inside, cut, place
+from zoo.files.frames import cut, place
 from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
+from zoo.files.squares import Frame, check_inside
 from zoo.interfaces.models import MaskParser, Model
 from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap

@@ -6,89 +6,26 @@ A frame may be turned and may reach beyond the photo, where the mirrored photo l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from zoo.errors import UsageError
+from zoo.files.squares import Frame
 
-SIDES = (16, 65_536)
-"""Pixels of a frame's side."""
 LARGEST = 1024
 """A frame is cut at its own side up to this one; larger ones are scaled down to it, which is above every model's resolution."""
 SOFT = 0.12
 """Share of the side over which a pasted picture fades into the photo."""
-FAR = 4
-"""A frame may reach beyond the photo by this many of its sides; farther out nothing of the photo is in it."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """x, y: the upper left corner, in pixels of the upright photo, of the square before it is turned; side: its side; angle: degrees by
-    which it is turned about its centre, clockwise as seen, so that a head leaning to the right of the picture has a positive one."""
-
-    x: float
-    y: float
-    side: float
-    angle: float = 0.0
-
-    def __str__(self) -> str:
-        """As an option takes it: X,Y,SIDE, and ANGLE where it is turned."""
-        numbers = [self.x, self.y, self.side, *([self.angle] if self.angle else [])]
-        return ",".join(f"{n:.1f}".removesuffix(".0") for n in numbers)
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Its middle (x, y)."""
-        return self.x + self.side / 2, self.y + self.side / 2
-
-    def corners(self) -> list[tuple[float, float]]:
-        """The four corners (x, y) of the turned square, from the upper left one clockwise."""
-        (a, b), (c, d) = self._axes()
-        x, y = self.centre
-        half = self.side / 2
-        return [
-            (x + half * (a * u + c * v), y + half * (b * u + d * v)) for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-        ]
-
-    def _axes(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Unit vectors along its upper and its left edge."""
-        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        return (cos, sin), (-sin, cos)
-
-    def places(self, side: int) -> tuple[NDArray, NDArray]:
-        """Where the pixels of its picture of `side` lie in the photo: rows and columns of their centres, float64 [side, side]."""
-        (a, b), (c, d) = self._axes()
-        x, y = self.centre
-        steps = (np.arange(side) + 0.5) / side * self.side - self.side / 2
-        across, down = steps[None, :], steps[:, None]
-        return y + b * across + d * down - 0.5, x + a * across + c * down - 0.5
-
-
-def read_frame(numbers: list[float]) -> Frame:
-    """The frame of three or four numbers. Raises ValueError that says what they should be."""
-    if len(numbers) not in (3, 4) or not all(math.isfinite(n) for n in numbers):
-        raise ValueError("a frame is X,Y,SIDE or X,Y,SIDE,ANGLE in pixels and degrees")
-    x, y, side, angle = *numbers, *([0.0] if len(numbers) == 3 else [])
-    if not SIDES[0] <= side <= SIDES[1]:
-        raise ValueError(f"the side of a frame is {SIDES[0]} to {SIDES[1]} pixels, got {side:g}")
-    if max(abs(x), abs(y)) > SIDES[1] or not -180 <= angle <= 180:
-        raise ValueError(f"a frame lies within {SIDES[1]} pixels and is turned by -180 to 180 degrees")
-    return Frame(float(x), float(y), float(side), float(angle))
-
-
-def check_inside(frame: Frame, size: tuple[int, int], name: str) -> None:
-    """Raise UsageError where the middle of a frame lies outside a photo of (height, width), or the photo is far smaller than it."""
+def places(frame: Frame, side: int) -> tuple[NDArray, NDArray]:
+    """Where the pixels of a frame's picture of `side` lie in the photo: rows and columns of their centres, float64 [side, side]."""
+    (a, b), (c, d) = frame.axes()
     x, y = frame.centre
-    height, width = size
-    if not (0 <= x <= width and 0 <= y <= height):
-        raise UsageError(
-            f"The middle ({x:g}, {y:g}) of the frame {frame} lies outside {name}, which has {width} x {height} pixels."
-        )
-    if frame.side > FAR * max(height, width):
-        raise UsageError(f"The frame {frame} is more than {FAR} times as large as {name} ({width} x {height} pixels).")
+    steps = (np.arange(side) + 0.5) / side * frame.side - frame.side / 2
+    across, down = steps[None, :], steps[:, None]
+    return y + b * across + d * down - 0.5, x + a * across + c * down - 0.5
 
 
 def cut(pixels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
@@ -108,7 +45,7 @@ def cut(pixels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
         small = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(small, PIL.Image.Resampling.BICUBIC)
     sx, sy = image.width / (right - left), image.height / (bottom - top)
-    (a, b), (c, d) = frame._axes()
+    (a, b), (c, d) = frame.axes()
     x, y = frame.centre
     step, half = frame.side / side, frame.side / 2
     # Pillow: the point (u, v) of the result, from its corner on, shows (a u + b v + c, d u + e v + f) of the picture
@@ -120,7 +57,7 @@ def cut(pixels: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
 
 def cut_cells(cells: NDArray, frame: Frame) -> NDArray:
     """The part of a map [H, W] (classes or object numbers) in a frame, by the nearest pixel, at the side that `cut` gives the photo."""
-    rows, columns = frame.places(min(LARGEST, max(1, round(frame.side))))
+    rows, columns = places(frame, min(LARGEST, max(1, round(frame.side))))
     return cells[_mirrored(rows, cells.shape[0]), _mirrored(columns, cells.shape[1])]
 
 
@@ -188,7 +125,7 @@ def _mirrored(places: NDArray, size: int) -> NDArray[np.int64]:
 
 def _inside(frame: Frame, left: int, top: int, right: int, bottom: int) -> tuple[NDArray, NDArray]:
     """Where the pixels of a box lie in the frame: shares of its side from its left and its upper edge, float64 [h, w]."""
-    (a, b), (c, d) = frame._axes()
+    (a, b), (c, d) = frame.axes()
     x, y = frame.centre
     dx = (np.arange(left, right) + 0.5 - x)[None, :]
     dy = (np.arange(top, bottom) + 0.5 - y)[:, None]

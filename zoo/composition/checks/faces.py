@@ -13,8 +13,8 @@ from zoo.composition.request.framing import Framing, framed_photos
 from zoo.composition.request.requests import Request
 from zoo.errors import DataError, UsageError
 from zoo.files import faces
-from zoo.files.frames import Frame, check_inside
 from zoo.files.opened import OpenedFiles
+from zoo.files.squares import Frame, check_inside
 from zoo.labels import LabelSpace
 
 EYES, NOSE = ("l_eye", "r_eye"), "nose"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.composition.folder.records import FOLDERS, GRID, IMAGES, INPUTS, MAPS, file_of, image_ending
 from zoo.files.decoding import open_image
-from zoo.files.frames import Frame, cut, read_frame
+from zoo.files.frames import cut
 from zoo.files.images import photo_pixels, save_image
+from zoo.files.squares import Frame, read_frame
 
 if TYPE_CHECKING:
     from PIL.Image import Image

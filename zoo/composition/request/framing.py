@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UsageError, shown
-from zoo.files.frames import Frame, read_frame
 from zoo.files.runfiles import NAMES
+from zoo.files.squares import Frame, read_frame
 
 if TYPE_CHECKING:
     from zoo.composition.request.requests import Request

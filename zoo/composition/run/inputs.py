@@ -18,9 +18,10 @@ from zoo.composition.request.framing import frame_of
 from zoo.composition.request.requests import Request, StyleSource
 from zoo.composition.run.style_change import BaseImages
 from zoo.errors import plain
-from zoo.files.frames import Frame, cut, cut_cells, paste
+from zoo.files.frames import cut, cut_cells, paste
 from zoo.files.images import photo_tensor, to_pil
 from zoo.files.opened import OpenedFiles, OpenedMap
+from zoo.files.squares import Frame
 from zoo.labels import LabelSpace, Mapping
 from zoo.maps import SemanticMap, nearest
 from zoo.style import Style
