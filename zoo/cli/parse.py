@@ -96,8 +96,8 @@ def parse(
     if mapping and not mapping.identity:
         say(mapping.describe())
     frames = framing.frames if framing is not None else ()
-    for photo, frame in zip(names.values(), frames, strict=False):  # before the first map
-        check_inside(frame, files.photo(photo).size, str(photo))
+    for photo, square in zip(names.values(), frames, strict=False):  # before the first map
+        check_inside(square, files.photo(photo).size, str(photo))
     faceless: list[Path] = []
     for number, (path, photo) in enumerate(names.items()):
         pixels = files.photo(photo).pixels
