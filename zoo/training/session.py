@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
 from zoo.errors import DataError, plain
 from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import load_strict
+from zoo.inference.processors import multiplies_bf16
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer
 from zoo.labels import LabelSpace
@@ -55,7 +57,22 @@ def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
         processes.close()
 
 
+def settle_precision(plan: TrainingPlan, device: str) -> TrainingPlan:
+    """The plan with `precision=auto` decided for a device; warns of a bf16 that the device only imitates."""
+    asked, fast = plan.training.precision, multiplies_bf16(device)
+    if asked == "bf16" and not fast:
+        warnings.warn(
+            f"This {device} has no instructions for bfloat16 and imitates them, many times slower than float32: start anew with"
+            " --set precision=fp32 (or auto).",
+            stacklevel=2,
+        )
+    if asked != "auto":
+        return plan
+    return replace(plan, training=replace(plan.training, precision="bf16" if fast else "fp32"))
+
+
 def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
+    plan = settle_precision(plan, processes.device.type)
     trainer = build_trainer(plan, init=not run.has_state)
     data, validation = open_splits(plan, trainer.model)
     doubts = [] if plan.trust_maps or run.has_state else judge_first(unrelabelled(data.source))
