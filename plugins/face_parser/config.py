@@ -120,7 +120,7 @@ class LiteParserTraining(FaceParserTraining):
 _SMALL_TRAINING = FaceParserTraining(
     steps=12_000,
     batch_size=16,
-    precision="bf16",
+    precision="auto",
     channels_last=True,
     ema=0.998,
     flip=True,
