@@ -150,6 +150,8 @@ VARIANTS: dict[str, Variant] = {
 
 _LITE_TRAINING = LiteParserTraining(
     batch_size=8,
+    precision="auto",
+    channels_last=True,
     ema=0.99,
     flip=True,
     zoom=0.3,
