@@ -106,6 +106,8 @@ function build(editor, jobs, saving, tabs) {
   });
   $("open").addEventListener("click", () => files.choose());
   $("photo-add").addEventListener("click", () => files.choose("photo"));
+  $("start-photo").addEventListener("click", () => files.choose("photo"));
+  $("start-generate").addEventListener("click", generate);
   newLayout(editor, changed);
 }
 

@@ -1,7 +1,7 @@
 /** Files that are dropped or chosen: projects, maps, photos. What one is, is asked where it could be two things. */
 
 import { EngineError } from "./engine/errors.js";
-import { $, ask, h, say } from "./view/dom.js";
+import { $, ask, fillSelect, h, say } from "./view/dom.js";
 import { openProject } from "./view/keep.js";
 import { openPanel } from "./view/panels.js";
 
@@ -89,12 +89,32 @@ export class Files {
 
   /** A map, with what the zoo says about it, to be taken or left. @param {File} file */
   async openMap(file) {
-    const { map, notes } = await this.editor.engine.addMap(file, file.name);
+    let map = await this.judged(file, "");
+    const other = async () => {
+      try {
+        map = await this.judged(file, $("reading").value);
+      } catch (error) {
+        $("notes-list").replaceChildren(h("li", {}, error instanceof Error ? error.message : String(error)));
+        $("notes-ok").disabled = true;
+      }
+    };
+    $("reading").addEventListener("change", other);
+    const answer = await ask($("notes-dialog"));
+    $("reading").removeEventListener("change", other);
+    if (answer !== "ok") return;
+    this.editor.setMap(map, `Map ${file.name}`, { kind: "import", name: file.name });
+    this.changed(`map ${file.name}`);
+  }
+
+  /** The map with its judgement shown. @param {File} file @param {string} read the label space of its numbers; "": as it seems */
+  async judged(file, read) {
+    const { map, notes, readings } = await this.editor.engine.addMap(file, file.name, read);
     if (!this.editor.facts.spaces[map.space]) throw new RangeError(`its label space ${map.space} is not among those of this page.`);
     const shown = [`${map.width} × ${map.height} pixels of the label space ${map.space}.`, ...notes];
     $("notes-list").replaceChildren(...shown.map((note) => h("li", {}, note)));
-    if ((await ask($("notes-dialog"))) !== "ok") return;
-    this.editor.setMap(map, `Map ${file.name}`, { kind: "import", name: file.name });
-    this.changed(`map ${file.name}`);
+    $("reading-field").hidden = (readings?.length ?? 0) < 2;
+    if (!read) fillSelect($("reading"), [{ value: "", text: "as it seems" }, ...(readings ?? []).map((value) => ({ value, text: value }))], "");
+    $("notes-ok").disabled = false;
+    return map;
   }
 }

@@ -72,8 +72,9 @@ export class Jobs {
 
   /** The map of a photo. @param {string} photo @param {import("./core/types.js").Frame | undefined} frame */
   async parse(photo, frame) {
-    const { parser } = this.editor.state;
-    return this.run({ kind: "parse", photo, ...(parser ? { parser } : {}), ...(frame ? { frame } : {}) }, "Reading the photo");
+    const { parser, map } = this.editor.state;
+    const joins = this.editor.model("parsers", parser)?.joins[map.space] === null;
+    return this.run({ kind: "parse", photo, ...(joins ? { space: map.space } : {}), ...(parser ? { parser } : {}), ...(frame ? { frame } : {}) }, "Reading the photo");
   }
 
   /**
@@ -100,7 +101,8 @@ export class Jobs {
 
   /** @param {unknown} error */
   failed(error) {
-    if (error instanceof EngineError && error.lost) this.reconnect();
+    if (error instanceof EngineError && error.cancelled) return;
+    if (error instanceof EngineError && error.lost) void this.reconnect();
     else this.editor.set({ problem: error instanceof EngineError ? error.message : `Something unexpected went wrong in the page: ${error}` });
   }
 

@@ -74,7 +74,7 @@ export class Saving {
     const record = (await storage?.works())?.find((work) => work.session === session);
     if (!storage || !record) return false;
     const space = editor.facts.spaces[record.map.space];
-    if (!space || mapFault(record.map, space.classes.length)) return false;
+    if (!space || mapFault(record.map, space)) return false;
     const photos = await storage.parts("photos", session);
     const strip = (await storage.parts("strip", session)).sort((a, b) => a.id - b.id).filter((one) => editor.facts.spaces[one.map.space]);
     const known = Object.fromEntries(KEYS.filter((key) => key in record).map((key) => [key, record[key]]));

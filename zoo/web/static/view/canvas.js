@@ -1,6 +1,7 @@
 /** The layout's canvas: pointers (mouse, touch, pen) and the keyboard become gestures, pans and zooms. */
 
 import { Gesture } from "../core/gestures.js";
+import { nameOf } from "../core/maps.js";
 import { pick } from "../core/shapes.js";
 import { fitted, panned, toPixel, toScreen, zoomed } from "../core/views.js";
 import { $, say } from "./dom.js";
@@ -178,7 +179,7 @@ export class LayoutCanvas {
     const value = pick(this.editor.state.map, at);
     if (value === null) return;
     this.editor.choose(value);
-    say(`Class ${this.editor.space.classes[value].name}.`);
+    say(`Class ${nameOf(this.editor.space, value)}.`);
   }
 
   /** @param {import("../core/types.js").View} view */
@@ -233,7 +234,7 @@ export class LayoutCanvas {
     this.reveal(cell);
     this.surface.ask();
     const value = map.labels[cell[1] * map.width + cell[0]];
-    say(`${cell[0]}, ${cell[1]}: ${this.editor.space.classes[value].name}`);
+    say(`${cell[0]}, ${cell[1]}: ${nameOf(this.editor.space, value)}`);
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** The panel in which layouts are generated and edited by a model, and the proposals side by side. */
 
 import { freshSeed } from "../core/looks.js";
-import { presentClasses } from "../core/maps.js";
+import { namesIn } from "../core/maps.js";
 import { $, fillSelect, h, numberOf } from "./dom.js";
 import { fillModels } from "./models.js";
 import { mapCanvas } from "./surface.js";
@@ -24,6 +24,7 @@ export function showDrawing(editor, jobs, changed) {
   /** @type {Set<string>} */
   const chosen = new Set();
 
+  const count = () => Math.min(Math.max(numberOf($("count")), 1), editor.facts.limits.samples ?? 9);
   const generator = () => editor.model("generators", editor.state.generator);
   $("generator").addEventListener("change", () => editor.set({ generator: $("generator").value }));
   editor.on(["generator"], () => {
@@ -42,7 +43,7 @@ export function showDrawing(editor, jobs, changed) {
   };
   $("set-all").addEventListener("click", () => choose(generator()?.labels ?? []));
   $("set-none").addEventListener("click", () => choose([]));
-  $("set-present").addEventListener("click", () => choose(namesIn(editor).filter((name) => generator()?.labels.includes(name))));
+  $("set-present").addEventListener("click", () => choose(namesIn(editor.state.map, editor.space).filter((name) => generator()?.labels.includes(name))));
   $("layout-dice").addEventListener("click", () => ($("layout-seed").value = freshSeed()));
 
   const generate = () => {
@@ -51,7 +52,7 @@ export function showDrawing(editor, jobs, changed) {
     const labels = $("set-own").checked ? model.labels.filter((name) => wanted.has(name)) : null;
     if (labels && !labels.length) return editor.set({ problem: "No part is ticked: choose some, or parts as often as in the training data." });
     const seed = numberOf($("layout-seed"));
-    void jobs.propose({ kind: "generate", generator: model.id, labels, seed, n: numberOf($("count")), ...(model.priors.length > 1 ? { prior: $("prior").value } : {}) }, `${model.id}, seed ${seed}, number`);
+    void jobs.propose({ kind: "generate", generator: model.id, labels, seed, n: count(), ...(model.priors.length > 1 ? { prior: $("prior").value } : {}), ...(model.joins[editor.state.map.space] === null ? { space: editor.state.map.space } : {}) }, `${model.id}, seed ${seed}, number`);
   };
   $("generate").addEventListener("click", generate);
 
@@ -67,7 +68,7 @@ export function showDrawing(editor, jobs, changed) {
     $(`kind-${kind}`).checked = true;
     const able = model && KINDS.some(([id]) => model.can.includes(`edit:${id}`)) && model.joins[editor.state.map.space] === null;
     if (!able) $("edit-hint").textContent = model ? `${model.id} cannot edit this layout${model.joins[editor.state.map.space] ? `: ${model.joins[editor.state.map.space]}` : ""}. Choose another generator.` : "No generator is here.";
-    const present = new Set(namesIn(editor));
+    const present = new Set(namesIn(editor.state.map, editor.space));
     const background = editor.space.classes[editor.space.background].name;
     const names = !able ? [] : kind === "add" ? model.labels.filter((name) => !present.has(name)) : [...present].filter((name) => name !== background && model.labels.includes(name));
     for (const name of chosen) if (!names.includes(name)) chosen.delete(name);
@@ -86,16 +87,11 @@ export function showDrawing(editor, jobs, changed) {
     if (kind === "interpolate" && !other) return editor.set({ problem: "There is no other map yet: open one, read a photo, or go on working until the history has one." });
     const seed = numberOf($("layout-seed"));
     const edit = { kind, labels: [...chosen], ...(kind === "perturb" ? { strength: Number($("strength").value) } : {}), ...(kind === "interpolate" ? { amount: Number($("amount").value) } : {}) };
-    const n = kind === "remove" || kind === "interpolate" ? 1 : numberOf($("count"));
+    const n = kind === "remove" || kind === "interpolate" ? 1 : count();
     void jobs.propose({ kind: "edit", generator: model.id, map: editor.state.map, edits: [edit], ...(other ? { other } : {}), seed, n, keepRest: $("keep-rest").checked }, `${kind} ${[...chosen].join(", ")}, number`);
   });
   showProposals(editor, changed);
   return generate;
-}
-
-/** @param {import("../editor.js").Editor} editor */
-function namesIn(editor) {
-  return presentClasses(editor.state.map).map((value) => editor.space.classes[value].name);
 }
 
 /** Maps that a part may be moved towards. @param {import("../editor.js").Editor} editor */

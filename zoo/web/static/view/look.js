@@ -1,17 +1,18 @@
 /** The panel of looks: whole, mixed, by class and layer, and pixels of a photo. */
 
 import { freshSeed, lacking, sourceOf } from "../core/looks.js";
-import { presentClasses } from "../core/maps.js";
+import { namesIn } from "../core/maps.js";
 import { $, fillSelect, h, icon, numberOf } from "./dom.js";
 import { checks } from "./drawing.js";
 
 /** @typedef {import("../core/types.js").Source} Source @typedef {import("../core/types.js").Look} Look @typedef {import("../core/types.js").Part} Part */
 /** @typedef {import("../editor.js").Editor} Editor */
 
-/** A photo as a source: with its frame, and its map where it was read. @param {import("../core/types.js").Photo} photo @returns {Source} */
-export function photoSource(photo) {
-  return { kind: "photo", photo: photo.id, ...(photo.frame ? { frame: photo.frame } : {}), ...(photo.map ? { map: photo.map } : {}) };
-}
+/** A photo with its frame, and its map where it was read. @param {import("../core/types.js").Photo} photo */
+export const placed = (photo) => ({ photo: photo.id, ...(photo.frame ? { frame: photo.frame } : {}), ...(photo.map ? { map: photo.map } : {}) });
+
+/** @param {import("../core/types.js").Photo} photo @returns {Source} */
+export const photoSource = (photo) => ({ kind: "photo", ...placed(photo) });
 
 /**
  * Controls of one source. @param {Editor} editor @param {string} name for labels @param {Source} source @param {(source: Source) => void} take
@@ -99,7 +100,8 @@ export function showLook(editor, changed) {
  */
 function partControl(editor, part, i, put) {
   const parts = () => editor.state.look.parts;
-  const others = editor.space.classes.map((one) => one.name);
+  const own = editor.synthesizer?.styleClasses;
+  const others = own?.length ? own : editor.space.classes.map((one) => one.name);
   const name = `part ${i + 1}, ${part.labels ? part.labels.join(" and ") : "all classes"}`;
   const change = (/** @type {Partial<Part>} */ changes) => put({ parts: parts().map((old, j) => (j === i ? { ...old, ...changes } : old)) }, `Look of ${part.labels?.join(", ") ?? "a layer"}`);
   const labels = h("select", { "aria-label": `Class of ${name}` });
@@ -111,9 +113,9 @@ function partControl(editor, part, i, put) {
   if (layers.length) {
     const which = h("select", { "aria-label": `Layers of ${name}` });
     const choices = layerChoices(layers);
-    const own = part.layers?.join(" ") ?? "";
-    if (!choices.some((one) => one.value === own)) choices.push({ value: own, text: own.replaceAll(" ", ", ") });
-    fillSelect(which, choices, own);
+    const wanted = part.layers?.join(" ") ?? "";
+    if (!choices.some((one) => one.value === wanted)) choices.push({ value: wanted, text: wanted.replaceAll(" ", ", ") });
+    fillSelect(which, choices, wanted);
     which.addEventListener("change", () => change({ layers: which.value ? which.value.split(" ") : null }));
     line.append(which);
   }
@@ -141,7 +143,7 @@ function showKeep(editor, put) {
   let ticked = new Set();
   const keep = () => {
     const photo = editor.state.photos[$("keep-photo").value];
-    put({ keep: photo && ticked.size ? { photo: photo.id, ...(photo.frame ? { frame: photo.frame } : {}), classes: [...ticked] } : null }, "Pixels of the photo");
+    put({ keep: photo && ticked.size ? { ...placed(photo), classes: [...ticked] } : null }, "Pixels of the photo");
   };
   $("keep-photo").addEventListener("change", keep);
   editor.on(["photos", "look", "map"], () => {
@@ -150,7 +152,7 @@ function showKeep(editor, put) {
     $("keep-block").hidden = !all.length;
     fillSelect($("keep-photo"), all.map((photo) => ({ value: photo.id, text: photo.name })), look.keep?.photo);
     ticked = new Set(look.keep?.classes ?? []);
-    const names = new Set([...presentClasses(map).map((value) => editor.space.classes[value].name), ...ticked]);
+    const names = new Set([...namesIn(map, editor.space), ...ticked]);
     const active = /** @type {HTMLInputElement | null} */ (document.activeElement);
     const focused = $("keep-list").contains(active) ? active?.value : null;
     checks($("keep-list"), [...names], ticked, keep);

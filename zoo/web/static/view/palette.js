@@ -54,6 +54,7 @@ export function showPalette(editor, changed) {
     const counts = countClasses(map.labels, 256);
     const partial = editor.synthesizer?.can.includes("style:partial") ?? false;
     const random = partial && editor.synthesizer?.can.includes("style:prior");
+    const styled = editor.synthesizer?.styleClasses ?? [];
     editor.space.classes.forEach(({ name }, i) => {
       const { row, input, share, eye, lock, dice } = rows[i];
       input.checked = i === value;
@@ -66,8 +67,9 @@ export function showPalette(editor, changed) {
       lock.replaceChildren(icon(held ? "lock" : "unlock"));
       label(lock, held ? `Unlock the look of ${name}` : `Lock the look of ${name}`);
       lock.setAttribute("aria-pressed", String(held));
-      lock.hidden = !partial;
-      dice.hidden = !random;
+      const own = !styled.length || styled.includes(name);
+      lock.hidden = !partial || !own;
+      dice.hidden = !random || !own;
     });
   });
   $("show-all").addEventListener("click", () => editor.set({ hidden: new Set() }));

@@ -4,7 +4,7 @@ import { isMiddle, middle } from "../core/frames.js";
 import { withoutPhoto } from "../core/looks.js";
 import { $, h, icon, say } from "./dom.js";
 import { frameByHand, framedCanvas } from "./frame.js";
-import { photoSource } from "./look.js";
+import { photoSource, placed } from "./look.js";
 import { fillModels } from "./models.js";
 
 /** @typedef {import("../core/types.js").Photo} Photo */
@@ -75,7 +75,7 @@ export class Photos {
     const follow = (source) => (source.kind === "photo" && source.photo === photo.id ? photoSource(read) : source);
     const next = {
       ...look, base: follow(look.base), parts: look.parts.map((part) => ({ ...part, source: follow(part.source) })), mix: look.mix && { ...look.mix, source: follow(look.mix.source) },
-      keep: look.keep?.photo === photo.id ? { photo: photo.id, classes: look.keep.classes, ...(read.frame ? { frame: read.frame } : {}) } : look.keep,
+      keep: look.keep?.photo === photo.id ? { ...placed(read), classes: look.keep.classes } : look.keep,
     };
     if (JSON.stringify(next) === JSON.stringify(look)) return;
     this.editor.setLook(next, `Frame of ${photo.name}`);

@@ -34,7 +34,9 @@ export function showPicture(editor, jobs) {
     $("paint").disabled = !editor.synthesizer;
     $("pin").disabled = !picture;
     $("seconds").textContent = picture && seconds !== null ? `${seconds.toFixed(2)} s` : "";
-    $("picture-empty").textContent = picture ? "" : editor.synthesizer ? "Paint a layout, generate one, or drop a photo: the picture appears here." : "No synthesizer here takes this layout.";
+    $("picture-empty").hidden = !!picture;
+    $("picture-starts").hidden = !editor.synthesizer;
+    $("picture-why").textContent = editor.synthesizer ? "Paint a layout, generate one, or drop a photo: the picture appears here." : "No synthesizer here takes this layout.";
   });
   editor.on(["busy"], () => {
     const { busy } = editor.state;
