@@ -38,7 +38,8 @@ PHASES = 4
 
 @dataclass(frozen=True, eq=False)
 class RenderJob:
-    """A picture that is asked for. photos: all that its sources name, by id."""
+    """A picture that is asked for. photos: all that its sources name, by id. fresh: nothing of the stroke before is used, so that the bytes
+    are those that a replay makes (parts that are kept agree to rounding)."""
 
     synthesizer: Offer
     painted: PaintedMap
@@ -47,6 +48,7 @@ class RenderJob:
     keep: Keep | None = None
     parser: Offer | None = None
     photos: Mapping[str, Photo] = field(default_factory=dict)
+    fresh: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,7 @@ class Painter:
         notes = [*given.notes[0]]
         if lost := given.dropped[0]:
             notes.append(f"{job.synthesizer.id} has no {few(lost)}: there stands the {composition.space.background}.")
-        layout = self._layout(synthesizer, given.maps, (session, job.synthesizer.id))
+        layout = self._layout(synthesizer, given.maps, (session, job.synthesizer.id), job.fresh)
         notes += layout.notes
         work.step(1, PHASES, "style")
         styles = _Styles(self, composition, job, given.maps, work)
@@ -105,9 +107,9 @@ class Painter:
         seconds = time.perf_counter() - start
         return Rendered(np.ascontiguousarray(pixels), seconds, tuple(dict.fromkeys([*notes, *styles.notes])))
 
-    def _layout(self, synthesizer: ImageSynthesizer, maps: SemanticMap, key: Hashable) -> Layout:
+    def _layout(self, synthesizer: ImageSynthesizer, maps: SemanticMap, key: Hashable, fresh: bool) -> Layout:
         """The layout of a map: of the one before only what changed is computed again."""
-        made = synthesizer.layout(maps.to(self.pool.device), reuse=self._layouts.get(key))
+        made = synthesizer.layout(maps.to(self.pool.device), reuse=None if fresh else self._layouts.get(key))
         self._layouts.put(key, made, nbytes(made))
         return made
 
