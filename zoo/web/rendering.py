@@ -75,7 +75,7 @@ class Painter:
 
     def forget(self, session: str) -> None:
         """Drop the layouts of a tab that is gone."""
-        self._layouts.drop(lambda key: key[0] == session)
+        self._layouts.drop(lambda key: isinstance(key, tuple) and key[0] == session)
 
     @torch.inference_mode()
     def render(self, job: RenderJob, work: Work, session: str = "") -> Rendered:
@@ -169,7 +169,8 @@ class _Styles:
         """Parts one after the other, the mix, the locked parts; None for a synthesizer that has no style. Raises UsageError."""
         wish = self.job.style
         if not self.places:
-            if len(wish.parts) > 1 or wish.mix is not None or wish.parts[0].source.kind == "photo":
+            base, *more = wish.parts
+            if more or wish.mix is not None or base.source.kind == "photo":
                 self.notes.append(f"{self.job.synthesizer.id} has no style: its picture depends on the map alone.")
             return None
         free = [part for part in wish.parts if not part.locked]

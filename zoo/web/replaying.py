@@ -17,7 +17,7 @@ from zoo.files.mapfiles import map_file
 from zoo.files.names import one_line
 from zoo.maps import SemanticMap
 from zoo.web.limits import LOCAL
-from zoo.web.offers import Offers, gather
+from zoo.web.offers import Offers, gather, offer_of
 from zoo.web.project import read_project, recorded_digest
 from zoo.web.rendering import Rendered, RenderJob
 from zoo.web.studio import Studio
@@ -59,7 +59,7 @@ def replay(
 def _offers(values: Mapping[str, Any], references: Sequence[str], where: str) -> Offers:
     wanted = field(values, "synthesizer", str, where=where)
     offers = list(gather().models.values())
-    given = list(gather(references).models.values()) if references else []
+    given = [offer_of(reference) for reference in references]
     found = {offer.id: offer for offer in [*offers, *given]}  # what was named wins
     if wanted not in found or found[wanted].role != "synthesizer":
         raise UsageError(
