@@ -416,6 +416,7 @@ def test_a_full_queue_says_so(editor: Editor, face: np.ndarray) -> None:
 # --- beginnings and ends -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_server_loses_nothing_of_the_page(ui_arguments: list[str], inputs: Path, face: np.ndarray) -> None:
     """The page holds map, style and photo; a new server at the same place, with a fresh token, makes the same picture of them. Ctrl-C in the
     midst of a long job ends it quietly."""
