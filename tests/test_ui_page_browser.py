@@ -103,7 +103,12 @@ def opened(context: Any, url: str, faults: list[str] | None = None) -> Any:
     page = context.new_page()
     found = [] if faults is None else faults
     page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("request", lambda request: found.append(request.url) if not request.url.startswith(("http://127.0.0.1:", "blob:", "data:")) else None)
+    page.on(
+        "request",
+        lambda request: (
+            found.append(request.url) if not request.url.startswith(("http://127.0.0.1:", "blob:", "data:")) else None
+        ),
+    )
     page.goto(url)
     page.wait_for_selector("body[data-ready]")
     return page
@@ -261,7 +266,7 @@ def test_paints_by_keyboard_and_touch(server: Server, context: Any, browser: Any
     phone.close()
 
 
-def test_generates_edits_and_styles(server: Server, context: Any) -> None:
+def test_generates_edits_and_styles(server: Server, context: Any, browser: Any, tmp_path: Path) -> None:
     """Proposals, one taken; an edit; one class restyled; a locked class; before and after; a photo of the zoo's own; the project."""
     page = opened(context, server.url)
     page.fill("#count", "2")
@@ -327,12 +332,22 @@ def test_generates_edits_and_styles(server: Server, context: Any) -> None:
     assert part["labels"] == ["hair"] and part["locked"] and part["source"]["kind"] == "seed"
     assert project["style"]["base"]["kind"] == "photo" and project["style"]["base"]["frame"]["angle"] == -1
     assert project["zoo"] == "project" and list(project["photos"]) and project["digests"][project["synthesizer"]]
-    page.evaluate("() => { indexedDB.deleteDatabase('zoo-editor'); sessionStorage.removeItem('zoo-session'); }")
-    clean = opened(context, server.url)
-    clean.set_input_files("#file", {"name": "mine.zoo.json", "mimeType": "application/json", "buffer": json.dumps(project).encode()})
+    (tmp_path / "mine.zoo.json").write_text(json.dumps(project))
+    replayed = subprocess.run(
+        [sys.executable, "-m", "zoo", "replay", "mine.zoo.json"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+
+    profile = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    profile.set_default_timeout(WAIT)
+    clean = opened(profile, server.url)
+    clean.set_input_files(
+        "#file", {"name": "mine.zoo.json", "mimeType": "application/json", "buffer": json.dumps(project).encode()}
+    )
     clean.wait_for_function("() => !document.querySelector('#undo').disabled")
     assert np.array_equal(pixels(another_picture(clean, b"")), pixels(last))
     assert np.array_equal(exported(clean), redrawn)
+    profile.close()
 
 
 def test_the_command_line_makes_the_same_picture(server: Server, context: Any, tmp_path: Path) -> None:
@@ -350,7 +365,11 @@ def test_the_command_line_makes_the_same_picture(server: Server, context: Any, t
     command = page.input_value("#command").splitlines()[-1]
     assert command.startswith("zoo synth clvae-celeba map.png ")
     run = subprocess.run(
-        [sys.executable, "-m", *command.split()], cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [sys.executable, "-m", *command.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
     made = (tmp_path / "picture/images/000000.png").read_bytes()
@@ -363,7 +382,9 @@ def test_wrong_and_huge_files(server: Server, context: Any) -> None:
     page.uncheck("#live")
     paint_by_hand(page)
     before = exported(page)
-    limit = page.evaluate(f"fetch('api/facts', {{headers: {{Authorization: 'Bearer {TOKEN}', 'X-Zoo-Session': 't'}}}}).then((r) => r.json())")["limits"]
+    limit = page.evaluate(
+        f"fetch('api/facts', {{headers: {{Authorization: 'Bearer {TOKEN}', 'X-Zoo-Session': 't'}}}}).then((r) => r.json())"
+    )["limits"]
     big = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(big, "PNG")
     wrong = [
