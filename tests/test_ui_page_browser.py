@@ -336,6 +336,7 @@ def test_generates_edits_and_styles(server: Server, context: Any, browser: Any, 
     replayed = subprocess.run(
         [sys.executable, "-m", "zoo", "replay", "mine.zoo.json"], cwd=tmp_path, capture_output=True, text=True
     )
+    assert project["picture"]["sha256"]
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
 
     profile = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
@@ -433,6 +434,8 @@ def test_second_tab_and_killed_server(server: Server, context: Any) -> None:
     page.wait_for_function("() => document.querySelector('#kept').textContent.startsWith('Kept')")
     painted = exported(page)
     assert (painted[110] == 1).any()
+    page.click("#tab-keep")
+    assert json.loads(download(page, "#project-save"))["picture"] is None  # saved all the same
     server.start()
     page.wait_for_selector("#banner", state="hidden")
     fresh_picture(page)
