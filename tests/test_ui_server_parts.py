@@ -427,19 +427,16 @@ def test_a_space_runs_from_its_folder(run: Any, ui_models: dict[str, Path], tmp_
 
     # the libraries of this environment, without the .pth files that lead to its own zoo
     places = [p for p in sys.path if p.endswith("site-packages")]
-    start = (
-        f"import runpy, sys; sys.path[:0] = [{str(folder / 'lib')!r}]; sys.path += {places!r}; sys.argv = sys.argv[1:];"
-    )
+    start = f"import runpy, sys; sys.path[:0] = [{str(folder / 'lib')!r}]; sys.path += {places!r}; sys.argv[1:] = sys.argv[3:];"
     start += " runpy.run_module('zoo', run_name='__main__')"
-    words = (
-        script.split("exec python -m zoo ")[1]
-        .replace("\\\n", " ")
-        .replace('"${SPACE_HOST:-localhost}"', "me-zoo.hf.space")
-        .split()
-    )
-    words[words.index("7860")] = "0"
+    # the script itself, with this interpreter as its `python`, at another port
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S -c "{start}" "$@"\n')
+    (tmp_path / "bin/python").chmod(0o755)
+    (folder / "run.sh").write_text(script.replace("--port 7860", "--port 0"))
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "ZOO_UI_TOKEN")} | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-I", "-S", "-c", start, "zoo", *words]
+    env |= {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{env['PATH']}", "SPACE_HOST": "me-zoo.hf.space"}
+    command = ["sh", "run.sh"]
     served = Editor.__new__(Editor)
     served.process = subprocess.Popen(
         command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
