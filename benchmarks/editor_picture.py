@@ -44,7 +44,8 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait()
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(256).save(given.out, optimize=True)
+    # a fifth of the grey levels: nobody sees it, and the file is half as large
+    Image.open(io.BytesIO(shot)).convert("RGB").point(lambda v: round(v / 5) * 5).save(given.out, optimize=True)
 
 
 def work(page: Page) -> None:
@@ -54,11 +55,12 @@ def work(page: Page) -> None:
     for proposal in (0, 1):
         page.click(f"#proposal-list button >> nth={proposal}")
         settled(page, proposal + 1)
+    page.click("#pin")
     page.click("#tab-look")
     page.click("label[title=hair]")
     page.click("#part-add")
     settled(page, 3)
-    page.fill("#part-list input[type=number]", "11")
+    page.fill("#part-list input[type=number]", "9650")
     page.keyboard.press("Tab")
     settled(page, 4)
     page.check("#compare")
