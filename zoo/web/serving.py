@@ -95,7 +95,7 @@ def _refused(host: str, port: int, error: OSError) -> UsageError:
         return UsageError(
             f"Port {port} is taken by another program: choose another <<port>>, or 0 for any that is free."
         )
-    return UsageError(f"The server cannot listen on {host!r}, port {port}: {error.strerror or error}.")
+    return UsageError(f"The server cannot listen on {host}, port {port}: {error.strerror or error}.")
 
 
 class _Server(uvicorn.Server):
