@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -159,6 +160,21 @@ def test_models_that_cannot_be_offered_are_named(ui_models: dict[str, Path], tmp
     everything = gather()
     assert all(o.reason for o in everything.models.values() if o.folder is None)
     assert {o.role for o in everything.models.values()} == {"generator", "synthesizer", "parser"}
+
+
+def test_a_damaged_model_is_told_in_the_facts_and_the_others_go_on(
+    ui_models: dict[str, Path], tmp_path: Path, face: np.ndarray
+) -> None:
+    broken = tmp_path / "scgan-broken"
+    shutil.copytree(ui_models["scgan-celeba"], broken)
+    (broken / "model.safetensors").write_bytes((broken / "model.safetensors").read_bytes()[:-7] + b"damaged")
+    studio = Studio(gather([str(broken), str(ui_models["clvae-tiny"])]))
+    for _ in range(2):
+        models = {m["id"]: m for m in studio.facts()["synthesizers"]}
+        assert not models["scgan-broken"]["available"] and "sha256" in models["scgan-broken"]["reason"]
+        assert models["clvae-tiny"]["available"] and models["clvae-tiny"]["layers"]
+    job = {"kind": "render", "synthesizer": "clvae-tiny", "map": wire(face), "style": styled(), "seed": 0}
+    assert done(studio, job)["width"] == 32
 
 
 # --- work and the queue -------------------------------------------------------------------------------------------------------
