@@ -429,6 +429,25 @@ def test_wrong_and_huge_files(server: Server, context: Any) -> None:
     assert np.array_equal(exported(page), before)
 
 
+def test_a_model_that_takes_its_time(server: Server, context: Any) -> None:
+    """Progress is shown, painting goes on, a newer stroke cancels the older job, and Cancel ends what waits."""
+    page = opened(context, server.url)
+    given_up: list[str] = []
+    page.on("requestfailed", lambda request: given_up.append(request.url))
+    page.route("**/api/run", lambda route: None)  # no answer ever comes
+    drag(page, (20, 20), (90, 40))
+    page.wait_for_selector("#progress:has-text('Painting the picture')")
+    drag(page, (20, 60), (90, 80))
+    page.wait_for_function("() => document.querySelector('#undo').title.includes('Brush')")
+    page.click("#cancel")
+    page.wait_for_selector("#progress", state="hidden")
+    assert len(given_up) == 2 and page.is_hidden("#banner")
+    page.unroute("**/api/run")
+    page.click("#paint")
+    fresh_picture(page)
+    assert (exported(page) == 1).sum() > 500
+
+
 def test_second_tab_and_killed_server(server: Server, context: Any) -> None:
     """The second tab has its own work and both say so; a killed server loses nothing, and the page finds it again by itself."""
     page = opened(context, server.url)
