@@ -63,7 +63,7 @@ def settle_precision(plan: TrainingPlan, device: str) -> TrainingPlan:
     if asked == "bf16" and not fast:
         warnings.warn(
             f"This {device} has no instructions for bfloat16 and imitates them, many times slower than float32: start anew with"
-            " --set precision=fp32 (or auto).",
+            " precision fp32 (or auto).",
             stacklevel=2,
         )
     if asked != "auto":
