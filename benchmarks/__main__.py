@@ -98,7 +98,7 @@ def _spread(r: dict[str, float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 if results differ by more than the tolerance."""
     names = (*SYNTHESIZERS, *GENERATORS, *TRANSLATORS, *MORE)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; repeatable"
     )

@@ -106,7 +106,9 @@ def markdown(clock: Clock, alone: float) -> str:
 @torch.inference_mode()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.operators", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.operators", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("name", help="a system of `python -m benchmarks`")
     parser.add_argument("--call", action="append", help="plain, form (default), kept, layout, stroke, …; repeatable")
     parser.add_argument("--data", type=Path, help="folder with real maps; without it made-up scenes")

@@ -29,7 +29,7 @@ TILES = 64
 SMALL, LARGE = 1 << 18, 1 << 22
 """Numbers in a strip's tiles, before and after the products: where the transformed weights stay in the cache, and where they do not."""
 DIRECT = 1 << 20
-"""Numbers in a strip of the direct convolution, before and after it."""
+"""Numbers in a strip of the direct convolution, before and after it. On another device than the CPU all is one strip."""
 
 
 class Strip(NamedTuple):
@@ -125,7 +125,9 @@ class TiledConv(nn.Module):
         weights = taps * self.channels * self.out
         numbers = DIRECT if m == 1 else LARGE if weights > LARGE // 4 else SMALL
         room = numbers // (taps * (self.channels + self.out))
-        step, together = _step(batch, height // m, room // (width // m))
+        step, together = height // m, batch
+        if padded.device.type == "cpu":
+            step, together = _step(batch, height // m, room // (width // m))
         for sample in range(0, batch, together):
             samples = slice(sample, min(batch, sample + together))
             for first in range(0, height // m, step):
