@@ -41,6 +41,8 @@ def multiply_adds(name: str, args: Sequence[Any], result: Any) -> int:
     if name in MATRICES:
         first, second = (args[i] for i in MATRICES[name])
         return first.numel() * second.shape[-1]
+    if name == "aten.linear":
+        return args[0].numel() * args[1].shape[0]
     if name == "mkldnn._linear_pointwise":
         return args[0].numel() * result.shape[-1]
     if "convolution" in name and "reorder" not in name and isinstance(args[1], Tensor):

@@ -257,13 +257,13 @@ def test_every_processor_gives_the_same(key: str, few: int, monkeypatch: pytest.
     name, fields = MODELS[key]
     plain = lively(zoo.create(name, **fields))
     maps = {**kinds_of_maps(plain), "blocks": blocks(plain, 2)}
-    for intel in (True, False):
+    for mkl in (True, False):
         for module in (window_blocks, window_products):
-            monkeypatch.setattr(module, "intel", lambda answer=intel: answer)
+            monkeypatch.setattr(module, "mkl", lambda answer=mkl: answer)
         for module in (window_norms, window_products):
             monkeypatch.setattr(module, "FEW", few)
         fast = plain.optimized()
-        assert bool(fast.generator.head_0.norm_0.products.parts) is not intel
+        assert bool(fast.generator.head_0.norm_0.products.parts) is not mkl
         for kind, semantic_map in maps.items():
             rng = Rng(5, range(len(semantic_map)))
             assert apart(fast.synthesize(semantic_map, rng=rng), plain.synthesize(semantic_map, rng=rng)) < TOLERANCE, (

@@ -17,7 +17,7 @@ from zoo.families.spade.blocks import SPADEResnetBlock
 from zoo.families.spade.window_norms import WindowNorm
 from zoo.inference.memory import Scratch, bordered, uninitialised
 from zoo.inference.packed import Packed, as_linear
-from zoo.inference.processors import intel
+from zoo.inference.processors import mkl
 from zoo.inference.tiles import TiledConv
 
 PIECE = 1 << 16
@@ -163,7 +163,7 @@ class _Shortcut(nn.Module):
         super().__init__()
         matrix = conv.weight.detach()[:, :, 0, 0]
         self.packed: Packed | None = None
-        if intel():
+        if mkl():
             self.register_buffer("weight", matrix.t().contiguous())
         else:
             self.packed = Packed(as_linear(conv, bias=False))
