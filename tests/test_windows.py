@@ -228,13 +228,16 @@ def test_pictures_are_equal_on_every_kind_of_map(pair: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("pair", ["spade", "edges", "instance", "clvae wide"], indirect=True)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("threads", "separately"), [(1, True), (1, False), (2, True)])
 @torch.no_grad()
-def test_pictures_are_equal_through_tiles(pair: tuple[Any, Any], threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_equal_through_tiles(
+    pair: tuple[Any, Any], threads: int, separately: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tiny models go the way of large ones: tiles of both sizes at all scales that have room for them."""
     plain, fast = pair
     monkeypatch.setattr(tiles, "PAIRS", 1)
     monkeypatch.setattr(tiles, "TILES", 4)
+    monkeypatch.setattr(tiles, "SEPARATELY", separately)
     sizes = {fast.generator.size(step.scale) for step in fast.generator.steps}
     assert {tiles.side_of_tiles(height, width, 8, 8) for height, width in sizes} >= {2, 4}
     kinds = {**kinds_of_maps(plain), "blocks": blocks(plain, 3)}
