@@ -63,6 +63,7 @@ def test_a_picture_with_the_layout_kept_looks_at_no_number(
     several = SemanticMap(maps.labels.expand(count, -1, -1), maps.space)
     style = model.sample_style(several, Rng(0, range(count))) if model.styles else None
     if key == "clvae":
+        assert style is not None
         codes, z = latents(model, style)
         made = generator.render(None, plan, codes.to("meta"), z.to("meta"))
     else:
