@@ -54,7 +54,9 @@ def test_a_picture_with_the_layout_kept_looks_at_no_number(
     key: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folded, "WORTH", 0)
-    monkeypatch.setattr(window_norms, "_computed", lambda vectors: vectors)  # asks for autocast, which this device has not
+    monkeypatch.setattr(
+        window_norms, "_computed", lambda vectors: vectors
+    )  # asks for autocast, which this device has not
     name, changed = MODELS[key]
     model: Any = zoo.create(name, **changed).eval()
     fast = model.optimized()
