@@ -23,7 +23,7 @@ def intel() -> bool:
 def mkl() -> bool:
     """Whether MKL's matrix products are as fast as oneDNN's: on Intel, and where nobody has registers of 512 bits, which MKL uses on Intel
     alone (measured: EPYC with AVX2, 29 to 42 GMAC/s beside 26 to 36; EPYC with AVX-512, half of oneDNN's). They can write into memory that is there."""
-    return intel() or not wide()
+    return intel() or (torch.backends.mkl.is_available() and not wide())
 
 
 @functools.cache
