@@ -2,6 +2,8 @@
 
     python -m benchmarks                                      # all systems, official configs, one thread (half an hour)
     python -m benchmarks --only spade/ade20k --rounds 9 --data DIR
+    python -m benchmarks --only clvae/ade20k --batch 8 --threads 2
+    python -m benchmarks --only clvae/ade20k --what styles --what strokes --what loading
     python -m benchmarks --only training
     python -m benchmarks --only commands --against OLDER_CHECKOUT --rounds 7
     python -m benchmarks --json results.json --plot results.png
@@ -20,7 +22,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import commands, systems, training
+from benchmarks import commands, training
+from benchmarks.cases import GENERATORS, SYNTHESIZERS, TRANSLATORS, WHAT, Case, cases
 from benchmarks.measuring import added, machine, ratio, times
 from benchmarks.plots import plot
 
@@ -36,10 +39,11 @@ def difference(a: Any, b: Any) -> float:
 
 
 @torch.inference_mode()
-def measured(case: systems.Case, rounds: int, threads: int) -> dict[str, Any]:
+def measured(case: Case, rounds: int, threads: int) -> dict[str, Any]:
     """A case as a row: seconds, ratios to "plain", memory, differences."""
     apart = {f"{b} from {a}": difference(case.calls[a](), case.calls[b]()) for a, b in case.equal}
     taken = times(case.calls, rounds, threads=threads)
+    taken = {name: [s / case.pictures.get(name, 1) for s in seconds] for name, seconds in taken.items()}
     memory = {name: added(call) for name, call in case.calls.items()}
     return {
         "case": case.name,
@@ -93,16 +97,27 @@ def _spread(r: dict[str, float]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 if results differ by more than the tolerance."""
-    names = (*systems.SYNTHESIZERS, *systems.GENERATORS, *systems.TRANSLATORS, *MORE)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    names = (*SYNTHESIZERS, *GENERATORS, *TRANSLATORS, *MORE)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; repeatable"
     )
     parser.add_argument("--data", type=Path, help="folder with real maps (the shared data); without it made-up scenes")
     parser.add_argument("--batch", type=int, action="append", help="batch sizes (default 1)")
     parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default 7)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
-    parser.add_argument("--styles", action="store_true", help="also 40 styles of one map")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of torch (default 1); with more, times are those of the wall clock",
+    )
+    parser.add_argument(
+        "--what",
+        action="append",
+        choices=WHAT,
+        help="what is measured of a system (default results): many styles of one map, from a stroke to the new picture, loading; repeatable",
+    )
+    parser.add_argument("--styles", type=int, default=40, help="how many, for --what styles (default 40)")
     parser.add_argument("--pairs", type=int, default=64, help="pairs of the composition")
     parser.add_argument("--against", type=Path, help="an older checkout, for `commands`")
     parser.add_argument(
@@ -129,8 +144,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif name == "training":
             new = [trained(a.data, a.rounds, a.threads, changes)]
         else:
-            made = (c for batch in a.batch or [1] for c in systems.cases(name, a.data, batch, changes))
-            new = [measured(case, a.rounds, a.threads) for case in made if a.styles or "styles" not in case.name]
+            made = (
+                case
+                for what in a.what or WHAT[:1]
+                for batch in (a.batch or [1] if what in ("results", "strokes") else [1])
+                for case in cases(name, a.data, batch, changes, what=what, styles=a.styles)
+            )
+            new = [measured(case, a.rounds, a.threads) for case in made]
         for row in new:
             print(markdown(row), flush=True)
         rows += new

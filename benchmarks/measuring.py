@@ -1,7 +1,8 @@
 """Times and memory of calls in this process, one beside the other.
 
-Times are CPU seconds (of this thread, or of the whole process where several threads work), so that a busy machine counts less. The
-calls take turns, and ratios are taken turn by turn: what slows one of them slows its neighbours too.
+Times are CPU seconds of this thread, so that a busy machine counts less; where several threads work they are those of the wall clock,
+which say something on a quiet machine alone. The calls take turns, and ratios are taken turn by turn: what slows one of them slows its
+neighbours too.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Calls = Mapping[str, Callable[[], object]]
 
 
 def times(calls: Calls, rounds: int, *, threads: int = 1) -> dict[str, list[float]]:
-    """CPU seconds of every call in every round; each is called once before. The order turns around from round to round."""
-    clock = time.thread_time if threads == 1 else time.process_time
+    """Seconds of every call in every round; each is called once before. The order turns around from round to round."""
+    clock = time.thread_time if threads == 1 else time.perf_counter
     for call in calls.values():
         call()
     taken: dict[str, list[float]] = {name: [] for name in calls}

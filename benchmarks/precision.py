@@ -16,8 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.cases import GENERATORS, SYNTHESIZERS
+from benchmarks.cases.generators import PORTRAIT
+from benchmarks.cases.maps import read_maps
+from benchmarks.cases.models import build, style_of
 from benchmarks.measuring import machine, ratio, times
-from benchmarks.systems import GENERATORS, PORTRAIT, SYNTHESIZERS, _style, build, read_maps
 from zoo.inference.optimize import optimize
 from zoo.rng import Rng
 
@@ -31,7 +34,7 @@ def call_of(reference: str, model: Any, fast: Any, data: Path | None) -> Callabl
     maps = read_maps(reference, model, data, 1)
     if reference.startswith("mask-vae"):
         return lambda: fast.decode(fast.encode(maps)).labels
-    style = _style(model, maps, Rng(0, range(1)))
+    style = style_of(model, maps, Rng(0, range(1)))
     return lambda: fast.synthesize(maps, style)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import zoo
 from benchmarks import readings
-from benchmarks.systems import read_maps
+from benchmarks.cases.maps import read_maps
 from zoo import configs
 from zoo.data import Batch
 from zoo.families.spade.discriminators import opinion

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import mmap
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -72,3 +73,49 @@ def test_colours_are_those_of_the_convolution(
     assert double(x.double()).dtype == torch.float64  # the plain convolution
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(PictureConv(conv.float())(x).float(), expected, rtol=0, atol=0.05)
+
+
+def test_memory_that_no_tensor_uses_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        pytest.skip("no memory of its own on this system")
+    monkeypatch.setattr(memory, "LEAST", 1)
+    monkeypatch.setattr(memory, "_unused", [])
+    like = torch.zeros(1)
+    first = uninitialised(like, (100,)).fill_(3)
+    part, place = first[10:20], first.data_ptr()
+    del first
+    assert not memory._unused and (part == 3).all()  # a part of it is still in use
+    other = uninitialised(like, (100,))
+    assert other.data_ptr() != place
+    del part
+    assert uninitialised(like, (20,)).data_ptr() != place  # it would hold five times as much
+    assert len(memory._unused) == 2
+    again = uninitialised(like, (90,))
+    assert again.data_ptr() == place and again.shape == (90,) and len(memory._unused) == 1
+    del again, other
+    assert len(memory._unused) == 3
+
+
+def test_unused_memory_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LEAST", 1)
+    monkeypatch.setattr(memory, "_unused", [])
+    monkeypatch.setattr(memory, "KEPT", 1000)
+    for size in (100, 150, 200, 500):
+        uninitialised(torch.zeros(1), (size,))
+    assert sum(map(len, memory._unused)) <= 1000
+
+
+def test_threads_share_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LEAST", 1)
+    monkeypatch.setattr(memory, "_unused", [])
+
+    def write(number: int) -> bool:
+        right = True
+        for _ in range(50):
+            x = uninitialised(torch.zeros(1), (64,)).fill_(number)
+            y = uninitialised(torch.zeros(1), (64,)).fill_(-number)
+            right &= bool((x == number).all() and (y == -number).all())
+        return right
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write, range(1, 33)))

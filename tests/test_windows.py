@@ -228,20 +228,25 @@ def test_pictures_are_equal_on_every_kind_of_map(pair: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("pair", ["spade", "edges", "instance", "clvae wide"], indirect=True)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("threads", "separately"), [(1, True), (1, False), (2, True)])
 @torch.no_grad()
-def test_pictures_are_equal_through_tiles(pair: tuple[Any, Any], threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_equal_through_tiles(
+    pair: tuple[Any, Any], threads: int, separately: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tiny models go the way of large ones: tiles of both sizes at all scales that have room for them."""
     plain, fast = pair
     monkeypatch.setattr(tiles, "PAIRS", 1)
     monkeypatch.setattr(tiles, "TILES", 4)
+    monkeypatch.setattr(tiles, "SEPARATELY", separately)
     sizes = {fast.generator.size(step.scale) for step in fast.generator.steps}
     assert {tiles.side_of_tiles(height, width, 8, 8) for height, width in sizes} >= {2, 4}
     kinds = {**kinds_of_maps(plain), "blocks": blocks(plain, 3)}
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        for name, maps in kinds.items() if threads == 1 else [("blocks", kinds["blocks"])]:
+        for name, maps in kinds.items():
+            if threads == 2 and name not in ("one class", "every pixel", "border", "void", "blocks"):
+                continue  # two threads wait for each other on a busy machine
             rng = Rng(5, range(len(maps)))
             assert apart(fast.synthesize(maps, rng=rng), plain.synthesize(maps, rng=rng)) < TOLERANCE, name
     finally:
@@ -257,13 +262,13 @@ def test_every_processor_gives_the_same(key: str, few: int, monkeypatch: pytest.
     name, fields = MODELS[key]
     plain = lively(zoo.create(name, **fields))
     maps = {**kinds_of_maps(plain), "blocks": blocks(plain, 2)}
-    for intel in (True, False):
+    for mkl in (True, False):
         for module in (window_blocks, window_products):
-            monkeypatch.setattr(module, "intel", lambda answer=intel: answer)
+            monkeypatch.setattr(module, "mkl", lambda answer=mkl: answer)
         for module in (window_norms, window_products):
             monkeypatch.setattr(module, "FEW", few)
         fast = plain.optimized()
-        assert bool(fast.generator.head_0.norm_0.products.parts) is not intel
+        assert bool(fast.generator.head_0.norm_0.products.parts) is not mkl
         for kind, semantic_map in maps.items():
             rng = Rng(5, range(len(semantic_map)))
             assert apart(fast.synthesize(semantic_map, rng=rng), plain.synthesize(semantic_map, rng=rng)) < TOLERANCE, (

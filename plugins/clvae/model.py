@@ -38,10 +38,15 @@ from zoo_plugins.clvae.windows import WindowPlans, plan_by_window
 
 @dataclass(eq=False)
 class CLVAELayout(PlanLayout):
-    """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie (None where the plan says it)."""
+    """The map (at the model's resolution), by name what the finest blocks make of it (`plan`), and where its classes lie (None where the plan says it).
+
+    shown: bool [B, C] on the CPU, the channels that each map shows: whether a style has what a picture needs is known without a look at
+    the map, which on a GPU would be waited for.
+    """
 
     plan: dict[str, BlockAffine] | WindowPlans
     regions: Regions | None = field(kw_only=True)
+    shown: Tensor = field(kw_only=True)
 
 
 class CLVAE(ImageSynthesizer):
@@ -104,14 +109,18 @@ class CLVAE(ImageSynthesizer):
         if self.generator.windowed:
             before = old.plan if old is not None and old.semantic_map.space.names == small.space.names else None
             made = plan_by_window(self.generator, channels, before if isinstance(before, WindowPlans) else None)
-            return old if old is not None and made is before else CLVAELayout(small, made, regions=None)
+            if old is not None and made is before:
+                return old
+            return CLVAELayout(small, made, regions=None, shown=styles.occurring(channels, len(self.channels)).cpu())
         regions = find_regions(channels)
 
         def make(rows: list[int]) -> dict[str, BlockAffine] | WindowPlans:
             return self.generator.map_plans(regions if len(rows) == len(small) else find_regions(channels[rows]))
 
         plan = plan_with(old, small, make)
-        return old if old is not None and plan is old.plan else CLVAELayout(small, plan, regions=regions)
+        if old is not None and plan is old.plan:
+            return old
+        return CLVAELayout(small, plan, regions=regions, shown=styles.occurring(channels, len(self.channels)).cpu())
 
     @torch.no_grad()
     def synthesize(
@@ -129,7 +138,7 @@ class CLVAE(ImageSynthesizer):
         else:
             styles.check_style(self, style)
             style = style if len(layout) == 1 else style.expand(len(layout))
-            style = self.complete_style(style, maps, rng)
+            style = self._complete(style, maps, layout.shown, rng)
         codes, z = styles.latents(self, style)
         return (self.generator.render(layout.regions, layout.plan, codes.to(self.device), z.to(self.device)) + 1) / 2
 
@@ -164,11 +173,15 @@ class CLVAE(ImageSynthesizer):
 
         Random: as `sample_style`, and only where something is lacking (rng None: a fresh seed).
         """
-        shown = styles.shown_channels(self, semantic_map).to(next(iter(style.tensors.values())).device)
-        if not self.config.classwise or style.present is None or bool((style.present | ~shown).all()):
+        return self._complete(style, semantic_map, styles.shown_channels(self, semantic_map), rng)
+
+    def _complete(self, style: Style, semantic_map: SemanticMap, shown: Tensor, rng: RngLike | int | None) -> Style:
+        """`complete_style` for maps that show the channels `shown`, bool [B, C]."""
+        present = style.present
+        if not self.config.classwise or present is None or bool((present | ~shown.to(present.device)).all()):
             return style
         maps = semantic_map.repeat_interleave(len(style)) if len(semantic_map) == 1 else semantic_map
-        return style.fill(self.sample_style(maps, rng).to(style.present.device))
+        return style.fill(self.sample_style(maps, rng).to(present.device))
 
     def fit_image(self, image: Tensor) -> Tensor:
         """Photos at the model's resolution, on its device (bicubic, antialiased, clipped to [0, 1])."""

@@ -21,9 +21,13 @@ WHOLE = ""
 
 def shown_channels(model: CLVAE, semantic_map: SemanticMap) -> Tensor:
     """Which channels each map shows: bool [B, C]. Raises LabelError for a map of another label space."""
-    channels = model.label_input.read(semantic_map.resize(model.resolution)).flatten(1)
-    shown = torch.zeros(len(channels), len(model.channels), dtype=torch.bool, device=channels.device)
-    return shown.scatter_(1, channels, True)
+    return occurring(model.label_input.read(semantic_map.resize(model.resolution)), len(model.channels))
+
+
+def occurring(channels: Tensor, count: int) -> Tensor:
+    """Which of so many channels each map int64 [B, H, W] shows: bool [B, count]."""
+    shown = torch.zeros(len(channels), count, dtype=torch.bool, device=channels.device)
+    return shown.scatter_(1, channels.flatten(1), True)
 
 
 def make(model: CLVAE, codes: Tensor, z: Tensor, present: Tensor | None, visible: Tensor | None) -> Style:

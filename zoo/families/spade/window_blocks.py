@@ -17,11 +17,11 @@ from zoo.families.spade.blocks import SPADEResnetBlock
 from zoo.families.spade.window_norms import WindowNorm
 from zoo.inference.memory import Scratch, bordered, uninitialised
 from zoo.inference.packed import Packed, as_linear
-from zoo.inference.processors import intel
+from zoo.inference.processors import mkl
 from zoo.inference.tiles import TiledConv
 
 PIECE = 1 << 16
-"""Numbers of x that are modulated at once."""
+"""Numbers of x that are modulated at once; on another device than the CPU, which has no cache to stay in, whole samples are."""
 SLOPE = 0.2
 
 
@@ -49,7 +49,7 @@ def pieces(x: Tensor, index: Tensor) -> Iterator[Piece]:
     batch, height, width, channels = x.shape
     factor = index.shape[1] // height
     together = batch if len(index) == 1 else 1
-    step = max(1, PIECE // (together * width * channels * factor * factor))
+    step = max(1, PIECE // (together * width * channels * factor * factor)) if x.device.type == "cpu" else height
     for sample, windows in enumerate(index):
         samples = slice(sample, sample + together)
         for first in range(0, height, step):
@@ -163,7 +163,7 @@ class _Shortcut(nn.Module):
         super().__init__()
         matrix = conv.weight.detach()[:, :, 0, 0]
         self.packed: Packed | None = None
-        if intel():
+        if mkl():
             self.register_buffer("weight", matrix.t().contiguous())
         else:
             self.packed = Packed(as_linear(conv, bias=False))

@@ -2,8 +2,8 @@
 
 Two ways to the same sums. `by_sums` multiplies every inner window's vector with the kernels of all taps, once, and adds up for each
 outer window what its taps give; `gathered` lays the vectors of a window's taps side by side and multiplies that, which is cheaper
-where there are hardly more inner windows than outer ones. On Intel the products are MKL's, on other processors oneDNN's on packed
-weights (`zoo.inference.processors`).
+where there are hardly more inner windows than outer ones. The products are MKL's or, where these are slow, oneDNN's on packed weights
+(`zoo.inference.processors`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from zoo.inference.memory import Scratch, uninitialised
 from zoo.inference.packed import Cache, Packed, available, native
-from zoo.inference.processors import intel
+from zoo.inference.processors import mkl
 
 COLUMNS = 128
 """Columns that are made at once: the products of all inner windows then stay below forty megabytes, in memory used before."""
@@ -36,7 +36,7 @@ class TapProducts(nn.Module):
         self.width, self.taps = kernel.shape[0], kernel.shape[2] * kernel.shape[3]
         self.parts = nn.ModuleList()
         self._packed = Cache()
-        if intel():
+        if mkl():
             taps = kernel.detach().permute(2, 3, 1, 0).flatten(0, 1)
             self.register_buffer("weight", uninitialised(taps, taps.shape).copy_(taps))
         else:
