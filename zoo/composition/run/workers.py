@@ -78,6 +78,7 @@ class _Pool:
         self._done: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
         self._results: dict[int, tuple[Any, BaseException | None]] = {}
         self._busy: set[int] = set()
+        self._closed = False
         self._lock = threading.Lock()
         self._inside = torch.get_num_threads()
         # daemons, so that a caller who drops the iterator in the middle can end; `close` at exit, so that none is killed at work
@@ -91,6 +92,8 @@ class _Pool:
             torch.set_num_threads(self._inside)  # which is each thread's own
             for place, item in iter(self._todo.get, None):
                 with self._lock:
+                    if self._closed:
+                        return
                     self._busy.add(threading.get_ident())
                 try:
                     made: tuple[Any, BaseException | None] = make(item), None
@@ -123,6 +126,7 @@ class _Pool:
         """End the threads, in the midst of an item at their next line of Python."""
         atexit.unregister(self.close)
         with self._lock:  # who is at work has to pass the lock before it is out of reach of the `except`
+            self._closed = True
             for ident in self._busy:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(_Stopped))
         for _ in self._threads:
