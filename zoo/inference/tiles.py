@@ -166,4 +166,7 @@ def transform(weight: Tensor, m: int) -> Tensor:
 
 def _step(batch: int, rows: int, room: int) -> tuple[int, int]:
     """(rows of tiles, samples) at once for `room` rows."""
-    return (rows, min(batch, room // rows)) if room >= 2 * rows else (max(1, min(rows, room)), 1)
+    if room >= 2 * rows:
+        return rows, min(batch, room // rows)
+    strips = -(-rows // max(1, room))  # of one height, so that none is a remnant
+    return -(-rows // strips), 1
