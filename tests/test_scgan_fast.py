@@ -145,7 +145,7 @@ def border(x: Tensor) -> Tensor:
 def test_candidates_strip_by_strip(
     size: tuple[int, int], batch: int, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"PAIRS": 1, "TILES": 1, "SMALL": room, "LARGE": room, "DIRECT": room}.items():
+    for name, value in {"PAIRS": 1, "TILES": 1, "SMALL": room, "MIDDLE": room, "LARGE": room, "DIRECT": room}.items():
         monkeypatch.setattr(tiles, name, value)
     assert tiles.side_of_tiles(*size, 3, 4) == {(8, 8): 4, (12, 20): 4, (6, 10): 2, (5, 7): 1}[size]
     torch.manual_seed(0)
