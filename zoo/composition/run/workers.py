@@ -95,13 +95,16 @@ class _Pool:
                     if self._closed:
                         return
                     self._busy.add(threading.get_ident())
+                value: Any = None
+                fault: BaseException | None = None
                 try:
-                    made: tuple[Any, BaseException | None] = make(item), None
+                    value = make(item)
                 except Exception as error:
-                    made = None, error
+                    fault = error
                 with self._lock:
                     self._busy.discard(threading.get_ident())
-                self._done.put((place, *made))
+                self._done.put((place, value, fault))
+                del value, fault  # nothing of a batch is held while the next is made
         except _Stopped:
             pass
 
