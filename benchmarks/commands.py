@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ LOADED = ("spade-celeba", "scgan-celeba", "clvae-celeba", "segvae-celeba", "mask
 RUN = "import sys; from zoo.cli import main; main(sys.argv[1:])"
 LOAD = "import sys, torch, zoo; zoo.load(sys.argv[1])"
 BARE = "import sys, torch, zoo"
+ALL = ", all processors"
+"""The end of the name of a job for which torch takes as many threads as it likes; its seconds are of the clock."""
 PACKAGES = {"zoo": "zoo", "zoo_plugins": "plugins", "zoo_cards": "cards"}
 
 
@@ -44,9 +47,11 @@ def importable(checkout: Path) -> Iterator[str]:
         yield folder
 
 
-def child(code: str, arguments: list[str], path: str, folder: str) -> dict[str, float]:
-    """CPU and wall seconds of one process. Raises RuntimeError with its output if it fails."""
+def child(code: str, arguments: list[str], path: str, folder: str, *, all_processors: bool = False) -> dict[str, float]:
+    """CPU and wall seconds of one process, with one thread or as many as torch takes. Raises RuntimeError with its output if it fails."""
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    if all_processors:
+        del environment["OMP_NUM_THREADS"]
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", code, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -64,12 +69,15 @@ def jobs(pairs: int) -> dict[str, tuple[str, list[str]]]:
     made: dict[str, tuple[str, list[str]]] = {f"zoo {' '.join(c)}": (RUN, list(c)) for c in STARTS}
     made["import zoo, torch"] = (BARE, [])
     made.update({f"load {name}": (LOAD, [name]) for name in LOADED})
-    made[f"compose mask-vae+scgan -n {pairs}"] = (RUN, ["compose", "mask-vae+scgan", "-n", str(pairs), "--seed", "0"])
+    composed = RUN, ["compose", "mask-vae+scgan", "-n", str(pairs), "--seed", "0"]
+    made[f"compose mask-vae+scgan -n {pairs}"] = composed
+    made[f"compose mask-vae+scgan -n {pairs}{ALL}"] = composed
     return made
 
 
 def measure(checkouts: dict[str, Path], rounds: int, pairs: int) -> list[dict[str, Any]]:
-    """Rows of every job: median CPU seconds by checkout, and the ratio of the first to each other, round by round."""
+    """Rows of every job: median CPU seconds (of the clock with all processors) by checkout, and the ratio of the first to each other, round
+    by round."""
     rows = []
     paths = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +89,8 @@ def measure(checkouts: dict[str, Path], rounds: int, pairs: int) -> list[dict[st
                 for turn in range(rounds + 1):  # the first one fills caches and is not counted
                     for name in list(checkouts) if turn % 2 else reversed(list(checkouts)):
                         out = ["--out", f"{name}-{turn}"] if arguments[:1] == ["compose"] else []
-                        took = child(code, [*arguments, *out], paths[name], folder)
+                        took = child(code, [*arguments, *out], paths[name], folder, all_processors=job.endswith(ALL))
+                        shutil.rmtree(Path(folder) / f"{name}-{turn}", ignore_errors=True)
                         if turn:
                             taken[name].append(took)
                 rows.append(_row(job, taken))
@@ -94,9 +103,10 @@ def measure(checkouts: dict[str, Path], rounds: int, pairs: int) -> list[dict[st
 def _row(job: str, taken: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     row: dict[str, Any] = {"job": job, "cpu": {}, "mib": {}, "ratio": {}}
     first = next(iter(taken))
+    clock = "wall" if job.endswith(ALL) else "cpu"
     for name, runs in taken.items():
-        cpu = sorted(run["cpu"] for run in runs)
+        cpu = sorted(run[clock] for run in runs)
         row["cpu"][name], row["mib"][name] = cpu[len(cpu) // 2], max(run["mib"] for run in runs)
         if name != first:
-            row["ratio"][name] = ratio([run["cpu"] for run in runs], [run["cpu"] for run in taken[first]])
+            row["ratio"][name] = ratio([run[clock] for run in runs], [run[clock] for run in taken[first]])
     return row

@@ -126,10 +126,11 @@ def test_odd_maps(reference: str, threads: int, always: None) -> None:
 
 
 @torch.no_grad()
-def test_small_models_stay_as_they_were() -> None:
+def test_which_models_are_tiled() -> None:
     with torch.device("meta"):
-        assert not inference.worth_tiles(zoo.create("scgan/celeba-128").generator)  # type: ignore[attr-defined]
-        assert all(inference.worth_tiles(zoo.create(f"scgan/{n}").generator) for n in ("ade20k", "coco", "celeba"))  # type: ignore[attr-defined]
+        assert not inference.worth_tiles(zoo.create("scgan/celeba-128", **TINY).generator)  # type: ignore[attr-defined]
+        variants = "celeba-128", "ade20k", "coco", "celeba"
+        assert all(inference.worth_tiles(zoo.create(f"scgan/{n}").generator) for n in variants)  # type: ignore[attr-defined]
 
 
 def border(x: Tensor) -> Tensor:
@@ -144,7 +145,7 @@ def border(x: Tensor) -> Tensor:
 def test_candidates_strip_by_strip(
     size: tuple[int, int], batch: int, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"PAIRS": 1, "TILES": 1, "SMALL": room, "LARGE": room, "DIRECT": room}.items():
+    for name, value in {"PAIRS": 1, "TILES": 1, "SMALL": room, "MIDDLE": room, "LARGE": room, "DIRECT": room}.items():
         monkeypatch.setattr(tiles, name, value)
     assert tiles.side_of_tiles(*size, 3, 4) == {(8, 8): 4, (12, 20): 4, (6, 10): 2, (5, 7): 1}[size]
     torch.manual_seed(0)

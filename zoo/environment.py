@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from zoo.version import __version__
 
-_TRIM, _MMAP = -1, -3
+_TRIM, _MMAP, _ARENAS = -1, -3, -8
 """Names of `mallopt`'s parameters in glibc."""
 KEPT = 1 << 30
 """Bytes up to which freed memory is used again instead of going back to the system."""
@@ -43,7 +43,8 @@ def memory() -> float:
 
 def keep_pages() -> None:
     """Let this process use freed memory again. glibc gives large blocks back at once, and a network whose features are such blocks
-    then spends up to a sixth of its time on being given empty pages again. For commands; nothing where there is no glibc.
+    then spends up to a sixth of its time on being given empty pages again. All threads share one heap: those that glibc makes for them
+    are given back when they are empty, whatever is said here. For commands; nothing where there is no glibc.
     """
     if sys.platform != "linux":
         return
@@ -52,6 +53,7 @@ def keep_pages() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_TRIM, KEPT)
+        mallopt(_ARENAS, 1)
         if not mallopt(_MMAP, KEPT):  # older ones take at most that
             mallopt(_MMAP, 1 << 25)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.families.spade.blocks import SPADENorm
 from zoo.families.spade.window_norms import WindowNorm
@@ -31,23 +32,22 @@ class TiledSite:
 
 
 class TableNorm(nn.Module):
-    """SCN: (scale, shift)(p) = sum_i V_i(p) * row_i + a constant row, with the running statistics folded in."""
+    """SCN: (scale, shift)(p) = sum_i V_i(p) * row_i + a constant row (the table's last), with the running statistics folded in."""
 
     table: Tensor
-    constant: Tensor
 
     def __init__(self, layer: SCN) -> None:
         super().__init__()
         gamma, beta = layer.table.detach().chunk(2, 1)
         scale, shift, self.norm = _folded(layer.param_free_norm, gamma[0])
-        self.register_buffer("table", torch.cat([gamma * scale, beta + shift * gamma], 1))
-        # the constant is added apart, not per row: V need not sum to 1 (sigmoid, identity)
-        self.register_buffer("constant", torch.cat([scale, shift]))
+        # the constant is a row of its own, not added to each: V need not sum to 1 (sigmoid, identity)
+        constant = torch.cat([scale, shift])[None]
+        self.register_buffer("table", torch.cat([torch.cat([gamma * scale, beta + shift * gamma], 1), constant]))
 
     def rows_at(self, name: str, site: TiledSite, samples: slice, rows: slice) -> Tensor:
         """(scale, shift) side by side [b, rows, w, 2 * channels]."""
         v = site.v_norm[samples, rows].to(self.table.dtype)
-        return torch.addmm(self.constant, v.flatten(0, 2), self.table).unflatten(0, v.shape[:3])
+        return torch.mm(F.pad(v.flatten(0, 2), (0, 1), value=1.0), self.table).unflatten(0, v.shape[:3])
 
 
 class LabelNorm(WindowNorm):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,17 +94,22 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
 
     keep_pages()
     with uncollected():
+        import torch
+
         from zoo.composition.chain import compose as load_pair
         from zoo.composition.checks.faces import note_faces, with_frames
         from zoo.composition.folder.labelmap import check_labelmap, write_labelmap
         from zoo.composition.folder.manifest import make_manifest
         from zoo.composition.folder.outputs import OutputFolder
+        from zoo.composition.run.workers import share
 
         composition = load_pair(models, device=given["device"], parser=given.get("parser"), **form)
     request = with_frames(replace(request, device=composition.device), composition.space, files)
     note_faces(request, composition.space, files)
     for note in files.take_notes():
         say(with_flags(note))
+    processors = torch.get_num_threads()
+    torch.set_num_threads(share(composition, request, processors).threads)  # which the manifest tells
     if out is not None and not overwrite:
         composition.rules = existing_rules(out)
     if given["labelmap"]:
@@ -115,7 +120,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     with OutputFolder(folder, manifest, inputs, overwrite=overwrite, space=composition.space) as output:
         changed = not output.finished
         if changed:
-            _produce(composition, request, output, files)
+            _produce(composition, request, output, files, processors)
         if given["labelmap"] or (changed and has_labelmap(folder)):
             write_labelmap(folder, composition.space, output.done, PICTURE_FORMATS[request.image_format])
     report(output)
@@ -164,11 +169,14 @@ def progress_bar(name: str, total: int, done: int) -> Iterator[Callable[[int, in
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _produce(composition: Composition, request: Request, output: OutputFolder, files: OpenedFiles) -> None:
-    """The batches that are missing, on the boundaries and with the threads of an uninterrupted run."""
+def _produce(
+    composition: Composition, request: Request, output: OutputFolder, files: OpenedFiles, processors: int
+) -> None:
+    """The batches that are missing, on the boundaries and with the threads of an uninterrupted run. processors: how many to use."""
     import torch
 
     from zoo.composition.checks.whole import describe_randomness
+    from zoo.composition.run.workers import share
 
     total = request.samples
     for mapping in composition.mappings(request):
@@ -178,17 +186,20 @@ def _produce(composition: Composition, request: Request, output: OutputFolder, f
         say(with_flags(note))
     if output.done:
         say(f"Continuing {output.path}: {output.done} of {total} samples are there.")
-        torch.set_num_threads(output.manifest["threads"])
         if output.notes:
             say(
                 f"The run began with other versions, so its new samples may differ in the last bits: {', '.join(output.notes)}."
             )
     if output.damaged:
         say(f"{output.damaged} samples are damaged or incomplete, and are made again.")
+    workers, threads = share(composition, request, processors, output.manifest["threads"])
+    torch.set_num_threads(threads)
     try:
         with progress_bar(composition.name, total, output.done) as progress:
-            for part in composition.run(request, missing=output.missing, progress=progress, files=files):
-                output.write(part)
+            parts = composition.run(request, missing=output.missing, progress=progress, files=files, workers=workers)
+            with closing(parts):
+                for part in parts:
+                    output.write(part)
         output.finish()
     except (KeyboardInterrupt, DataError):
         if output.done:

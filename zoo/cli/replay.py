@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,7 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
     from zoo.composition.folder.manifest import check_made, check_models, make_manifest, request_from_json
     from zoo.composition.folder.outputs import OutputFolder
     from zoo.composition.folder.records import recorded_rules
+    from zoo.composition.run.workers import share
     from zoo.files.opened import OpenedFiles
     from zoo.inference.forms import form_of
 
@@ -198,13 +200,15 @@ def _again(recorded: dict[str, Any], folder: Path, out: Path, places: tuple[Path
     request = request_from_json(recorded["request"], folder, device=composition.device, files=inputs)
     check_made(recorded, composition, request, folder)
     threads = torch.get_num_threads()
+    workers = share(composition, request, threads, recorded["threads"]).workers
     torch.set_num_threads(recorded["threads"])
     try:
         files = OpenedFiles(trusted=True)
         manifest, copies = make_manifest(composition, request, files, inputs="inputs" not in recorded)
         output = OutputFolder(out, manifest, copies, space=composition.space)
-        for part in composition.run(request, files=files):
-            output.write(part)
+        with closing(composition.run(request, files=files, workers=workers)) as parts:
+            for part in parts:
+                output.write(part)
         output.finish()
     finally:
         torch.set_num_threads(threads)

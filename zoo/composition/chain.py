@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from zoo.composition.roles import check_role, kinds_at
 from zoo.composition.run.batches import batches
 from zoo.composition.run.part import Part
 from zoo.edits import Edit
-from zoo.errors import plain
+from zoo.errors import UsageError, plain
 from zoo.files.opened import OpenedFiles
 from zoo.inference.forms import check_form
 from zoo.interfaces.capabilities import Progress
@@ -73,9 +73,19 @@ class Composition(Models):
         files.release()
         return Result.collect(self, request, parts, files)
 
-    def stream(self, *, progress: Progress | None = None, **arguments: Any) -> Iterator[Part]:
-        """The same batch by batch, in bounded memory. Takes what a call takes; wrong arguments raise at once."""
-        return self.run(make_request(self, **arguments), progress=progress)
+    def stream(
+        self,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        progress: Progress | None = None,
+        workers: int = 1,
+        **arguments: Any,
+    ) -> Generator[Part, None, None]:
+        """The same batch by batch, in bounded memory. Takes what a call takes; wrong arguments raise at once. start, stop, workers: as of
+        `run`."""
+        request = make_request(self, **arguments)
+        return self.run(request, start=start, stop=stop, progress=progress, workers=workers)
 
     # --- the run --------------------------------------------------------------------------------------------------
 
@@ -88,20 +98,43 @@ class Composition(Models):
         request: Request,
         *,
         start: int = 0,
+        stop: int | None = None,
         missing: Collection[int] | None = None,
         progress: Progress | None = None,
         files: OpenedFiles | None = None,
-    ) -> Iterator[Part]:
-        """The batches from sample `start` (a batch boundary) on. The request is checked at once.
+        workers: int = 1,
+    ) -> Generator[Part, None, None]:
+        """The batches of the samples from `start` to `stop` (None: to the last), in order; both are batch boundaries, or the end. The
+        request is checked at once.
 
-        missing: only the batches with some of these samples. files: those of the request, if some of them are opened already.
+        Ranges give the very samples that the whole run gives. missing: only the batches with some of these samples. files: those of the
+        request, if some of them are opened already. workers: batches made at once in threads of their own, each with torch's present
+        number of threads; models that share state between calls (none of ours) take 1. progress: counts the samples before `start` as
+        done, and ends with `stop`. Raises UsageError for a range that is none.
         """
+        samples = sample_range(request, start, stop)
         files = OpenedFiles() if files is None else files
         check(self, request, files)
         request = with_frames(request, self.space, files)
         for note in files.take_notes():  # a command has told them by now
             warnings.warn(plain(note), stacklevel=2)
-        return batches(self, request, start, progress, files, missing)
+        return batches(self, request, samples, progress, files, missing, workers)
+
+
+def sample_range(request: Request, start: int, stop: int | None) -> range:
+    """The samples of a request from `start` to `stop`. Raises UsageError where one is no batch boundary."""
+    total, batch = request.samples, request.batch_size
+    end = total if stop is None else stop
+    for name, value in (("start", start), ("stop", end)):
+        if type(value) is not int or not 0 <= value <= total or (value % batch and value != total):
+            raise UsageError(
+                f"<<{name}>> is a multiple of the batch size {batch} from 0 to {total}, or {total} itself, got {str(value)[:40]}."
+            )
+    if end < start:
+        raise UsageError(
+            f"<<start={start}>> lies behind <<stop={end}>>: name the first sample and the one after the last."
+        )
+    return range(start, end)
 
 
 def compose(

@@ -88,6 +88,9 @@ class Model(nn.Module, ABC):
     REPORTS_STEPS: ClassVar[bool] = False
     """True: one call takes many steps (diffusion), so `generate` or `synthesize` takes `progress=` and calls it as
     `progress(steps done, steps)` at the start and after each; what it raises (`Cancelled`) leaves the call at once."""
+    CONCURRENT: ClassVar[bool] = False
+    """True: several threads may call one model at once, as no call changes it (a wrapped library's scheduler may). Runs of many batches
+    then use all processors. The zoo's own models are known to be so."""
 
     def __init__(self, config: Any, space: LabelSpace) -> None:
         super().__init__()

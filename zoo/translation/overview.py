@@ -8,10 +8,10 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from zoo.composition.folder.overview import COLUMNS, LEVEL, SAMPLES
+from zoo.composition.folder.overview import COLUMNS, SAMPLES
 from zoo.composition.folder.records import GRID, file_of, image_ending
 from zoo.files.decoding import open_image
-from zoo.files.images import photo_pixels, save_image
+from zoo.files.images import RLE, photo_pixels, save_image
 from zoo.files.runfiles import own_file
 
 Cell = tuple[str, tuple[int, int] | None]
@@ -30,7 +30,7 @@ def write_sheet(folder: Path, manifest: dict[str, Any], records: Sequence[dict[s
                 sheet.paste(
                     _picture(folder / name, size or (width, height), shown=size is None), (x * width, y * height)
                 )
-    save_image(sheet, folder / GRID, compress_level=LEVEL)
+    save_image(sheet, folder / GRID, compress_type=RLE)
 
 
 def _rows(folder: Path, manifest: dict[str, Any], records: Sequence[dict[str, Any]]) -> list[list[Cell]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.composition.folder.records import FOLDERS, GRID, IMAGES, INPUTS, MAPS, file_of, image_ending
 from zoo.files.decoding import open_image
 from zoo.files.frames import cut
-from zoo.files.images import photo_pixels, save_image
+from zoo.files.images import RLE, photo_pixels, save_image
 from zoo.files.squares import Frame, read_frame
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 64
 COLUMNS = 8
-LEVEL = 2
-"""How hard the sheet is compressed: a third of the usual time for a tenth more bytes."""
 
 
 def write_grid(
@@ -58,7 +56,7 @@ def write_grid(
                 if picture.mode == "L" and colors and name.startswith(f"{MAPS}/"):
                     picture.putpalette(colors + [0] * (768 - len(colors)))
                 sheet.paste(picture.convert("RGB"), (x * width, y * height))
-    save_image(sheet, folder / GRID, compress_level=LEVEL)
+    save_image(sheet, folder / GRID, compress_type=RLE)
 
 
 class _Names:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from zoo.composition.run.part import Part
 from zoo.composition.run.progress import Work
 from zoo.composition.run.requiring import Drawn, Requirement
 from zoo.composition.run.sizing import resample
+from zoo.composition.run.workers import in_order
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.capabilities import PaintsItself, Progress
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, Layout
@@ -30,26 +33,29 @@ from zoo.rng import Rng
 def batches(
     models: Models,
     request: Request,
-    start: int,
+    samples: range,
     progress: Progress | None,
     files: OpenedFiles,
     missing: Collection[int] | None = None,
-) -> Iterator[Part]:
-    """The batches of a checked request from sample `start` (a batch boundary) on. files: those of the request, as they were checked.
+    workers: int = 1,
+) -> Generator[Part, None, None]:
+    """The batches of these samples of a checked request, in order. files: those of the request, as they were checked.
 
-    missing: leave out the batches that have none of these samples (None: make all)."""
-    loader, total = Loader(models, request, files), request.samples
-    work = Work(progress, total)
-    for first in range(start, total, request.batch_size):
-        done = min(first + request.batch_size, total)
-        if missing is not None and not any(sample in missing for sample in range(first, done)):
-            continue
-        yield _batch(loader, range(first, done), work)
-        work.finished(done)
+    samples: from a batch boundary to one, or to the end. missing: leave out the batches that have none of these samples (None: make all).
+    workers: batches made at once (`zoo.composition.run.workers`), which changes no byte."""
+    pieces = [range(i, min(i + request.batch_size, samples.stop)) for i in samples[:: request.batch_size]]
+    wanted = [p for p in pieces if missing is None or any(sample in missing for sample in p)]
+    count = max(1, min(workers, len(wanted)))
+    work = Work(progress, samples.stop, steps=count == 1)
+    makers = [partial(_batch, Loader(models, request, files), work=work) for _ in range(count)]
+    with closing(in_order(makers, wanted)) as parts:
+        for piece, part in zip(wanted, parts, strict=True):
+            yield part
+            work.finished(piece.stop)
 
 
 @torch.inference_mode()
-def _batch(loader: Loader, samples: Sequence[int], work: Work) -> Part:
+def _batch(loader: Loader, samples: Sequence[int], *, work: Work) -> Part:
     models, request = loader.models, loader.request
     rng = Rng(request.seed, samples)
     if models.direct is not None:

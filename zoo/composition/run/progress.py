@@ -11,9 +11,10 @@ from zoo.interfaces.models import Model
 class Work:
     """Counts a run's samples; where its model works in steps, samples times steps, so that the share done is always right."""
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        """progress: of the caller, or None. total: samples of the whole run."""
-        self._progress, self._total = progress, total
+    def __init__(self, progress: Progress | None, total: int, *, steps: bool = True) -> None:
+        """progress: of the caller, or None. total: samples of the whole run. steps: whether a model's steps are told too, which those of
+        several batches at once are not."""
+        self._progress, self._total, self._told = progress, total, steps
         self._steps = 1  # of one sample, as soon as a model has said how many it takes
 
     def finished(self, samples: int) -> None:
@@ -28,7 +29,7 @@ class Work:
         count as nothing done.
         """
         report = self._progress
-        if report is None or "steps" not in model.capabilities():
+        if report is None or not self._told or "steps" not in model.capabilities():
             return {}
 
         def step(done: int, steps: int) -> None:
