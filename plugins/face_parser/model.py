@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,9 @@ from zoo.errors import did_you_mean
 from zoo.plugin import DataError, LabelSpace, MaskParser, SemanticMap, UsageError
 from zoo_plugins.face_parser.config import FaceParserConfig
 from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 class FaceParser(MaskParser):
@@ -30,6 +34,12 @@ class FaceParser(MaskParser):
     @property
     def resolution(self) -> tuple[int, int]:
         return self.config.side, self.config.side
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.face_parser.exporting import exports
+
+        return exports(self)
 
     def parse(self, images: Tensor) -> SemanticMap:
         """images float32 [B, 3, H, W] in [0, 1], any size -> maps [B, H, W] of the same size.
