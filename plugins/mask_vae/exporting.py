@@ -27,7 +27,7 @@ class _Outlined(nn.Module):
 
     def __init__(self, outlines: Outlines, rule: str, side: int) -> None:
         super().__init__()
-        self.sigma, self.rule = outlines.sigma, rule
+        self.sigma, self.rule = float(outlines.sigma), rule
         self.least: list[int] = outlines.least.tolist()
         self.register_buffer("offsets", outlines.offsets.float())
         places = F.interpolate(outlines.places[None].float(), size=(side, side), mode="nearest")[0] > 0
