@@ -31,6 +31,7 @@ COMMANDS = {
     "synth": ("zoo.cli.compose:synth", "Turn given maps into pictures."),
     "translate": ("zoo.cli.translate:translate", "Turn photos into those of another domain."),
     "parse": ("zoo.cli.parse:parse", "Read label maps in photos."),
+    "ui": ("zoo.cli.ui:ui", "A page to paint layouts on and see their pictures."),
     "replay": ("zoo.cli.replay:replay", "Make a run again and compare it byte by byte."),
     "mask": ("zoo.cli.mask:mask", "Look at label-map files."),
     "data": ("zoo.cli.data:data", "Look at data sets."),

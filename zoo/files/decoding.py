@@ -63,15 +63,20 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path} has {state.st_size:,} bytes, more than {MAX_BYTES:,}: scale the picture down first.")
 
 
-def decode_image(path: Path, file: Path | IO[bytes], *, exact: bool = False) -> Image:
-    """The PIL picture that `file` holds, the bytes of `path` or that path itself. Raises DataError as `open_image` does."""
+def decode_image(
+    path: Path, file: Path | IO[bytes], *, exact: bool = False, max_pixels: int = MAX_PIXELS, told: bool = False
+) -> Image:
+    """The PIL picture that `file` holds, the bytes of `path` or that path itself. Raises DataError as `open_image` does.
+
+    max_pixels: of a larger picture nothing is decoded. told: the caller says himself that of several pictures the first is read.
+    """
     with one_line(path), _stream(file) as stream:
-        image, container = _opened(path, stream)
+        image, container = _opened(path, stream, max_pixels)
         if exact:
             _refuse_lossy(path, image, container)
         if not container.filled or not _filled(image):
             raise ValueError("the pixels do not fill the picture")
-        if container.pages > 1:
+        if container.pages > 1 and not told:
             number = f"{MANY} pictures or more" if container.pages == MANY else f"{container.pages} pictures"
             warnings.warn(f"{path} holds {number}; only the first is read.", stacklevel=3)
         image.load()
@@ -79,7 +84,7 @@ def decode_image(path: Path, file: Path | IO[bytes], *, exact: bool = False) -> 
         return image
 
 
-def _opened(path: Path, stream: IO[bytes]) -> tuple[Image, Container]:
+def _opened(path: Path, stream: IO[bytes], max_pixels: int = MAX_PIXELS) -> tuple[Image, Container]:
     """A picture whose pixels are not decoded yet."""
     import PIL.Image
 
@@ -88,7 +93,7 @@ def _opened(path: Path, stream: IO[bytes]) -> tuple[Image, Container]:
     if container is None:
         raise DataError(_foreign(path, stream))
     if container.size is not None:
-        _check_size(path, *container.size)
+        _check_size(path, *container.size, max_pixels)
     stream.seek(0)
     try:
         image = PIL.Image.open(stream, formats=(container.format,))
@@ -96,13 +101,13 @@ def _opened(path: Path, stream: IO[bytes]) -> tuple[Image, Container]:
         raise ValueError("its header cannot be read") from error
     except PIL.Image.DecompressionBombError as error:
         raise DataError(f"{path} has more than {MAX_PIXELS:,} pixels: scale it down first.") from error
-    _check_size(path, image.width, image.height)
+    _check_size(path, image.width, image.height, max_pixels)
     return image, container
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path} has {width} x {height} pixels, more than {MAX_PIXELS:,}: scale it down first.")
+def _check_size(path: Path, width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise DataError(f"{path} has {width} x {height} pixels, more than {most:,}: scale it down first.")
 
 
 def orientation(image: Image) -> int:
