@@ -45,10 +45,16 @@ def model_digest(folder: Path) -> str:
 
 
 def export_reference(
-    reference: str, target: Path, *, half: bool = False, overwrite: bool = False, say: Callable[[str], None] = lambda text: None
+    reference: str,
+    target: Path,
+    *,
+    half: bool = False,
+    overwrite: bool = False,
+    name: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """`export_model` of a model id, architecture or folder. Raises as that, and as `zoo.load`."""
+    """`export_model` of a model id, architecture or folder. name: what the JSON calls it. Raises as that, and as `zoo.load`."""
     require_onnx()
     resolved = resolve(reference)
-    facts = facts_of(resolved)
+    facts = facts_of(resolved) | ({} if name is None else {"model": name})
     return export_model(load(resolved.folder), target, facts, half=half, overwrite=overwrite, say=say)
