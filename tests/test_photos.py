@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,14 @@ def test_pages_beyond_the_first_are_told(tmp_path: Path) -> None:
             image = open_image(tmp_path / name)
         red = photo_pixels(image, tmp_path / name)[0, 0]
         assert red[0] > 200 and red[2] < 50
+
+
+def test_the_command_warns_in_words_without_a_line_of_its_source(tmp_path: Path) -> None:
+    pages = [PIL.Image.new("L", (3, 2), number) for number in (0, 1, 2)]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    command = [sys.executable, "-m", "zoo", "mask", "inspect", str(tmp_path / "x.tif")]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert made.stderr == f"Warning: {tmp_path / 'x.tif'} holds 3 pictures; only the first is read.\n"
 
 
 @pytest.mark.parametrize(

@@ -210,3 +210,13 @@ def test_the_command_on_a_card_does_not_tell_where_things_lie(monkeypatch: pytes
     assert command_line() == (
         "zoo train x/y --data 'ccp:ccp,pad=mirror#train' --init=run --out ./a/b net.pth hf:owner/repo https://host/x"
     )
+
+
+def test_data_are_held_against_the_model_before_pretrained_networks_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """spade/celeba-128 wants VGG's weights, which may not be here; that its classes are none of the data's comes first."""
+    command = ["train", "spade/celeba-128", "--data", "toy-faces:8", "--space", "cityscapes", "--device", "cpu"]
+    assert zoo(*command, "--out", tmp_path / "run") == 1
+    assert "have no class in common" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -71,7 +71,7 @@ VARIANTS: dict[str, Variant] = {
             label_space="celebamask-hq", resolution=128, aspect_ratio=1.0, widths=(192, 192, 160, 128, 64, 48), noise=8, encoder_width=24,
         ),
         CIMLEOptions(
-            steps=8000, batch_size=4, lr=4e-4, precision="bf16", channels_last=True, ema=0.999, dtype="float16", flip=True, zoom=0.15,
+            steps=8000, batch_size=4, lr=4e-4, precision="auto", channels_last=True, ema=0.999, dtype="float16", flip=True, zoom=0.15,
             candidates=4, epoch_images=200, epoch_items=2000, restart_epoch=0,
         ),
         "ours: 128 px, for a CPU",

@@ -65,7 +65,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-128": Variant(
         CRNConfig(label_space="celebamask-hq", resolution=128, aspect_ratio=1.0, widths=(192, 192, 160, 128, 64, 48), outputs=4),
         CRNOptions(
-            steps=8000, batch_size=4, lr=4e-4, precision="bf16", channels_last=True, ema=0.999, dtype="float16", flip=True, zoom=0.15,
+            steps=8000, batch_size=4, lr=4e-4, precision="auto", channels_last=True, ema=0.999, dtype="float16", flip=True, zoom=0.15,
         ),
         "ours: 128 px, four pictures, for a CPU",
     ),

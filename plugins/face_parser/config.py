@@ -63,7 +63,7 @@ class FaceParserTraining(TrainingOptions):
 _SMALL_TRAINING = FaceParserTraining(
     steps=12_000,
     batch_size=16,
-    precision="bf16",
+    precision="auto",
     channels_last=True,
     ema=0.998,
     flip=True,

@@ -176,7 +176,7 @@ VARIANTS: dict[str, Variant] = {
         MaskVaeTraining(
             steps=20_000,
             batch_size=16,
-            precision="bf16",
+            precision="auto",
             dtype="float16",
             flip=True,
             zoom=0.2,

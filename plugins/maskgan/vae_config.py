@@ -70,7 +70,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-128": Variant(
         MaskVAEConfig(ngf=24, ndf=24, latent=256, halvings=5),
         MaskVAETraining(
-            steps=20_000, batch_size=16, precision="bf16", dtype="float16", channels_last=True, flip=True, zoom=0.2, ema=0.999,
+            steps=20_000, batch_size=16, precision="auto", dtype="float16", channels_last=True, flip=True, zoom=0.2, ema=0.999,
             lr=5e-4,
         ),
         "ours: 128 px, for a CPU",

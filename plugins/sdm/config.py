@@ -233,7 +233,7 @@ VARIANTS: dict[str, Variant] = {
     "celeba-64": Variant(
         CELEBA_64,
         SDMOptions(
-            steps=20_000, batch_size=16, lr=2e-4, drop_rate=0.2, precision="bf16", channels_last=True, ema=0.999, ema_warmup=True,
+            steps=20_000, batch_size=16, lr=2e-4, drop_rate=0.2, precision="auto", channels_last=True, ema=0.999, ema_warmup=True,
             dtype="float16", flip=True, zoom=0.15, publish="last",
         ),
         "ours: 64 px, 5.5 M parameters, for a CPU",

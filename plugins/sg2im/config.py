@@ -236,7 +236,7 @@ VARIANTS: dict[str, Variant] = {
             refinement_dims=(128, 96, 64, 48, 32),
         ),
         replace(
-            _FACES, steps=8000, batch_size=8, lr=4e-4, eval_mode_after=6000, precision="bf16", flip=True, zoom=0.15, lambda_mask=1.0,
+            _FACES, steps=8000, batch_size=8, lr=4e-4, eval_mode_after=6000, precision="auto", flip=True, zoom=0.15, lambda_mask=1.0,
             dtype="float16",
         ),
         title="ours: 128 px, for a CPU",

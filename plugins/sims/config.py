@@ -186,7 +186,7 @@ VARIANTS: dict[str, Variant] = {
             planar=(), vehicles=(), ragged=("hair",), standing=(), buildings=(),
         ),
         SIMSOptions(
-            steps=8000, batch_size=2, lr=4e-4, transform_lr=1e-4, order_lr=1e-4, growth=(), precision="bf16", channels_last=True, dtype="float16",
+            steps=8000, batch_size=2, lr=4e-4, transform_lr=1e-4, order_lr=1e-4, growth=(), precision="auto", channels_last=True, dtype="float16",
             ema=0.999, bank_pairs=2000,
         ),
         "ours: 128 px, for a CPU",

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -101,6 +102,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 could not, 2 wrong usage, 130 interrupted; an error is one block on stderr."""
     arguments = sys.argv[1:] if argv is None else argv
     widen_output()
+    if argv is None:  # the program: a program's words, not a line of its source
+        warnings.formatwarning = _as_words(warnings.formatwarning)
     debug = "--debug" in arguments or os.environ.get("ZOO_DEBUG") == "1"
     try:
         _check_arguments(arguments)
@@ -128,6 +131,18 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(0)
     except Exception as error:
         _fail(*_unforeseen(error), debug)
+
+
+def _as_words(usual: Callable[..., str]) -> Callable[..., str]:
+    """How a warning is written: the zoo's own to users as a sentence, all others as usual."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+    def words(message: Warning | str, category: type[Warning], filename: str, *place: Any) -> str:
+        if category is UserWarning and os.path.abspath(filename).startswith(package + os.sep):
+            return f"Warning: {one_line(str(message), 2000)}\n"
+        return usual(message, category, filename, *place)
+
+    return words
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:

@@ -23,8 +23,10 @@ class TrainingOptions:
     """Micro-batches whose gradients are averaged before a step."""
     seed: int = 0
     """Decides the order of the data, augmentation, noise and the starting weights."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: forward passes under autocast; parameters, gradients and losses stay float32."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """bf16: forward passes under autocast; parameters, gradients and losses stay float32. auto: bf16 where the device multiplies
+    bfloat16 itself, else fp32 (processors without such instructions are about ten times slower in bf16); settled when a run begins,
+    and kept when it is resumed."""
     channels_last: bool = False
     """Store convolution weights and images with channels last (about twice as fast together with bf16 on a CPU)."""
     ema: float = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
 from zoo.errors import DataError, plain
 from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import load_strict
+from zoo.inference.processors import multiplies_bf16
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer
 from zoo.labels import LabelSpace
@@ -55,9 +57,26 @@ def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
         processes.close()
 
 
+def settle_precision(plan: TrainingPlan, device: str) -> TrainingPlan:
+    """The plan with `precision=auto` decided for a device; warns of a bf16 that the device only imitates."""
+    asked, fast = plan.training.precision, multiplies_bf16(device)
+    if asked == "bf16" and not fast:
+        warnings.warn(
+            f"This {device} has no instructions for bfloat16 and imitates them, many times slower than float32: start anew with"
+            " --set precision=fp32 (or auto).",
+            stacklevel=2,
+        )
+    if asked != "auto":
+        return plan
+    return replace(plan, training=replace(plan.training, precision="bf16" if fast else "fp32"))
+
+
 def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
-    trainer = build_trainer(plan, init=not run.has_state)
-    data, validation = open_splits(plan, trainer.model)
+    plan = settle_precision(plan, processes.device.type)
+    model = build_model(plan)
+    with torch.random.fork_rng():  # the trainer's networks go on in the model's stream
+        data, validation = open_splits(plan, model)  # before a trainer asks for pretrained networks: these may not fit
+    trainer = build_trainer(plan, model, init=not run.has_state)
     doubts = [] if plan.trust_maps or run.has_state else judge_first(unrelabelled(data.source))
     if not getattr(plan.config, "channels", ()):  # nobody chose
         doubts += unused_domains(data, trainer.model.channels)
@@ -88,16 +107,21 @@ def _begin(plan: TrainingPlan, run: RunFolder, data: PairData) -> None:
     run.clean()
 
 
-def build_trainer(plan: TrainingPlan, *, init: bool = True) -> Trainer:
-    """The untrained model in its trainer; starting weights follow the seed (torch's own generator is seeded).
+def build_model(plan: TrainingPlan) -> Model:
+    """The untrained model; starting weights follow the seed (torch's own generator is seeded)."""
+    arch = registry().architecture(plan.architecture)
+    torch.manual_seed(plan.training.seed)
+    return registry().load(arch, "model")(plan.config, plan.label_space())
+
+
+def build_trainer(plan: TrainingPlan, model: Model | None = None, *, init: bool = True) -> Trainer:
+    """A model (None: `build_model`'s) in its trainer, whose networks take their starting weights from torch's own generator as the model
+    left it.
 
     init: load the weights that the plan starts from, if it names any (a resumed run does not need them).
     """
-    reg = registry()
-    arch = reg.architecture(plan.architecture)
-    torch.manual_seed(plan.training.seed)
-    model: Model = reg.load(arch, "model")(plan.config, plan.label_space())
-    trainer: Trainer = reg.load(arch, "trainer")(model, plan.training)
+    model = build_model(plan) if model is None else model
+    trainer: Trainer = registry().load(registry().architecture(plan.architecture), "trainer")(model, plan.training)
     if plan.init and init:
         from zoo.hub import resolve
 

@@ -124,7 +124,7 @@ class GanOptions(TrainingOptions):
 
 
 SMALL_TRAINING: dict[str, Any] = {
-    "steps": 8000, "batch_size": 8, "precision": "bf16", "channels_last": True, "ema": 0.999, "dtype": "float16",
+    "steps": 8000, "batch_size": 8, "precision": "auto", "channels_last": True, "ema": 0.999, "dtype": "float16",
     "flip": True, "zoom": 0.15, "lr": 4e-4, "ttur": False, "beta1": 0.0, "beta2": 0.99, "decay_last": 0.4,
     "lambda_l1": 10.0, "lambda_perceptual": 2.0, "share_fake": True, "diffaugment": True, "ndf": 32,
 }  # fmt: skip
