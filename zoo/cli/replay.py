@@ -13,6 +13,7 @@ from zoo.cli.show import emit_json, json_option, say, show
 from zoo.environment import keep_pages, uncollected
 from zoo.errors import DataError, UsageError
 from zoo.registry.kinds import of_role
+from zoo.version import __version__
 
 if TYPE_CHECKING:
     from zoo.files.runaccount import Account
@@ -42,7 +43,15 @@ def replay(manifest: Path, out: Path | None, inputs: tuple[Path, ...], as_json: 
 
     Exit 0 if every sample is accounted for and every file has the same bytes, 1 if not (equal bytes are promised for one machine
     and the same versions).
+
+    A project of the editor (NAME.zoo.json, zoo ui) is rendered again and its picture compared; --out gets the map and the picture,
+    --input the folder of a model that has no card here.
     """
+    from zoo.web.project import is_project
+
+    if is_project(manifest):
+        _project(manifest, out, inputs, as_json)
+        return
     from zoo.composition.folder.records import read_manifest
     from zoo.composition.folder.target import check_target
     from zoo.files.runaccount import account, check_accounted
@@ -66,6 +75,43 @@ def replay(manifest: Path, out: Path | None, inputs: tuple[Path, ...], as_json: 
     else:
         _tell(report, folder)
     if report["different"] or report["changed"]:
+        sys.exit(1)
+
+
+def _project(path: Path, out: Path | None, inputs: tuple[Path, ...], as_json: bool) -> None:
+    """Render a project of the editor again and say whether it is the same picture."""
+    from zoo.composition.checks.before_loading import existing_file
+    from zoo.composition.folder.target import check_target
+    from zoo.web.project import read_project
+
+    existing_file(path, "project")
+    if out is not None:
+        check_target(out)
+        if out.is_dir() and any(out.iterdir()):
+            raise UsageError(f"--out {out} is not empty: name a new folder.")
+    made_by = read_project(path).get("made_by")
+    keep_pages()
+    with uncollected():
+        from zoo.web.replaying import replay as render_again
+    report = render_again(path, [str(folder.absolute()) for folder in inputs], out=out)
+    if as_json:
+        emit_json(report)
+    else:
+        for name in report["models"]:
+            say(f"{name} is not the model of the project: its files have other digests.")
+        for note in report["notes"]:
+            say(note)
+        told = {
+            True: "the picture is equal",
+            False: "the picture is different",
+            None: "the project holds no picture to compare with",
+        }
+        show(told[report["equal"]])
+        if report["equal"] is False and made_by != __version__:
+            say(f"zoo was {made_by}, is {__version__}")
+        if out is not None:
+            show(out)
+    if report["equal"] is False:
         sys.exit(1)
 
 

@@ -111,7 +111,7 @@ def gather(references: Sequence[str] = ()) -> Offers:
     """The models that are named (ids, architectures, folders, `hf:…`), else all that have a card. Raises UsageError and what
     resolving a name raises; of all cards those that cannot be used stand in the list with their reason."""
     if references:
-        offers = [_resolved(reference) for reference in references]
+        offers = [offer_of(reference) for reference in references]
     else:
         offers = [offer for card in cards.search("*") if (offer := _of_card(card)) is not None]
     usable = [o for o in offers if o.folder is not None]
@@ -126,7 +126,8 @@ def _roles() -> tuple[str, ...]:
     return of_role("generator", "synthesizer", "parser")
 
 
-def _resolved(reference: str) -> Offer:
+def offer_of(reference: str) -> Offer:
+    """One model that a user names. Raises UsageError for one that the editor cannot use, and what resolving a name raises."""
     resolved = hub.resolve(reference)
     offer = _of_folder(resolved.name, resolved.folder)
     if offer is None:

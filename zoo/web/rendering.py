@@ -38,7 +38,8 @@ PHASES = 4
 
 @dataclass(frozen=True, eq=False)
 class RenderJob:
-    """A picture that is asked for. photos: all that its sources name, by id."""
+    """A picture that is asked for. photos: all that its sources name, by id. fresh: nothing of the stroke before is used, so that the bytes
+    are those that a replay makes (parts that are kept agree to rounding)."""
 
     synthesizer: Offer
     painted: PaintedMap
@@ -47,6 +48,7 @@ class RenderJob:
     keep: Keep | None = None
     parser: Offer | None = None
     photos: Mapping[str, Photo] = field(default_factory=dict)
+    fresh: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ class Painter:
 
     def forget(self, session: str) -> None:
         """Drop the layouts of a tab that is gone."""
-        self._layouts.drop(lambda key: key[0] == session)
+        self._layouts.drop(lambda key: isinstance(key, tuple) and key[0] == session)
 
     @torch.inference_mode()
     def render(self, job: RenderJob, work: Work, session: str = "") -> Rendered:
@@ -91,7 +93,7 @@ class Painter:
         notes = [*given.notes[0]]
         if lost := given.dropped[0]:
             notes.append(f"{job.synthesizer.id} has no {few(lost)}: there stands the {composition.space.background}.")
-        layout = self._layout(synthesizer, given.maps, (session, job.synthesizer.id))
+        layout = self._layout(synthesizer, given.maps, (session, job.synthesizer.id), job.fresh)
         notes += layout.notes
         work.step(1, PHASES, "style")
         styles = _Styles(self, composition, job, given.maps, work)
@@ -105,9 +107,9 @@ class Painter:
         seconds = time.perf_counter() - start
         return Rendered(np.ascontiguousarray(pixels), seconds, tuple(dict.fromkeys([*notes, *styles.notes])))
 
-    def _layout(self, synthesizer: ImageSynthesizer, maps: SemanticMap, key: Hashable) -> Layout:
+    def _layout(self, synthesizer: ImageSynthesizer, maps: SemanticMap, key: Hashable, fresh: bool) -> Layout:
         """The layout of a map: of the one before only what changed is computed again."""
-        made = synthesizer.layout(maps.to(self.pool.device), reuse=self._layouts.get(key))
+        made = synthesizer.layout(maps.to(self.pool.device), reuse=None if fresh else self._layouts.get(key))
         self._layouts.put(key, made, nbytes(made))
         return made
 
@@ -167,7 +169,8 @@ class _Styles:
         """Parts one after the other, the mix, the locked parts; None for a synthesizer that has no style. Raises UsageError."""
         wish = self.job.style
         if not self.places:
-            if len(wish.parts) > 1 or wish.mix is not None or wish.parts[0].source.kind == "photo":
+            base, *more = wish.parts
+            if more or wish.mix is not None or base.source.kind == "photo":
                 self.notes.append(f"{self.job.synthesizer.id} has no style: its picture depends on the map alone.")
             return None
         free = [part for part in wish.parts if not part.locked]

@@ -17,7 +17,7 @@ from zoo.web.drawing import DrawJob, ParseJob
 from zoo.web.facts import facts
 from zoo.web.limits import LOCAL, Limits
 from zoo.web.models import Pool
-from zoo.web.offers import Offers
+from zoo.web.offers import Offer, Offers
 from zoo.web.photos import Photo, Photos
 from zoo.web.rendering import Painter, RenderJob
 from zoo.web.wire import Reader, Source, count, frame, labels, photo_id, seed, write_map
@@ -94,7 +94,7 @@ class Studio:
     def _parse(self, job: Mapping[str, Any]) -> Run:
         photo = self.photos.get([photo_id(job.get("photo"), "photo")])
         target = self._target(job)
-        offer = self._parser(job, target)
+        offer = self._parser(job)
         if offer is None:
             here = [o for o in self.offers.of("parser") if o.folder is not None]
             if target is None and not here:
@@ -128,7 +128,8 @@ class Studio:
             for name in keep.classes:
                 offer.space.index(name)
         found: dict[str, Photo] = self.photos.get([s.photo for s in sources if s.kind == "photo"])
-        return RenderJob(offer, painted, wish, number, keep, self._parser(job, offer.space), found)
+        fresh = bool(field(job, "fresh", bool, None, where="render", default=False, error=UsageError))
+        return RenderJob(offer, painted, wish, number, keep, self._parser(job), found, fresh)
 
     def _render(self, job: Mapping[str, Any], session: str) -> Run:
         wanted = self.render_job(job)
@@ -157,7 +158,7 @@ class Studio:
         name = job.get("space")
         return None if name is None else self.offers.space(name)
 
-    def _parser(self, job: Mapping[str, Any], space: LabelSpace | None) -> Any:
+    def _parser(self, job: Mapping[str, Any]) -> Offer | None:
         name = job.get("parser")
         return None if name is None else self.offers.find(name, "parser")
 
