@@ -6,7 +6,7 @@ import { colored, paletteBytes } from "../../zoo/web/static/core/colours.js";
 import { isMiddle, matrix, middle, moved, scaled, turned } from "../../zoo/web/static/core/frames.js";
 import { difference, emptyHistory, mapStep, walk, withStep } from "../../zoo/web/static/core/history.js";
 import { drawPath } from "../../zoo/web/static/core/lines.js";
-import { countClasses, createMap, mapFault, presentClasses, resizeMap, sameMap, shareText } from "../../zoo/web/static/core/maps.js";
+import { countClasses, createMap, mapFault, namesIn, presentClasses, resizeMap, sameMap, shareText } from "../../zoo/web/static/core/maps.js";
 import { drawPolygon, drawRectangle, fill, pick } from "../../zoo/web/static/core/shapes.js";
 import { fitted, panned, toPixel, toScreen, zoomed } from "../../zoo/web/static/core/views.js";
 
@@ -147,16 +147,21 @@ test("colours are those of the palette, hidden classes have none", () => {
 
 test("shares, present classes, faults", () => {
   const map = drawn(["0013", "0013"]);
+  const four = { classes: ["a", "b", "c", "d"].map((name) => ({ name, color: "#000000" })), background: 0 };
   assert.deepEqual([...countClasses(map.labels, 4)], [4, 2, 0, 2]);
   assert.deepEqual(presentClasses(map), [0, 1, 3]);
   assert.equal(shareText(1, 8), "12.5 %");
   assert.equal(shareText(1, 10000), "<0.1 %");
   assert.equal(shareText(0, 8), "–");
-  assert.equal(mapFault(map, 4), null);
-  assert.match(mapFault(map, 3), /class number 3 is beyond the 3 classes/);
-  assert.match(mapFault({ ...map, width: 5 }, 4), /8 numbers are not 5 x 2/);
-  assert.match(mapFault({ ...map, width: 9000, height: 1 }, 4), /8192/);
-  assert.match(mapFault({ ...map, width: 0.5 }, 4), /is none/);
+  assert.equal(mapFault(map, four), null);
+  assert.match(mapFault(map, { classes: four.classes.slice(1) }), /class number 3 is beyond the 3 classes/);
+  assert.match(mapFault({ ...map, width: 5 }, four), /8 numbers are not 5 x 2/);
+  assert.match(mapFault({ ...map, width: 9000, height: 1 }, four), /8192/);
+  const open = { width: 1, height: 1, space: "s", labels: Uint8Array.of(255) };
+  assert.match(mapFault(open, four), /class number 255/);
+  assert.equal(mapFault(open, { ...four, ignore: true }), null);
+  assert.deepEqual(namesIn({ ...open, width: 2, labels: Uint8Array.of(255, 3) }, four), ["d"]);
+  assert.match(mapFault({ ...map, width: 0.5 }, four), /is none/);
   assert.deepEqual(rows(resizeMap(map, 2, 2)), ["01", "01"].map((r) => r.replace("1", "3")));
 });
 

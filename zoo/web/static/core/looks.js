@@ -52,10 +52,17 @@ export const rolled = (look, seed) => ({ ...look, base: { kind: "seed", seed }, 
  * @param {Look} look @param {Model} model @returns {StyleSpec}
  */
 export function specOf(look, model) {
-  const parts = model.can.includes("style:partial") ? look.parts : [];
+  const parts = model.can.includes("style:partial") ? look.parts.flatMap((part) => known(part, model)) : [];
   const usable = parts.filter((part) => part.layers === null || part.layers.every((layer) => model.layers.includes(layer)));
   const [free, fixed] = [usable.filter((part) => !part.locked), usable.filter((part) => part.locked)];
   return { base: look.base, parts: [...free, ...fixed].map(plainPart), mix: look.mix && look.mix.amount > 0 ? look.mix : null };
+}
+
+/** A part with the classes that have a style of their own. @param {Part} part @param {Model} model @returns {Part[]} */
+function known(part, model) {
+  if (!part.labels || !model.styleClasses?.length) return [part];
+  const labels = part.labels.filter((name) => model.styleClasses?.includes(name));
+  return labels.length ? [{ ...part, labels }] : [];
 }
 
 /** @param {Part} part @returns {Part} */

@@ -48,17 +48,27 @@ export function shareText(part, whole) {
   return share < 0.1 ? "<0.1 %" : `${share.toFixed(1)} %`;
 }
 
+/** The number that some label spaces have for pixels without a label. */
+export const UNLABELED = 255;
+
+/** A class's name. @param {import("./types.js").Space} space @param {number} value */
+export const nameOf = (space, value) => space.classes[value]?.name ?? "unlabeled";
+
+/** Names of the classes that a map shows. @param {LabelMap} map @param {import("./types.js").Space} space */
+export const namesIn = (map, space) => presentClasses(map).filter((value) => value < space.classes.length).map((value) => space.classes[value].name);
+
 /**
  * What is wrong with a map that claims to be of a space, as a sentence; null: nothing.
- * @param {LabelMap} map @param {number} classes
+ * @param {LabelMap} map @param {import("./types.js").Space} space
  */
-export function mapFault(map, classes) {
+export function mapFault(map, space) {
+  const classes = space.classes.length;
   if (!Number.isInteger(map.width) || !Number.isInteger(map.height) || map.width < 1 || map.height < 1)
     return `a map of ${map.width} x ${map.height} pixels is none`;
   if (Math.max(map.width, map.height) > LARGEST_SIDE) return `sides of more than ${LARGEST_SIDE} pixels are not taken`;
   if (map.labels.length !== map.width * map.height)
     return `${map.labels.length} numbers are not ${map.width} x ${map.height} pixels`;
-  const beyond = map.labels.find((value) => value >= classes);
+  const beyond = map.labels.find((value) => value >= classes && !(space.ignore && value === UNLABELED));
   return beyond === undefined ? null : `class number ${beyond} is beyond the ${classes} classes of ${map.space}`;
 }
 

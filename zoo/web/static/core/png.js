@@ -106,6 +106,7 @@ async function deflated(bytes) {
 
 /** The form of zlib that does not compress, for browsers without streams that do. @param {Uint8Array} bytes */
 export function stored(bytes) {
+  /** @type {Uint8Array[]} */
   const parts = [Uint8Array.of(0x78, 0x01)];
   for (let at = 0; at === 0 || at < bytes.length; at += 65535) {
     const piece = bytes.subarray(at, at + 65535);

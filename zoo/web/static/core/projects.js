@@ -47,7 +47,7 @@ export async function toProject(work, facts) {
     keep: toWire(look.keep),
     seed: look.noise,
     steps: toWire(work.steps),
-    picture: work.picture ? { "sha256 of the pixels (RGB bytes)": await pixelDigest(work.picture) } : null,
+    picture: work.picture ? { sha256: await pixelDigest(work.picture) } : null,
     page: { look: toWire(look), photos: frames },
   };
 }
@@ -71,12 +71,12 @@ export async function fromProject(text, facts) {
   if (value.version !== VERSION) throw new RangeError(`This project is of version ${value.version}, and this page reads version ${VERSION}.`);
   const space = facts.spaces[value.space];
   if (!space) throw new RangeError(`This project's maps are of the label space ${value.space}, which is not here.`);
-  const map = await readMap(value, space.classes.length);
+  const map = await readMap(value, space);
   const ids = Object.keys(value.photos ?? {});
   const photos = ids.map((id) => {
     const page = value.page?.photos?.[id] ?? {};
     const own = page.map ? mapFromWire(page.map) : null;
-    if (own && (!facts.spaces[own.space] || mapFault(own, facts.spaces[own.space].classes.length))) throw new RangeError("A photo's map in this project is damaged.");
+    if (own && (!facts.spaces[own.space] || mapFault(own, facts.spaces[own.space]))) throw new RangeError("A photo's map in this project is damaged.");
     return { id, bytes: fromBase64(value.photos[id]), name: String(page.name ?? "photo.png"), frame: page.frame ? readFrame(page.frame) : null, map: own };
   });
   const look = readLook(value.page?.look ?? { ...value.style, keep: value.keep, noise: value.seed }, space.classes.map((one) => one.name));
@@ -88,7 +88,7 @@ export async function fromProject(text, facts) {
     synthesizer: String(value.synthesizer ?? ""),
     parser: String(value.parser ?? ""),
     steps: Array.isArray(value.steps) ? value.steps : [],
-    digest: value.picture?.["sha256 of the pixels (RGB bytes)"] ?? null,
+    digest: value.picture?.sha256 ?? null,
     notes: otherModels(value.digests ?? {}, facts),
   };
 }
@@ -102,13 +102,13 @@ function parsed(text) {
   }
 }
 
-/** @param {any} value @param {number} classes @returns {Promise<LabelMap>} */
-async function readMap(value, classes) {
+/** @param {any} value @param {import("./types.js").Space} space @returns {Promise<LabelMap>} */
+async function readMap(value, space) {
   try {
     const png = await decodePng(fromBase64(String(value.map.labels)));
     if (png.channels !== 1) throw new RangeError("it has colours instead of numbers");
     const map = { width: value.map.width, height: value.map.height, space: value.space, labels: png.data };
-    const fault = mapFault(map, classes);
+    const fault = mapFault(map, space);
     if (fault) throw new RangeError(fault);
     return map;
   } catch (error) {
@@ -150,7 +150,7 @@ function readLook(value, names) {
     })),
     mix: value.mix ? { source: read(value.mix.source), amount: value.mix.amount } : null,
     keep: value.keep
-      ? { photo: String(value.keep.photo), classes: labels(value.keep.classes) ?? [], ...(value.keep.frame ? { frame: readFrame(value.keep.frame) } : {}) }
+      ? { photo: String(value.keep.photo), classes: labels(value.keep.classes) ?? [], ...(value.keep.frame ? { frame: readFrame(value.keep.frame) } : {}), ...(value.keep.map ? { map: mapFromWire(value.keep.map) } : {}) }
       : null,
     noise: whole(value.noise) ? value.noise : 0,
   };

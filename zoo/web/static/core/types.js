@@ -4,15 +4,16 @@
  * @typedef {{width: number, height: number, space: string, labels: Uint8Array}} LabelMap
  *   Row-major class numbers of a label space: the truth of everything that is painted.
  * @typedef {{name: string, color: string}} ClassInfo  color: "#rrggbb"
- * @typedef {{classes: ClassInfo[], background: number, title?: string}} Space
+ * @typedef {{classes: ClassInfo[], background: number, title?: string, ignore?: boolean}} Space
+ *   ignore: 255 may stand in its maps, as "unlabeled"
  * @typedef {{
  *   id: string, title: string, kind: string, space: string, resolution: [number, number], can: string[], layers: string[],
  *   priors: string[], labels: string[], digest: string, joins: Record<string, string | null>, available: boolean,
- *   reason: string | null, slow: boolean, default?: boolean
+ *   reason: string | null, slow: boolean, default?: boolean, styleClasses?: string[]
  * }} Model
  * @typedef {{
  *   version: string, engine: "server" | "static", generators: Model[], synthesizers: Model[], parsers: Model[],
- *   spaces: Record<string, Space>, limits: {uploadBytes: number, pixels: number}
+ *   spaces: Record<string, Space>, limits: {uploadBytes: number, pixels: number, mapPixels?: number, samples?: number}
  * }} Facts
  *
  * @typedef {{x: number, y: number, side: number, angle: number}} Frame
@@ -24,26 +25,27 @@
  * @typedef {{labels: string[] | null, layers: string[] | null, source: Source, locked?: boolean}} Part
  *   A locked part is applied after the mix, so that nothing moves it.
  * @typedef {{base: Source, parts: Part[], mix: null | {source: Source, amount: number}}} StyleSpec
- * @typedef {{photo: string, frame?: Frame, classes: string[]}} Keep
+ * @typedef {{photo: string, frame?: Frame, map?: LabelMap, classes: string[]}} Keep
  * @typedef {{base: Source, parts: Part[], mix: null | {source: Source, amount: number}, keep: Keep | null, noise: number}} Look
  *   All that decides a picture beside the map. noise: the seed of what the synthesizer draws while it works.
  *
  * @typedef {{kind: "add" | "remove" | "redraw" | "perturb" | "interpolate", labels: string[], strength?: number, amount?: number}} Edit
- * @typedef {{kind: "generate", generator: string, labels: string[] | null, seed: number, n: number, prior?: string}} GenerateJob
+ * @typedef {{kind: "generate", generator: string, labels: string[] | null, seed: number, n: number, prior?: string, space?: string}} GenerateJob
  * @typedef {{
  *   kind: "edit", generator: string, map: LabelMap, edits: Edit[], other?: LabelMap, seed: number, n: number, keepRest: boolean
  * }} EditJob
  * @typedef {{kind: "render", synthesizer: string, map: LabelMap, style: StyleSpec, seed: number, keep?: Keep}} RenderJob
- * @typedef {{kind: "parse", parser?: string, photo: string, frame?: Frame}} ParseJob
+ * @typedef {{kind: "parse", parser?: string, photo: string, frame?: Frame, space?: string}} ParseJob
  * @typedef {GenerateJob | EditJob | RenderJob | ParseJob} Job
  * @typedef {{maps: LabelMap[], notes: string[]}} MapsResult
- * @typedef {{map: LabelMap, notes: string[]}} MapResult
+ * @typedef {{map: LabelMap, notes: string[], readings?: string[]}} MapResult
+ *   readings: label spaces in which a file can be read
  * @typedef {{image: Blob, width: number, height: number, seconds: number, notes: string[], digest: string}} PictureResult
  * @typedef {{onProgress?: (done: number, total: number, text: string) => void, signal?: AbortSignal}} RunOptions
  * @typedef {{
  *   open(): Promise<Facts>,
  *   addPhoto(blob: Blob): Promise<{photo: string, width: number, height: number, notes: string[]}>,
- *   addMap(blob: Blob, name: string): Promise<MapResult>,
+ *   addMap(blob: Blob, name: string, read?: string): Promise<MapResult>,
  *   run(job: Job, options?: RunOptions): Promise<any>
  * }} Engine
  *

@@ -41,9 +41,9 @@ export class ServerEngine {
     return answer;
   }
 
-  /** @param {Blob} blob @param {string} name @returns {Promise<MapResult>} */
-  async addMap(blob, name) {
-    const answer = await (await this.call(`api/maps?name=${encodeURIComponent(name)}`, { method: "POST", body: blob })).json();
+  /** @param {Blob} blob @param {string} name @param {string} [read] the label space of its numbers @returns {Promise<MapResult>} */
+  async addMap(blob, name, read = "") {
+    const answer = await (await this.call(`api/maps?name=${encodeURIComponent(name)}&read=${encodeURIComponent(read)}`, { method: "POST", body: blob })).json();
     return { ...answer, map: mapFromWire(answer.map) };
   }
 
@@ -83,7 +83,7 @@ export class ServerEngine {
     }
     if (response.ok) return response;
     const answer = await response.json().catch(() => ({}));
-    if (response.status === 401 || response.status === 403) {
+    if (response.status === 401) {
       throw new EngineError("The server does not know this page any more: open the address that zoo ui printed when it started. Your work waits here.", { token: true });
     }
     if (answer.missing) throw new MissingPhotos(answer.missing);
@@ -101,8 +101,8 @@ class MissingPhotos extends Error {
 
 const lostConnection = () => new EngineError("There is no connection to the server.", { retry: true, lost: true });
 
-/** @param {{error: string, retry?: boolean, missing?: string[]}} line */
-const problem = (line) => (line.missing ? new MissingPhotos(line.missing) : new EngineError(line.error, { retry: line.retry }));
+/** @param {{error: string, retry?: boolean, cancelled?: boolean, missing?: string[]}} line */
+const problem = (line) => (line.missing ? new MissingPhotos(line.missing) : new EngineError(line.error, { retry: line.retry, cancelled: line.cancelled }));
 
 /** @param {any} result */
 function fromResult(result) {
