@@ -77,7 +77,12 @@ def _all(value: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def test_graphs_of_synthesizers() -> None:
-    for model in (spade(), spade(use_vae=False), made("oasis", **GAN, z_dim=4), made("oasis", **GAN, z_dim=4, noise="class")):
+    for model in (
+        spade(),
+        spade(use_vae=False),
+        made("oasis", **GAN, z_dim=4),
+        made("oasis", **GAN, z_dim=4, noise="class"),
+    ):
         assert agrees(model).graph("render")
     assert "prior" in {g.name for g in agrees(clvae_tiny.model_of()).graphs}
     sean = made("sean", **GAN, style_dim=4, style_width=2, style_regions=19)
@@ -182,7 +187,7 @@ def test_what_differs_leaves_no_file(onnx_there: None, tmp_path: Path, monkeypat
     model = spade(use_vae=False)
     monkeypatch.setattr(type(model), "exports", lambda self: Exports((a_graph(lambda x: x * 2 + 1e-3),)))
     facts = {"model": "odd", "kind": "image-synthesizer"}
-    with pytest.raises(DataError, match="differs from torch .*no file is left"):
+    with pytest.raises(DataError, match=r"differs from torch .*no file is left"):
         files.export_model(model, tmp_path / "odd.onnx", facts)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(type(model), "exports", lambda self: Exports((a_graph(lambda x: x * 2 + 1e-6),)))

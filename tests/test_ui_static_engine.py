@@ -61,7 +61,8 @@ def test_streams_are_the_zoos(node: str) -> None:
     ]  # fmt: skip
     got = ask(
         node, "rng.js",
-        "return given.map(([seed, sample, prefix, key, n]) => { const r = new m.Rng(seed, sample, prefix); return [Array.from(r.normal(key, n)), Array.from(r.uniform(key, n))]; });",
+        """return given.map(([seed, sample, prefix, key, n]) => {
+            const r = new m.Rng(seed, sample, prefix); return [Array.from(r.normal(key, n)), Array.from(r.uniform(key, n))]; });""",
         cases,
     )  # fmt: skip
     for (seed, sample, prefix, key, count), (normal, uniform) in zip(cases, got, strict=True):
@@ -103,7 +104,12 @@ def wire(style: Style) -> dict[str, Any]:
 def test_styles_mix_as_the_zoos(node: str) -> None:
     """take, lerp and fill, with and without absent classes, limited to classes and layers."""
     styles = [a_style(1, None), a_style(2, [True, True, False, True]), a_style(3, [True, False, True, False])]
-    limits: list[tuple[Any, Any]] = [(None, None), (["hair", "nose"], None), (None, ["2"]), (["skin", "hat"], ["1", "3"])]
+    limits: list[tuple[Any, Any]] = [
+        (None, None),
+        (["hair", "nose"], None),
+        (None, ["2"]),
+        (["skin", "hat"], ["1", "3"]),
+    ]
     cases, expected = [], []
     for a in styles:
         for b in styles:
@@ -112,7 +118,11 @@ def test_styles_mix_as_the_zoos(node: str) -> None:
             for classes, layers in limits:
                 for t in (1.0, 0.25, 0.75):
                     cases.append(["blend", wire(a), wire(b), t, classes, layers])
-                    expected.append(a.take(b, classes=classes, layers=layers) if t == 1.0 else a.lerp(b, t, classes=classes, layers=layers))
+                    expected.append(
+                        a.take(b, classes=classes, layers=layers)
+                        if t == 1.0
+                        else a.lerp(b, t, classes=classes, layers=layers)
+                    )
     body = """
         const read = (s) => ({ ...s, tensors: Object.fromEntries(Object.entries(s.tensors).map(([n, t]) => [n, { data: Float32Array.from(t.data), dims: t.dims }])) });
         return given.map(([call, a, b, ...more]) => { const s = m[call](read(a), read(b), ...more);
@@ -157,11 +167,17 @@ def test_the_joint_prior_given_some_parts(node: str) -> None:
 
     parts, size = 6, 10
     codes = Rng(2, range(50)).normal("codes", shape=(parts, size)).cumsum(1)
-    prior = LatentPrior.fit(codes, torch.rand(50, parts, generator=torch.Generator().manual_seed(0)) < 0.9, components=4)
+    prior = LatentPrior.fit(
+        codes, torch.rand(50, parts, generator=torch.Generator().manual_seed(0)) < 0.9, components=4
+    )
     rng = Rng(9)
     scores, rest = rng.normal("score", shape=tuple(prior.std.shape)), rng.normal("rest", shape=(parts, size))
     tensors = {f"prior.{n}": {"data": numbers(t), "dims": list(t.shape)} for n, t in prior.tensors().items()}
-    for wanted, kept in (([1, 1, 1, 0, 1, 1], [0] * 6), ([1, 0, 0, 0, 1, 0], [0, 1, 1, 1, 0, 0]), ([0, 0, 1, 0, 0, 0], [1, 1, 0, 1, 1, 1])):
+    for wanted, kept in (
+        ([1, 1, 1, 0, 1, 1], [0] * 6),
+        ([1, 0, 0, 0, 1, 0], [0, 1, 1, 1, 0, 0]),
+        ([0, 0, 1, 0, 0, 0], [1, 1, 0, 1, 1, 1]),
+    ):
         w, k = torch.tensor([wanted]).bool(), torch.tensor([kept]).bool()
         expected = prior.draw(scores, rest, w, k, codes[:1])[0]
         got = ask(
@@ -206,7 +222,11 @@ def test_edits_are_judged_as_the_command_line_judges_them(node: str) -> None:
 def test_pixels_are_rounded_as_the_zoo_rounds(node: str) -> None:
     from zoo.files.images import to_pil
 
-    image = torch.cat([torch.linspace(-0.1, 1.1, 300), (torch.arange(256) + 0.5) / 255, torch.zeros(44)]).view(1, 20, 30).expand(3, -1, -1)
+    image = (
+        torch.cat([torch.linspace(-0.1, 1.1, 300), (torch.arange(256) + 0.5) / 255, torch.zeros(44)])
+        .view(1, 20, 30)
+        .expand(3, -1, -1)
+    )
     got = ask(node, "pictures.js", "return Array.from(m.toPixels(given, 600));", numbers(image.contiguous()))
     assert np.array_equal(np.array(got, np.uint8).reshape(20, 30, 3), np.asarray(to_pil(image)))
 
@@ -220,10 +240,20 @@ def test_maps_of_files(node: str, tmp_path: Path) -> None:
 
     labels = (Rng(3).uniform("map", shape=(20, 24))[0] * len(SPACE)).byte().numpy()
     palette = np.array(SPACE.palette, np.uint8)
-    pictures = {"grey": Image.fromarray(labels), "colours": Image.fromarray(palette[labels]), "photo": Image.fromarray(palette[labels] ^ 3)}
+    pictures = {
+        "grey": Image.fromarray(labels),
+        "colours": Image.fromarray(palette[labels]),
+        "photo": Image.fromarray(palette[labels] ^ 3),
+    }
     pictures["palette"] = Image.fromarray(labels)
     pictures["palette"].putpalette(palette.tobytes())
-    space = {"classes": [{"name": n, "color": "#{:02x}{:02x}{:02x}".format(*c)} for n, c in zip(SPACE.names, SPACE.palette, strict=True)], "background": 0}
+    space = {
+        "classes": [
+            {"name": n, "color": "#{:02x}{:02x}{:02x}".format(*c)}
+            for n, c in zip(SPACE.names, SPACE.palette, strict=True)
+        ],
+        "background": 0,
+    }
     facts = {"spaces": {SPACE.name: space}, "synthesizers": [], "limits": {"uploadBytes": 1 << 20, "pixels": 1 << 20}}
     given = {}
     for name, picture in pictures.items():
@@ -233,8 +263,10 @@ def test_maps_of_files(node: str, tmp_path: Path) -> None:
     body = """
         const out = {};
         for (const [name, text] of Object.entries(given.files)) {
-          try { const { map } = await m.readMap(given.facts, new Blob([Buffer.from(text, "base64")]), name); out[name] = [map.width, map.height, map.space, Array.from(map.labels)]; }
-          catch (error) { out[name] = error.message; }
+          try {
+            const { map } = await m.readMap(given.facts, new Blob([Buffer.from(text, "base64")]), name);
+            out[name] = [map.width, map.height, map.space, Array.from(map.labels)];
+          } catch (error) { out[name] = error.message; }
         }
         return out;"""
     got = ask(node, "imports.js", body, {"facts": facts, "files": given})

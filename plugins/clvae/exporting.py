@@ -101,12 +101,16 @@ def exports(model: CLVAE) -> Exports:
     """`render`, `prior` and `photo`. Raises UsageError for a model without latents of classes or of layers (the paper's ablations)."""
     c = model.config
     if not c.classwise or not c.taps:
-        raise UsageError("This CLVAE cannot be exported: it has no latents by class and layer (an ablation of the paper).")
+        raise UsageError(
+            "This CLVAE cannot be exported: it has no latents by class and layer (an ablation of the paper)."
+        )
     labels, picture = map_port(model), picture_port(model)
     names, layers, axes = model.channels, c.layer_names, ("class", "layer", "channel")
     shape = (len(names), len(layers), model.n_local)
     z = Port("z", "style", (c.z_dim,), ("channel",), "the latent of the picture")
-    codes = Port("codes", "style", shape, axes, "latents of the classes at the layers, coarsest first; absent classes 0")
+    codes = Port(
+        "codes", "style", shape, axes, "latents of the classes at the layers, coarsest first; absent classes 0"
+    )
     present = Port("present", "mask", shape[:1], ("class",), "1 for the classes that the map shows")
     visible = Port("visible", "mask", shape[:2], ("class", "layer"), "1 where a class has a pixel at a layer")
     z_noise = Port("z_noise", "normal", z.shape, z.axes, "standard normals", (("z",),))

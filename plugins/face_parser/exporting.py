@@ -30,7 +30,9 @@ def exports(model: FaceParser) -> Exports:
     side = model.resolution
     image = Port("image", "image", (3, *side), ("channel", "height", "width"), "the photo, red, green, blue, 0 to 1")
     labels = Port("labels", "labels", side, ("height", "width"), f"class numbers of {model.label_space.name}")
-    scores = Port("scores", "scores", (len(model.channels), *side), ("class", "height", "width"), "scores of the channels")
+    scores = Port(
+        "scores", "scores", (len(model.channels), *side), ("class", "height", "width"), "scores of the channels"
+    )
 
     def parse(photo: Tensor) -> tuple[Tensor, Tensor]:
         return model.parse(photo).labels.int(), model.logits(photo)

@@ -115,14 +115,19 @@ def exports(model: SemanticVAE) -> Exports:
     """`generate`, `encode` and, with a fitted prior, `prior`; edits change codes between `encode` and `generate`."""
     c, names = model.config, model.channels
     size = (len(names), c.latent)
-    labels = Port("labels", "labels", model.resolution, ("height", "width"), f"class numbers of {model.label_space.name}")
+    labels = Port(
+        "labels", "labels", model.resolution, ("height", "width"), f"class numbers of {model.label_space.name}"
+    )
     present = Port("present", "label-set", size[:1], ("class",), "1 for the classes that the map shall show")
-    z = Port("z", "latents", size, ("class", "channel"), "codes of the parts; an absent part has the code of an empty plane")
+    z = Port(
+        "z", "latents", size, ("class", "channel"), "codes of the parts; an absent part has the code of an empty plane"
+    )
     states: tuple[Port, ...] = ()
     if c.lstm_layers:
         shape = (c.lstm_layers * c.directions, c.latent)
         states = tuple(
-            Port(n, "latents", shape, ("layer", "channel"), "start state of the LSTM; zeros with the fitted prior") for n in ("h0", "c0")
+            Port(n, "latents", shape, ("layer", "channel"), "start state of the LSTM; zeros with the fitted prior")
+            for n in ("h0", "c0")
         )
 
     def generate(shown: Tensor, code: Tensor, *state: Tensor) -> Tensor:
@@ -145,7 +150,14 @@ def exports(model: SemanticVAE) -> Exports:
     if prior is not None:
         scores = Port("scores", "normal", tuple(prior.std.shape), ("class", "channel"), "standard normals of the components",
                       tuple(("score", n) for n in names))  # fmt: skip
-        rest = Port("rest", "normal", size, ("class", "channel"), "standard normals of the rest", tuple(("rest", n) for n in names))
+        rest = Port(
+            "rest",
+            "normal",
+            size,
+            ("class", "channel"),
+            "standard normals of the rest",
+            tuple(("rest", n) for n in names),
+        )
 
         def draw(shown: Tensor, s: Tensor, r: Tensor) -> Tensor:
             wanted = shown > 0

@@ -41,7 +41,9 @@ def exports(model: OASIS) -> Exports:
             {"style": None},
         )  # fmt: skip
     if model.config.noise == "region":
-        raise UsageError("This OASIS cannot be exported: its noise goes by regions, and how many there are depends on the map.")
+        raise UsageError(
+            "This OASIS cannot be exported: its noise goes by regions, and how many there are depends on the map."
+        )
     shape = (len(model.channels), model.config.z_dim)
     z = Port("z", "style", shape, ("class", "channel"), "the noise that each class has everywhere")
     one = model.config.noise == "image"
@@ -52,7 +54,11 @@ def exports(model: OASIS) -> Exports:
         lambda m, code: model.synthesize(maps(m), styles.of_classes(model, code)),
     )  # fmt: skip
     prior = Graph(
-        "prior", _Spread(shape[0]) if one else Unchanged(), (noise,), (z,), "the noise of all classes; of zeros the mean"
+        "prior",
+        _Spread(shape[0]) if one else Unchanged(),
+        (noise,),
+        (z,),
+        "the noise of all classes; of zeros the mean",
     )
     style = {"tensors": {"z": ["sample", "class", "channel"]}, "classes": list(model.channels), "layers": []}
     return Exports((render, prior), {"style": {**style, "mean": "prior of zeros"}, "priors": ["normal"]})

@@ -74,12 +74,22 @@ class _Photo(nn.Module):
 def exports(model: SEAN) -> Exports:
     """`render` and `photo`; the mean as tensors. Raises UsageError for a model with instance edges, a region of their own."""
     if model.config.edges:
-        raise UsageError("This SEAN cannot be exported: its edges are a region with a code of its own, which a style of classes lacks.")
+        raise UsageError(
+            "This SEAN cannot be exported: its edges are a region with a code of its own, which a style of classes lacks."
+        )
     labels, picture = map_port(model), picture_port(model)
     names, layers = model.channels, model.config.layer_names
     axes = ("class", "layer", "channel")
-    codes = Port("codes", "style", (len(names), len(layers), model.config.style_dim), axes, "style codes; zeros where a class has none")
-    noise = Port("noise", "normal", (model.generator.noise_count,), ("channel",), "the noise of all norms", (("noise",),))
+    codes = Port(
+        "codes",
+        "style",
+        (len(names), len(layers), model.config.style_dim),
+        axes,
+        "style codes; zeros where a class has none",
+    )
+    noise = Port(
+        "noise", "normal", (model.generator.noise_count,), ("channel",), "the noise of all norms", (("noise",),)
+    )
     present = Port("present", "mask", (len(names),), ("class",), "1 for the classes that the photo shows")
     photo = picture_port(model, about="the photo, red, green, blue, 0 to 1")
 

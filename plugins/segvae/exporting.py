@@ -82,7 +82,7 @@ class _Generate(_Steps):
             if self.learned:
                 code, state = self.code(feature, code, state)
             canvas[channel] = self.shape(feature, code, present[:, channel - 1])
-        planes = {value: zero for value in self.paint} | {v: canvas[c + 1] for c, v in enumerate(self.values[1:])}
+        planes = dict.fromkeys(self.paint, zero) | {v: canvas[c + 1] for c, v in enumerate(self.values[1:])}
         return painted(planes, self.paint, self.background, self.threshold)
 
 
@@ -141,7 +141,9 @@ def exports(model: SegVAE) -> Exports:
     """`generate`, `edit` and, with a fitted prior, `prior`, whose codes `generate` then takes (else it takes noise)."""
     c, names = model.config, model.channels
     size = (len(names), c.z_dim)
-    labels = Port("labels", "labels", model.resolution, ("height", "width"), f"class numbers of {model.label_space.name}")
+    labels = Port(
+        "labels", "labels", model.resolution, ("height", "width"), f"class numbers of {model.label_space.name}"
+    )
     present = Port("present", "label-set", size[:1], ("class",), "1 for the classes that the map shall show")
     keys = tuple(("eps", name) for name in names)
     eps = Port("eps", "normal", size, ("class", "channel"), "noise of the learned prior", keys)
@@ -165,11 +167,15 @@ def exports(model: SegVAE) -> Exports:
         )
         recipe["retry"] = {"scales": list(SCALES), "connected": float(fitted.connected[0])}
     if model.prior is not None:
-        wanted = Port("drawn", "mask", size[:1], ("class",), "1 for classes that get a new shape; they are in `present`, too")
+        wanted = Port(
+            "drawn", "mask", size[:1], ("class",), "1 for classes that get a new shape; they are in `present`, too"
+        )
         removed = Port("removed", "mask", size[:1], ("class",), "1 for classes that lose their shape")
         after = Port("present", "label-set", size[:1], ("class",), "1 for the classes of the edited map")
         about = "a map with single parts drawn anew or taken away; uncovered pixels show what lies beneath, or the background"
-        graphs.append(Graph("edit", _Edit(model), (labels, after, wanted, removed, eps), (labels,), about, _edited(model)))
+        graphs.append(
+            Graph("edit", _Edit(model), (labels, after, wanted, removed, eps), (labels,), about, _edited(model))
+        )
     else:
         recipe["edits"] = []
     return Exports(tuple(graphs), {**recipe, "priors": ["normal"] if fitted is None else ["fitted"]})

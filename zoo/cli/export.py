@@ -12,7 +12,14 @@ from zoo.cli.show import emit_json, json_option, say, show
 
 @click.command(epilog="Example: zoo export spade-celeba --onnx spade.onnx")
 @click.argument("model", metavar="MODEL")
-@click.option("--onnx", "target", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The file to write, NAME.onnx.")
+@click.option(
+    "--onnx",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write, NAME.onnx.",
+)
 @click.option("--half", is_flag=True, help="Weights in 16 bits: half the bytes; computing stays in 32.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @json_option

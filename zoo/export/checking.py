@@ -57,7 +57,9 @@ def check_labels(labels: Tensor, space: LabelSpace) -> None:
         bad &= labels != IGNORE
     if bool(bad.any()):
         values = sorted(set(labels[bad].tolist()))
-        raise LabelError(f"The map holds values {values[:8]} that label space {space.name!r} (0..{len(space) - 1}) lacks.")
+        raise LabelError(
+            f"The map holds values {values[:8]} that label space {space.name!r} (0..{len(space) - 1}) lacks."
+        )
 
 
 def session(content: bytes) -> Any:

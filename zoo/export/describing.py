@@ -13,7 +13,9 @@ from zoo.version import __version__
 FORMAT = 1
 
 
-def describe(model: Model, exports: Exports, facts: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def describe(
+    model: Model, exports: Exports, facts: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """What the JSON file holds. facts: of the model (name, architecture, kind, digest); files: by graph its file and digest."""
     space = model.label_space
     return {

@@ -77,4 +77,3 @@ class Exports:
     def graph(self, name: str) -> Graph:
         """The graph of this name."""
         return next(g for g in self.graphs if g.name == name)
-

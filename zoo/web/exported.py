@@ -33,13 +33,18 @@ def exported(offer: Offer, say: Callable[[str], None]) -> tuple[Path, dict[str, 
     import onnx
 
     assert offer.folder is not None
-    stand = {k: v for k, v in versions().items() if k in ("zoo", "torch")} | {"onnx": onnx.__version__, "code": code_digest(offer.architecture)}
+    stand = {k: v for k, v in versions().items() if k in ("zoo", "torch")} | {
+        "onnx": onnx.__version__,
+        "code": code_digest(offer.architecture),
+    }
     key = hashlib.sha256(json.dumps([offer.digest, stand], sort_keys=True).encode()).hexdigest()[:24]
     folder = cache() / "exports" / f"{offer.architecture}-{key}"
     if not _whole(folder):
         say(f"{offer.id}: exporting")
         with whole_folder(folder, replaces=lambda _: True) as part:
-            export_reference(str(offer.folder), part / NAME, half=True, name=offer.id, say=lambda text: say(f"{offer.id}: {text}"))
+            export_reference(
+                str(offer.folder), part / NAME, half=True, name=offer.id, say=lambda text: say(f"{offer.id}: {text}")
+            )
     return folder, read_json(folder / "model.json")
 
 

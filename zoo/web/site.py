@@ -1,10 +1,10 @@
 """`zoo ui --static`: the page as a folder that any host of plain files serves, with the models in it.
 
-    index.html      the page, its engine chosen by a meta tag, a content policy in another
-    static/         the page's own files
-    site.json       what the engine is told: facts, where each model's description lies, how label spaces are joined
-    models/ID/      what `zoo export --half` writes
-    vendor/         onnxruntime-web, and whose it is
+index.html      the page, its engine chosen by a meta tag, a content policy in another
+static/         the page's own files
+site.json       what the engine is told: facts, where each model's description lies, how label spaces are joined
+models/ID/      what `zoo export --half` writes
+vendor/         onnxruntime-web, and whose it is
 """
 
 from __future__ import annotations
@@ -136,7 +136,11 @@ def _narrowed(model: dict[str, Any], described: dict[str, Any] | None, reasons: 
         reason = model["reason"] or reasons.get(model["id"]) or "It is not in this page."
         return {**model, "available": False, "reason": reason, "default": False}
     recipe, graphs = described["recipe"], described["graphs"]
-    can = {c for c in model["can"] if not c.startswith(("edit:", "style:")) and c not in ("options", "reconstruct", "graphs", "pictures")}
+    can = {
+        c
+        for c in model["can"]
+        if not c.startswith(("edit:", "style:")) and c not in ("options", "reconstruct", "graphs", "pictures")
+    }
     can |= {f"edit:{kind}" for kind in recipe.get("edits", ())}
     if style := recipe.get("style"):
         there = {"prior": "prior" in graphs, "mean": style.get("mean") is not None, "photo": "photo" in graphs}
