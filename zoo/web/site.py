@@ -113,7 +113,7 @@ def _ours(name: str) -> bool:
 
 
 def _site(offers: Offers, described: dict[str, dict[str, Any]], reasons: dict[str, str]) -> dict[str, Any]:
-    told = facts(offers, LIMITS, lambda offer: _form(described.get(offer.id)))
+    told = facts(offers, LIMITS, lambda offer: _form(offer, described.get(offer.id)))
     told["engine"] = "static"
     for kind in ("generators", "synthesizers", "parsers"):
         told[kind] = [_narrowed(model, described.get(model["id"]), reasons) for model in told[kind]]
@@ -125,9 +125,9 @@ def _site(offers: Offers, described: dict[str, dict[str, Any]], reasons: dict[st
     }
 
 
-def _form(described: dict[str, Any] | None) -> StyleForm | None:
+def _form(offer: Offer, described: dict[str, Any] | None) -> StyleForm | None:
     style = described["recipe"].get("style") if described else None
-    return None if not style else StyleForm(tuple(style["classes"]), tuple(style["layers"]))
+    return None if not style else StyleForm(tuple(style["classes"]), tuple(style["layers"]), offer.can)
 
 
 def _narrowed(model: dict[str, Any], described: dict[str, Any] | None, reasons: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,277 @@
+"""The page without a server, in Chromium: the folder of `zoo ui --static`, its pictures against the server's, a stroke's time.
+
+The models are those that come with the package, exported once and kept in the cache: the first run takes minutes.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.server
+import io
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.errors import UsageError
+from zoo.rng import Rng
+
+pytestmark = pytest.mark.slow
+MODELS = ("spade-celeba", "mask-vae-celeba", "face-parser-celeba")
+LEVELS = 2
+"""Grey levels of 255 by which a picture may differ from the server's."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder; skips where libraries or the runtime's files are absent (tests fetch nothing)."""
+    for library in ("onnx", "onnxscript", "onnxruntime", "fastapi"):
+        pytest.importorskip(library)
+    from zoo.web.exported import cache
+    from zoo.web.runtime import PACKAGE, VERSION, runtime
+    from zoo.web.site import build_site
+
+    kept = cache() / f"{PACKAGE}-{VERSION}"
+    try:
+        runtime(kept, print)
+    except UsageError as error:
+        pytest.skip(f"{error} (zoo ui --static fetches them)")
+    return build_site(tmp_path_factory.mktemp("site") / "page", MODELS, runtime_folder=kept)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A host of plain files, as dumb as any."""
+
+    extensions_map = {  # noqa: RUF012 (as its base)
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+    }
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Any]:
+    """The page in Chromium, ready; what it asks of another host fails the test that uses it."""
+    api = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(240_000)
+        page.strange, page.errors = [], []
+        page.on(
+            "request",
+            lambda request: (
+                page.strange.append(request.url) if not request.url.startswith((address, "blob:", "data:")) else None
+            ),
+        )
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        page.wait_for_selector("body[data-ready=true]")
+        page.evaluate("""async () => {
+            const { openEngine } = await import("./static/engine/static/index.js");
+            const { fromBase64, toBase64 } = await import("./static/core/wire.js");
+            window.engine = await openEngine();
+            const inward = (v) => v && typeof v === "object" ? (Array.isArray(v) ? v.map(inward)
+              : Object.fromEntries(Object.entries(v).map(([k, e]) => [k, k === "labels" && typeof e === "string" ? fromBase64(e) : inward(e)]))) : v;
+            const bytes = async (blob) => toBase64(new Uint8Array(await blob.arrayBuffer()));
+            window.ask = async (job) => {
+              const began = performance.now();
+              const made = await window.engine.run(inward(job));
+              const took = (performance.now() - began) / 1000;
+              const out = (map) => ({ ...map, labels: toBase64(map.labels) });
+              if (made.maps) return { ...made, maps: made.maps.map(out), took };
+              if (made.map) return { ...made, map: out(made.map), took };
+              return { ...made, image: await bytes(made.image), took };
+            };
+            window.drop = (text) => window.engine.addPhoto(new Blob([fromBase64(text)]));
+        }""")
+        yield page
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def studio() -> Any:
+    """The server's own engine, without HTTP."""
+    from zoo.web.offers import gather
+    from zoo.web.studio import Studio
+
+    return Studio(gather(MODELS))
+
+
+def served(studio: Any, job: dict[str, Any]) -> dict[str, Any]:
+    from zoo.web.work import Work
+
+    _, run = studio.run(job)
+    return run(Work())
+
+
+def pixels(result: dict[str, Any]) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(result["image"])))).astype(int)
+
+
+def labels_of(result: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(result["labels"]), np.uint8)
+
+
+def photo() -> bytes:
+    """A smooth made-up picture as PNG, no multiple of the models' size."""
+    noise = Rng(8).uniform("photo", shape=(3, 9, 12)).float()
+    image = torch.nn.functional.interpolate(noise, size=(180, 240), mode="bicubic").clamp(0, 1)[0]
+    file = io.BytesIO()
+    Image.fromarray((image * 255).byte().permute(1, 2, 0).numpy()).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_layouts_are_the_servers(page: Any, studio: Any) -> None:
+    """Drawn from label sets and edited, by the same seeds; a pixel in a thousand may lie on a tie."""
+    generate = {
+        "kind": "generate",
+        "generator": "mask-vae-celeba",
+        "labels": ["skin", "hair", "nose", "l_eye", "r_eye", "neck"],
+        "seed": 3,
+        "n": 2,
+    }
+    ours, theirs = page.evaluate("ask", generate), served(studio, generate)
+    assert ours["notes"] == theirs["notes"] or not theirs["notes"]
+    for a, b in zip(ours["maps"], theirs["maps"], strict=True):
+        assert (labels_of(a) != labels_of(b)).mean() < 1e-3
+    edits = [[{"kind": "redraw", "labels": ["hair"]}], [{"kind": "add", "labels": ["eye_g"]}, {"kind": "remove", "labels": ["neck"]}],
+             [{"kind": "perturb", "labels": ["nose"], "strength": 0.5}]]  # fmt: skip
+    for change in edits:
+        job = {
+            "kind": "edit",
+            "generator": "mask-vae-celeba",
+            "map": theirs["maps"][0],
+            "edits": change,
+            "seed": 5,
+            "n": 1,
+            "keepRest": True,
+        }
+        ours, answer = page.evaluate("ask", job), served(studio, job)
+        assert (labels_of(ours["maps"][0]) != labels_of(answer["maps"][0])).mean() < 1e-3, change
+    assert len(np.unique(labels_of(answer["maps"][0]))) > 3
+    assert not page.strange
+
+
+def test_pictures_are_the_servers(page: Any, studio: Any) -> None:
+    """Styles by seed, mean, photo and mixed, and a photo's own pixels kept: to 2 grey levels. Photos are read into the same layout."""
+    content = photo()
+    added = page.evaluate("drop", base64.b64encode(content).decode())
+    assert studio.photos.add(content).id == added["photo"] and (added["width"], added["height"]) == (240, 180)
+    parse = {"kind": "parse", "photo": added["photo"], "frame": {"x": 100, "y": 90, "side": 120, "angle": 0}}
+    ours, theirs = page.evaluate("ask", parse), served(studio, parse)
+    assert (labels_of(ours["map"]) != labels_of(theirs["map"])).mean() < 5e-3
+    drawn = served(
+        studio,
+        {
+            "kind": "generate",
+            "generator": "mask-vae-celeba",
+            "labels": ["skin", "hair", "nose", "neck"],
+            "seed": 1,
+            "n": 1,
+        },
+    )["maps"][0]
+    seed, mean = {"kind": "seed", "seed": 4}, {"kind": "mean"}
+    shot = {
+        "kind": "photo",
+        "photo": added["photo"],
+        "frame": {"x": 120.3, "y": 88.1, "side": 140.5, "angle": 12},
+        "map": drawn,
+    }
+    styles = [
+        {"base": seed, "parts": [], "mix": None}, {"base": mean, "parts": [], "mix": None},
+        {"base": seed, "parts": [], "mix": {"source": mean, "amount": 0.4}}, {"base": shot, "parts": [], "mix": None},
+    ]  # fmt: skip
+    made = []
+    for style in styles:
+        job = {"kind": "render", "synthesizer": "spade-celeba", "map": drawn, "style": style, "seed": 0}
+        a, b = pixels(page.evaluate("ask", job)), pixels(served(studio, job))
+        assert np.abs(a - b).max() <= LEVELS, style
+        made.append(a)
+    assert np.abs(made[0] - made[1]).max() > 10  # styles show
+    keep = {"photo": added["photo"], "frame": shot["frame"], "map": drawn, "classes": ["hair"]}
+    job = {"kind": "render", "synthesizer": "spade-celeba", "map": drawn, "style": styles[0], "seed": 0, "keep": keep}
+    a, b = pixels(page.evaluate("ask", job)), pixels(served(studio, job))
+    assert np.abs(a - b).max() <= LEVELS and np.abs(a - made[0]).max() > 10
+    assert not page.strange
+
+
+def test_a_stroke_becomes_a_picture(page: Any) -> None:
+    """Painted with the mouse on the page itself; how long the picture took is printed (`-s`), not judged."""
+    page.bring_to_front()
+    before = page.evaluate("() => document.body.dataset.engine")
+    assert before == "static"
+    job = {
+        "kind": "render",
+        "synthesizer": "spade-celeba",
+        "map": blank(),
+        "style": {"base": {"kind": "seed", "seed": 1}, "parts": [], "mix": None},
+        "seed": 0,
+    }
+    took = [page.evaluate("ask", job)["took"] for _ in range(5)]
+    print("stroke to picture, s:", [round(t, 3) for t in took])
+    assert not page.errors and not page.strange
+
+
+def blank() -> dict[str, Any]:
+    labels = np.zeros((128, 128), np.uint8)
+    labels[30:100, 40:90] = 1
+    return {
+        "width": 128,
+        "height": 128,
+        "space": "celebamask-hq",
+        "labels": base64.b64encode(labels.tobytes()).decode(),
+    }
+
+
+def test_wrong_numbers_and_lacking_models(page: Any) -> None:
+    """A sentence, not a picture of nonsense."""
+    wrong = {**blank(), "labels": base64.b64encode(bytes([200]) * 128 * 128).decode()}
+    style = {"base": {"kind": "seed", "seed": 1}, "parts": [], "mix": None}
+    say = "(job) => ask(job).then(() => 'done', (error) => error.name + ': ' + error.message)"
+    assert "200" in page.evaluate(
+        say, {"kind": "render", "synthesizer": "spade-celeba", "map": wrong, "style": style, "seed": 0}
+    )
+    assert "not in this page" in page.evaluate(
+        say, {"kind": "render", "synthesizer": "sims", "map": blank(), "style": style, "seed": 0}
+    )
+
+
+def test_the_folder(site: Path, tmp_path: Path) -> None:
+    """Small, whole, replaced only on request; another's folder is left alone."""
+    from zoo.web.site import build_site
+
+    assert {p.name for p in site.iterdir()} == {"index.html", "site.json", "static", "models", "vendor"}
+    assert (
+        'content="static"' in (site / "index.html").read_text()
+        and "wasm-unsafe-eval" in (site / "index.html").read_text()
+    )
+    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) < 60 << 20
+    with pytest.raises(UsageError, match="overwrite"):
+        build_site(site, MODELS)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="something else"):
+        build_site(tmp_path, MODELS)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
