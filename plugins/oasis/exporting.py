@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo.families.spade.exports import Unchanged, map_port, picture_port
 from zoo.interfaces.exports import Exports, Graph, Key, Port
-from zoo.plugin import SemanticMap, UsageError
+from zoo.plugin import SemanticMap
 from zoo_plugins.oasis import styles
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Render(nn.Module):
 
 
 def exports(model: OASIS) -> Exports:
-    """`render` and, with noise, `prior`. Raises UsageError for noise by region, whose number depends on the map."""
+    """`render` and, with noise, `prior`; a style of regions, whose number depends on the map, stays in Python."""
     labels, picture = map_port(model), picture_port(model)
 
     def maps(numbers: Tensor) -> SemanticMap:
@@ -40,10 +40,6 @@ def exports(model: OASIS) -> Exports:
             (Graph("render", _Render(model), (labels,), (picture,), "the picture of a map", lambda m: model.synthesize(maps(m))),),
             {"style": None},
         )  # fmt: skip
-    if model.config.noise == "region":
-        raise UsageError(
-            "This OASIS cannot be exported: its noise goes by regions, and how many there are depends on the map."
-        )
     shape = (len(model.channels), model.config.z_dim)
     z = Port("z", "style", shape, ("class", "channel"), "the noise that each class has everywhere")
     one = model.config.noise == "image"

@@ -110,7 +110,7 @@ class _Edit(_Steps):
             feature, value = self.feature(canvas, label_set, channel), self.values[channel]
             code, state = self.code(feature, eps[:, channel - 1], state)
             new = (self.shape(feature, code, present[:, channel - 1]) > 0.5).float()
-            chosen = drawn[:, channel - 1, None, None] > 0
+            chosen = (drawn * present)[:, channel - 1, None, None] > 0
             canvas[channel] = planes[value] = torch.where(chosen, new, planes[value])
         return painted(planes, self.paint, self.background, self.threshold)
 
@@ -198,7 +198,7 @@ def _drawn(prior: LocalPrior) -> Any:
 def _edited(model: SegVAE) -> Any:
     def edit(labels: Tensor, present: Tensor, drawn: Tensor, removed: Tensor, eps: Tensor) -> Tensor:
         given: LayeredMap = model.layered(SemanticMap(labels.long(), model.label_space))
-        plan = EditPlan(present > 0, drawn > 0, removed > 0, eps)
+        plan = EditPlan(present > 0, drawn * present > 0, removed > 0, eps)
         return model.flatten(edit_layers(model, given, plan, {"eps": eps})).labels.int()
 
     return edit
