@@ -63,7 +63,7 @@ def agrees(model: Model) -> Exports:
             for port, a, b in zip(graph.outputs, _all(got), _all(wanted), strict=True):
                 assert a.shape == (batch, *port.shape), (graph.name, port.name)
                 if port.content == "labels":
-                    assert float((a != b).float().mean()) <= 1e-4, (graph.name, port.name)
+                    assert int((a != b).sum()) <= batch, (graph.name, port.name)  # a pixel of a map may lie on a tie
                 else:
                     assert torch.allclose(a, b.float(), atol=1e-5, rtol=1e-5), (graph.name, port.name)
     return exports

@@ -32,7 +32,7 @@ LEVELS = 2
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder; skips where libraries or the runtime's files are absent (tests fetch nothing)."""
-    for library in ("onnx", "onnxscript", "onnxruntime", "fastapi"):
+    for library in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(library)
     from zoo.web.exported import cache
     from zoo.web.runtime import PACKAGE, VERSION, runtime
