@@ -88,7 +88,10 @@ def test_pillow_reads_the_pngs_of_the_page(node: str, tmp_path: Path) -> None:
       writeFileSync(folder + "/rgb.png", await encodePng({{ ...size, data: rgb, channels: 3 }}));
       console.log(JSON.stringify([...(await decodePng(readFileSync(folder + "/photo.png"))).data]));
     """
-    photo = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8) // 3 + np.arange(30, dtype=np.uint8)[:, None] * 5
+    photo = (
+        np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8) // 3
+        + np.arange(30, dtype=np.uint8)[:, None] * 5
+    )
     Image.fromarray(photo).save(tmp_path / "photo.png", optimize=True)
     read = json.loads(_evaluate(node, script))
     assert np.array_equal(np.array(read, np.uint8).reshape(photo.shape), photo)

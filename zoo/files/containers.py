@@ -71,6 +71,16 @@ def look_at(file: IO[bytes]) -> Container | None:
     return None if name is None else Container(name, lossy="JPEG" if name == "JPEG" else None)
 
 
+def stated_size(file: IO[bytes]) -> tuple[int, int] | None:
+    """(width, height) that the header of a PNG states; None for other formats. Raises ValueError for a damaged header."""
+    file.seek(0)
+    if format_of(file.read(16)) != "PNG":
+        return None
+    file.seek(0)
+    header = pngchunks.read_header(file)
+    return header.width, header.height
+
+
 def _exactly(file: IO[bytes], count: int) -> bytes:
     content = file.read(count)
     if len(content) < count:

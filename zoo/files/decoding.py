@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ZooError
-from zoo.files.containers import MANY, Container, look_at
+from zoo.files.containers import MANY, Container, look_at, stated_size
 from zoo.files.foreign import kind_of
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def _opened(path: Path, stream: IO[bytes], max_pixels: int = MAX_PIXELS) -> tupl
     import PIL.Image
 
     quiet()
+    if (stated := stated_size(stream)) is not None:  # before its pixels are counted, which takes as long as they are many
+        _check_size(path, *stated, max_pixels)
     container = look_at(stream)
     if container is None:
         raise DataError(_foreign(path, stream))

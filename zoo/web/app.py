@@ -48,8 +48,16 @@ BEAT = 10.0
 """Seconds without news after which a line says that a job is still there."""
 
 
+PATIENCE = 4
+"""Times its limit that a body is read (and thrown away) so that the page hears the answer; past that the line is cut."""
+
+
 class TooLarge(ZooError):
-    """A body is longer than it may be."""
+    """A body is longer than it may be. cut: the rest of it is still to come."""
+
+    def __init__(self, limit: int, *, cut: bool) -> None:
+        super().__init__(f"This is more than the {limit / 2**20:.0f} MiB that are taken: scale the picture down first.")
+        self.cut = cut
 
 
 class Tabs:
@@ -76,21 +84,22 @@ class Tabs:
 
 
 async def body_of(request: Request, limit: int) -> bytes:
-    """A request's body, no more than `limit` bytes of it read. Raises TooLarge."""
+    """A request's body, no more than `limit` bytes of it kept. Raises TooLarge."""
     stated = request.headers.get("content-length", "")
-    if stated.isdecimal() and int(stated) > limit:
-        raise TooLarge(_too_large(limit))
+    if stated.isdecimal() and int(stated) > PATIENCE * limit:
+        raise TooLarge(limit, cut=True)
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
-        if size > limit:
-            raise TooLarge(_too_large(limit))
-        pieces.append(piece)
+        if size > PATIENCE * limit:
+            raise TooLarge(limit, cut=True)
+        if size <= limit:
+            pieces.append(piece)
+        else:
+            pieces.clear()
+    if size > limit:
+        raise TooLarge(limit, cut=False)
     return b"".join(pieces)
-
-
-def _too_large(limit: int) -> str:
-    return f"This is more than the {limit / 2**20:.0f} MiB that are taken: scale the picture down first."
 
 
 class Lines(Response):
@@ -223,7 +232,9 @@ def _say_faults(app: FastAPI) -> None:
             return JSONResponse({"error": text, "missing": error.ids}, 410)
         if isinstance(error, Full):
             return JSONResponse({"error": text, "retry": True}, 429, {"retry-after": "2"})
-        return JSONResponse({"error": text}, 413 if isinstance(error, TooLarge) else 400)
+        if isinstance(error, TooLarge):
+            return JSONResponse({"error": text}, 413, {"connection": "close"} if error.cut else None)
+        return JSONResponse({"error": text}, 400)
 
     @app.exception_handler(HTTPException)
     async def nothing(_: Request, error: Exception) -> Response:

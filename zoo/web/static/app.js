@@ -86,10 +86,10 @@ function build(editor, jobs, saving, tabs) {
   showPalette(editor, changed);
   showPicture(editor, jobs);
   showStrip(editor, () => { if (editor.state.stale) jobs.refresh("painted"); });
-  const generate = showDrawing(editor, jobs, changed);
-  showLook(editor, changed);
   const photos = new Photos(editor, jobs, changed);
   const files = new Files(editor, photos, jobs, changed);
+  const generate = showDrawing(editor, jobs, changed, () => files.mapFromFile());
+  showLook(editor, changed);
   const openWork = async (/** @type {string} */ session) => {
     await saving.now();
     editor.session = tabs.take(session);
@@ -108,6 +108,7 @@ function build(editor, jobs, saving, tabs) {
   $("photo-add").addEventListener("click", () => files.choose("photo"));
   $("start-photo").addEventListener("click", () => files.choose("photo"));
   $("start-generate").addEventListener("click", generate);
+  $("start-generate").hidden = !editor.facts.generators.length;
   newLayout(editor, changed);
 }
 

@@ -32,6 +32,24 @@ export class Files {
     $("file").click();
   }
 
+  /** A map of a file, for other uses than painting on it. @returns {Promise<{name: string, map: import("./core/types.js").LabelMap} | null>} */
+  mapFromFile() {
+    return new Promise((done) => {
+      const input = h("input", { type: "file" });
+      input.addEventListener("cancel", () => done(null));
+      input.addEventListener("change", async () => {
+        const file = input.files?.[0];
+        try {
+          done(file ? { name: file.name, map: (await this.editor.engine.addMap(file, file.name)).map } : null);
+        } catch (error) {
+          this.jobs.failed(error);
+          done(null);
+        }
+      });
+      input.click();
+    });
+  }
+
   listenToDrops() {
     let depth = 0;
     const over = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");

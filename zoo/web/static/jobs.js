@@ -17,8 +17,12 @@ export class Jobs {
     this.editor = editor;
     /** @type {AbortController | null} */
     this.rendering = null;
+    /** @type {AbortController | null} */
+    this.proposing = null;
     this.retrying = false;
     this.snapshots = 0;
+    /** What the last picture failed with: it goes when one comes. */
+    this.complaint = "";
   }
 
   /** The picture anew, if live ones are wanted. A newer one cancels the older. @param {string} text what was done */
@@ -40,6 +44,7 @@ export class Jobs {
     const job = { kind: "render", synthesizer: model.id, map, style: specOf(look, model), seed: look.noise, ...(look.keep?.classes.length ? { keep: look.keep } : {}) };
     const result = await this.run(job, "Painting the picture", control, true);
     if (!result || control.signal.aborted) return;
+    if (this.complaint && editor.state.problem === this.complaint) editor.set({ problem: "" });
     const picture = { blob: result.image, width: result.width, height: result.height, seconds: result.seconds, digest: result.digest, synthesizer: model.id };
     editor.set({
       picture, before: editor.state.picture ?? editor.state.before, stale: editor.state.map !== map || editor.state.look !== look,
@@ -62,8 +67,10 @@ export class Jobs {
   /** Proposals for a layout. @param {import("./core/types.js").GenerateJob | import("./core/types.js").EditJob} job @param {string} text */
   async propose(job, text) {
     this.rendering?.abort();
-    const result = await this.run(job, text);
-    if (!result) return;
+    this.proposing?.abort();
+    const control = (this.proposing = new AbortController());
+    const result = await this.run(job, text, control);
+    if (!result || control.signal.aborted) return;
     const { map, other, ...rest } = /** @type {any} */ (job);
     this.editor.set({ proposals: result.maps.map((/** @type {any} */ one, /** @type {number} */ i) => ({ map: one, text: `${text} ${i + 1}`, step: { ...rest, chosen: i } })) });
     this.editor.tell(result.notes ?? []);
@@ -92,18 +99,26 @@ export class Jobs {
         onProgress: (done, total, words) => { if (!control.signal.aborted) editor.set({ busy: { ...busy, done, total, text: words || text } }); },
       });
     } catch (error) {
-      if (!control.signal.aborted) this.failed(error);
+      if (!control.signal.aborted) this.failed(error, picture);
       return null;
     } finally {
       if (editor.state.busy?.stop === stop) editor.set({ busy: null });
     }
   }
 
-  /** @param {unknown} error */
-  failed(error) {
+  /** @param {unknown} error @param {boolean} [picture] it was one that failed */
+  failed(error, picture = false) {
     if (error instanceof EngineError && error.cancelled) return;
     if (error instanceof EngineError && error.lost) void this.reconnect();
-    else this.editor.set({ problem: error instanceof EngineError ? error.message : `Something unexpected went wrong in the page: ${error}` });
+    else {
+      const problem = error instanceof EngineError ? error.message : `Something unexpected went wrong in the page: ${error}`;
+      this.editor.set({ problem });
+      if (!picture) return;
+      this.complaint = problem;
+      // a full queue: the same again, unless something newer was asked for
+      const { rendering } = this;
+      if (error instanceof EngineError && error.retry) setTimeout(() => { if (this.rendering === rendering && this.editor.state.stale) this.refresh("painted"); }, 3000);
+    }
   }
 
   /** Asks for the facts until the server answers; then the picture again. */

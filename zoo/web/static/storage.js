@@ -10,6 +10,7 @@ export class Storage {
   /** @param {IDBDatabase} database */
   constructor(database) {
     this.database = database;
+    database.onversionchange = () => database.close(); // a newer page must not wait for this one
   }
 
   /** Null where the browser has none (private windows of some). @returns {Promise<Storage | null>} */
@@ -21,7 +22,7 @@ export class Storage {
         request.result.createObjectStore("photos", { keyPath: ["session", "id"] });
         request.result.createObjectStore("strip", { keyPath: ["session", "id"] });
       };
-      return new Storage(await done(request));
+      return new Storage(await Promise.race([done(request), late()]));
     } catch {
       return null;
     }
@@ -73,6 +74,9 @@ export class Storage {
     });
   }
 }
+
+/** A browser whose storage is stuck has none. @returns {Promise<never>} */
+const late = () => new Promise((_, refuse) => setTimeout(() => refuse(new Error("the storage does not answer")), 4000));
 
 /** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
 function done(request) {

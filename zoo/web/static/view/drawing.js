@@ -15,14 +15,20 @@ const KINDS = [
   ["interpolate", "Interpolate", "On the way to the parts' shapes in another map."],
 ];
 
-/** @param {import("../editor.js").Editor} editor @param {import("../jobs.js").Jobs} jobs @param {(text: string) => void} changed */
-export function showDrawing(editor, jobs, changed) {
+/**
+ * @param {import("../editor.js").Editor} editor @param {import("../jobs.js").Jobs} jobs @param {(text: string) => void} changed
+ * @param {() => Promise<{name: string, map: import("../core/types.js").LabelMap} | null>} mapFromFile
+ */
+export function showDrawing(editor, jobs, changed, mapFromFile) {
   /** @type {import("../core/types.js").Edit["kind"]} */
   let kind = "redraw";
   /** @type {Set<string>} */
   let wanted = new Set();
   /** @type {Set<string>} */
   const chosen = new Set();
+  /** @type {{value: string, text: string, map: any}[]} maps of files, to interpolate towards */
+  const opened = [];
+  const towards = () => [...opened.filter((one) => one.map.space === editor.state.map.space), ...others(editor)];
 
   const count = () => Math.min(Math.max(numberOf($("count")), 1), editor.facts.limits.samples ?? 9);
   const generator = () => editor.model("generators", editor.state.generator);
@@ -56,6 +62,10 @@ export function showDrawing(editor, jobs, changed) {
   };
   $("generate").addEventListener("click", generate);
 
+  $("generate-block").hidden = !editor.facts.generators.length;
+  $("no-generator").hidden = !!editor.facts.generators.length;
+  // an engine without edits shows none
+  $("edit-block").hidden = !editor.facts.generators.some((model) => model.can.some((what) => what.startsWith("edit:")));
   for (const [id, name, hint] of KINDS)
     $("edit-kinds").append(h("label", { className: "kind", title: hint }, h("input", { type: "radio", name: "kind", id: `kind-${id}`, value: id, onchange: () => { kind = id; chosen.clear(); showEdit(); } }), h("span", {}, name)));
   const showEdit = () => {
@@ -75,15 +85,22 @@ export function showDrawing(editor, jobs, changed) {
     checks($("edit-list"), names, chosen, () => ($("edit").disabled = !chosen.size));
     $("strength-field").hidden = kind !== "perturb";
     for (const id of ["other-field", "amount-field"]) $(id).hidden = kind !== "interpolate";
-    if (kind === "interpolate") fillSelect($("other"), others(editor).map(({ value, text }) => ({ value, text })));
+    if (kind === "interpolate") fillSelect($("other"), towards().map(({ value, text }) => ({ value, text })));
     $("edit").disabled = !able || !chosen.size;
   };
   editor.on(["map", "generator", "photos", "strip"], showEdit);
   for (const id of ["strength", "amount"]) $(id).addEventListener("input", () => ($(`${id}-out`).textContent = $(id).value));
+  $("other-file").addEventListener("click", async () => {
+    const found = await mapFromFile();
+    if (!found || found.map.space !== editor.state.map.space) return found && editor.set({ problem: `${found.name} is a map of ${found.map.space}, and the layout one of ${editor.state.map.space}.` });
+    opened.push({ value: `file ${opened.length}`, text: found.name, map: found.map });
+    showEdit();
+    $("other").value = opened[opened.length - 1].value;
+  });
   $("edit").addEventListener("click", () => {
     const model = generator();
     if (!model || !chosen.size) return;
-    const other = kind === "interpolate" ? others(editor).find((one) => one.value === $("other").value)?.map : undefined;
+    const other = kind === "interpolate" ? towards().find((one) => one.value === $("other").value)?.map : undefined;
     if (kind === "interpolate" && !other) return editor.set({ problem: "There is no other map yet: open one, read a photo, or go on working until the history has one." });
     const seed = numberOf($("layout-seed"));
     const edit = { kind, labels: [...chosen], ...(kind === "perturb" ? { strength: Number($("strength").value) } : {}), ...(kind === "interpolate" ? { amount: Number($("amount").value) } : {}) };

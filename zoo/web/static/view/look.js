@@ -78,6 +78,12 @@ export function showLook(editor, changed) {
     if (can("style:partial")) renew($("part-list"), look.parts.map((part, i) => partControl(editor, part, i, put)));
     $("part-all").hidden = !editor.synthesizer?.layers.length;
   });
+  editor.on(["value", "map"], () => {
+    const own = editor.synthesizer?.styleClasses;
+    const { name } = editor.space.classes[editor.state.value];
+    $("part-add").textContent = `Add for ${name}`;
+    $("part-add").disabled = !!own?.length && !own.includes(name);
+  });
   $("mix-on").addEventListener("change", () => put({ mix: $("mix-on").checked ? { source: { kind: can("style:prior") ? "seed" : "mean", seed: freshSeed() }, amount: 0.5 } : null }, "Mix"));
   $("mix").addEventListener("input", () => { if (editor.state.look.mix) put({ mix: { ...editor.state.look.mix, amount: Number($("mix").value) } }, "Amount of the mix", true); });
   $("noise").addEventListener("change", () => put({ noise: numberOf($("noise")) }, "Noise"));

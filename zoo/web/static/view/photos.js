@@ -23,6 +23,7 @@ export class Photos {
     });
     $("opacity").addEventListener("input", () => editor.set({ opacity: Number($("opacity").value) }));
     editor.on(["opacity"], () => ($("opacity").value = editor.state.opacity));
+    $("parser-field").hidden = !editor.facts.parsers.length;
     $("parser").addEventListener("change", () => editor.set({ parser: $("parser").value }));
     editor.on(["parser", "map"], () => fillModels($("parser"), editor.facts.parsers, editor.state.parser));
   }
