@@ -136,6 +136,7 @@ def spade_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return zoo.save(spade(use_vae=False), tmp_path_factory.mktemp("spade") / "tiny")
 
 
+@pytest.mark.slow
 def test_the_command(onnx_there: None, spade_folder: Path, tmp_path: Path, run: Callable[..., Ran]) -> None:
     """A file, a JSON that says enough to call it, and in onnxruntime the pictures of `synthesize`."""
     import onnxruntime

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.families.spade.blocks import resize_numbers
+from zoo.families.spade.blocks import BlockAffine, resize_numbers, resize_planes
 from zoo.families.spade.exports import map_port, picture_port
 from zoo.interfaces.exports import Exports, Graph, Port
 from zoo.nn.labels import one_hot_traced
@@ -40,12 +41,26 @@ class _Map(nn.Module):
 
 
 class _Render(_Map):
+    """The generator's course with every class in every map: what a pixel gets is a product with its one-hot plane."""
+
     def __init__(self, model: CLVAE) -> None:
         super().__init__(model)
         self.generator = model.generator
 
     def forward(self, labels: Tensor, z: Tensor, codes: Tensor) -> Tensor:
-        return (self.generator(all_regions(self.channels(labels), self.classes), codes, z) + 1) / 2
+        return (self.generator.paint(self._plans(self.channels(labels), codes), z) + 1) / 2
+
+    def _plans(self, channels: Tensor, codes: Tensor) -> Iterator[BlockAffine]:
+        g = self.generator
+        numbers = all_regions(channels, self.classes).pyramid
+        for block, step in g.blocks():
+            level, size = g.level(step), g.size(step.scale)
+            if not level:
+                yield block.plan(one_hot_traced(resize_numbers(numbers[0], size), self.classes))
+                continue
+            table = g.cse.embedding.weight + codes[:, :, g.layer_of(level)]
+            planes = torch.einsum("bkhw,bkn->bnhw", one_hot_traced(numbers[level], self.classes), table)
+            yield block.plan(resize_planes(planes, size))
 
 
 class _Prior(nn.Module):
