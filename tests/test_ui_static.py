@@ -379,6 +379,7 @@ def test_the_folder(site: Path, tmp_path: Path) -> None:
         and "wasm-unsafe-eval" in (site / "index.html").read_text()
     )
     assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) < 60 << 20
+    assert "license" in (site / "models/spade-celeba/README.md").read_text()
     with pytest.raises(UsageError, match="overwrite"):
         build_site(site, MODELS)
     (tmp_path / "mine.txt").write_text("mine")

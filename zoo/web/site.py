@@ -86,6 +86,8 @@ def build_site(
     site = _site(offers, {n: d for n, (_, d) in made.items()}, reasons)
     with whole_folder(folder, replaces=_ours if overwrite else None) as part:
         _write(part, site, {n: f for n, (f, _) in made.items()}, vendor)
+        for name in made:
+            _card(offers.models[name], part / "models" / name)
     return folder
 
 
@@ -186,6 +188,12 @@ def _write(part: Path, site: dict[str, Any], models: dict[str, Path], vendor: Pa
     for name in FILES:
         shutil.copyfile(vendor / name, part / "vendor" / name)
     (part / "vendor" / "LICENSES.txt").write_text(CREDITS, encoding="utf-8")
+
+
+def _card(offer: Offer, target: Path) -> None:
+    """A model's card, which says whose it is and under what licence, beside its files."""
+    if offer.folder is not None and (card := offer.folder / cards.README).is_file():
+        shutil.copyfile(card, target / cards.README)
 
 
 def _page(text: str) -> str:

@@ -116,6 +116,7 @@ function fillNearest(before, after, edited, model) {
   const under = model.recipe.under;
   const open = after.map((value, i) => (value === background && edited.has(before.labels[i]) ? 1 : 0));
   const source = after.map((value, i) => (!open[i] && !edited.has(value) ? 1 : 0));
+  /** @type {[number, number][]} */
   const rim = [];
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++) if (source[y * width + x] && bordersOnOther(source, x, y, width, height)) rim.push([y, x]);
