@@ -64,8 +64,9 @@ def code_digest(architecture: str) -> str:
     from zoo.export import tracing
     from zoo.interfaces import exports
 
-    package = import_module(registry().architecture(architecture).model.partition(":")[0].rpartition(".")[0])
-    files = [Path(m.__file__) for m in (exports, tracing) if m.__file__]
+    name = registry().architecture(architecture).model.partition(":")[0]
+    files = [Path(m.__file__) for m in (exports, tracing, import_module(name)) if m.__file__]
     files += [f for root in zoo.families.__path__ for f in sorted(Path(root).glob("*/exports.py"))]
-    files += [f for root in package.__path__ for f in sorted(Path(root).glob("*.py"))]
+    if above := name.rpartition(".")[0]:
+        files += [f for root in import_module(above).__path__ for f in sorted(Path(root).glob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
