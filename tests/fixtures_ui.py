@@ -22,6 +22,8 @@ import pytest
 import zoo
 
 TOKEN = "a-token-of-the-tests-0123456789"
+STEPS = 20_000
+"""Of the slow model: more than a test ever waits for."""
 SEEN = re.compile(r"^http://[^/]+:(\d+)/(?:\?token=(.+))?$")
 
 
@@ -104,13 +106,13 @@ def part(source: dict[str, Any], *names: str, layers: Any = None, locked: bool =
 
 @pytest.fixture(scope="session")
 def ui_models(model_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Tiny models by id: those of `model_root`, a synthesizer with styles per class and layer, and one that takes a thousand steps."""
+    """Tiny models by id: those of `model_root`, a synthesizer with styles per class and layer, and one that takes very many steps."""
     from clvae_tiny import model_of
     from test_sdm import sdm
 
     root = tmp_path_factory.mktemp("ui-models")
     zoo.save(model_of(), root / "clvae-tiny")
-    zoo.save(sdm(), root / "sdm-tiny")
+    zoo.save(sdm(diffusion_steps=STEPS), root / "sdm-tiny")
     return {p.name: p for p in [*model_root.iterdir(), *root.iterdir()]}
 
 

@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import PIL.Image
 import pytest
-from fixtures_ui import TOKEN, Editor, ask, labels_of, part, pixels_of, result, styled, wire
+from fixtures_ui import STEPS, TOKEN, Editor, ask, labels_of, part, pixels_of, result, styled, wire
 
 import zoo
 
@@ -355,7 +355,7 @@ def test_a_forgotten_photo_is_asked_for_again(editor: Editor, inputs: Path, face
 
 
 def slow(face: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """A job of a thousand steps."""
+    """A job that no test sees the end of."""
     return {"kind": "render", "synthesizer": "sdm-tiny", "map": wire(face), "style": styled(), "seed": seed}
 
 
@@ -365,7 +365,7 @@ def first_steps(lines: Any) -> int:
         line = json.loads(text)
         assert "error" not in line, line
         if line.get("text") == "steps" and line["progress"][0] >= 1:
-            assert line["progress"][1] == 1000
+            assert line["progress"][1] == STEPS
             return line["progress"][0]
     raise AssertionError("it never worked")
 
@@ -388,7 +388,7 @@ def test_a_page_that_goes_away_takes_its_job_along(editor: Editor, face: np.ndar
     client = editor.client("leaving-tab")
     for _ in range(2):  # the second one begins only if the first has left the model
         with client.stream("POST", "/api/run", json=slow(face)) as running:
-            assert first_steps(running.iter_lines()) < 900
+            assert first_steps(running.iter_lines()) < STEPS // 2
 
 
 def test_a_full_queue_says_so(editor: Editor, face: np.ndarray) -> None:

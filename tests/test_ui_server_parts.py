@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -159,6 +160,21 @@ def test_models_that_cannot_be_offered_are_named(ui_models: dict[str, Path], tmp
     everything = gather()
     assert all(o.reason for o in everything.models.values() if o.folder is None)
     assert {o.role for o in everything.models.values()} == {"generator", "synthesizer", "parser"}
+
+
+def test_a_damaged_model_is_told_in_the_facts_and_the_others_go_on(
+    ui_models: dict[str, Path], tmp_path: Path, face: np.ndarray
+) -> None:
+    broken = tmp_path / "scgan-broken"
+    shutil.copytree(ui_models["scgan-celeba"], broken)
+    (broken / "model.safetensors").write_bytes((broken / "model.safetensors").read_bytes()[:-7] + b"damaged")
+    studio = Studio(gather([str(broken), str(ui_models["clvae-tiny"])]))
+    for _ in range(2):
+        models = {m["id"]: m for m in studio.facts()["synthesizers"]}
+        assert not models["scgan-broken"]["available"] and "sha256" in models["scgan-broken"]["reason"]
+        assert models["clvae-tiny"]["available"] and models["clvae-tiny"]["layers"]
+    job = {"kind": "render", "synthesizer": "clvae-tiny", "map": wire(face), "style": styled(), "seed": 0}
+    assert done(studio, job)["width"] == 32
 
 
 # --- work and the queue -------------------------------------------------------------------------------------------------------
@@ -427,19 +443,16 @@ def test_a_space_runs_from_its_folder(run: Any, ui_models: dict[str, Path], tmp_
 
     # the libraries of this environment, without the .pth files that lead to its own zoo
     places = [p for p in sys.path if p.endswith("site-packages")]
-    start = (
-        f"import runpy, sys; sys.path[:0] = [{str(folder / 'lib')!r}]; sys.path += {places!r}; sys.argv = sys.argv[1:];"
-    )
+    start = f"import runpy, sys; sys.path[:0] = [{str(folder / 'lib')!r}]; sys.path += {places!r}; sys.argv[1:] = sys.argv[3:];"
     start += " runpy.run_module('zoo', run_name='__main__')"
-    words = (
-        script.split("exec python -m zoo ")[1]
-        .replace("\\\n", " ")
-        .replace('"${SPACE_HOST:-localhost}"', "me-zoo.hf.space")
-        .split()
-    )
-    words[words.index("7860")] = "0"
+    # the script itself, with this interpreter as its `python`, at another port
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S -c "{start}" "$@"\n')
+    (tmp_path / "bin/python").chmod(0o755)
+    (folder / "run.sh").write_text(script.replace("--port 7860", "--port 0"))
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "ZOO_UI_TOKEN")} | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-I", "-S", "-c", start, "zoo", *words]
+    env |= {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{env['PATH']}", "SPACE_HOST": "me-zoo.hf.space"}
+    command = ["sh", "run.sh"]
     served = Editor.__new__(Editor)
     served.process = subprocess.Popen(
         command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -90,9 +90,12 @@ def ui(space: Path | None, static: Path | None, runtime: Path | None, overwrite:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise UsageError(f"zoo ui needs {' and '.join(missing)}: pip install 'maskzoo[ui]'.")
 
+    from zoo.web.guard import check_host
     from zoo.web.limits import LOCAL, PUBLIC
     from zoo.web.offers import gather
 
+    for name in (given["host"], *given["hosts"]):
+        check_host(name)
     offers = gather(given["models"])
     keep_pages()
     with uncollected():

@@ -196,7 +196,11 @@ def unused_domains(data: PairData, domains: Sequence[str]) -> list[str]:
     if not data.source.whole_maps:
         return []
     counts = Counter(name.partition("/")[0] for name in data.names)
-    others = [f"{domain} ({count} {'photo' if count == 1 else 'photos'})" for domain, count in counts.items() if domain not in domains]
+    others = [
+        f"{domain} ({count} {'photo' if count == 1 else 'photos'})"
+        for domain, count in counts.items()
+        if domain not in domains
+    ]
     if not others:
         return []
     return [

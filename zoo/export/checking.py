@@ -104,7 +104,9 @@ def _difference(port: Port, ours: Tensor, theirs: Tensor) -> float:
         raise DataError(f"The output {port.name!r} has the shape {list(ours.shape)}, torch gives {list(theirs.shape)}.")
     if port.content == "labels":
         apart = (ours != theirs).flatten(1).sum(1)
-        return float((apart - 1).clamp_min(0).sum() / ours.numel())  # one pixel may lie on a tie, which rounding decides
+        return float(
+            (apart - 1).clamp_min(0).sum() / ours.numel()
+        )  # one pixel may lie on a tie, which rounding decides
     if not bool(torch.isfinite(ours).all()):
         return float("inf")
     scale = max(1.0, float(theirs.abs().max()))

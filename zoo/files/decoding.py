@@ -89,7 +89,9 @@ def _opened(path: Path, stream: IO[bytes], max_pixels: int = MAX_PIXELS) -> tupl
     import PIL.Image
 
     quiet()
-    if (stated := stated_size(stream)) is not None:  # before its pixels are counted, which takes as long as they are many
+    if (
+        stated := stated_size(stream)
+    ) is not None:  # before its pixels are counted, which takes as long as they are many
         _check_size(path, *stated, max_pixels)
     container = look_at(stream)
     if container is None:

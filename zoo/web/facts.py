@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.errors import ZooError, plain
 from zoo.labels import LabelSpace
 from zoo.version import __version__
 from zoo.web.limits import Limits
@@ -25,7 +26,8 @@ class StyleForm:
 def facts(
     offers: Offers, limits: Limits, form: Callable[[Offer], StyleForm | None], *, tokenless: bool = False
 ) -> dict[str, Any]:
-    """The facts as JSON. form: of a synthesizer that is here; None where that is not known before it is loaded."""
+    """The facts as JSON. form: of a synthesizer that is here; None where that is not known before it is loaded; what
+    it raises (ZooError) is the reason why the model is not offered."""
     lists = {name: [_model(offer, offers, form) for offer in offers.of(role)] for name, role in ROLES.items()}
     return {
         "version": __version__,
@@ -50,8 +52,12 @@ def space_facts(space: LabelSpace) -> dict[str, Any]:
 
 
 def _model(offer: Offer, offers: Offers, form: Callable[[Offer], StyleForm | None]) -> dict[str, Any]:
-    here = offer.folder is not None
-    found = form(offer) if here and offer.role == "synthesizer" else None
+    here, reason, found = offer.folder is not None, offer.reason, None
+    if here and offer.role == "synthesizer":
+        try:
+            found = form(offer)
+        except ZooError as error:  # damaged, or its plugin is: the others go on
+            here, reason = False, plain(str(error))
     layers = found.layers if found is not None else ()
     can = {*(found.can if found is not None else offer.can), *(["layers"] if layers else [])}
     asked = [n for n in offer.space.names if n in offer.channels and n != offer.space.background]
@@ -69,7 +75,7 @@ def _model(offer: Offer, offers: Offers, form: Callable[[Offer], StyleForm | Non
         "digest": offer.digest,
         "joins": {name: joined(space, offer) for name, space in offers.spaces.items()},
         "available": here,
-        "reason": offer.reason,
+        "reason": reason,
         "slow": offer.slow,
         "default": offer.first,
     }

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
+
+from zoo.errors import UsageError
+from zoo.files.names import one_line
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,6 +23,17 @@ POLICY = (
     " object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9-]{1,63})*")
+
+
+def check_host(name: str) -> None:
+    """Raise UsageError for what is neither the name nor the address of a machine."""
+    if len(name) > 253 or not (_HOST.fullmatch(name) or _is_address(name)):
+        raise UsageError(
+            f"{one_line(name, 80)!r} is neither the name nor the address of a machine, such as 127.0.0.1 or localhost."
+        )
 
 
 class Guard:

@@ -90,7 +90,7 @@ class Desk:
         """Whether a tab has a job that runs or waits."""
         return session in self._running or any(j.session == session for j in self._waiting)
 
-    def close(self, wait: float = 1.0) -> bool:
+    def close(self, wait: float = 0.5) -> bool:
         """Cancel all, wait so many seconds for what runs; whether all of it has ended."""
         with self._changed:
             self._closed = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import torch
@@ -39,7 +39,8 @@ class Pool:
         self._loaded = Recent(limits.models)
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
-        self._forms: dict[str, StyleForm | None] = {}
+        self._forms: dict[str, StyleForm] = {}
+        self._faults: dict[str, ZooError] = {}
 
     def lock(self, offer: Offer) -> threading.RLock:
         """Held by whoever works with a model."""
@@ -103,25 +104,41 @@ class Pool:
         assert isinstance(model, MaskParser)
         return model
 
-    def form(self, offer: Offer) -> StyleForm | None:
-        """What styles a synthesizer has. A small one is loaded for that; of a large one it is known once it was used (None till then).
-
-        One that cannot be loaded has none to offer: what is wrong is said where it is asked for a picture.
-        """
-        small = offer.bytes <= self.limits.described
-        if offer.id not in self._forms and (small or self._loaded.get(offer.id) is not None):
-            try:
-                with self.lock(offer), torch.inference_mode():
+    def styles(self, offer: Offer) -> StyleForm:
+        """What styles a synthesizer has. Raises what loading it raises."""
+        lock = self.lock(offer)
+        while not lock.acquire(timeout=0.05):
+            if offer.id in self._forms:  # the job that has the model has found it out
+                return self._forms[offer.id]
+        try:
+            if offer.id not in self._forms:
+                with torch.inference_mode():
                     self._forms[offer.id] = _form(self.named(offer).model)
-            except ZooError:
-                return None
+            return self._forms[offer.id]
+        finally:
+            lock.release()
+
+    def form(self, offer: Offer) -> StyleForm | None:
+        """The same for the facts: a small model is loaded for that; of a large one it is known once it was used (None till then).
+
+        Raises ZooError for one that cannot be loaded; that is not tried again.
+        """
+        if offer.id in self._faults:
+            raise self._faults[offer.id]
+        if offer.id not in self._forms and offer.bytes <= self.limits.described:
+            try:
+                return self.styles(offer)
+            except ZooError as error:
+                self._faults[offer.id] = error
+                raise
         return self._forms.get(offer.id)
 
     def warm(self) -> None:
         """Load what `form` looks at, so that the page does not wait for it."""
         for offer in self.offers.of("synthesizer"):
             if offer.folder is not None:
-                self.form(offer)
+                with suppress(ZooError):  # the facts say it
+                    self.form(offer)
 
 
 def _form(model: object) -> StyleForm:

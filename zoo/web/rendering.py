@@ -160,9 +160,7 @@ class _Styles:
         self.painter, self.composition, self.job, self.maps, self.work = painter, composition, job, maps, work
         self.synthesizer = cast(ImageSynthesizer, composition.synthesizer)
         self.places = style_sources(self.synthesizer.capabilities())
-        form = painter.pool.form(job.synthesizer)
-        assert form is not None  # the model is loaded
-        self.form = form
+        self.form = painter.pool.styles(job.synthesizer)
         self.notes: list[str] = []
 
     def build(self) -> Style | None:

@@ -13,6 +13,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import uvicorn
 
@@ -95,7 +96,7 @@ def _refused(host: str, port: int, error: OSError) -> UsageError:
         return UsageError(
             f"Port {port} is taken by another program: choose another <<port>>, or 0 for any that is free."
         )
-    return UsageError(f"The server cannot listen on {host!r}, port {port}: {error.strerror or error}.")
+    return UsageError(f"The server cannot listen on {host}, port {port}: {error.strerror or error}.")
 
 
 class _Server(uvicorn.Server):
@@ -159,7 +160,7 @@ def serve(
         try:
             asyncio.run(_Server(config, ready).serve([listening]))
         finally:
-            if not app.state.desk.close(2.0) and threading.current_thread() is threading.main_thread():
+            if not app.state.desk.close(0.5) and threading.current_thread() is threading.main_thread():
                 _leave()
 
 
@@ -167,7 +168,7 @@ def address(place: Place, port: int, token: str | None) -> str:
     """What is opened in a browser."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(place.host, place.host)
     host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{port}/" + (f"?token={token}" if token is not None else "")
+    return f"http://{host}:{port}/" + (f"?token={quote(token, safe='')}" if token is not None else "")
 
 
 def _leave() -> None:

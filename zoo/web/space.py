@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import zoo
@@ -28,63 +28,8 @@ PORT = 7860
 CODE, MODELS = "lib", "models"
 EXTRA = "ui"
 SERVER = ("fastapi", "uvicorn")
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-
-DOCKERFILE = """\
-FROM python:{python}-slim
-
-# Spaces run as user 1000
-RUN useradd --create-home --uid 1000 user
-USER user
-ENV HOME=/home/user PATH=/home/user/.local/bin:$PATH PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1
-WORKDIR /home/user/app
-
-COPY --chown=user requirements.txt .
-RUN pip install --no-cache-dir --user --requirement requirements.txt
-
-COPY --chown=user . .
-ENV PYTHONPATH=/home/user/app/{code}
-EXPOSE {port}
-# SPACE_HOST is the Space's own name, under which its proxy calls
-CMD ["sh", "run.sh"]
-"""
-
-RUN = """\
-#!/bin/sh
-# What the container runs. Without a token: whoever opens the Space may use it, within the limits of `zoo ui --public`.
-exec python -m zoo ui --public --host 0.0.0.0 --port {port} --no-browser --device auto \\
-  --allow-host "${{SPACE_HOST:-localhost}}" \\
-  {models}
-"""
-
-README = """\
----
-title: zoo editor
-emoji: 🎨
-colorFrom: indigo
-colorTo: green
-sdk: docker
-app_port: {port}
-pinned: false
-license: other
-license_name: see-the-models
----
-
-# zoo editor
-
-Paint a layout, see the picture: the editor of the zoo (maskzoo {version}), with these models:
-
-| model | what it is | licence of its weights |
-|---|---|---|
-{rows}
-
-Anybody who can open this Space may use it, without a token and without an account. What is dropped in (up to {upload:.0f} MiB a file) stays
-in the memory of the container and is never written to a disk; what is painted is kept by the browser. Keep the Space private, or
-remove models, where a licence asks for it.
-
-The folder was written by `zoo ui --export-space`. `{code}/` is the zoo itself (Apache-2.0), `models/` the models, `requirements.txt` the
-libraries in the versions that it was tried with, `run.sh` what the container runs.
-"""
+TEMPLATES = Path(__file__).parent / "space_files"
+"""Files of the folder, with words between @ that are filled in."""
 
 
 def export_space(folder: Path, references: Sequence[str] = ()) -> Path:
@@ -99,15 +44,18 @@ def export_space(folder: Path, references: Sequence[str] = ()) -> Path:
         _code(part / CODE)
         for offer in offers:
             _model(offer, part / MODELS / offer.id)
-        write_text(part / "requirements.txt", _requirements())
-        write_text(part / "Dockerfile", DOCKERFILE.format(python=_python(), port=PORT, code=CODE))
-        chosen = " ".join(f"--models ./{MODELS}/{offer.id}" for offer in offers)
-        write_text(part / "run.sh", RUN.format(port=PORT, models=chosen))
-        rows = "\n".join(_row(offer) for offer in offers)
-        write_text(
-            part / "README.md",
-            README.format(port=PORT, version=__version__, rows=rows, upload=PUBLIC.upload / MIB, code=CODE),
-        )
+        words = {
+            "PINS": "\n".join(_pins()),
+            "PYTHON": _python(),
+            "PORT": str(PORT),
+            "CODE": CODE,
+            "MODELS": " ".join(f"./{MODELS}/{offer.id}" for offer in offers),
+            "VERSION": __version__,
+            "ROWS": "\n".join(_row(offer) for offer in offers),
+            "UPLOAD": f"{PUBLIC.upload / MIB:.0f}",
+        }
+        for template in sorted(TEMPLATES.iterdir()):
+            write_text(part / template.name, _filled(template.read_text("utf-8"), words))
         write_text(part / ".dockerignore", "**/__pycache__\n")
     return folder
 
@@ -161,10 +109,14 @@ def _model(offer: Offer, target: Path) -> None:
             shutil.copyfile(path, target / name)
 
 
-def _requirements() -> str:
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    return re.sub(r"@([A-Z]+)@", lambda found: words[found[1]], text)
+
+
+def _pins() -> list[str]:
     """The libraries that the zoo and its extra `ui` ask for, in the versions that are installed here."""
-    lines = [f"--extra-index-url {CPU_WHEELS}"]
-    names = []
+    lines: list[str] = []
+    names: list[str] = []
     for text in importlib.metadata.requires(FIRST_PARTY) or ():
         requirement, _, marker = text.partition(";")
         if "extra" in marker and f'"{EXTRA}"' not in marker.replace("'", '"'):
@@ -181,7 +133,7 @@ def _requirements() -> str:
                 raise UsageError(
                     f"The Space needs {name}, whose version is taken from here: pip install 'maskzoo[ui]'."
                 ) from None
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _python() -> str:
