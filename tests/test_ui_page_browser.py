@@ -324,7 +324,10 @@ def test_generates_edits_and_styles(server: Server, context: Any, browser: Any, 
     for key in ("ArrowRight", "+", "+", "."):
         page.keyboard.press(key)
     page.click("#frame-dialog .main")
-    last = another_picture(page, photo_look)
+    framed = another_picture(page, photo_look)
+    page.click("#tab-look")
+    page.check("#keep-list input[value=nose]")
+    last = another_picture(page, framed)
 
     page.click("#tab-keep")
     project = json.loads(download(page, "#project-save"))
@@ -336,6 +339,7 @@ def test_generates_edits_and_styles(server: Server, context: Any, browser: Any, 
     replayed = subprocess.run(
         [sys.executable, "-m", "zoo", "replay", "mine.zoo.json"], cwd=tmp_path, capture_output=True, text=True
     )
+    assert project["picture"]["sha256"]
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
 
     profile = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
@@ -404,6 +408,17 @@ def test_wrong_and_huge_files(server: Server, context: Any) -> None:
         assert name in page.inner_text("#banner-text"), name
         assert "Traceback" not in page.inner_text("#banner-text")
     page.click("#banner-close")
+    # a good one is judged first, and comes back number by number
+    page.click("#tab-keep")
+    palette = download(page, "#export-palette")
+    page.locator("#layout").focus()
+    page.keyboard.press("Control+z")
+    page.set_input_files("#file", {"name": "mine.png", "mimeType": "image/png", "buffer": palette})
+    page.click("#file-dialog button[value=map]")
+    page.wait_for_selector("#notes-list li:has-text('128 × 128 pixels of the label space celebamask-hq')")
+    page.click("#notes-ok")
+    page.wait_for_function("() => document.querySelector('#undo').title.includes('Map mine.png')")
+    assert np.array_equal(exported(page), before)
     # a file beyond the limit is not even read
     page.evaluate(
         "(bytes) => { const t = new DataTransfer(); t.items.add(new File([new Uint8Array(bytes)], 'huge.png'));"
@@ -433,6 +448,8 @@ def test_second_tab_and_killed_server(server: Server, context: Any) -> None:
     page.wait_for_function("() => document.querySelector('#kept').textContent.startsWith('Kept')")
     painted = exported(page)
     assert (painted[110] == 1).any()
+    page.click("#tab-keep")
+    assert json.loads(download(page, "#project-save"))["picture"] is None  # saved all the same
     server.start()
     page.wait_for_selector("#banner", state="hidden")
     fresh_picture(page)

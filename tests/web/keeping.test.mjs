@@ -86,6 +86,19 @@ test("what is asked of a synthesizer: locked parts last, layers that it has, no 
   assert.equal(looks.lacking("photo", model), null);
 });
 
+test("looks are compared by what they say, and maps by being the same", () => {
+  const map = createMap(2, 2, "s", 0);
+  const of = (one) => ({ ...looks.plainLook(1), base: { kind: "photo", photo: "p", map: one } });
+  assert.ok(looks.sameLook(of(map), of({ ...map })));
+  assert.ok(!looks.sameLook(of(map), of(createMap(2, 2, "s", 0))));
+  assert.ok(!looks.sameLook(of(map), looks.plainLook(1)));
+});
+
+test("classes without a style of their own are not asked for", () => {
+  const look = { ...looks.plainLook(1), parts: [{ labels: ["hair", "bg"], layers: null, source: { kind: "mean" } }, { labels: ["bg"], layers: null, source: { kind: "mean" } }] };
+  assert.deepEqual(looks.specOf(look, { ...model, styleClasses: ["hair", "skin"] }).parts.map((part) => part.labels), [["hair"]]);
+});
+
 test("a photo that goes leaves a look that is whole", () => {
   const photo = { kind: "photo", photo: "p" };
   const look = { base: photo, parts: [{ labels: ["hair"], layers: null, source: photo }], mix: { source: photo, amount: 0.5 }, keep: { photo: "q", classes: ["skin"] }, noise: 0 };

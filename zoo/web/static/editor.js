@@ -1,7 +1,7 @@
 /** The state of the page and its changes. Views listen to the keys that they show; every change of the work is a step to undo. */
 
 import { emptyHistory, mapStep, walk, withStep } from "./core/history.js";
-import { plainLook } from "./core/looks.js";
+import { plainLook, sameLook } from "./core/looks.js";
 import { createMap } from "./core/maps.js";
 
 /** @typedef {import("./core/types.js").LabelMap} LabelMap @typedef {import("./core/types.js").Look} Look */
@@ -83,7 +83,7 @@ export class Editor {
 
   /** Another look, as a step; those of one slider (`merge`) become one. @param {Look} look @param {string} text @param {boolean} [merge] */
   setLook(look, text, merge = false) {
-    if (JSON.stringify(look) === JSON.stringify(this.state.look)) return;
+    if (sameLook(look, this.state.look)) return;
     const { undo } = this.state.history;
     const last = undo[undo.length - 1];
     const step = { text, looks: { was: this.state.look, now: look } };

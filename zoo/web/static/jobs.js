@@ -38,10 +38,9 @@ export class Jobs {
     const model = editor.synthesizer;
     if (!model) return;
     const { map, look } = editor.state;
+    const job = this.pictureJob(model);
     const control = (this.rendering = new AbortController());
     const started = performance.now();
-    /** @type {import("./core/types.js").RenderJob} */
-    const job = { kind: "render", synthesizer: model.id, map, style: specOf(look, model), seed: look.noise, ...(look.keep?.classes.length ? { keep: look.keep } : {}) };
     const result = await this.run(job, "Painting the picture", control, true);
     if (!result || control.signal.aborted) return;
     if (this.complaint && editor.state.problem === this.complaint) editor.set({ problem: "" });
@@ -53,6 +52,21 @@ export class Jobs {
     this.snapshot(text, picture, map, look);
     if (result.notes?.length) editor.tell(result.notes);
     say("The picture is up to date.");
+  }
+
+  /** @param {import("./core/types.js").Model} model @returns {import("./core/types.js").RenderJob} */
+  pictureJob(model) {
+    const { map, look } = this.editor.state;
+    return { kind: "render", synthesizer: model.id, map, style: specOf(look, model), seed: look.noise, ...(look.keep?.classes.length ? { keep: look.keep } : {}) };
+  }
+
+  /** The picture of a project: made without what is left of earlier strokes, so that a replay finds equal bytes. @returns {Promise<Blob | null>} */
+  async forProject() {
+    const { state, synthesizer } = this.editor;
+    const shown = state.stale ? null : (state.picture?.blob ?? null);
+    if (!synthesizer || state.lost || synthesizer.slow) return shown;
+    const result = await this.run({ ...this.pictureJob(synthesizer), fresh: true }, "Painting the project's picture", new AbortController(), true);
+    return result?.image ?? null;
   }
 
   /** @param {string} text @param {import("./core/types.js").Picture} picture @param {import("./core/types.js").LabelMap} map @param {import("./core/types.js").Look} look */

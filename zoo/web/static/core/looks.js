@@ -6,6 +6,17 @@
 /** @param {number} [seed] @returns {Look} */
 export const plainLook = (seed = 1) => ({ base: { kind: "seed", seed }, parts: [], mix: null, keep: null, noise: 0 });
 
+/** Whether two looks ask for the same. Maps of photos are compared as the objects that they are: nothing changes one in place. @param {Look} a @param {Look} b */
+export function sameLook(a, b) {
+  const maps = /** @type {Uint8Array[]} */ ([]);
+  const flat = (/** @type {string} */ _, /** @type {any} */ value) => {
+    if (!(value instanceof Uint8Array)) return value;
+    if (!maps.includes(value)) maps.push(value);
+    return maps.indexOf(value);
+  };
+  return JSON.stringify(a, flat) === JSON.stringify(b, flat);
+}
+
 /** A seed that people can read out. */
 export const freshSeed = () => Math.floor(Math.random() * 10000);
 

@@ -34,7 +34,8 @@
  * @typedef {{
  *   kind: "edit", generator: string, map: LabelMap, edits: Edit[], other?: LabelMap, seed: number, n: number, keepRest: boolean
  * }} EditJob
- * @typedef {{kind: "render", synthesizer: string, map: LabelMap, style: StyleSpec, seed: number, keep?: Keep}} RenderJob
+ * @typedef {{kind: "render", synthesizer: string, map: LabelMap, style: StyleSpec, seed: number, keep?: Keep, fresh?: boolean}} RenderJob
+ *   fresh: nothing of the stroke before is reused
  * @typedef {{kind: "parse", parser?: string, photo: string, frame?: Frame, space?: string}} ParseJob
  * @typedef {GenerateJob | EditJob | RenderJob | ParseJob} Job
  * @typedef {{maps: LabelMap[], notes: string[]}} MapsResult

@@ -13,7 +13,7 @@ import { $, download, fillSelect, say } from "./dom.js";
  * @param {{open: () => void, openWork: (session: string) => Promise<void>, openSessions: () => string[]}} actions
  */
 export function showKeepPanel(editor, saving, jobs, actions) {
-  const save = () => saveProject(editor);
+  const save = () => saveProject(editor, jobs);
   $("project-save").addEventListener("click", save);
   $("save").addEventListener("click", save);
   $("project-open").addEventListener("click", actions.open);
@@ -35,12 +35,12 @@ export function showKeepPanel(editor, saving, jobs, actions) {
   return save;
 }
 
-/** @param {Editor} editor */
-async function saveProject(editor) {
+/** Without an engine the project goes without its picture. @param {Editor} editor @param {import("../jobs.js").Jobs} jobs */
+async function saveProject(editor, jobs) {
   const { state, facts } = editor;
   const model = editor.synthesizer;
   const styled = model ? specOf(state.look, model) : { base: state.look.base, parts: [], mix: null };
-  const project = await toProject({ ...state, picture: state.stale ? null : (state.picture?.blob ?? null), styled }, facts);
+  const project = await toProject({ ...state, picture: await jobs.forProject(), styled }, facts);
   download(new Blob([JSON.stringify(project)], { type: "application/json" }), `layout-${stamp()}.zoo.json`);
   say("The project is saved as a file.");
 }

@@ -1,7 +1,7 @@
 /** The panel of photos: what each is used for, and its frame. */
 
 import { isMiddle, middle } from "../core/frames.js";
-import { withoutPhoto } from "../core/looks.js";
+import { sameLook, withoutPhoto } from "../core/looks.js";
 import { $, h, icon, say } from "./dom.js";
 import { frameByHand, framedCanvas } from "./frame.js";
 import { photoSource, placed } from "./look.js";
@@ -78,7 +78,7 @@ export class Photos {
       ...look, base: follow(look.base), parts: look.parts.map((part) => ({ ...part, source: follow(part.source) })), mix: look.mix && { ...look.mix, source: follow(look.mix.source) },
       keep: look.keep?.photo === photo.id ? { ...placed(read), classes: look.keep.classes } : look.keep,
     };
-    if (JSON.stringify(next) === JSON.stringify(look)) return;
+    if (sameLook(next, look)) return;
     this.editor.setLook(next, `Frame of ${photo.name}`);
     this.changed(`frame of ${photo.name}`);
   }
@@ -107,7 +107,7 @@ export class Photos {
     const was = editor.state.look;
     editor.set({ photos, under: editor.state.under === id ? "none" : editor.state.under });
     editor.setLook(look, `Without ${gone.name}`);
-    if (look !== was && JSON.stringify(look) !== JSON.stringify(was)) this.changed(`without ${gone.name}`);
+    if (!sameLook(look, was)) this.changed(`without ${gone.name}`);
   }
 
   show() {

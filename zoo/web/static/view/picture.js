@@ -69,7 +69,7 @@ export function showPicture(editor, jobs) {
   $("compare-with").addEventListener("change", compare);
   editor.on(["photos"], () => {
     const photos = Object.values(editor.state.photos).map((photo) => ({ value: photo.id, text: photo.name }));
-    fillSelect($("compare-with"), [{ value: "last", text: "the last one" }, { value: "pinned", text: "the pinned one" }, ...photos]);
+    fillSelect($("compare-with"), [{ value: "last", text: "the last" }, { value: "pinned", text: "the pinned" }, ...photos]);
   });
   editor.on(["picture", "before", "pinned", "photos"], compare);
 }
