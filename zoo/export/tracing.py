@@ -78,7 +78,13 @@ def trace(graph: Graph, examples: tuple[Tensor, ...]) -> onnx.ModelProto:
             )  # fmt: skip
     except Exception as error:
         raise PluginError(f"The graph {graph.name!r} cannot be traced ({told(error)}).") from error
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto
+    if fixed := [i.name for i in proto.graph.input if not i.type.tensor_type.shape.dim[0].dim_param]:
+        raise PluginError(
+            f"The graph {graph.name!r} takes a fixed batch ({', '.join(fixed)}): somewhere its module asks for len() of a tensor, or for"
+            " an index for each sample; x.shape[0] and products do."
+        )
+    return proto
 
 
 @contextlib.contextmanager
