@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ from zoo_plugins.clvae.encoder import ClassEncoder, Codes
 from zoo_plugins.clvae.generator import Generator
 from zoo_plugins.clvae.regions import Regions, find_regions
 from zoo_plugins.clvae.windows import WindowPlans, plan_by_window
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 @dataclass(eq=False)
@@ -87,6 +90,12 @@ class CLVAE(ImageSynthesizer):
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`latent_prior` over the photos. Raises DataError for data without photos."""
         return fitting.fit_code_prior(self, data) if name == "latent_prior" else None
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.clvae.exporting import exports
+
+        return exports(self)
 
     # --- maps -----------------------------------------------------------------------------------------------------
 

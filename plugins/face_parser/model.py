@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,9 @@ from zoo_plugins.face_parser import lite
 from zoo_plugins.face_parser.config import FaceParserConfig, LiteParserConfig
 from zoo_plugins.face_parser.lite import LiteNet
 from zoo_plugins.face_parser.unet import ENCODER, STAGES, UNet
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 class FaceParser(MaskParser):
@@ -44,6 +47,12 @@ class FaceParser(MaskParser):
     @property
     def resolution(self) -> tuple[int, int]:
         return self.config.side, self.config.side
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.face_parser.exporting import exports
+
+        return exports(self)
 
     def parse(self, images: Tensor) -> SemanticMap:
         """images float32 [B, 3, H, W] in [0, 1], any size -> maps [B, H, W] of the same size.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ from zoo_plugins.mask_vae.fitting import fit_prior
 from zoo_plugins.mask_vae.networks import PartDecoder, PartEncoder, with_background
 from zoo_plugins.mask_vae.outlines import Outlines, fit_outlines, outlines_fault
 from zoo_plugins.mask_vae.prior import LatentPrior, prior_fault
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 class SemanticVAE(MaskGenerator):
@@ -105,6 +108,12 @@ class SemanticVAE(MaskGenerator):
             return None
         components = o.prior_components
         return fit_prior(self, data, mirror=options.flip, components=components).tensors()
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.mask_vae.exporting import exports
+
+        return exports(self)
 
     # --- the network ---------------------------------------------------------------------------------------------
 

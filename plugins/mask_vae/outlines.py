@@ -88,7 +88,7 @@ class Outlines:
         found.view(-1)[chosen] = part + 1
 
 
-def blurred(scores: Tensor, sigma: Tensor) -> Tensor:
+def blurred(scores: Tensor, sigma: Tensor | float) -> Tensor:
     """Scores [B, P, H, W] under a Gaussian of this sigma in pixels, edges continued."""
     width = float(sigma)
     if width <= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from zoo_plugins.oasis.config import OasisConfig
 from zoo_plugins.oasis.generator import Generator
 from zoo_plugins.oasis.noise import NoisyMap, by_class, by_region
 from zoo_plugins.oasis.windows import Sites, noise_sites
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 @dataclass(eq=False)
@@ -61,6 +64,12 @@ class OASIS(ImageSynthesizer):
     @property
     def resolution(self) -> tuple[int, int]:
         return self.config.size
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.oasis.exporting import exports
+
+        return exports(self)
 
     def planes(self, semantic_map: SemanticMap) -> Tensor:
         """One-hot planes float32 [B, classes, H, W] at the model's resolution, on its device."""

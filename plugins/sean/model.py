@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,9 @@ from zoo_plugins.sean import styles
 from zoo_plugins.sean.config import SEANConfig
 from zoo_plugins.sean.generator import Generator, plan_by_window
 from zoo_plugins.sean.style_encoder import Codes, StyleEncoder
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 @dataclass(eq=False)
@@ -88,6 +91,12 @@ class SEAN(ImageSynthesizer):
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`mean_style` over the photos: the authors' mean codes. Raises DataError for data without photos."""
         return fit_class_means(data, "codes", self.encode, self.title) if name == "mean_style" else None
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.sean.exporting import exports
+
+        return exports(self)
 
     # --- maps -----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -33,6 +33,9 @@ from zoo_plugins.segvae.fitting import draw_codes, fit_prior
 from zoo_plugins.segvae.networks import ContextEncoder, Posterior, Prior, ShapeDecoder
 from zoo_plugins.segvae.prior import LocalPrior, prior_fault
 from zoo_plugins.segvae.steps import unroll
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 
 class SegVAE(MaskGenerator):
@@ -114,6 +117,12 @@ class SegVAE(MaskGenerator):
         return fit_prior(
             self, data, mirror=o.flip, neighbours=o.prior_neighbours, centres=o.prior_centres, components=o.prior_components
         ).tensors()  # fmt: skip
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.segvae.exporting import exports
+
+        return exports(self)
 
     # --- between label space and network -------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class VectorMap(nn.Module):
         )
 
     def forward(self, vector: Tensor) -> Tensor:
-        return self.layers(vector).view(len(vector), 1, self.size, self.size)
+        return self.layers(vector).view(-1, 1, self.size, self.size)
 
 
 class StridedEncoder(nn.Module):

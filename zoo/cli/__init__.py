@@ -45,6 +45,7 @@ COMMANDS = {
     "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
     "identify": ("zoo.cli.checkpoints:identify", "Whose networks a checkpoint file holds."),
     "convert": ("zoo.cli.checkpoints:convert", "Make a model folder of the authors' checkpoints."),
+    "export": ("zoo.cli.export:export", "A model as ONNX, for programs without torch."),
     "new-plugin": ("zoo.cli.new_plugin:new", "Write a plugin of your own to start from."),
 }
 

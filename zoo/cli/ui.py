@@ -54,7 +54,22 @@ NEEDED = ("fastapi", "uvicorn")
     type=click.Path(path_type=Path),
     help="Write a folder that runs as a Hugging Face Space (Docker) instead of serving; prints it.",
 )
-def ui(space: Path | None, **given: Any) -> None:
+@click.option(
+    "--static",
+    "static",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the page with its models (default: those that come with the package) as a folder that any host of files serves, instead"
+    " of serving; prints it.",
+)
+@click.option(
+    "--runtime",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="For --static: a folder with onnxruntime-web's two files.  [default: fetched by npm, once]",
+)
+@click.option("--overwrite", is_flag=True, help="For --static: replace a folder that it wrote.")
+def ui(space: Path | None, static: Path | None, runtime: Path | None, overwrite: bool, **given: Any) -> None:
     """A page in the browser: paint a layout, see the picture.
 
     Prints its address, which holds a token: whoever has it may use the server. Ctrl-C ends it. What is painted is kept by the
@@ -65,6 +80,13 @@ def ui(space: Path | None, **given: Any) -> None:
 
         show(export_space(space, given["models"]))
         return
+    if static is not None:
+        from zoo.web.site import build_site
+
+        show(build_site(static, given["models"], overwrite=overwrite, runtime_folder=runtime, say=say))
+        return
+    if runtime is not None or overwrite:
+        raise UsageError("--runtime and --overwrite belong to --static.")
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise UsageError(f"zoo ui needs {' and '.join(missing)}: pip install 'maskzoo[ui]'.")
 

@@ -37,6 +37,7 @@ from zoo.style import Style
 
 if TYPE_CHECKING:
     from zoo.data import PairData
+    from zoo.interfaces.exports import Exports
     from zoo.interfaces.training_options import TrainingOptions
 
 
@@ -149,6 +150,14 @@ class Model(nn.Module, ABC):
         where photos are needed, too few maps).
         """
         return None
+
+    def exports(self) -> Exports:
+        """The model's networks as graphs that run outside torch (`zoo export`), of this very object: in evaluation mode, spectral norms
+        folded. Raises UsageError, in one line that says why, for a model whose networks cannot be such graphs.
+        """
+        raise UsageError(
+            f"{type(self).__name__} cannot be exported: its plugin says of no network how it runs as a graph (`exports`)."
+        )
 
     def optimized(self) -> Self:
         """The inference form (norms folded, tables): a copy in evaluation mode that takes no gradients, equal to this model within

@@ -55,6 +55,11 @@ def one_hot(indices: Tensor, channels: int) -> Tensor:
     return planes.scatter_(1, indices.clamp_min(0)[:, None], (indices >= 0)[:, None].to(planes))
 
 
+def one_hot_traced(indices: Tensor, channels: int) -> Tensor:
+    """`one_hot` as a comparison, which every runtime of graphs has and which needs no memory to scatter into."""
+    return (indices[:, None] == torch.arange(channels, device=indices.device)[:, None, None]).float()
+
+
 def shown_channels(planes: Tensor) -> Tensor:
     """The channels of planes [B, channels, H, W] that hold anything, int64 [K] ascending (the first one where none does)."""
     shown = planes.flatten(2).any(2).any(0).nonzero()[:, 0]
@@ -64,9 +69,9 @@ def shown_channels(planes: Tensor) -> Tensor:
 def shown_planes(planes: Tensor) -> tuple[Tensor, Tensor | None]:
     """(the planes that hold anything [B, K, H, W], the channels that they are, int64 [K]): a convolution over them gives equal sums.
 
-    In training on a GPU, which would wait for their number: (all planes, None).
+    In training on a GPU, which would wait for their number, and in an exported graph, whose shapes depend on no value: (all planes, None).
     """
-    if planes.device.type != "cpu" and torch.is_grad_enabled():
+    if torch.compiler.is_exporting() or (planes.device.type != "cpu" and torch.is_grad_enabled()):
         return planes, None
     channels = shown_channels(planes)
     return planes.index_select(1, channels), channels
@@ -135,6 +140,12 @@ class LabelInput(nn.Module):
         if not self.edges:
             return planes
         return torch.cat([planes, self._edges(semantic_map).to(planes)], 1)
+
+    def traced(self, labels: Tensor) -> Tensor:
+        """The planes of values [B, H, W] of the space as `forward` makes them, without a look at the values, for an exported graph:
+        a value without a channel gives zeros. Instance edges are the borders of the labels."""
+        planes = one_hot_traced(self.table[labels.long().clamp(0, IGNORE)], self.classes)
+        return torch.cat([planes, instance_edges(labels)], 1) if self.edges else planes
 
     def values(self, semantic_map: SemanticMap) -> Tensor:
         """What each pixel holds as one number, int64 [B, H, W]: its channel, and with edges twice that and 1 on a border.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from zoo.nn.latents import reparameterize
 from zoo.nn.resample import fit_photos
 from zoo.rng import RngLike, as_rng
 from zoo.style import Style
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 FIT_BATCH = 8
 
@@ -102,6 +105,12 @@ class LatentSynthesizer(ImageSynthesizer):
     def fit_asset(self, name: str, data: PairData, options: TrainingOptions) -> Any | None:
         """`latent_prior` over the photos; None for a model without VAE. Raises DataError for data without photos."""
         return fit_latent_prior(self, data) if name == "latent_prior" and self.encoder is not None else None
+
+    def exports(self) -> Exports:
+        """`render` (map and latent to picture), `prior` and `photo` (to latents)."""
+        from zoo.families.spade.exports import latent_exports
+
+        return latent_exports(self)
 
     # --- maps -----------------------------------------------------------------------------------------------------
 

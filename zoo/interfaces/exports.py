@@ -1,0 +1,79 @@
+"""What a model says of itself so that it can run outside torch: its networks as graphs with plain tensors in and out.
+
+A graph is a module whose `forward` can be traced (`torch.export`): no branch on values, no shape that depends on them, batch first and
+of any size. Maps go in and come out as numbers of the label space, int32, so that whoever calls a graph knows no channel order.
+`zoo.export` writes graphs as ONNX files and compares them with the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+Content = Literal["labels", "label-set", "mask", "normal", "latents", "style", "scale", "image", "scores"]
+"""What a tensor holds.
+
+labels: int32 [B, H, W], numbers of the label space. label-set, mask: float32 0 or 1 (of a label set at least one is 1). normal:
+standard normals, drawn from the streams `keys`. latents, style, scores: real numbers. scale: 0 to 1. image: [B, 3, H, W] in [0, 1].
+"""
+Key = tuple[str | int, ...]
+MAIN: Mapping[str, str] = {"mask-generator": "generate", "image-synthesizer": "render", "mask-parser": "parse"}
+"""The graph that does the work of a kind; the others prepare its inputs."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a graph.
+
+    shape: without the batch. axes: what each axis counts, words as in `Style.axes` ("class": the model's channels, in their order).
+    keys: of an input `normal`, the streams of `zoo.Rng` that give its numbers: one key for all of them, or one for each row of the
+    leading axes in row-major order.
+    """
+
+    name: str
+    content: Content
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    about: str
+    keys: tuple[Key, ...] = ()
+
+    @property
+    def dtype(self) -> str:
+        """Of its numbers: int32 for maps, else float32."""
+        return "int32" if self.content == "labels" else "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One network: `module(*inputs)` gives the outputs (a tensor, or a tuple of them), batch first.
+
+    reference: what the model's own public calls give for the same inputs, with which the written file is compared beside the module's
+    own outputs; None: the module alone.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    about: str
+    reference: Callable[..., Tensor | tuple[Tensor, ...]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Exports:
+    """All graphs of a model, and how they go together.
+
+    recipe: JSON for whoever calls them without this package (docs/exporting.md says what the words mean). tensors: what a recipe
+    computes with besides graphs.
+    """
+
+    graphs: tuple[Graph, ...]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def graph(self, name: str) -> Graph:
+        """The graph of this name."""
+        return next(g for g in self.graphs if g.name == name)
