@@ -46,34 +46,15 @@ def up(x: Tensor) -> Tensor:
 
 
 def filled(labels: Tensor, hole: Tensor) -> Tensor:
-    """labels [B, H, W] with the pixels of `hole` (bool [B, H, W]) set to the class of the nearest pixel outside, by jump flooding.
+    """labels [B, H, W] with the pixels of `hole` (bool [B, H, W]) set to the class of the nearest pixel outside.
 
     Without this the hole that a class leaves would show its shape. Where a whole map is hole, its labels stay as they are.
-    Source: Rong and Tan, "Jump flooding in GPU", I3D 2006 (a few pixels may take the second nearest).
     """
-    batch, height, width = labels.shape
-    far = torch.tensor(-(10**4), device=labels.device)
-    y = torch.arange(height, device=labels.device)[:, None].expand(batch, height, width)
-    x = torch.arange(width, device=labels.device)[None].expand(batch, height, width)
-    sy, sx = torch.where(hole, far, y), torch.where(hole, far, x)
-    step = 1 << (max(height, width) - 1).bit_length() - 1
-    while step:
-        for dy in (-step, 0, step):
-            for dx in (-step, 0, step):
-                if dy or dx:
-                    oy, ox = (_moved(s, dy, dx, int(far)) for s in (sy, sx))
-                    nearer = (y - oy) ** 2 + (x - ox) ** 2 < (y - sy) ** 2 + (x - sx) ** 2
-                    sy, sx = torch.where(nearer, oy, sy), torch.where(nearer, ox, sx)
-        step //= 2
-    found = (sy >= 0) & (sx >= 0)
-    places = sy.clamp(min=0) * width + sx.clamp(min=0)
-    return torch.where(found, labels.flatten(1).gather(1, places.flatten(1)).view_as(labels), labels)
+    from scipy.ndimage import distance_transform_edt
 
-
-def _moved(values: Tensor, dy: int, dx: int, outside: int) -> Tensor:
-    """values[y + dy, x + dx], `outside` where that is none."""
-    height, width = values.shape[1:]
-    if abs(dy) >= height or abs(dx) >= width:
-        return torch.full_like(values, outside)
-    cut = values[:, max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)]
-    return F.pad(cut, (max(0, -dx), max(0, dx), max(0, -dy), max(0, dy)), value=outside)
+    rows, holes = labels.cpu().numpy().copy(), hole.cpu().numpy()
+    for row, empty in zip(rows, holes, strict=True):
+        if empty.any() and not empty.all():
+            y, x = distance_transform_edt(empty, return_distances=False, return_indices=True)  # pyright: ignore[reportGeneralTypeIssues]
+            row[:] = row[y, x]
+    return torch.from_numpy(rows).to(labels.device)

@@ -90,11 +90,11 @@ class MobileParserTraining(JudgeTraining):
 
 
 _MAPS = JudgeTraining(
-    steps=1200, batch_size=16, ema=0.99, flip=True, zoom=0.2, lr=2e-3, validate_every=600, preview_every=0, dtype="float16"
+    steps=800, batch_size=16, ema=0.99, flip=True, zoom=0.2, lr=2e-3, validate_every=400, preview_every=0, dtype="float16"
 )
-_SHAPES = replace(_MAPS, steps=550, validate_every=0)
+_SHAPES = replace(_MAPS, steps=500, validate_every=250)
 _PARSER = MobileParserTraining(
-    steps=500, batch_size=16, ema=0.99, flip=True, zoom=0.25, color=0.25, lr=2e-3, validate_every=250, preview_every=0,
+    steps=400, batch_size=16, ema=0.99, flip=True, zoom=0.25, color=0.25, lr=2e-3, validate_every=200, preview_every=0,
     dtype="float16",
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ class MobileParser(MaskParser):
         self.stem = nn.Sequential(network.conv_stem, network.bn1)  # pyright: ignore[reportArgumentType]
         self.stages = nn.ModuleList(list(cast(nn.Sequential, network.blocks))[: ENDS[-1] + 1])
         self.sides = nn.ModuleList([nn.Conv2d(w, config.width, 1) for w in WIDTHS])
-        self.joins = nn.ModuleList([conv(config.width, config.width) for _ in WIDTHS])
+        self.joins = nn.ModuleList([conv(config.width, config.width) for _ in WIDTHS[1:]])
         self.head = nn.Conv2d(config.width, len(space), 1)
 
     def train(self, mode: bool = True) -> MobileParser:
@@ -61,10 +61,10 @@ class MobileParser(MaskParser):
     def logits(self, images: Tensor) -> Tensor:
         """Photos [B, 3, H, W] in [0, 1] -> logits [B, C, side / 2, side / 2]; differentiable."""
         sides = [layer(x) for layer, x in zip(self.sides, self.features(images), strict=True)]
-        h = self.joins[-1](sides[-1])
-        for join, side in zip(list(self.joins)[-2::-1], sides[-2::-1], strict=True):
-            h = join(up(h) + side)
-        return self.head(h)
+        h = self.joins[2](sides[3])
+        h = self.joins[1](up(h) + sides[2])
+        h = self.joins[0](up(h) + sides[1])
+        return self.head(up(h) + sides[0])
 
     @torch.no_grad()
     def parse(self, images: Tensor) -> SemanticMap:
