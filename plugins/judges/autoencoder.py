@@ -19,7 +19,9 @@ class MaskAutoencoder(MapJudge):
         self.config: MaskAutoencoderConfig = config
         w, self.cells = config.width, config.side // 32
         self.stem = stem(len(space), w)
-        self.down = nn.ModuleList([conv(w, 2 * w, stride=2), conv(2 * w, 3 * w, stride=2), conv(3 * w, 3 * w, stride=2)])
+        self.down = nn.ModuleList(
+            [conv(w, 2 * w, stride=2), conv(2 * w, 3 * w, stride=2), conv(3 * w, 3 * w, stride=2)]
+        )
         self.narrow = nn.Conv2d(3 * w, 2 * w, 1)
         self.code = nn.Linear(2 * w * self.cells**2, config.code)
         self.widen = nn.Linear(config.code, 2 * w * self.cells**2)

@@ -35,9 +35,7 @@ def conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
 
 def stem(inputs: int, outputs: int) -> nn.Sequential:
     """To a quarter of the side, each 4 x 4 window by itself: nothing of a one-hot map is lost before the channels are."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 4, 4, bias=False), nn.GroupNorm(outputs // 8, outputs), nn.SiLU()
-    )
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 4, bias=False), nn.GroupNorm(outputs // 8, outputs), nn.SiLU())
 
 
 def up(x: Tensor) -> Tensor:

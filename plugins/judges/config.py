@@ -90,7 +90,15 @@ class MobileParserTraining(JudgeTraining):
 
 
 _MAPS = JudgeTraining(
-    steps=800, batch_size=16, ema=0.99, flip=True, zoom=0.2, lr=2e-3, validate_every=400, preview_every=0, dtype="float16"
+    steps=800,
+    batch_size=16,
+    ema=0.99,
+    flip=True,
+    zoom=0.2,
+    lr=2e-3,
+    validate_every=400,
+    preview_every=0,
+    dtype="float16",
 )
 _SHAPES = replace(_MAPS, steps=500, validate_every=250)
 _PARSER = MobileParserTraining(
@@ -107,7 +115,9 @@ AUTOENCODERS = {
 PREDICTORS = {
     "celeba-128": Variant(ShapePredictorConfig(), _SHAPES, "ours, CelebAMask-HQ at 128 px, trains on a CPU"),
     "ccp-128": Variant(
-        ShapePredictorConfig(label_space="atr"), _SHAPES, "ours, whole people (ATR's classes) at 128 px, trains on a CPU"
+        ShapePredictorConfig(label_space="atr"),
+        _SHAPES,
+        "ours, whole people (ATR's classes) at 128 px, trains on a CPU",
     ),
 }
 PARSERS = {

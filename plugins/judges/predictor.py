@@ -26,7 +26,11 @@ class ShapePredictor(MapJudge):
         w = config.width
         self.stem = stem(len(space), w)
         self.asked = nn.Embedding(len(space), 4 * w)
-        self.down1, self.down2, self.down3 = conv(w, 2 * w, stride=2), conv(2 * w, 3 * w, stride=2), conv(3 * w, 3 * w, stride=2)
+        self.down1, self.down2, self.down3 = (
+            conv(w, 2 * w, stride=2),
+            conv(2 * w, 3 * w, stride=2),
+            conv(3 * w, 3 * w, stride=2),
+        )
         self.low = conv(3 * w, 3 * w)
         self.up1, self.up2, self.up3 = conv(6 * w, 2 * w), conv(4 * w, 2 * w), conv(3 * w, w)
         self.head = nn.Conv2d(w, 16, 1)
@@ -46,7 +50,9 @@ class ShapePredictor(MapJudge):
         """
         context = filled(labels, labels == classes[:, None, None])
         count = len(self.label_space)
-        context = context.where(context != classes[:, None, None], torch.full_like(context, count))  # a map of one class
+        context = context.where(
+            context != classes[:, None, None], torch.full_like(context, count)
+        )  # a map of one class
         early, late = self.asked(classes)[..., None, None].split([self.config.width, 3 * self.config.width], 1)
         a = self.stem(one_hot(context, count)) + early
         b = self.down1(a)

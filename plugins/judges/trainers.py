@@ -56,7 +56,11 @@ class JudgeTrainer(Trainer):
 
     def maps_of(self, batch: Batch) -> SemanticMap:
         """The maps of a batch in the model's own space."""
-        return batch.maps if batch.maps.space.names == self.model.label_space.names else batch.maps.to_space(self.model.label_space)
+        return (
+            batch.maps
+            if batch.maps.space.names == self.model.label_space.names
+            else batch.maps.to_space(self.model.label_space)
+        )
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted mean over all labelled pixels; 0 where there are none."""
@@ -122,7 +126,9 @@ class PredictorTrainer(JudgeTrainer):
         guess = logits.sigmoid()
         both = (shape * guess).flatten(1).sum(1)
         missed = 1 - (both + 1) / ((shape + guess - shape * guess).flatten(1).sum(1) + 1)
-        return Update({"pixels": F.binary_cross_entropy_with_logits(logits, shape), "shapes": missed.mean()}, ("model",))
+        return Update(
+            {"pixels": F.binary_cross_entropy_with_logits(logits, shape), "shapes": missed.mean()}, ("model",)
+        )
 
     def validate(self, data: PairData) -> dict[str, float]:
         """The compatibility error of held-out maps (`error`): 1 - soft IoU, mean over the parts of a map, then over maps."""
@@ -167,7 +173,11 @@ class MobileParserTrainer(JudgeTrainer):
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
         if batch.images is None:
             return {}
-        return {"photo": batch.images, "map": batch.maps.colorize(), "parsed": self.model.parse(batch.images).colorize()}
+        return {
+            "photo": batch.images,
+            "map": batch.maps.colorize(),
+            "parsed": self.model.parse(batch.images).colorize(),
+        }
 
     def validate(self, data: PairData) -> dict[str, float]:
         """miou over classes that at least 10 of the maps show, miou_all, accuracy: shares of 1, pooled."""
