@@ -18,8 +18,8 @@ from zoo.files.writing import told
 
 HEADING = "## Measured"
 DEFAULTS: Mapping[str, Any] = {
-    "limit": None, "samples": 500, "seed": 0, "styles": 4, "parser": None, "judges": [], "extractor": "inception", "lpips": "alex",
-    "space": None,
+    "limit": None, "samples": 500, "seed": 0, "styles": 4, "styled": 50, "parser": None, "judges": [], "extractor": "inception", "lpips": "alex",
+    "prior": None, "space": None,
 }  # fmt: skip
 
 
