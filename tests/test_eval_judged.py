@@ -17,7 +17,7 @@ import zoo
 from zoo.cards import read_card
 from zoo.data.specs import open_data
 from zoo.errors import ConfigError, DataError, UsageError, WeightsError
-from zoo.evaluation import extractors, perceptual, similarity
+from zoo.evaluation import extractors, made, perceptual
 from zoo.evaluation.carding import command, public_data, with_section
 from zoo.evaluation.judged import exchanged
 from zoo.evaluation.parsers import open_parser
@@ -105,7 +105,7 @@ def test_clvaes_protocols(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = evaluation.run()["metrics"]
     assert found["lpips_diversity"]["protocol"]["pictures_of_a_map"] == 3
     model, batch = zoo.load(model_root / "scgan-celeba"), open_data(DATA, resolution=32).batch(range(3))
-    pictures = list(similarity.styled(model, batch.maps, 0, 3, 0))
+    pictures = list(made.styled(model, batch.maps, 0, 3, 0))
     apart = [perceptual_between(pictures[i], pictures[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert found["lpips_diversity"]["scores"]["mean"] == pytest.approx(float(torch.stack(apart).mean()), rel=1e-5)
     best = []
@@ -389,3 +389,26 @@ def test_pictures_of_a_bad_extractor_are_an_error(
     monkeypatch.setattr(Means, "forward", lambda self, x: x.mean((2, 3)) * math.nan)
     with pytest.raises(DataError, match="NaN or infinity"):
         evaluated(model_root / "scgan-celeba", "kid", limit=3, extractor="mobilenet-v2")
+
+
+def test_a_parser_reads_a_window(run: Run, model_root: Path, tmp_path: Path) -> None:
+    """The window's map is that of the cut photo, background lies around it; windows that do not lie in the photo are refused."""
+    parser = zoo.load(model_root / "face-parser-celeba")
+    photo = open_data(DATA, resolution=64).batch([0]).images
+    assert photo is not None
+    found = zoo.parse(photo, parser=parser, crop=(10, 4, 40, 50))
+    assert torch.equal(found.labels[:, 4:54, 10:50], parser.parse(photo[..., 4:54, 10:50]).labels)
+    around = found.labels.clone()
+    around[:, 4:54, 10:50] = parser.label_space.background_index
+    assert bool((around == parser.label_space.background_index).all()) and found.size == (64, 64)
+    save_image(to_pil(photo[0]), tmp_path / "me.png")
+    words = ("parse", tmp_path / "me.png", "--parser", model_root / "face-parser-celeba", "--out", tmp_path / "maps")
+    assert run(*words, "--crop", "10,4,40,50").code == 0
+    assert torch.equal(SemanticMap.from_png(tmp_path / "maps/me.png", parser.label_space).labels, found.labels)
+    for crop, said in (
+        ("10,4,60,50", "does not lie in the photo of 64 x 64"),
+        ("1,2,3", "expected x,y,width,height"),
+        ("0,0,0,5", "does not lie"),
+    ):
+        ran = run(*words, "--overwrite", "--crop", crop)
+        assert ran.code == 2 and said in ran.err, ran

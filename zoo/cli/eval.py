@@ -66,6 +66,9 @@ if TYPE_CHECKING:
     help="Pictures of a map in the metrics of diversity.",
 )
 @click.option(
+    "--styled", metavar="N", type=int, default=50, show_default=True, help="Of how many maps these are drawn."
+)
+@click.option(
     "--prior",
     type=click.Choice(["fitted", "normal"]),
     help="Of a generator's codes.  [default: fitted where there is one]",
@@ -99,6 +102,7 @@ def evaluate(
     lpips: str,
     samples: int,
     styles: int,
+    styled: int,
     prior: str | None,
     seed: int,
     space: str | None,
@@ -126,7 +130,7 @@ def evaluate(
     from zoo.evaluation.tables import rows
 
     request = EvalRequest(
-        subject, data, names, limit=limit, samples=samples, styles=styles, seed=seed, parser=parser, judges=judges,
+        subject, data, names, limit=limit, samples=samples, styles=styles, styled=styled, seed=seed, parser=parser, judges=judges,
         extractor=extractor, lpips=lpips, prior=prior, space=space_option(space), device=str(pick_device(device)),
     )  # fmt: skip
     with _watching() as watch:

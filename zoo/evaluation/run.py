@@ -111,7 +111,8 @@ class Evaluation:
         data = open_evaluation_data(request.data, self.subject, request.space)
         self.evidence = SubjectEvidence(
             self.subject, data, request.data, parser=request.parser, judges=request.judges, extractor=request.extractor,
-            lpips=request.lpips, prior=request.prior, limit=request.limit, samples=request.samples, styles=request.styles, styled=request.styled, seed=request.seed, watch=watch,
+            lpips=request.lpips, prior=request.prior, limit=request.limit, samples=request.samples, styles=request.styles, styled=request.styled,
+            seed=request.seed, watch=watch,
         )  # fmt: skip
         self.skipped: dict[str, str] = {}
         self.metrics = self._chosen()
