@@ -148,7 +148,7 @@ def measure_judge(evidence: SubjectEvidence) -> Measured:
     low, high = (errors[~errors.isnan()] for errors in found.values())
     scores["told_apart"] = told_apart(low, high)
     how = {
-        "exchanged": "the largest part but the skin that a map shares with the next one, by the next one's",
+        "exchanged": "the second largest part that a map shares with the next one, by the next one's",
         **BOOTSTRAP,
     }
     return Measured(scores, evidence.facts("counts", "resize", "seed", "classes") | how)
