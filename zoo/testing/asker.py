@@ -39,8 +39,8 @@ FURTHER = {
 
 
 def can(model: Model) -> frozenset[str]:
-    """What a model says of itself: names among `FURTHER`, and "steps"."""
-    return model.capabilities() - {"options"}
+    """What a model says of itself that can be asked: names among `FURTHER`, and "steps"."""
+    return model.capabilities() - {"options", "judge"}
 
 
 def interface_of(model: Model) -> type[Model]:
