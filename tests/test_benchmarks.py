@@ -226,3 +226,22 @@ def test_the_sheets_of_styles(
     report = json.loads(capsys.readouterr().out)["style_change"]
     assert set(report) == {"@shallow", "@deep"} and all(r["inside"] > 0 for r in report.values())
     assert open_image(out).size == (6 * 34 + 2, 2 * 34 + 2 + 18)
+
+
+def test_cards_are_measured_on_the_data_that_they_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One command for each card whose data are here, with the place in place of DIR; what fails is told and exits with 1."""
+    cards = script("cards", monkeypatch)
+    asked: list[tuple[str, str]] = []
+
+    def measured(model: str, data: str, results: Path) -> tuple[int, float]:
+        asked.append((model, data))
+        return (1 if model == "oasis-celeba" else 0), 2.5
+
+    monkeypatch.setattr(cards, "measured", measured)
+    words = ["celebamask-hq=/faces", "--results", str(tmp_path / "found"), "--without", "scgan-celeba"]
+    assert cards.main(words) == 1
+    assert ("oasis-celeba", "celebamask-hq:/faces#test") in asked and not any(
+        "ccp" in m or m == "scgan-celeba" for m, _ in asked
+    )
+    assert cards.main([*words[2:4], "ccp=/people", "--only", "segvae-ccp"]) == 0
+    assert asked[-1] == ("segvae-ccp", "ccp:/people,crop=person,pad=square#test") and (tmp_path / "found").is_dir()
