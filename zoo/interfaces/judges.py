@@ -6,12 +6,17 @@ from abc import abstractmethod
 
 from torch import Tensor
 
+from zoo.interfaces.capabilities import Codes
 from zoo.interfaces.models import Model
 from zoo.maps import SemanticMap
 
 
 class MapJudge(Model):
     """Maps to errors. A judge with the capability `codes` compares maps with one another, too."""
+
+    def capabilities(self) -> frozenset[str]:
+        """As of every model, and `codes`."""
+        return super().capabilities() | ({"codes"} if isinstance(self, Codes) else set())
 
     @abstractmethod
     def errors(self, semantic_map: SemanticMap) -> Tensor:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from zoo.errors import UsageError, few
 from zoo.files.tensors import load_strict, save_tensors, stored_state
 from zoo.interfaces.capabilities import (
-    Codes,
     Conditions,
     EditsParts,
     EncodesStyle,
@@ -120,7 +119,6 @@ class Model(nn.Module, ABC):
         declared = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
         declared |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
         declared |= {"graphs": isinstance(self, TakesGraphs), "pictures": isinstance(self, PaintsItself)}
-        declared |= {"codes": isinstance(self, Codes)}
         edits = self.edits if isinstance(self, EditsParts) else ()
         return frozenset(name for name, there in declared.items() if there) | {f"edit:{kind}" for kind in edits}
 
