@@ -35,7 +35,18 @@ if TYPE_CHECKING:
     help="Read this square of each photo alone, in pixels of the upright photo, turned clockwise by ANGLE degrees; around it lies background."
     " auto finds the face (extra faces). Several photos: auto, or one for each.",
 )
-@click.option("--parser", metavar="MODEL", default="face-parser", show_default=True)
+@click.option(
+    "--parser",
+    metavar="MODEL",
+    default="face-parser",
+    show_default=True,
+    help="Of the zoo, or a folder or hf: id of transformers.",
+)
+@click.option(
+    "--crop",
+    metavar="X,Y,W,H",
+    help="The part of each photo that is read, in pixels, for photos that are not framed as the parser expects; the rest is background.",
+)
 @click.option(
     "--space",
     metavar="SPACE",
@@ -55,6 +66,7 @@ def parse(
     out: Path,
     frame: tuple[str, ...],
     parser: str,
+    crop: str | None,
     space: str | None,
     map_format: str,
     overwrite: bool,
@@ -63,13 +75,19 @@ def parse(
     """A PNG of class numbers per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
     from zoo.composition.checks.faces import check_detector
+    from zoo.composition.parsing import parse_crop, parse_window
     from zoo.composition.request.framing import read_framing
     from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
+    if frame and crop is not None:
+        raise UsageError(
+            "<<crop>> is a part of the photo as it lies, <<frame>> a square that may be turned: give one of them."
+        )
     framing = read_framing(frame) if frame else None
     if framing is not None and framing.auto:
         check_detector()
+    window = parse_crop(crop) if crop is not None else None
     resolved = check_reference(parser, *of_role("parser"))
     files = OpenedFiles()
     names = _targets(photo_files(photos, files), out, overwrite)
@@ -102,7 +120,7 @@ def parse(
     for number, (path, photo) in enumerate(names.items()):
         pixels = files.photo(photo).pixels
         if framing is None:
-            read = parsed = model.parse(photo_tensor(pixels)[None].to(where)).to("cpu")
+            read = parsed = parse_window(model, photo_tensor(pixels)[None].to(where), window).to("cpu")
             if is_face_space(model.label_space) and installed():
                 note_face(pixels, str(photo), files)
         else:

@@ -22,7 +22,7 @@ from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
 from zoo.files.squares import Frame, check_inside
 from zoo.interfaces.models import MaskParser, Model
-from zoo.labels import LabelSpace
+from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
 from zoo.registry.kinds import of_role
@@ -40,6 +40,7 @@ def parse(
     parser: str | Path | Model | None = None,
     space: LabelSpace | str | None = None,
     frame: Any = None,
+    crop: tuple[int, int, int, int] | None = None,
     device: str = "auto",
 ) -> SemanticMap:
     """The label map of a photo, at its size: what `zoo parse` writes.
@@ -49,8 +50,9 @@ def parse(
     space: label space of the result (default: the parser's). Not random.
     frame: read this square of the photo alone: "auto" (where its face is found; extra `faces`) or X,Y,SIDE[,ANGLE] as a text or numbers; the
     map still has the photo's size, and background around the frame. One frame for all photos of a tensor; a warning tells what was found.
-    Raises UsageError for a model that is no parser, a tensor of another form and a frame outside the photo, DataError for a file that is no
-    picture or, with `auto`, shows no face,
+    crop: x, y, width and height in pixels of the part that the parser reads, as it lies; the rest of the map is background. Not beside `frame`.
+    Raises UsageError for a model that is no parser, a tensor of another form and a frame or crop outside the photo, DataError for a file
+    that is no picture or, with `auto`, shows no face,
     LabelError for a space that shares no class with the parser's.
     """
     target = label_space(space) if isinstance(space, str) else space
@@ -61,10 +63,14 @@ def parse(
     )
     model = cast(MaskParser, load_named(chosen, where, partial(check_kind, of_role("parser"))).model)
     files = OpenedFiles()
+    if frame is not None and crop is not None:
+        raise UsageError(
+            "<<crop>> is a part of the photo as it lies, <<frame>> a square that may be turned: give one of them."
+        )
     framing = None if frame is None else read_framing(frame)
     with torch.inference_mode():
         if framing is None:
-            parsed = model.parse(images.to(where)).to("cpu")
+            parsed = parse_window(model, images.to(where), crop).to("cpu")
         else:
             name = name_of(photo)
             parsed = SemanticMap.cat([parse_framed(model, image, name, framing, files)[0] for image in images])
@@ -93,6 +99,40 @@ def parse_framed(
     inner = model.parse(photo_tensor(cut(pixels, frame))[None].to(model.device)).to("cpu")
     cells = place(inner.labels[0].numpy(), frame, (pixels.shape[0], pixels.shape[1]), space.background_index)
     return SemanticMap.from_arrays(cells, space), frame, inner
+
+
+def parse_crop(text: str) -> tuple[int, int, int, int]:
+    """x, y, width and height of a window as they are written: `120,40,512,512`. Raises UsageError."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f'<<crop="{text}">>: expected x,y,width,height in pixels, for example 120,40,512,512.'
+        ) from None
+    return x, y, width, height
+
+
+def parse_window(model: MaskParser, images: Tensor, crop: tuple[int, int, int, int] | None) -> SemanticMap:
+    """Maps [B, H, W] of photos [B, 3, H, W]; with `crop` (x, y, width, height) of this window alone, background around it (unlabeled where
+    the parser's space has no background). Raises UsageError for a window that does not lie in the photo."""
+    if crop is None:
+        return model.parse(images)
+    x, y, width, height = crop
+    rows, columns = images.shape[-2:]
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > columns or y + height > rows:
+        raise UsageError(
+            f"The window {width} x {height} at {x}, {y} (<<crop>>) does not lie in the photo of {columns} x {rows} pixels."
+        )
+    parsed = model.parse(images[..., y : y + height, x : x + width])
+    space = parsed.space
+    if space.background_index is None and not space.ignore:
+        raise UsageError(
+            f"{space.name!r} has no background for what lies outside the window (<<crop>>): cut the photo instead."
+        )
+    around = IGNORE if space.background_index is None else space.background_index
+    labels = torch.full((len(images), rows, columns), around, device=parsed.labels.device)
+    labels[:, y : y + height, x : x + width] = parsed.labels
+    return SemanticMap(labels, space)
 
 
 def _tensor(photo: Any) -> Tensor:

@@ -268,7 +268,13 @@ class ImageSynthesizer(Model):
 
 
 class MaskParser(Model):
-    """Photos to semantic maps."""
+    """Photos to semantic maps. `judges` is for `capabilities`: True for one that no loss may use, so that it may judge pictures."""
+
+    judges: bool = False
+
+    def capabilities(self) -> frozenset[str]:
+        """As of every model, and `judge`."""
+        return super().capabilities() | ({"judge"} if self.judges else set())
 
     @abstractmethod
     def parse(self, images: Tensor) -> SemanticMap:

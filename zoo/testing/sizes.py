@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.edits import Remove
 from zoo.errors import ZooError
+from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
@@ -22,7 +23,7 @@ from zoo.testing.subject import Subject
 
 KINDS = {
     "mask-generator": MaskGenerator, "image-synthesizer": ImageSynthesizer, "mask-parser": MaskParser, "image-generator": ImageGenerator,
-    "image-translator": ImageTranslator,
+    "image-translator": ImageTranslator, "map-judge": MapJudge,
 }  # fmt: skip
 SEED = Rng(0, [0, 1, 2])
 
@@ -61,6 +62,8 @@ class Sizes(Subject):
             _check_images(model.generate(samples.sets, rng=SEED, **more), model)
         elif isinstance(model, ImageTranslator):
             _check_translations(model, samples)
+        elif isinstance(model, MapJudge):
+            _check_errors(model, samples)
         else:
             _check_map(model.parse(samples.photos), model, model.resolution)
             height, width = model.resolution
@@ -123,6 +126,17 @@ def _check_map(maps: SemanticMap, model: Model, size: tuple[int, int]) -> None:
     assert isinstance(maps, SemanticMap) and maps.space is model.label_space and maps.labels.dtype == torch.int64
     assert maps.size == tuple(size) and len(maps) == 3
     assert len(maps.labels.unique()) > 1, "three maps of one class alone: the tiny model shows nothing"
+
+
+def _check_errors(model: MapJudge, samples: Samples) -> None:
+    """A finite number of 0 or more for each map, of maps of another size too, and the maps themselves left as they are."""
+    height, width = model.resolution
+    before = samples.maps.labels.clone()
+    for maps in (samples.maps, samples.maps.resize((height + 5, 2 * width))):
+        found = model.errors(maps)
+        assert found.dtype == torch.float64 and found.shape == (len(maps),)
+        assert bool(torch.isfinite(found).all()) and bool((found >= 0).all())
+    assert torch.equal(before, samples.maps.labels)
 
 
 def _check_translations(model: ImageTranslator, samples: Samples) -> None:
