@@ -79,7 +79,7 @@ def evaluate(
         subject, data, names, limit=limit, samples=samples, seed=seed, parser=parser,
         space=space_option(space), device=str(pick_device(device)),
     )  # fmt: skip
-    with _watching() as watch:
+    with watching() as watch:
         evaluation = Evaluation(request, watch=watch)
         if not evaluation.metrics:
             raise UsageError(
@@ -118,7 +118,7 @@ def _list() -> None:
 
 
 @contextmanager
-def _watching() -> Iterator[Watch]:
+def watching() -> Iterator[Watch]:
     """A bar on stderr for what is being made; where stderr is no terminal nothing is shown or imported."""
     if not sys.stderr.isatty():
         yield lambda what, done, total: None

@@ -1,0 +1,187 @@
+"""Pictures of a row's model in a folder, so that they are measured as those of any other system: painted from the maps that a generator
+draws of the held-out label sets, from label sets directly, or translated; of real data the real maps are painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from zoo.api import load, load_as
+from zoo.data.pairs import PairData
+from zoo.data.specs import DataSpec
+from zoo.errors import DataError, UsageError
+from zoo.evaluation.evidence import Watch, unwatched
+from zoo.evaluation.shapes import NamedGenerator, draw, drawn_classes
+from zoo.evaluation.subjects import bare
+from zoo.files.folders import whole_folder
+from zoo.files.images import save_image, to_pil
+from zoo.inference.optimize import optimize
+from zoo.interfaces.label_sets import only
+from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, Model
+from zoo.interfaces.translators import ImageTranslator
+from zoo.labels import LabelSpace
+from zoo.maps import SemanticMap
+from zoo.registry.capabilities import style_sources
+from zoo.rng import Rng
+from zoo.training.session import open_pairs
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is measured and on which pairs; space: that of the pairs where they do not say it."""
+
+    subject: Path
+    pairs: DataSpec
+    space: LabelSpace | None = None
+
+
+
+def painted_folder(
+    folder: Path,
+    model: Path | None,
+    split: DataSpec,
+    *,
+    painter: str | None,
+    measured_as: str = "",
+    limit: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    watch: Watch = unwatched,
+) -> Pictures:
+    """The folder of pictures, made unless it is there already: one for each held-out pair (the first `limit`), under the pair's name;
+    of a translator one for each held-out photo that is not of its target domain, beside a folder of those that are, its pairs.
+
+    model: None for the real maps. painter: the synthesizer that maps go through. Sample i of all that is drawn is stream i of `seed`.
+    A synthesizer is measured as the model that it is: its own folder comes back. Raises UsageError for a painter that is missing or none.
+    """
+    made = None if model is None else (load_as(model, measured_as, device=device) if measured_as else load(model, device=device))
+    if isinstance(made, ImageSynthesizer) and model is not None:
+        return Pictures(model, split)
+    if isinstance(made, ImageTranslator):
+        return _translations(folder, made, split, limit, seed, watch)
+    if folder.is_dir():
+        return Pictures(folder, split)
+    if isinstance(made, ImageGenerator):
+        data = open_pairs(split, made, made.resolution)
+        pictures = _of_label_sets(made, data, limit, seed)
+    elif made is None or isinstance(made, MaskGenerator):
+        pictures, data = _of_maps(made, split, _painter(painter, device), limit, seed)
+    else:
+        raise UsageError(f"{type(made).__name__} makes no pictures")
+    total = min(len(data), limit or len(data))
+    with whole_folder(folder) as part:
+        _write(((tuple(bare(n) for n in names), images) for names, images in pictures), part, total, watch)
+    return Pictures(folder, split)
+
+
+def _write(pictures: Iterator[tuple[tuple[str, ...], Tensor]], folder: Path, total: int, watch: Watch) -> None:
+    done = 0
+    for names, images in pictures:
+        for name, image in zip(names, images, strict=True):
+            target = folder / f"{name}.png"
+            if target.exists():
+                raise DataError(f"Several pairs are called {name}, so their pictures would be one")
+            save_image(to_pil(image), target)
+        done += len(names)
+        watch("pictures painted", done, total)
+
+
+def _painter(reference: str | None, device: str) -> ImageSynthesizer:
+    if reference is None:
+        raise UsageError("the table names no model that turns the maps of this data set into pictures")
+    painter = optimize(load(reference, device=device))
+    if not isinstance(painter, ImageSynthesizer):
+        raise UsageError(f"{reference} turns no maps into pictures")
+    return painter
+
+
+def _of_label_sets(model: ImageGenerator, data: PairData, limit: int | None, seed: int) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    """Pictures of an image generator from the label sets of the pairs."""
+    for first in range(0, min(len(data), limit or len(data)), AT_ONCE):
+        batch = data.batch(range(first, min(first + AT_ONCE, len(data), limit or len(data))))
+        sets = [only(s, known_names(model, data.label_space)) for s in batch.maps.label_sets()]
+        with torch.inference_mode():
+            yield batch.names, model.generate(sets, rng=Rng(seed, range(first, first + len(batch)))).cpu()
+
+
+def known_names(model: Model, space: LabelSpace) -> set[str]:
+    """The classes that a model can be asked for, of its own label space."""
+    return {space.names[space.index(n)] for n in model.channels} - {space.background or ""}
+
+
+def domain_indices(data: PairData, domain: str, *, others: bool = False) -> list[int]:
+    """The photos of a domain, or those of the others: the map of a photo shows its domain everywhere."""
+    value = data.label_space.index(domain)
+    return [i for i in range(len(data)) if (int(data.batch([i]).maps.labels[0, 0, 0]) == value) != others]
+
+
+def _translations(
+    folder: Path, model: ImageTranslator, split: DataSpec, limit: int | None, seed: int, watch: Watch
+) -> Pictures:
+    """Translations in `made`, the photos of the target domain with their maps in `truth`. Names say which is which, so that no
+    picture is taken for its source's."""
+    data, target = open_pairs(split, model, model.resolution), model.target(None)
+    rows = domain_indices(data, target, others=True)[:limit]
+    if not folder.is_dir():
+        with whole_folder(folder) as part:
+            for name in ("made", "truth/images", "truth/maps"):
+                (part / name).mkdir(parents=True)
+            _write(_translated(model, data, rows, target, seed), part / "made", len(rows), watch)
+            for index in domain_indices(data, target)[:limit]:
+                batch = data.batch([index])
+                assert batch.images is not None
+                save_image(to_pil(batch.images[0]), part / "truth/images" / f"photo-{index:06d}.png")
+                batch.maps.to_png(part / "truth/maps" / f"photo-{index:06d}.png")
+    return Pictures(folder / "made", DataSpec("folder", str(folder / "truth"), None), data.label_space)
+
+
+def _translated(
+    model: ImageTranslator, data: PairData, rows: list[int], target: str, seed: int
+) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    """Photos of the other domains as photos of the target, each in a style drawn."""
+    for first, index in enumerate(rows):
+        batch = data.batch([index])
+        assert batch.images is not None
+        domain = data.label_space.names[int(batch.maps.labels[0, 0, 0])]
+        with torch.inference_mode():
+            made = model.translate(batch.images.to(model.device), to=target, source=domain, rng=Rng(seed, [first])).cpu()
+        yield (f"translated-{index:06d}",), made
+
+
+def _of_maps(
+    model: MaskGenerator | None, split: DataSpec, painter: ImageSynthesizer, limit: int | None, seed: int
+) -> tuple[Iterator[tuple[tuple[str, ...], Tensor]], PairData]:
+    """Pictures of the painter from the maps that a generator draws of the pairs' label sets; of real maps for None. With them the pairs."""
+    data = open_pairs(split, painter, painter.resolution) if model is None else open_pairs(split, model, model.resolution)
+    return _painted(None if model is None else optimize(model), data, painter, limit, seed), data  # type: ignore[arg-type]
+
+
+def _painted(
+    model: MaskGenerator | None, data: PairData, painter: ImageSynthesizer, limit: int | None, seed: int
+) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    space, count = data.label_space, min(len(data), limit or len(data))
+    names = set() if model is None else drawn_classes(model, space)
+    for first in range(0, count, AT_ONCE):
+        batch = data.batch(range(first, min(first + AT_ONCE, count)))
+        with torch.inference_mode():
+            maps = batch.maps
+            if model is not None:
+                sets = [only(s, names) for s in maps.label_sets()]
+                maps = draw(NamedGenerator("row", model), sets, space, seed, start=first)
+            yield batch.names, paint(painter, maps, Rng(seed, range(first, first + len(batch))))
+
+
+def paint(painter: ImageSynthesizer, maps: SemanticMap, rng: Rng) -> Tensor:
+    """Pictures of maps in styles drawn (the mean one where none is drawn), float32 [B, 3, H, W] on the CPU; maps of any size and space."""
+    maps = SemanticMap(maps.labels, maps.space)
+    if maps.space.names != painter.label_space.names:
+        maps = maps.to_space(painter.label_space)
+    maps = maps.resize(painter.resolution).to(painter.device)
+    drawn = "prior" in style_sources(painter.capabilities()) or painter.draws_noise
+    return painter.synthesize(painter.layout(maps), rng=rng if drawn else None).cpu()
