@@ -13,7 +13,7 @@ from zoo.cli.train import parse_sets
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.evaluation.tables.reproduce import Reproduction
+    from zoo.evaluation.reproduction.reproduce import Reproduction
 
 
 @click.command(
@@ -78,8 +78,8 @@ def reproduce(
         _list(as_json)
         return
     from zoo.api import pick_device
-    from zoo.evaluation.tables.reproduce import Reproduction
-    from zoo.evaluation.tables.request import Budget, ReproduceRequest
+    from zoo.evaluation.reproduction.reproduce import Reproduction
+    from zoo.evaluation.reproduction.request import Budget, ReproduceRequest
 
     chosen = str(pick_device(device))
     request = ReproduceRequest(
@@ -98,14 +98,14 @@ def reproduce(
     if as_json:
         emit_json(document)
         return
-    from zoo.evaluation.tables.report import markdown
+    from zoo.evaluation.reproduction.report import markdown
 
     show(markdown(reproduction.table, document).rstrip("\n"))
     say(f"Figures by seed and class, protocols and claims: {reproduction.folder / 'results.json'}")
 
 
 def _list(as_json: bool) -> None:
-    from zoo.evaluation.tables.request import table_named, table_names
+    from zoo.evaluation.reproduction.request import table_named, table_names
 
     found: list[dict[str, Any]] = []
     for name in table_names():
@@ -126,7 +126,7 @@ def _list(as_json: bool) -> None:
 
 def _plan(reproduction: Reproduction, as_json: bool) -> None:
     """What would be done, with minutes."""
-    from zoo.evaluation.tables.request import Budget
+    from zoo.evaluation.reproduction.request import Budget
 
     rows = reproduction.schedule()
     if as_json:

@@ -92,7 +92,7 @@ class Table:
     """A table of a paper.
 
     small: by architecture the changes that narrow the official configs (and their batches) for a machine without an accelerator, the same
-    for every row. painter: by data set the model that turns maps into pictures in painted columns. training: how the
+    for every row; or the name of the variant that stands in their place. painter: by data set the model that turns maps into pictures in painted columns. training: how the
     paper trained, in words. notes: further differences of protocol. Raises ConfigError for names that do not fit each other.
     """
 
@@ -102,7 +102,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...] = ()
-    small: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    small: Mapping[str, Mapping[str, Any] | str] = field(default_factory=dict)
     painter: Mapping[str, str] = field(default_factory=dict)
     training: str = ""
     notes: tuple[str, ...] = ()
@@ -120,8 +120,8 @@ class Table:
         return tuple(c for c in self.columns if not c.data or data in c.data)
 
     def rows_of(self, data: str) -> tuple[Row, ...]:
-        """The rows that have something to measure on a data set: those that are trained, and real data."""
-        return tuple(r for r in self.rows if data in r.systems or (not r.systems and data in r.paper))
+        """The rows that are trained on a data set, or have figures of the paper there."""
+        return tuple(r for r in self.rows if data in r.systems or data in r.paper)
 
 
 def _faults(table: Table) -> list[str]:

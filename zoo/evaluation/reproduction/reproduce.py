@@ -11,12 +11,12 @@ from zoo.environment import versions
 from zoo.errors import UsageError
 from zoo.evaluation.evidence import Watch, unwatched
 from zoo.evaluation.results import plain
-from zoo.evaluation.tables.document import document_of
-from zoo.evaluation.tables.measuring import Measurer
-from zoo.evaluation.tables.report import markdown
-from zoo.evaluation.tables.request import ReproduceRequest, chosen_rows, matched_data, slug, table_named
-from zoo.evaluation.tables.results import FORMAT, RESULTS, check_same, write_document
-from zoo.evaluation.tables.runs import Run, pace, runs_of, train
+from zoo.evaluation.reproduction.document import document_of
+from zoo.evaluation.reproduction.measuring import Measurer
+from zoo.evaluation.reproduction.report import markdown
+from zoo.evaluation.reproduction.request import ReproduceRequest, chosen_rows, matched_data, slug, table_named
+from zoo.evaluation.reproduction.results import FORMAT, RESULTS, check_same, write_document
+from zoo.evaluation.reproduction.runs import Run, pace, runs_of, train
 from zoo.interfaces.tables import Row, TableData
 from zoo.training.plan import public_name
 

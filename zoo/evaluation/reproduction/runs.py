@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.data.specs import DataSpec, open_source
 from zoo.errors import ConfigError, UsageError
-from zoo.evaluation.tables.request import Budget, ReproduceRequest, chosen_rows, slug
+from zoo.evaluation.reproduction.request import Budget, ReproduceRequest, chosen_rows, slug
 from zoo.interfaces.tables import Row, Table, TableData
 from zoo.registry import label_space
 from zoo.training.plan import TrainingPlan, make_plan
@@ -67,12 +67,14 @@ def planned(table: Table, row: Row, need: TableData, spec: DataSpec, request: Re
     All that is left open (validation, what is published) is the same for every row: no validation on the way, the last weights.
     """
     system = row.systems[need.name]
+    arch = system.partition("/")[0]
+    narrow = table.small.get(arch) if request.size == "small" else {}
+    if narrow is None:
+        raise UsageError(f"<<size='small'>>: the table declares no small form of {arch!r}; take the size official.")
+    if isinstance(narrow, str):
+        system, narrow = f"{arch}/{narrow}", {}
     plan = make_plan(system, str(spec), {}, command=request.command, device=request.device)
-    layers: list[Mapping[str, Any]] = [row.changes, request.changes]
-    if request.size == "small":
-        if plan.architecture not in table.small:
-            raise UsageError(f"<<size='small'>>: the table declares no small form of {plan.architecture!r}; take size official.")
-        layers.insert(0, table.small[plan.architecture])
+    layers: list[Mapping[str, Any]] = [narrow, row.changes, request.changes]
     for changes in layers:
         try:
             plan = plan.with_changes(dict(changes))

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.data.specs import DataSpec
-from zoo.evaluation.tables.figures import concordance, judge, over_seeds, paper_figures
-from zoo.evaluation.tables.measuring import figure
+from zoo.evaluation.reproduction.figures import concordance, judge, over_seeds, paper_figures
+from zoo.evaluation.reproduction.measuring import figure
 from zoo.interfaces.tables import Column, Row, Table, TableData
 from zoo.training.plan import public_name
 
@@ -62,6 +62,8 @@ def _line(table: Table, row: Row, need: TableData, columns: Sequence[Column], fo
     missing: dict[str, str] = {}
     for measured in seeds.values():
         missing |= measured["missing"]
+    if row.systems and need.name not in row.systems:
+        missing |= {c.metric: "the zoo has no config of this row for this data set" for c in columns if c.key in row.paper[need.name]}
     metrics = next((m["metrics"] for m in seeds.values()), {})
     return {
         "title": row.title, "system": row.systems.get(need.name), "changes": dict(row.changes), "note": row.note,

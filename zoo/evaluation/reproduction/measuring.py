@@ -12,8 +12,8 @@ from zoo.data.specs import DataSpec, splits_of
 from zoo.errors import Cancelled, UsageError, ZooError
 from zoo.evaluation.evidence import Watch, unwatched
 from zoo.evaluation.run import EvalRequest, Evaluation
-from zoo.evaluation.tables.pictures import Pictures, painted_folder
-from zoo.evaluation.tables.request import ReproduceRequest
+from zoo.evaluation.reproduction.pictures import Pictures, painted_folder
+from zoo.evaluation.reproduction.request import ReproduceRequest
 from zoo.interfaces.tables import Column, Row, Table, TableData
 from zoo.labels import LabelSpace
 from zoo.registry import registry
@@ -47,7 +47,8 @@ class Measurer:
         model: None for real data, whose pictures alone are measured. home: where pictures and results of this lie.
         """
         found: dict[str, Any] = {"metrics": {}, "missing": {}}
-        columns = self.table.columns_of(need.name)
+        told = row.paper.get(need.name, {})  # what the paper leaves out cannot be measured of that row
+        columns = [c for c in self.table.columns_of(need.name) if not told or c.key in told]
         split = measured_split(need, spec)
         for painted in (False, True):
             names = list(dict.fromkeys(c.metric for c in columns if c.painted == painted))
