@@ -167,5 +167,13 @@ def test_options_that_a_case_does_not_tell_have_their_official_defaults(shared: 
         torch.testing.assert_close(found["out/sample"], io["out/sample"], atol=6e-5, rtol=1e-4, msg=system)
 
 
-def test_metrics_that_we_do_not_compute_are_no_results(shared: Path) -> None:
-    assert replay_all("scgan", shared / "golden/scgan/I_metrics") == {}
+def test_the_authors_metrics(shared: Path) -> None:
+    """Fréchet distances, one of features whose covariance lacks rank, and Inception scores of 1, 5 and 10 splits."""
+    case = shared / "golden/scgan/I_metrics"
+    found, recorded = replay_all("scgan", case), json.loads((case / "case.json").read_text())
+    scores = recorded["inception_score (mean,std)"]
+    due = {f"inception_score (mean,std)/{s}/{i}": v for s, pair in scores.items() for i, v in enumerate(pair)}
+    due |= {name: value for name, value in recorded.items() if name.startswith("frechet(")}
+    assert found.keys() == due.keys() and len(due) == 8
+    for name, value in due.items():
+        assert found[name].dim() == 0 and float(found[name]) == pytest.approx(value, rel=1e-6, abs=1e-9), name

@@ -13,6 +13,7 @@ from zoo.hub import model_folder, pinned, resolve
 from zoo.labels import LabelSpace
 from zoo.registry import registry
 from zoo.store.models import load_model, save_model
+from zoo.store.transformers import is_transformers, load_transformers
 
 if TYPE_CHECKING:
     from zoo.interfaces.models import Model
@@ -26,9 +27,11 @@ def list_models(pattern: str = "*", *, kind: str | None = None) -> list[str]:
 def load(model: str | Path, *, device: torch.device | str = "cpu") -> Model:
     """A model by id, architecture name (its default model) or folder (a training run's, too), in evaluation mode, without gradients.
 
-    The card's digests are checked first. Raises UsageError, WeightsError, ConfigError, PluginError.
+    A folder of transformers with a segmentation model is a parser. The card's digests are checked first. Raises UsageError, WeightsError, ConfigError, PluginError.
     """
     resolved = model_folder(str(model)) if isinstance(model, Path) else resolve(model)
+    if is_transformers(resolved.folder):
+        return load_transformers(resolved.folder).to(pick_device(device))
     return load_model(resolved.folder, device=pick_device(device), pinned=pinned(resolved.folder))
 
 

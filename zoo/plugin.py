@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zoo.interfaces.capabilities import Conditions as Conditions
     from zoo.interfaces.capabilities import Latents as Latents
     from zoo.interfaces.capabilities import Progress as Progress
+    from zoo.interfaces.judges import MapJudge as MapJudge
     from zoo.interfaces.metrics import Evidence as Evidence
     from zoo.interfaces.metrics import Measured as Measured
     from zoo.interfaces.metrics import Metric as Metric
@@ -81,6 +82,7 @@ _HOME = {
     ),
     "zoo.graphs": ("SceneGraph",),
     "zoo.interfaces.capabilities": ("Conditions", "Latents", "Progress"),
+    "zoo.interfaces.judges": ("MapJudge",),
     "zoo.interfaces.metrics": ("Evidence", "Measured", "Metric"),
     "zoo.interfaces.models": (
         "Asset",

@@ -301,6 +301,8 @@ def replay(case_dir: Path) -> Tensors:
         return run_loss_values(case, case_dir)
     if "variants" in case:
         return run_discriminators(case, case_dir)
+    if any(name.startswith("frechet(") for name in case):
+        return _beside("scgan_metrics").run_metrics(case, recorded.load(case_dir / "io.safetensors"))
     if "records" in case:
         return _beside("scgan_preprocess").run_preprocess(case, recorded.load(case_dir / "io.safetensors"))
     if not (case_dir / "weights.safetensors").exists():

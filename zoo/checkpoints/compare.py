@@ -14,6 +14,7 @@ from zoo.checkpoints.smoke import stripes
 from zoo.errors import ZooError
 from zoo.hub import model_folder, resolve
 from zoo.hub.references import is_path
+from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
 from zoo.rng import Rng
@@ -139,6 +140,11 @@ def _parse(model: Model) -> Tensor:
 
 
 @torch.inference_mode()
+def _judge(model: Model) -> Tensor:
+    return cast(MapJudge, model).errors(stripes(model)).cpu()
+
+
+@torch.inference_mode()
 def _translate(model: Model) -> Tensor:
     noise = Rng(0, range(SAMPLES)).uniform("photo", shape=(3, *model.resolution)).float()
     translator = cast(ImageTranslator, model)
@@ -151,4 +157,5 @@ _KINDS: dict[type[Model], Any] = {
     MaskParser: _parse,
     ImageGenerator: _draw_pictures,
     ImageTranslator: _translate,
+    MapJudge: _judge,
 }

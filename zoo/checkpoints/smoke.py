@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zoo.errors import PluginError, WeightsError
 from zoo.interfaces.capabilities import EncodesStyle
+from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
@@ -44,6 +45,13 @@ def draw_pictures(model: ImageGenerator) -> None:
 def parse_picture(model: MaskParser) -> None:
     """The map of a picture of noise."""
     _check_map(model, model.parse(_noise(model)))
+
+
+def judge_map(model: MapJudge) -> None:
+    """The error of a map of stripes. Raises WeightsError if it is no finite number."""
+    found = model.errors(stripes(model))
+    if found.shape != (1,) or not bool(torch.isfinite(found).all()):
+        raise WeightsError(f"The model gives no error of a map, but {found}.")
 
 
 def paint_map(model: ImageSynthesizer) -> None:

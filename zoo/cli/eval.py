@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("eval", epilog="Example: zoo eval face-parser --data toy-faces:20 --out results.json")
-@click.argument("subject", metavar="MODEL|FOLDER", required=False)
+@click.argument("subject", metavar="MODEL|GENERATOR+SYNTHESIZER|FOLDER", required=False)
 @click.option(
     "--data",
     metavar="DATASET[:PATH][#SPLIT]",
@@ -37,12 +37,48 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", metavar="N", type=int, help="Measure on the first N pairs (or pictures) only.")
 @click.option(
-    "--parser", metavar="MODEL", help="The judge that reads pictures.  [default: the published one for the classes]"
+    "--parser",
+    metavar="MODEL",
+    help="The judge that reads pictures: a parser of the zoo, or a folder or hf: id of transformers.  [default: the published one for the classes]",
 )
+@click.option(
+    "--judge",
+    "judges",
+    metavar="MODEL",
+    multiple=True,
+    help="A judge of maps (an auto-encoder, a shape predictor).  [default: the published ones for the classes]",
+)
+@click.option(
+    "--extractor",
+    metavar="NAME",
+    default="inception",
+    show_default=True,
+    help="Whose features kid, fid and style_diversity compare: inception (FID's), mobilenet-v2, or a plugin's network.",
+)
+@click.option("--lpips", type=click.Choice(["alex", "vgg"]), default="alex", show_default=True, help="LPIPS' backbone.")
 @click.option("--samples", metavar="N", type=int, default=500, show_default=True, help="Maps that a generator draws.")
+@click.option(
+    "--styles",
+    metavar="K",
+    type=int,
+    default=4,
+    show_default=True,
+    help="Pictures of a map in the metrics of diversity.",
+)
 @click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Of all that is drawn.")
 @click.option(
     "--space", metavar="SPACE", help="Label space of the maps (a name or FILE), where the data set does not say it."
+)
+@click.option(
+    "--markdown",
+    metavar="FILE.md",
+    type=click.Path(path_type=Path),
+    help="Write figures, tables by class and protocols here, too.",
+)
+@click.option(
+    "--card",
+    is_flag=True,
+    help="Write the figures into the model's card: its section Measured, and the Hub's model index.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @json_option
@@ -53,13 +89,19 @@ def evaluate(
     out: Path | None,
     limit: int | None,
     parser: str | None,
+    judges: tuple[str, ...],
+    extractor: str,
+    lpips: str,
     samples: int,
+    styles: int,
     seed: int,
     space: str | None,
+    markdown: Path | None,
+    card: bool,
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure a model, or a FOLDER of pictures that another system made, on the pairs of a data set.
+    """Measure a model, a composition GENERATOR+SYNTHESIZER, or a FOLDER of pictures that another system made, on the pairs of a data set.
 
     Every figure comes with its protocol: counts, sizes, judges and their digests, seeds, classes. Pictures of a FOLDER belong to the pairs
     that have their names; with other names they are measured as a whole (kid, fid, detail). Prints a table.
@@ -70,17 +112,21 @@ def evaluate(
         return
     if not subject or not data:
         raise UsageError("Say what to measure and on which pairs: zoo eval MODEL --data celebamask-hq:DIR#test.")
-    if out is not None and out.is_dir():
-        raise UsageError(f"--out {out} is a folder: name a file such as {out / 'results.json'}.")
+    for option, path in (("--out", out), ("--markdown", markdown)):
+        if path is not None and path.is_dir():
+            raise UsageError(f"{option} {path} is a folder: name a file such as {path / 'results'}.")
     from zoo.api import pick_device
-    from zoo.evaluation.run import EvalRequest, Evaluation, rows
+    from zoo.evaluation.run import EvalRequest, Evaluation
+    from zoo.evaluation.tables import rows
 
     request = EvalRequest(
-        subject, data, names, limit=limit, samples=samples, seed=seed, parser=parser,
-        space=space_option(space), device=str(pick_device(device)),
+        subject, data, names, limit=limit, samples=samples, styles=styles, seed=seed, parser=parser, judges=judges,
+        extractor=extractor, lpips=lpips, space=space_option(space), device=str(pick_device(device)),
     )  # fmt: skip
     with watching() as watch:
         evaluation = Evaluation(request, watch=watch)
+        if card and (evaluation.subject.folder is None or not (evaluation.subject.folder / "README.md").is_file()):
+            raise UsageError(f"--card: {subject} has no card. It is for published models and finished training runs.")
         if not evaluation.metrics:
             raise UsageError(
                 f"Nothing can be measured: {'; '.join(f'{n} {w}' for n, w in evaluation.skipped.items())}."
@@ -89,12 +135,25 @@ def evaluate(
     for name, found in document["metrics"].items():
         for warning in found["warnings"]:
             say(f"{name}: {warning}")
+    _written(document, evaluation.subject.folder if card else None, markdown)
     if as_json:
         emit_json(document)
         return
     rich_table(("metric", "of", "figure", "95 % interval"), rows(document))
     if out is not None:
         say(f"Protocols and figures by class: {out}")
+
+
+def _written(document: dict[str, Any], folder: Path | None, path: Path | None) -> None:
+    """Markdown and card, where they are asked for."""
+    from zoo.evaluation.carding import write_into_card
+    from zoo.evaluation.tables import markdown
+    from zoo.files.writing import write_text
+
+    if path is not None:
+        write_text(path, markdown(document))
+    if folder is not None:
+        say(f"Written into {write_into_card(document, folder)}")
 
 
 def _names(metrics: str | None) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ from zoo.data.pairs import PairData
 from zoo.data.specs import parse_spec, splits_of
 from zoo.errors import DataError
 from zoo.evaluation.evidence import SubjectEvidence
-from zoo.evaluation.shapes import BATCH, NamedGenerator, drawn_classes, masked, measure
+from zoo.evaluation.reading import POOLED, table
+from zoo.evaluation.shapes import BATCH, NamedGenerator, drawn_classes, masked, measure, real_maps
+from zoo.evaluation.shapes import scores as compared
 from zoo.interfaces.capabilities import Reconstructs
 from zoo.interfaces.label_sets import only
 from zoo.interfaces.metrics import Measured, Metric
@@ -21,7 +23,7 @@ from zoo.maps import SemanticMap
 from zoo.metrics.intervals import mean_interval
 from zoo.metrics.neighbours import SIDE, nearest_maps
 from zoo.metrics.segmentation import ConfusionMatrix
-from zoo.metrics.shapes import PartStatistics
+from zoo.metrics.shapes import PartStatistics, layout_distance
 from zoo.rng import Rng
 from zoo.training.session import open_pairs
 
@@ -50,7 +52,7 @@ def measure_reconstruction(evidence: SubjectEvidence) -> Measured:
     """Held-out maps through encoder and decoder, by the mean code and by a sampled one."""
     model, space = generator_of(evidence), evidence.data.label_space
     assert isinstance(model, Reconstructs)
-    matrices = {"mean_code": ConfusionMatrix(space), "sampled": ConfusionMatrix(space)}
+    matrices = {name: ConfusionMatrix(space, singly=True) for name in ("mean_code", "sampled")}
     seen = 0
     for batch in evidence.batches(16):
         maps = batch.maps.to(model.device)
@@ -62,8 +64,9 @@ def measure_reconstruction(evidence: SubjectEvidence) -> Measured:
             decoded = model.decode(codes, label_sets=None, context=maps)  # type: ignore[arg-type]
             matrix.add(decoded.to("cpu"), batch.maps)
         evidence.watch("maps encoded", seen, len(evidence.indices))
-    scores = {name: {**m.scores(), "iou": m.per_class()} for name, m in matrices.items()}
-    return Measured(scores, evidence.facts("counts", "resize", "seed", "classes") | {"interval": None})
+    scores = {name: table(m, evidence.seed) for name, m in matrices.items()}
+    how = POOLED | {"miou_all": "mask-vae's Table 1 as we read it: all classes that occur, pooled"}
+    return Measured(scores, evidence.facts("counts", "resize", "seed", "classes") | how)
 
 
 # --- drawn from the label sets of the training data ---------------------------------------------------------------
@@ -80,7 +83,11 @@ def has_label_sets(evidence: SubjectEvidence) -> str:
 
 
 def drawn(evidence: SubjectEvidence) -> tuple[list[LabelSet], SemanticMap]:
-    """`samples` label sets with the frequencies of the training data, and a map of each, on the CPU."""
+    """`samples` label sets with the frequencies of the training data, and a map of each, on the CPU; made once for all metrics."""
+    return evidence.keep("drawn label sets", lambda: _drawn(evidence))
+
+
+def _drawn(evidence: SubjectEvidence) -> tuple[list[LabelSet], SemanticMap]:
     model, sets, parts = generator_of(evidence), list[LabelSet](), list[SemanticMap]()
     for first in range(0, evidence.samples, AT_ONCE):
         rng = Rng(evidence.seed, range(first, min(first + AT_ONCE, evidence.samples)))
@@ -131,9 +138,39 @@ def measure_layout(evidence: SubjectEvidence) -> Measured:
     found = measure(NamedGenerator(evidence.source.name, model), sets, real, maps, DRAWINGS, first_seed=evidence.seed)
     for timing in ("seconds_per_map", "resolution"):
         found.pop(timing)
-    how = {"label_sets": len(sets), "drawings_of_each": DRAWINGS, "seeds": [evidence.seed + d for d in range(DRAWINGS)]}
+    other, floor = evidence_floor(evidence, real, maps, names)
+    if other:
+        found["other_real_maps"] = floor
+    how: dict[str, Any] = {"other_real_maps": other or "the data has no other split"}
+    how |= {
+        "label_sets": len(sets),
+        "drawings_of_each": DRAWINGS,
+        "seeds": [evidence.seed + d for d in range(DRAWINGS)],
+    }
     how |= {"layout": "16 x 16 cells, 10 principal components of the real layouts", "interval": None}
     return Measured(found, evidence.facts("resize") | how | {"classes": [n for n in space.names if n in names]})
+
+
+def evidence_floor(
+    evidence: SubjectEvidence, real: PartStatistics, maps: SemanticMap, names: set[str]
+) -> tuple[str, dict[str, Any]]:
+    """What the same figures are between the measured maps and other real ones, of another split of the data ("val", else "train"), and
+    that split's name; "" where there is none. No generator is to be nearer than that."""
+    spec, space = parse_spec(evidence.spec), evidence.data.label_space
+    splits = splits_of(spec, space=space)
+    other = next((s for s in ("val", "validation", "train") if s in splits and s != spec.split), "")
+    if not other or not spec.split:
+        return "", {}
+    data = open_pairs(spec.with_split(other), generator_of(evidence), generator_of(evidence).resolution)
+    others = masked(real_maps(data), names)
+    if len(others) < 2:
+        return "", {}
+    parts = PartStatistics(space)
+    parts.add(others)
+    found = compared(parts, real)
+    found.pop("requested")
+    found.pop("classes")
+    return other, found | {"layout_distance": layout_distance(maps, others)}
 
 
 def measure_memorising(evidence: SubjectEvidence) -> Measured:

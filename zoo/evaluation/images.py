@@ -8,37 +8,63 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.evaluation.evidence import BATCH, SubjectEvidence
-from zoo.interfaces.capabilities import SamplesStyle
+from zoo.evaluation.evidence import SubjectEvidence
+from zoo.evaluation.extractors import inception_classifier
+from zoo.evaluation.made import BATCH, styled
 from zoo.interfaces.metrics import Measured, Metric
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.metrics.images import image_l1
+from zoo.metrics.inception import inception_score
 from zoo.metrics.intervals import mean_interval
 from zoo.metrics.neighbours import mean_pairwise_distance
-from zoo.metrics.realism import BAND, fid, fine_detail, kid, odd_colours
-from zoo.rng import Rng
+from zoo.metrics.realism import BAND, fid, fine_detail, kid_interval, odd_colours
 
 STYLES, STYLED_MAPS = 4, 50
 """Styles of a map, and maps, in `style_diversity`."""
 
 
 def measure_distance(evidence: SubjectEvidence, distance: str) -> Measured:
-    """KID x 1000 or FID of each kind of picture against the photos of the measured pairs."""
-    made = {name: evidence.features(images) for name, images in evidence.pictures.items()}
-    truth = evidence.features(evidence.photos)
+    """KID x 1000 or FID of each kind of picture against the photos: of the measured pairs, of a translator those of the domain."""
+    features = {
+        n: (evidence.features(images), evidence.features(evidence.truth(n))) for n, images in evidence.pictures.items()
+    }
+    facts = evidence.facts("counts", "resize", "extractor", "seed")
     if distance == "kid":
-        scores = {name: 1000 * kid(found, truth) for name, found in made.items()}
-        how = {"estimator": "unbiased, all pairs, kernel (x y / D + 1)^3", "scale": 1000, "interval": None}
-        return Measured(scores, evidence.facts("counts", "resize", "extractor", "seed") | how)
-    scores = {name: fid(found, truth) for name, found in made.items()}
-    fewest, width = min(len(truth), *(len(f) for f in made.values())), truth.shape[1]
+        found = {name: kid_interval(*sides) for name, sides in features.items()}
+        scores = {n: {k: v if k == "n" else 1000 * v for k, v in score.items()} for n, score in found.items()}
+        how = {
+            "estimator": "unbiased, all pairs, kernel (x y / D + 1)^3",
+            "scale": 1000,
+            "interval": "95 %, normal, jackknife",
+        }
+        return Measured(scores, facts | how)
+    scores = {name: fid(*sides) for name, sides in features.items()}
+    fewest, width = (
+        min(len(side) for sides in features.values() for side in sides),
+        evidence.features(evidence.photos).shape[1],
+    )
     few = (
         f"{fewest} pictures do not determine the covariance of {width} features (it takes {width + 1}): the figure is too high and"
         " grows as pictures get fewer; compare it at equal counts only, or take kid."
     )
     how = {"features": width, "covariance": "divided by N - 1", "interval": None}
-    facts = evidence.facts("counts", "resize", "extractor", "seed")
+    how["photos"] = {name: len(sides[1]) for name, sides in features.items()}
     return Measured(scores, facts | how, (few,) if fewest <= width else ())
+
+
+def measure_inception_score(evidence: SubjectEvidence) -> Measured:
+    """exp(mean KL) of the classes that ImageNet's Inception sees in the pictures, and in the photos."""
+    classify, facts = inception_classifier()
+    scores, splits = dict[str, Any](), 10 if len(evidence.indices) >= 1000 else 1
+    for name, images in {"real": evidence.photos, **evidence.pictures}.items():
+        logits = torch.cat([classify(part) for part in images.split(16)])
+        mean, deviation = inception_score(logits, splits)
+        scores[name] = {"score": mean, "deviation": deviation}
+    how = {"classifier": facts, "splits": splits, "interval": None}
+    few = "An Inception score of few pictures is too low: compare it at equal counts only."
+    return Measured(
+        scores, evidence.facts("counts", "resize", "seed") | how, (few,) if len(evidence.indices) < 5000 else ()
+    )
 
 
 def two_or_more(evidence: SubjectEvidence) -> str:
@@ -111,16 +137,9 @@ def measure_style_diversity(evidence: SubjectEvidence) -> Measured:
     count = min(STYLED_MAPS, len(evidence.indices))
     drawn: list[list[Tensor]] = [[] for _ in range(STYLES)]
     for start in range(0, count, BATCH):
-        batch = evidence.data.batch(evidence.indices[start : min(start + BATCH, count)]).to(model.device)
-        layout = model.layout(batch.maps)
-        for style, images in enumerate(drawn):
-            rng = Rng(evidence.seed, range(start, start + len(batch))).within("style", style)
-            code = None
-            if "style:prior" in model.capabilities():
-                assert isinstance(model, SamplesStyle)
-                code = model.sample_style(batch.maps, rng)
-            noise = rng if code is None or model.draws_noise else None
-            images.append(model.synthesize(layout, code, rng=noise).cpu())
+        batch = evidence.data.batch(evidence.indices[start : min(start + BATCH, count)])
+        for style, images in enumerate(styled(model, batch.maps, start, STYLES, evidence.seed)):
+            drawn[style].append(images)
     distances = mean_pairwise_distance([evidence.features(torch.cat(images)) for images in drawn])
     how = {"maps": count, "styles": STYLES, "distance": "Euclidean, of the extractor's features", **BOOTSTRAP}
     return Measured(mean_interval(distances, evidence.seed), evidence.facts("resize", "extractor", "seed") | how)
@@ -130,11 +149,13 @@ def _share(found: float, truth: float) -> float:
     return found / truth if truth else float("nan")
 
 
-PICTURES = ("synthesizer", "folder")
+PICTURES = ("synthesizer", "folder", "composition")
+ALL_PICTURES = (*PICTURES, "translator")
 KID = Metric(
-    "kernel distance to photos x 1000", PICTURES, partial(measure_distance, distance="kid"), applies=two_or_more
+    "kernel distance to photos x 1000", ALL_PICTURES, partial(measure_distance, distance="kid"), applies=two_or_more
 )
-FID = Metric("Fréchet distance to photos", PICTURES, partial(measure_distance, distance="fid"), applies=two_or_more)
+FID = Metric("Fréchet distance to photos", ALL_PICTURES, partial(measure_distance, distance="fid"), applies=two_or_more)
+INCEPTION_SCORE = Metric("classes that ImageNet's Inception sees", ALL_PICTURES, measure_inception_score)
 L1 = Metric("difference from the photo on [-1, 1]", PICTURES, measure_l1, pairs=True, applies=knows_its_photo)
 DETAIL = Metric("fine detail as a share of the photos'", PICTURES, measure_detail, applies=large_enough)
 ODD_COLOURS = Metric("share of colours that photos lack", PICTURES, measure_odd_colours, pairs=True)

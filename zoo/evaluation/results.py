@@ -12,7 +12,7 @@ from zoo.errors import DataError, UsageError
 from zoo.files.jsonfiles import read_json
 from zoo.files.writing import write_text
 
-FORMAT = 1
+FORMAT = 1  # fields may be added; a reader takes what it knows
 IDENTITY = ("subject", "kind", "digest", "data", "pairs_sha256")
 """What another result file differs in: those of the model and the data."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,8 @@ import torch
 from zoo.environment import versions
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.evaluation.evidence import SubjectEvidence, Watch, unwatched
+from zoo.evaluation.extractors import DEFAULT, check_extractor
+from zoo.evaluation.perceptual import BACKBONES
 from zoo.evaluation.results import FORMAT, continued, plain, write_results
 from zoo.evaluation.subjects import digest_of, open_evaluation_data, open_subject
 from zoo.interfaces.metrics import Evidence, Measured, Metric
@@ -22,7 +24,8 @@ from zoo.registry import plugin_code, registry
 @dataclass(frozen=True)
 class EvalRequest:
     """What `zoo eval` is asked for. metrics: names, () for all that apply; limit: the first pairs; samples: maps that a
-    generator draws; parser: the judge; space: the label space of maps that do not say theirs."""
+    generator draws; styles: pictures of a map in the metrics of diversity; parser: the judge that reads pictures; judges: those of maps;
+    extractor: `inception`, `mobilenet-v2` or a plugin's; lpips: `alex` or `vgg`; space: the label space of maps that do not say theirs."""
 
     subject: str
     data: str
@@ -30,25 +33,33 @@ class EvalRequest:
     limit: int | None = None
     samples: int = 500
     seed: int = 0
+    styles: int = 4
     parser: str | None = None
+    judges: tuple[str, ...] = ()
+    extractor: str = DEFAULT
+    lpips: str = "alex"
     space: LabelSpace | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name, value in (("limit", self.limit), ("samples", self.samples)):
+        for name, value in (("limit", self.limit), ("samples", self.samples), ("styles", self.styles)):
             if value is not None and value < 1:
                 raise UsageError(f"<<{name}={value}>>: expected 1 or more.")
         if self.seed < 0:
             raise UsageError(f"<<seed={self.seed}>>: expected 0 or more.")
         for name in self.metrics:
             metric_named(name)
+        check_extractor(self.extractor)
+        if self.lpips not in BACKBONES:
+            raise UsageError(f'<<lpips="{self.lpips}">>: expected {" or ".join(BACKBONES)}.')
 
     @property
     def options(self) -> dict[str, Any]:
         """What decides the figures beside the model and the data."""
         space = self.space.name if self.space else None
         return {
-            "limit": self.limit, "samples": self.samples, "seed": self.seed, "parser": self.parser, "space": space,
+            "limit": self.limit, "samples": self.samples, "seed": self.seed, "styles": self.styles, "parser": self.parser,
+            "judges": list(self.judges), "extractor": self.extractor, "lpips": self.lpips, "space": space,
         }  # fmt: skip
 
 
@@ -88,8 +99,8 @@ class Evaluation:
         self.subject = open_subject(request.subject, device=request.device)
         data = open_evaluation_data(request.data, self.subject, request.space)
         self.evidence = SubjectEvidence(
-            self.subject, data, request.data, parser=request.parser, limit=request.limit,
-            samples=request.samples, seed=request.seed, watch=watch,
+            self.subject, data, request.data, parser=request.parser, judges=request.judges, extractor=request.extractor,
+            lpips=request.lpips, limit=request.limit, samples=request.samples, styles=request.styles, seed=request.seed, watch=watch,
         )  # fmt: skip
         self.skipped: dict[str, str] = {}
         self.metrics = self._chosen()
@@ -123,6 +134,7 @@ class Evaluation:
             "resolution": list(data.resolution),  # type: ignore[arg-type]
             "label_space": data.label_space.name,
             "request": self.request.options,
+            "asked": list(self.request.metrics),
             "versions": versions(),
         }
 
@@ -161,31 +173,3 @@ class Evaluation:
         if out:
             write_results(out, document)
         return plain(document)
-
-
-def rows(document: dict[str, Any], names: Sequence[str] | None = None) -> Iterator[tuple[str, str, str, str]]:
-    """For a table: metric, of what, figure, 95 % interval; tables by class stay in the JSON."""
-    for name, found in document["metrics"].items():
-        if names is None or name in names:
-            yield from ((name, *row) for row in _figures(found["scores"], ""))
-
-
-def _figures(scores: Any, where: str) -> Iterator[tuple[str, str, str]]:
-    if isinstance(scores, dict):
-        if {"mean", "low", "high"} <= scores.keys():
-            interval = "" if scores["low"] is None else f"{scores['low']:.4f} to {scores['high']:.4f}"
-            yield where or "mean", _number(scores["mean"]), interval
-            return
-        for key, value in scores.items():
-            if key not in BY_CLASS:
-                yield from _figures(value, f"{where}.{key}".lstrip("."))
-    elif scores is None or isinstance(scores, int | float):
-        yield where, _number(scores), ""
-
-
-BY_CLASS = ("iou", "class_accuracy", "classes", "requested")
-"""Parts of scores that have a row for each class."""
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.4f}"

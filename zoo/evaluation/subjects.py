@@ -10,27 +10,35 @@ import torch
 from torch import Tensor
 
 from zoo.api import load
+from zoo.composition.chain import Composition, compose
+from zoo.composition.request.requests import split_composition
 from zoo.data.pairs import PairData
 from zoo.data.specs import DataSpec, open_data, parse_spec
 from zoo.errors import DataError, UsageError, few
+from zoo.evaluation.parsers import model_facts
 from zoo.files.digests import sha256
 from zoo.files.images import IMAGE_SUFFIXES, is_picture, photo_tensor
 from zoo.files.opened import OpenedFiles
 from zoo.hub import resolve
+from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageSynthesizer, MaskGenerator, MaskParser, Model
+from zoo.interfaces.translators import ImageTranslator
 from zoo.labels import LabelSpace
 from zoo.training.session import open_pairs
 
 
 @dataclass(frozen=True)
 class Subject:
-    """kind: one of `zoo.interfaces.metrics.SUBJECTS`. digest: sha256 of the weights, or of the pictures' digests."""
+    """kind: one of `zoo.interfaces.metrics.SUBJECTS`. digest: sha256 of the weights, or of the pictures' digests. model: of a composition its
+    synthesizer, whose size and classes the data take."""
 
     kind: str
     name: str
     digest: str
     model: Model | None = None
     pictures: tuple[Path, ...] = ()
+    composition: Composition | None = None
+    folder: Path | None = None
 
 
 def is_picture_folder(reference: str) -> bool:
@@ -43,15 +51,37 @@ def open_subject(reference: str, *, device: str = "cpu") -> Subject:
     """Raises UsageError for a model of a kind that is not measured, and for a folder without pictures."""
     if is_picture_folder(reference):
         return _folder(Path(reference))
+    if "+" in reference and not Path(reference).exists():
+        return _composition(reference, device)
     resolved = resolve(reference)
     model = load(reference, device=device)
-    for kind, owed in (("parser", MaskParser), ("synthesizer", ImageSynthesizer), ("generator", MaskGenerator)):
+    for kind, owed in KINDS.items():
         if isinstance(model, owed):
-            return Subject(kind, resolved.name, sha256(resolved.folder / "model.safetensors"), model)
+            return Subject(kind, resolved.name, str(model_facts(reference)["sha256"]), model, folder=resolved.folder)
     raise UsageError(
-        f"{reference} is a {type(model).__name__}: zoo eval measures parsers, synthesizers, mask generators and folders of pictures"
+        f"{reference} is a {type(model).__name__}: zoo eval measures {', '.join(KINDS)}, compositions and folders of pictures"
         " (put the pictures of this one into a folder, and give that)."
     )
+
+
+KINDS: dict[str, type[Model]] = {
+    "parser": MaskParser,
+    "synthesizer": ImageSynthesizer,
+    "generator": MaskGenerator,
+    "translator": ImageTranslator,
+    "judge": MapJudge,
+}
+
+
+def _composition(reference: str, device: str) -> Subject:
+    """Both halves. Raises UsageError where one is missing or in the place of the other."""
+    composition = compose(reference, device=device)
+    if composition.generator is None or composition.synthesizer is None:
+        raise UsageError(f"{reference} lacks a half: a composition is measured as GENERATOR+SYNTHESIZER.")
+    parts = [str(part) for part in split_composition(reference)]
+    digests = [str(model_facts(part)["sha256"]) for part in parts]
+    names = "+".join(resolve(part).name for part in parts)
+    return Subject("composition", names, digest_of(digests), composition.synthesizer.model, composition=composition)
 
 
 def _folder(path: Path) -> Subject:
@@ -95,7 +125,7 @@ def paired_indices(subject: Subject, data: PairData, limit: int | None) -> tuple
     """
     everything = list(range(len(data)))
     if subject.kind != "folder":
-        return True, everything[:limit]
+        return subject.kind not in ("composition", "translator"), everything[:limit]
     places: dict[str, list[int]] = {}
     for index, name in enumerate(data.names):
         places.setdefault(bare(name), []).append(index)

@@ -9,7 +9,9 @@ from typing import Literal
 
 from zoo import cards
 from zoo.errors import UsageError, WeightsError, did_you_mean
-from zoo.hub.cache import find_card, find_remote
+from zoo.files.configfile import CONFIG
+from zoo.files.jsonfiles import read_json
+from zoo.hub.cache import find_card, find_remote, hub_cache
 from zoo.hub.references import PREFIX, Remote, is_path, parse_remote, remote_of
 from zoo.registry import registry
 
@@ -78,14 +80,29 @@ def model_folder(reference: str) -> Resolved:
 
 def _pulled(remote: Remote, source: str) -> Resolved:
     record = find_remote(remote)
+    if record is None and (folder := library_snapshot(remote)) is not None:
+        return Resolved(remote.name, folder, source, str(Remote(remote.repo, folder.name)))
     if record is None or not record.present():
         raise WeightsError(not_pulled(source))
     return Resolved(remote.name, record.folder, source, str(Remote(remote.repo, record.commit)))
 
 
+def library_snapshot(remote: Remote) -> Path | None:
+    """The folder of a model of the library transformers that its own tools fetched (`hf download OWNER/REPO`), from the client's cache
+    alone; None where there is none, or where it is a model of the zoo, which `zoo pull` fetches and verifies."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(remote.repo, CONFIG, revision=remote.revision, cache_dir=str(hub_cache()))
+    if not isinstance(found, str):
+        return None
+    values = read_json(Path(found), error=WeightsError, what="a model's config")
+    return Path(found).parent if "model_type" in values and "architecture" not in values else None
+
+
 def not_pulled(source: str) -> str:
     """Why `hf:owner/repo` has no weights here, and what to do about it."""
-    return f"{source} is not here. Get it with: zoo pull {source}"
+    repo = source.removeprefix(PREFIX).partition("@")[0]
+    return f"{source} is not here. Get it with: zoo pull {source} (a model of transformers: hf download {repo})"
 
 
 def card_of(name: str) -> cards.Card:

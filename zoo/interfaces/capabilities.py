@@ -61,6 +61,15 @@ class PaintsItself(Protocol):
 
 
 @runtime_checkable
+class Codes(Protocol):
+    """Features of maps, to compare two maps by."""
+
+    def codes(self, semantic_map: SemanticMap) -> list[Tensor]:
+        """float32 [B, C_l, h_l, w_l] for each of some layers."""
+        ...
+
+
+@runtime_checkable
 class EditsParts(Protocol):
     """Changes parts of a given map; `edits` names the supported kinds: `model.capabilities()` has them as `edit:KIND`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from zoo.interfaces.models import MaskParser, Model
     from zoo.maps import SemanticMap
 
-SUBJECTS = ("parser", "synthesizer", "generator", "folder")
-"""What is measured: a model of one of these roles, or a folder of pictures that another system made."""
+T = TypeVar("T")
+SUBJECTS = ("parser", "synthesizer", "generator", "translator", "judge", "composition", "folder")
+"""What is measured: a model of one of these roles, a generator with a synthesizer, or a folder of pictures that another system made."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Evidence(Protocol):
 
     subject: one of SUBJECTS. model: None for a folder. data: the pairs it is measured on, at the subject's resolution and in its
     label space. indices: which of the pairs, in order. seed: of all that is drawn. samples: how many maps a generator draws.
+    styles: how many pictures of a map the metrics of diversity take.
     """
 
     subject: str
@@ -43,6 +45,7 @@ class Evidence(Protocol):
     indices: Sequence[int]
     seed: int
     samples: int
+    styles: int
 
     @property
     def paired(self) -> bool:
@@ -61,7 +64,20 @@ class Evidence(Protocol):
 
     @property
     def pictures(self) -> Mapping[str, Tensor]:
-        """By kind of picture (`encoded_style`, `random_style`, `image`): float32 [N, 3, H, W] in [0, 1]."""
+        """By kind of picture (`encoded_style`, `random_style`, `image`; of a translator `to DOMAIN`): float32 [N, 3, H, W] in [0, 1]."""
+        ...
+
+    def truth(self, name: str) -> Tensor:
+        """The photos that pictures of this kind are compared with as a distribution: `photos`, of a translator those of the domain."""
+        ...
+
+    @property
+    def shown(self) -> SemanticMap:
+        """The maps that the pictures should show: `maps`, of a composition those that its generator drew."""
+        ...
+
+    def keep(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for all metrics that ask under this key."""
         ...
 
     @property

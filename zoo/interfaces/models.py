@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo.errors import UsageError, few
 from zoo.files.tensors import load_strict, save_tensors, stored_state
 from zoo.interfaces.capabilities import (
+    Codes,
     Conditions,
     EditsParts,
     EncodesStyle,
@@ -119,6 +120,7 @@ class Model(nn.Module, ABC):
         declared = {"options": self.OPTIONS is not None, "steps": self.REPORTS_STEPS}
         declared |= {"reconstruct": isinstance(self, Reconstructs), "layers": isinstance(self, Layers)}
         declared |= {"graphs": isinstance(self, TakesGraphs), "pictures": isinstance(self, PaintsItself)}
+        declared |= {"codes": isinstance(self, Codes)}
         edits = self.edits if isinstance(self, EditsParts) else ()
         return frozenset(name for name, there in declared.items() if there) | {f"edit:{kind}" for kind in edits}
 
@@ -256,7 +258,13 @@ class ImageSynthesizer(Model):
 
 
 class MaskParser(Model):
-    """Photos to semantic maps."""
+    """Photos to semantic maps. `judges` is for `capabilities`: True for one that no loss may use, so that it may judge pictures."""
+
+    judges: bool = False
+
+    def capabilities(self) -> frozenset[str]:
+        """As of every model, and `judge`."""
+        return super().capabilities() | ({"judge"} if self.judges else set())
 
     @abstractmethod
     def parse(self, images: Tensor) -> SemanticMap:

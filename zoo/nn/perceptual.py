@@ -102,6 +102,11 @@ class ParserFeatures(nn.Module):
                 f"{type(parser).__name__} offers no features(images) for a perceptual loss: name another parser,"
                 ' or train with <<changes={"perceptual": "vgg"}>> or <<changes={"perceptual": "none"}>>.'
             )
+        if getattr(parser, "judges", False):
+            raise WeightsError(
+                f"{type(parser).__name__} is held back from every loss, because it judges pictures: name another parser,"
+                ' such as <<changes={"perceptual": "face-parser-celeba"}>>.'
+            )
         self.parser = parser.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> ParserFeatures:

@@ -16,6 +16,8 @@ CAPABILITIES = {
     "layers": "gives the soft overlapping shapes beside the flat map",
     "graphs": "takes scene graphs beside label sets",
     "pictures": "gives a picture of its own of what it draws",
+    "codes": "gives features of maps, whose distance says how unlike two maps are",
+    "judge": "is held back from every loss, so that it may judge pictures",
     "edit:add": "puts parts that a map lacks",
     "edit:remove": "takes parts away",
     "edit:redraw": "gives parts a new random shape",

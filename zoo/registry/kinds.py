@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["generator", "synthesizer", "parser", "alone", "translator"]
+Role = Literal["generator", "synthesizer", "parser", "alone", "translator", "judge"]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Kind:
     """One kind of model.
 
     model: import string of its class. role: its place in a composition; "alone": it stands in the generator's place, gives
-    pictures and is joined to nothing; "translator": it stands in no composition, `zoo translate` runs it. smoke: import
+    pictures and is joined to nothing; "translator": it stands in no composition, `zoo translate` runs it; "judge": it stands in none, `zoo eval` asks it. smoke: import
     string of one run of a fresh model (`smoke(model)`, raises WeightsError). task: the Hub's task that fits, if there
     is one.
     """
@@ -65,6 +65,12 @@ KINDS = {
             role="translator",
             smoke="zoo.checkpoints.smoke:translate_photo",
             task="image-to-image",
+        ),
+        Kind(
+            "map-judge",
+            model="zoo.interfaces.judges:MapJudge",
+            role="judge",
+            smoke="zoo.checkpoints.smoke:judge_map",
         ),
     )
 }

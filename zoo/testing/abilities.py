@@ -20,7 +20,7 @@ from zoo.testing.samples import Samples
 from zoo.testing.subject import Subject
 
 METHODS = {
-    "reconstruct": "encode", "layers": "generate_layers", "pictures": "generate_pictures", "edit": "edit",
+    "reconstruct": "encode", "layers": "generate_layers", "pictures": "generate_pictures", "edit": "edit", "codes": "codes",
     "style:prior": "sample_style", "style:mean": "sample_style", "style:photo": "encode_style",
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ import torch
 
 from zoo.edits import Add, Edit, Interpolate, Perturb, Redraw, Remove
 from zoo.graphs import scene_graph
+from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
 from zoo.registry.capabilities import CAPABILITIES
@@ -24,6 +25,7 @@ OWED = {
     MaskParser: ("parse",),
     ImageGenerator: ("generate",),
     ImageTranslator: ("translate", "guide", "latents"),
+    MapJudge: ("errors",),
 }
 """What a model of each kind does whatever else it can."""
 FURTHER = {
@@ -31,6 +33,7 @@ FURTHER = {
         n for n in CAPABILITIES if n in ("reconstruct", "layers", "graphs", "pictures") or n.startswith("edit:")
     ),
     ImageSynthesizer: tuple(n for n in CAPABILITIES if n.startswith("style:")),
+    MapJudge: ("codes",),
 }
 """What models of a kind may be able to do beyond that."""
 
@@ -178,6 +181,14 @@ class Asker:
         photos = self.samples.photos[rows]
         features = {f"features {i}": f for i, f in enumerate(self.any.features(photos))}
         return {"parsed": self.any.parse(photos).labels, **features}
+
+    # --- numbers of maps ------------------------------------------------------------------------------------------
+
+    def _errors(self, rows: list[int], rng: RngLike) -> Answer:
+        return {"error": self.any.errors(self.samples.maps[rows])}
+
+    def _codes(self, rows: list[int], rng: RngLike) -> Answer:
+        return {f"code {i}": code for i, code in enumerate(self.any.codes(self.samples.maps[rows]))}
 
     # --- photos of photos -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.edits import Remove
 from zoo.errors import ZooError
+from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
 from zoo.maps import SemanticMap
@@ -22,7 +23,7 @@ from zoo.testing.subject import Subject
 
 KINDS = {
     "mask-generator": MaskGenerator, "image-synthesizer": ImageSynthesizer, "mask-parser": MaskParser, "image-generator": ImageGenerator,
-    "image-translator": ImageTranslator,
+    "image-translator": ImageTranslator, "map-judge": MapJudge,
 }  # fmt: skip
 SEED = Rng(0, [0, 1, 2])
 
