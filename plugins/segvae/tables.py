@@ -24,17 +24,17 @@ FID = Column(
     " held-out photos",
 )  # fmt: skip
 DIVERSITY = Column(
-    "diversity", "Diversity", "map_diversity", "generated|drawn", "higher", real="real",
+    "diversity", "Diversity", "autoencoder_diversity", "drawn", "higher", real="real",
     protocol="distance of an auto-encoder's inner features between 3,000 pairs of generated maps; its layers, norm and training are not said",
     difference="our auto-encoder of real maps",
 )  # fmt: skip
 COMPATIBILITY = Column(
-    "compatibility", "Compat. error", "compatibility_error", "generated|drawn", "lower", real="real",
+    "compatibility", "Compat. error", "compatibility_error", "drawn", "lower", real="real",
     protocol="error of a shape predictor trained on real maps (one class out of all others) on generated ones; the measure is not said",
     difference="our shape predictor",
 )  # fmt: skip
 RECONSTRUCTION = Column(
-    "reconstruction", "Recon. error", "map_reconstruction_error", "generated|drawn", "lower", real="real",
+    "reconstruction", "Recon. error", "reconstruction_error", "drawn", "lower", real="real",
     protocol="error of the auto-encoder of real maps on generated ones; the measure is not said", difference="our auto-encoder",
 )  # fmt: skip
 # the recipe of the zoo's own small models: with the official rate, start and L1 nothing is learned at budgets of minutes
@@ -71,7 +71,10 @@ def _figures(*, people: dict[str, Any], faces: dict[str, Any]) -> dict[str, dict
 
 
 def _realism(
-    people: tuple[float, float], faces: tuple[float, float], *, diversity: tuple[tuple[float, float], tuple[float, float]] | None = None
+    people: tuple[float, float],
+    faces: tuple[float, float],
+    *,
+    diversity: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """FID and, where the paper has it, diversity."""
     figures = _figures(people={"fid": people}, faces={"fid": faces})

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.reproduction.reproduce import Reproduction
 
 
-@click.command(
-    epilog="Example: zoo reproduce mask-vae/table1 --data celebamask-hq:DIR --budget 10m --seeds 3"
-)
+@click.command(epilog="Example: zoo reproduce mask-vae/table1 --data celebamask-hq:DIR --budget 10m --seeds 3")
 @click.argument("name", metavar="[PLUGIN/TABLE]", required=False)
 @click.option("--budget", metavar="TIME|STEPS", help="Training of every row: 10m, 1.5h, 2000steps.  [default: 10m]")
 @click.option("--seeds", metavar="N", type=int, default=1, show_default=True, help="Trainings of every row.")
@@ -49,7 +47,15 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", metavar="N", type=int, help="Measure on the first N held-out pairs only.")
 @click.option("--samples", metavar="N", type=int, default=500, show_default=True, help="Maps that a generator draws.")
+@click.option(
+    "--styles", metavar="N", type=int, help="Pictures of a map in metrics of diversity.  [default: the table's]"
+)
 @click.option("--parser", metavar="MODEL", help="The judge that reads pictures.")
+@click.option("--judge", "judges", metavar="MODEL", multiple=True, help="A judge of maps; repeatable.")
+@click.option("--extractor", metavar="NAME", help="Whose features fid and kid compare, as of zoo eval.")
+@click.option(
+    "--lpips", type=click.Choice(["alex", "vgg"]), default="alex", show_default=True, help="Backbone of LPIPS."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and how long it takes.")
 @json_option
@@ -64,7 +70,11 @@ def reproduce(
     out: Path,
     limit: int | None,
     samples: int,
+    styles: int | None,
     parser: str | None,
+    judges: tuple[str, ...],
+    extractor: str | None,
+    lpips: str,
     device: str,
     dry_run: bool,
     as_json: bool,
@@ -85,7 +95,8 @@ def reproduce(
     request = ReproduceRequest(
         name, Budget.parse(budget or "10m"), seeds=seeds, data=data, out=out, only=only,
         size=size if size != "auto" else "small" if chosen == "cpu" else "official",
-        changes=parse_sets(changes), limit=limit, samples=samples, parser=parser, device=chosen, command=command_line(),
+        changes=parse_sets(changes), limit=limit, samples=samples, styles=styles, parser=parser,
+        judges=judges, extractor=extractor, lpips=lpips, device=chosen, command=command_line(),
     )  # fmt: skip
     with watching() as watch:
         reproduction = Reproduction(request, told=say, watch=watch)

@@ -38,7 +38,8 @@ class Column:
     gives that. scale: by which ours is multiplied, so that it has the paper's unit. protocol: how the paper measured it. difference: how
     ours differs from that, in words; printed beside the figures. painted: measured on pictures; the maps of mask generators go through
     the table's painter first. real: where in the scores of a trained row the figure of real data stands, for a row that is not
-    trained ("": there is none). data: the data sets that have it (none named: all).
+    trained ("": there is none). counterpart: a metric of the same form that takes the column's place where the metric cannot be had
+    (weights that are not here); that it did is printed. data: the data sets that have it (none named: all).
     """
 
     key: str
@@ -51,6 +52,7 @@ class Column:
     scale: float = 1.0
     painted: bool = False
     real: str = ""
+    counterpart: str = ""
     data: tuple[str, ...] = ()
 
 
@@ -92,8 +94,9 @@ class Table:
     """A table of a paper.
 
     small: by architecture the changes that narrow the official configs (and their batches) for a machine without an accelerator, the same
-    for every row; or the name of the variant that stands in their place. painter: by data set the model that turns maps into pictures in painted columns. training: how the
-    paper trained, in words. notes: further differences of protocol. Raises ConfigError for names that do not fit each other.
+    for every row; or the name of the variant that stands in their place. painter: by data set the model that turns maps into pictures
+    in painted columns. training: how the paper trained, in words. styles: pictures of a map in metrics of diversity, as in the paper.
+    notes: further differences of protocol. Raises ConfigError for names that do not fit each other.
     """
 
     title: str
@@ -105,6 +108,7 @@ class Table:
     small: Mapping[str, Mapping[str, Any] | str] = field(default_factory=dict)
     painter: Mapping[str, str] = field(default_factory=dict)
     training: str = ""
+    styles: int = 4
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

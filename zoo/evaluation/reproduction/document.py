@@ -25,7 +25,8 @@ def document_of(
 
 def _part(table: Table, need: TableData, spec: DataSpec, rows: Sequence[Row], found: Measured) -> dict[str, Any]:
     columns = table.columns_of(need.name)
-    lines = [_line(table, row, need, columns, found) for row in rows if row in table.rows_of(need.name)]
+    by = {c.key: metric_of(c, need, found) for c in columns}
+    lines = [_line(table, row, need, columns, by, found) for row in rows if row in table.rows_of(need.name)]
     by_column = {c.key: _by_seed(lines, c.key) for c in columns}
     trained = [r.title for r in table.rows if need.name in r.systems]
     claims = [
@@ -40,7 +41,10 @@ def _part(table: Table, need: TableData, spec: DataSpec, rows: Sequence[Row], fo
     return {
         "data": need.name, "title": need.title, "paper": need.paper, "given": public_name(spec), "stand_in": spec.name != need.name,
         "columns": [
-            {"key": c.key, "title": c.title, "metric": c.metric, "better": c.better, "protocol": c.protocol, "difference": c.difference}
+            {
+                "key": c.key, "title": c.title, "metric": by[c.key], "in_place_of": None if by[c.key] == c.metric else c.metric,
+                "better": c.better, "protocol": c.protocol, "difference": c.difference,
+            }
             for c in columns
         ],
         "rows": lines, "claims": claims, "orders": orders,
@@ -51,19 +55,36 @@ def _column(columns: Sequence[Column], key: str) -> Column:
     return next(c for c in columns if c.key == key)
 
 
-def _line(table: Table, row: Row, need: TableData, columns: Sequence[Column], found: Measured) -> dict[str, Any]:
+def metric_of(column: Column, need: TableData, found: Measured) -> str:
+    """The metric behind all figures of a column: its counterpart where a row has that one alone."""
+    measured = [m for (_, name, _), m in found.items() if name == need.name]
+    alone = any(column.counterpart in m["metrics"] and column.metric not in m["metrics"] for m in measured)
+    return column.counterpart if column.counterpart and alone else column.metric
+
+
+def _line(
+    table: Table, row: Row, need: TableData, columns: Sequence[Column], by: Mapping[str, str], found: Measured
+) -> dict[str, Any]:
     """A row: the paper's figures, ours by seed and over seeds, why some are missing, how the metrics were measured."""
     seeds = {seed: m for (title, name, seed), m in found.items() if title == row.title and name == need.name}
     ours: dict[str, Any] = {}
     for column in columns:
-        by_seed = {s: f for s, m in seeds.items() if (f := _figure(table, row, need, column, s, m, found)) is not None}
+        by_seed = {
+            s: f
+            for s, m in seeds.items()
+            if (f := _figure(table, row, need, column, by[column.key], s, m, found)) is not None
+        }
         if by_seed:
             ours[column.key] = {**over_seeds([f["value"] for f in by_seed.values()]), "seeds": by_seed}
     missing: dict[str, str] = {}
     for measured in seeds.values():
         missing |= measured["missing"]
     if row.systems and need.name not in row.systems:
-        missing |= {c.metric: "the zoo has no config of this row for this data set" for c in columns if c.key in row.paper[need.name]}
+        missing |= {
+            c.metric: "the zoo has no config of this row for this data set"
+            for c in columns
+            if c.key in row.paper[need.name]
+        }
     metrics = next((m["metrics"] for m in seeds.values()), {})
     return {
         "title": row.title, "system": row.systems.get(need.name), "changes": dict(row.changes), "note": row.note,
@@ -76,15 +97,22 @@ def _line(table: Table, row: Row, need: TableData, columns: Sequence[Column], fo
 
 
 def _figure(
-    table: Table, row: Row, need: TableData, column: Column, seed: int, measured: Mapping[str, Any], found: Measured
+    table: Table,
+    row: Row,
+    need: TableData,
+    column: Column,
+    metric: str,
+    seed: int,
+    measured: Mapping[str, Any],
+    found: Measured,
 ) -> dict[str, float] | None:
     """A row's own figure; of real data, where nothing is painted, the one that a trained row's metric has beside its own."""
     if row.systems or column.painted:
-        return figure(measured, column)
+        return figure(measured, column, metric)
     if not column.real:
         return None
     others = (found.get((r.title, need.name, seed)) for r in table.rows if r.systems)
-    return next((f for m in others if m and (f := figure(m, column, real=True)) is not None), None)
+    return next((f for m in others if m and (f := figure(m, column, metric, real=True)) is not None), None)
 
 
 def _by_seed(lines: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int, float]]:

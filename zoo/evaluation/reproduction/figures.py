@@ -39,7 +39,9 @@ def sign(column: Column) -> int:
     return 1 if column.better == "higher" else -1
 
 
-def compare(a: Mapping[int, float], b: Mapping[int, float], column: Column, equal: float | None = None) -> dict[str, Any]:
+def compare(
+    a: Mapping[int, float], b: Mapping[int, float], column: Column, equal: float | None = None
+) -> dict[str, Any]:
     """Row a against row b in one column: the paired differences of the seeds that both have, and the verdict.
 
     verdict: `agrees` if a is better (with `equal`: within that share of b), `disagrees`, or `open` where the 95 % interval of the
@@ -53,7 +55,12 @@ def compare(a: Mapping[int, float], b: Mapping[int, float], column: Column, equa
     if equal is not None:
         limit = equal * abs(statistics.fmean(b[s] for s in shared))
         inside = abs(mean) <= limit
-        sure = low is None or high is None or (inside and -limit <= low and high <= limit) or (not inside and (low > limit or high < -limit))
+        sure = (
+            low is None
+            or high is None
+            or (inside and -limit <= low and high <= limit)
+            or (not inside and (low > limit or high < -limit))
+        )
         verdict = "open" if not sure else "agrees" if inside else "disagrees"
     elif low is not None and high is not None and low <= 0 <= high:
         verdict = "open"
@@ -78,7 +85,12 @@ def judge(claim: Claim, column: Column, rows: Sequence[str], seeds: Seeds) -> di
         whole = "not decided"
     else:
         whole = "open" if "open" in verdicts else "agrees"
-    return {"verdict": whole, "pairs": pairs, "absent": absent, "seeds": min((p["seeds"] for p in pairs.values()), default=0)}
+    return {
+        "verdict": whole,
+        "pairs": pairs,
+        "absent": absent,
+        "seeds": min((p["seeds"] for p in pairs.values()), default=0),
+    }
 
 
 def concordance(paper: Mapping[str, Figure], seeds: Seeds) -> tuple[int, int]:

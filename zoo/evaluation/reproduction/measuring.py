@@ -11,9 +11,10 @@ from typing import Any
 from zoo.data.specs import DataSpec, splits_of
 from zoo.errors import Cancelled, UsageError, ZooError
 from zoo.evaluation.evidence import Watch, unwatched
-from zoo.evaluation.run import EvalRequest, Evaluation
+from zoo.evaluation.extractors import DEFAULT
 from zoo.evaluation.reproduction.pictures import Pictures, painted_folder
 from zoo.evaluation.reproduction.request import ReproduceRequest
+from zoo.evaluation.run import EvalRequest, Evaluation
 from zoo.interfaces.tables import Column, Row, Table, TableData
 from zoo.labels import LabelSpace
 from zoo.registry import registry
@@ -41,7 +42,9 @@ class Measurer:
     def __init__(self, table: Table, request: ReproduceRequest, *, told: Told, watch: Watch = unwatched) -> None:
         self.table, self.request, self.told, self.watch = table, request, told, watch
 
-    def measure(self, row: Row, need: TableData, spec: DataSpec, seed: int, model: Path | None, home: Path) -> dict[str, Any]:
+    def measure(
+        self, row: Row, need: TableData, spec: DataSpec, seed: int, model: Path | None, home: Path
+    ) -> dict[str, Any]:
         """Metrics by name as in a file of results, and `missing`: by metric why there is none, in one line.
 
         model: None for real data, whose pictures alone are measured. home: where pictures and results of this lie.
@@ -65,6 +68,13 @@ class Measurer:
                 found["missing"] |= dict.fromkeys(known, one_sentence(error))
                 continue
             self._evaluate(subject, seed, known, home, found)
+            instead = [
+                c.counterpart
+                for c in columns
+                if c.painted == painted and c.counterpart and c.metric in found["missing"]
+            ]
+            if instead := self._known(list(dict.fromkeys(instead)), found["missing"]):
+                self._evaluate(subject, seed, instead, home, found)
         return found
 
     def _known(self, names: Iterable[str], missing: dict[str, str]) -> list[str]:
@@ -92,7 +102,8 @@ class Measurer:
         asked = self.request
         request = EvalRequest(
             str(made.subject), str(made.pairs), limit=asked.limit, samples=asked.samples, seed=seed, parser=asked.parser,
-            space=made.space, device=asked.device,
+            styles=asked.styles or self.table.styles, judges=asked.judges, extractor=asked.extractor or DEFAULT, lpips=asked.lpips,
+            device=asked.device,
         )  # fmt: skip
         out = home / "results" / f"{short_digest([made.subject.name, str(made.pairs), request.options])}.json"
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +145,12 @@ def short_digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
 
-def figure(found: Mapping[str, Any], column: Column, *, real: bool = False) -> dict[str, float] | None:
-    """The figure of a column in the paper's unit, `value` and, where the metric gives an interval over its items, `low` and `high`."""
-    metric = found["metrics"].get(column.metric)
+def figure(
+    found: Mapping[str, Any], column: Column, metric_name: str, *, real: bool = False
+) -> dict[str, float] | None:
+    """The figure of a column by a metric (the column's, or its counterpart) in the paper's unit, `value` and, where the metric gives an
+    interval over its items, `low` and `high`."""
+    metric = found["metrics"].get(metric_name)
     if metric is None:
         return None
     for way in (column.real if real else column.score).split("|"):

@@ -1,5 +1,5 @@
 """Pictures of a row's model in a folder, so that they are measured as those of any other system: painted from the maps that a generator
-draws of the held-out label sets, from label sets directly, or translated; of real data the real maps are painted."""
+draws of the held-out label sets, or made of label sets directly; of real data the real maps are painted."""
 
 from __future__ import annotations
 
@@ -34,12 +34,10 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is measured and on which pairs; space: that of the pairs where they do not say it."""
+    """What is measured and on which pairs."""
 
     subject: Path
     pairs: DataSpec
-    space: LabelSpace | None = None
-
 
 
 def painted_folder(
@@ -54,17 +52,18 @@ def painted_folder(
     device: str = "cpu",
     watch: Watch = unwatched,
 ) -> Pictures:
-    """The folder of pictures, made unless it is there already: one for each held-out pair (the first `limit`), under the pair's name;
-    of a translator one for each held-out photo that is not of its target domain, beside a folder of those that are, its pairs.
+    """The folder of pictures, made unless it is there already: one for each held-out pair (the first `limit`), under the pair's name.
 
     model: None for the real maps. painter: the synthesizer that maps go through. Sample i of all that is drawn is stream i of `seed`.
-    A synthesizer is measured as the model that it is: its own folder comes back. Raises UsageError for a painter that is missing or none.
+    Synthesizers and translators are measured as the models that they are: their own folder comes back. Raises UsageError for a painter that is missing or none.
     """
-    made = None if model is None else (load_as(model, measured_as, device=device) if measured_as else load(model, device=device))
-    if isinstance(made, ImageSynthesizer) and model is not None:
+    made = (
+        None
+        if model is None
+        else (load_as(model, measured_as, device=device) if measured_as else load(model, device=device))
+    )
+    if isinstance(made, ImageSynthesizer | ImageTranslator) and model is not None:
         return Pictures(model, split)
-    if isinstance(made, ImageTranslator):
-        return _translations(folder, made, split, limit, seed, watch)
     if folder.is_dir():
         return Pictures(folder, split)
     if isinstance(made, ImageGenerator):
@@ -101,7 +100,9 @@ def _painter(reference: str | None, device: str) -> ImageSynthesizer:
     return painter
 
 
-def _of_label_sets(model: ImageGenerator, data: PairData, limit: int | None, seed: int) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+def _of_label_sets(
+    model: ImageGenerator, data: PairData, limit: int | None, seed: int
+) -> Iterator[tuple[tuple[str, ...], Tensor]]:
     """Pictures of an image generator from the label sets of the pairs."""
     for first in range(0, min(len(data), limit or len(data)), AT_ONCE):
         batch = data.batch(range(first, min(first + AT_ONCE, len(data), limit or len(data))))
@@ -115,50 +116,13 @@ def known_names(model: Model, space: LabelSpace) -> set[str]:
     return {space.names[space.index(n)] for n in model.channels} - {space.background or ""}
 
 
-def domain_indices(data: PairData, domain: str, *, others: bool = False) -> list[int]:
-    """The photos of a domain, or those of the others: the map of a photo shows its domain everywhere."""
-    value = data.label_space.index(domain)
-    return [i for i in range(len(data)) if (int(data.batch([i]).maps.labels[0, 0, 0]) == value) != others]
-
-
-def _translations(
-    folder: Path, model: ImageTranslator, split: DataSpec, limit: int | None, seed: int, watch: Watch
-) -> Pictures:
-    """Translations in `made`, the photos of the target domain with their maps in `truth`. Names say which is which, so that no
-    picture is taken for its source's."""
-    data, target = open_pairs(split, model, model.resolution), model.target(None)
-    rows = domain_indices(data, target, others=True)[:limit]
-    if not folder.is_dir():
-        with whole_folder(folder) as part:
-            for name in ("made", "truth/images", "truth/maps"):
-                (part / name).mkdir(parents=True)
-            _write(_translated(model, data, rows, target, seed), part / "made", len(rows), watch)
-            for index in domain_indices(data, target)[:limit]:
-                batch = data.batch([index])
-                assert batch.images is not None
-                save_image(to_pil(batch.images[0]), part / "truth/images" / f"photo-{index:06d}.png")
-                batch.maps.to_png(part / "truth/maps" / f"photo-{index:06d}.png")
-    return Pictures(folder / "made", DataSpec("folder", str(folder / "truth"), None), data.label_space)
-
-
-def _translated(
-    model: ImageTranslator, data: PairData, rows: list[int], target: str, seed: int
-) -> Iterator[tuple[tuple[str, ...], Tensor]]:
-    """Photos of the other domains as photos of the target, each in a style drawn."""
-    for first, index in enumerate(rows):
-        batch = data.batch([index])
-        assert batch.images is not None
-        domain = data.label_space.names[int(batch.maps.labels[0, 0, 0])]
-        with torch.inference_mode():
-            made = model.translate(batch.images.to(model.device), to=target, source=domain, rng=Rng(seed, [first])).cpu()
-        yield (f"translated-{index:06d}",), made
-
-
 def _of_maps(
     model: MaskGenerator | None, split: DataSpec, painter: ImageSynthesizer, limit: int | None, seed: int
 ) -> tuple[Iterator[tuple[tuple[str, ...], Tensor]], PairData]:
     """Pictures of the painter from the maps that a generator draws of the pairs' label sets; of real maps for None. With them the pairs."""
-    data = open_pairs(split, painter, painter.resolution) if model is None else open_pairs(split, model, model.resolution)
+    data = (
+        open_pairs(split, painter, painter.resolution) if model is None else open_pairs(split, model, model.resolution)
+    )
     return _painted(None if model is None else optimize(model), data, painter, limit, seed), data  # type: ignore[arg-type]
 
 

@@ -34,7 +34,10 @@ def _part(table: Table, document: Mapping[str, Any], part: Mapping[str, Any]) ->
     yield ""
     head = ["row"]
     for column in part["columns"]:
-        head += [f"{column['title']} {ARROW[column['better']]} paper", f"{column['title']} {ARROW[column['better']]} ours"]
+        head += [
+            f"{column['title']} {ARROW[column['better']]} paper",
+            f"{column['title']} {ARROW[column['better']]} ours",
+        ]
     yield f"| {' | '.join(head)} |"
     yield "|---" + "|---:" * (len(head) - 1) + "|"
     for row in part["rows"]:
@@ -97,7 +100,9 @@ def differences(table: Table, document: Mapping[str, Any], part: Mapping[str, An
     for column in part["columns"]:
         metric = counted.get(column["metric"])
         ours = "; ".join(filter(None, [column["difference"], _protocol(metric["protocol"]) if metric else ""]))
-        yield f"{column['title']}: the paper: {column['protocol'] or 'not said'}. Here (`{column['metric']}`): {ours or 'not measured'}."
+        instead = f", in place of `{column['in_place_of']}`, which cannot be had here" if column["in_place_of"] else ""
+        paper = column["protocol"] or "not said"
+        yield f"{column['title']}: the paper: {paper}. Here (`{column['metric']}`{instead}): {ours or 'not measured'}."
     yield from (n.rstrip(".") + "." for n in table.notes)
     yield from (f"{row['title']}: {row['note']} (our reading)." for row in part["rows"] if row["note"])
     warned = {w: None for row in part["rows"] for p in row["protocols"].values() for w in p["warnings"]}
@@ -126,8 +131,14 @@ def _networks(document: Mapping[str, Any], part: Mapping[str, Any]) -> str:
         facts = next(iter(row["trained"].values()), None)
         if facts and facts["parameters"]:
             sizes.append(f"{row['title']} {facts['parameters'] / 1e6:.2f} M")
-    what = "the official configs" if document["size"] == "official" else "the table's small form (not the official configs)"
-    resolution = next((f["resolution"] for row in part["rows"] for f in row["trained"].values() if f["resolution"]), None)
+    what = (
+        "the official configs"
+        if document["size"] == "official"
+        else "the table's small form (not the official configs)"
+    )
+    resolution = next(
+        (f["resolution"] for row in part["rows"] for f in row["trained"].values() if f["resolution"]), None
+    )
     at = f" at {resolution[1]} x {resolution[0]} px" if resolution else ""
     return f"{what}{at}; parameters: {', '.join(sizes)}"
 
@@ -160,7 +171,9 @@ def missing_lines(part: Mapping[str, Any]) -> list[str]:
         for metric, why in row["missing"].items():
             reasons.setdefault((metric, why), []).append(row["title"])
     every = len(part["rows"])
-    return [f"`{m}` ({'all rows' if len(rows) == every else ', '.join(rows)}): {why}." for (m, why), rows in reasons.items()]
+    return [
+        f"`{m}` ({'all rows' if len(rows) == every else ', '.join(rows)}): {why}." for (m, why), rows in reasons.items()
+    ]
 
 
 def claim_lines(part: Mapping[str, Any]) -> Iterator[str]:

@@ -10,13 +10,13 @@ from typing import Any
 from zoo.environment import versions
 from zoo.errors import UsageError
 from zoo.evaluation.evidence import Watch, unwatched
-from zoo.evaluation.results import plain
 from zoo.evaluation.reproduction.document import document_of
 from zoo.evaluation.reproduction.measuring import Measurer
 from zoo.evaluation.reproduction.report import markdown
 from zoo.evaluation.reproduction.request import ReproduceRequest, chosen_rows, matched_data, slug, table_named
 from zoo.evaluation.reproduction.results import FORMAT, RESULTS, check_same, write_document
 from zoo.evaluation.reproduction.runs import Run, pace, runs_of, train
+from zoo.evaluation.results import plain
 from zoo.interfaces.tables import Row, TableData
 from zoo.training.plan import public_name
 
@@ -62,6 +62,13 @@ class Reproduction:
             "changes": dict(asked.changes),
             "limit": asked.limit,
             "samples": asked.samples,
+            "styles": asked.styles or self.table.styles,
+            "judged_by": {
+                "parser": asked.parser,
+                "judges": list(asked.judges),
+                "extractor": asked.extractor,
+                "lpips": asked.lpips,
+            },
             "seeds": asked.seeds,
             "command": asked.command,
             "versions": versions(),
@@ -87,7 +94,9 @@ class Reproduction:
         """Train and measure what is not there yet; the document is written after every row. Raises ZooErrors, Interrupted after a signal."""
         if not self.runs and not any(self._real(row) for row in self.rows):
             lines = [f"{need.title}: {command}" for need, command in self.absent()]
-            raise UsageError("None of the data sets of this table was given. The commands that would use them: " + "; ".join(lines))
+            raise UsageError(
+                "None of the data sets of this table was given. The commands that would use them: " + "; ".join(lines)
+            )
         check_same(self.folder / RESULTS, self.head())
         found: Measured = {}
         for number, run in enumerate(self.runs, 1):
@@ -96,7 +105,9 @@ class Reproduction:
             document = self._write(found)
         for row, need, seed in self._reals():
             home = self.request.out / "real" / slug(need.name)
-            found[row.title, need.name, seed] = self.measurer.measure(row, need, self.data[need.name], seed, None, home / f"s{seed}")
+            found[row.title, need.name, seed] = self.measurer.measure(
+                row, need, self.data[need.name], seed, None, home / f"s{seed}"
+            )
             document = self._write(found)
         return document
 
@@ -145,7 +156,9 @@ def trained_facts(run: Run) -> dict[str, Any]:
     options = run.folder.options()
     minutes = [r["minutes"] for r in run.folder.metrics()]
     return {
-        "system": f"{options['architecture']}/{options['variant']}" if options.get("variant") else options["architecture"],
+        "system": f"{options['architecture']}/{options['variant']}"
+        if options.get("variant")
+        else options["architecture"],
         "folder": str(Path(run.folder.path).name),
         "parameters": facts.get("parameters"),
         "resolution": facts.get("resolution"),
@@ -154,4 +167,3 @@ def trained_facts(run: Run) -> dict[str, Any]:
         "config": options["config"],
         "options": options["training"],
     }
-

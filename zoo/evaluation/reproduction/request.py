@@ -30,7 +30,9 @@ class Budget:
         """`10m`, `90s`, `1.5h` or `2000steps`. Raises UsageError."""
         match = _BUDGET.fullmatch(text.strip().lower())
         if match is None or float(match[1]) <= 0 or (match[2].startswith("step") and "." in match[1]):
-            raise UsageError(f"<<budget={text!r}>>: expected a time such as 10m or 1.5h, or a number of steps such as 2000steps.")
+            raise UsageError(
+                f"<<budget={text!r}>>: expected a time such as 10m or 1.5h, or a number of steps such as 2000steps."
+            )
         if match[2].startswith("step"):
             return cls(steps=int(match[1]))
         return cls(minutes=float(match[1]) * _MINUTES[match[2]])
@@ -46,7 +48,8 @@ class Budget:
 @dataclass(frozen=True)
 class ReproduceRequest:
     """table: `PLUGIN/NAME`. data: specs. size: `official` or `small` (the table's narrower form). only: rows by title, start of a title or
-    number. changes: training options or network fields of every row. limit: pairs that are measured. samples: maps that are drawn."""
+    number. changes: training options or network fields of every row. limit: pairs that are measured. samples: maps that are drawn.
+    styles, parser, judges, extractor, lpips: as of `zoo.evaluation.run.EvalRequest`; styles None: the table's."""
 
     table: str
     budget: Budget
@@ -59,11 +62,20 @@ class ReproduceRequest:
     limit: int | None = None
     samples: int = 500
     parser: str | None = None
+    judges: tuple[str, ...] = ()
+    styles: int | None = None
+    extractor: str | None = None
+    lpips: str = "alex"
     device: str = "cpu"
     command: str = ""
 
     def __post_init__(self) -> None:
-        for name, value in (("seeds", self.seeds), ("limit", self.limit), ("samples", self.samples)):
+        for name, value in (
+            ("seeds", self.seeds),
+            ("limit", self.limit),
+            ("samples", self.samples),
+            ("styles", self.styles),
+        ):
             if value is not None and value < 1:
                 raise UsageError(f"<<{name}={value}>>: expected 1 or more.")
 

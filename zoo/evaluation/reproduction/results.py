@@ -14,7 +14,7 @@ from zoo.files.writing import write_text
 
 FORMAT = 1
 RESULTS, REPORT = "results.json", "README.md"
-IDENTITY = ("table", "size", "budget", "data", "changes", "limit", "samples")
+IDENTITY = ("table", "size", "budget", "data", "changes", "limit", "samples", "styles", "judged_by")
 """What another document of a folder differs in: then another folder is asked for. Seeds and rows may grow."""
 
 

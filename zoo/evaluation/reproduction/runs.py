@@ -141,4 +141,3 @@ def pace(plan: TrainingPlan, steps: int = 3) -> float:
                 if step == 0:
                     began = time.perf_counter()
         return max(1e-4, (time.perf_counter() - began) / steps)
-
