@@ -58,6 +58,22 @@ class Gan(ModelContract):
         return {role: renamed(role, self.official_names, model) for role in roles}
 
 
+class TestMaskAutoencoder(ModelContract):
+    architecture = "mask-autoencoder"
+    config: ClassVar[Mapping[str, Any]] = {"label_space": "celebamask-hq", "side": 32, "width": 8, "code": 8}
+
+
+class TestShapePredictor(ModelContract):
+    architecture = "shape-predictor"
+    config: ClassVar[Mapping[str, Any]] = {"label_space": "celebamask-hq", "side": 32, "width": 8}
+
+
+class TestMobileParser(ModelContract):
+    architecture = "mobile-parser"
+    config: ClassVar[Mapping[str, Any]] = {"label_space": "celebamask-hq", "side": 32, "width": 8}
+    training: ClassVar[Mapping[str, Any]] = {"backbone": "none"}
+
+
 # --- pictures of maps -------------------------------------------------------------------------------------------------
 
 

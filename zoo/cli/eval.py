@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
 from zoo.cli.show import emit_json, json_option, rich_table, say, show
 from zoo.errors import UsageError
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     help="The judge that reads pictures: a parser of the zoo, or a folder or hf: id of transformers.  [default: the published one for the classes]",
 )
 @click.option(
-    "--judge",
-    "judges",
+    "--judges",
     metavar="MODEL",
     multiple=True,
     help="A judge of maps (an auto-encoder, a shape predictor).  [default: the published ones for the classes]",
@@ -131,7 +131,7 @@ def evaluate(
             raise UsageError(
                 f"Nothing can be measured: {'; '.join(f'{n} {w}' for n, w in evaluation.skipped.items())}."
             )
-        document = evaluation.run(out, told=say)
+        document = evaluation.run(out, told=lambda text: say(with_flags(text)))
     for name, found in document["metrics"].items():
         for warning in found["warnings"]:
             say(f"{name}: {warning}")

@@ -44,7 +44,7 @@ def command(document: Mapping[str, Any], model: str) -> str:
         value = document["request"].get(name)
         if value not in (usual, None):
             for one in value if isinstance(value, list) else [value]:
-                words += [f"--{'judge' if name == 'judges' else name}", str(one)]
+                words += [f"--{name}", str(one)]
     return shlex.join(words)
 
 

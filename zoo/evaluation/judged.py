@@ -182,7 +182,7 @@ def judges(ability: str, what: str) -> Callable[[Any], str]:
         try:
             judge_of(evidence, ability, what)
         except UsageError as error:
-            return f"takes a {what}: {str(error).rstrip('.')}"
+            return f"takes a {what}: {str(error.args[0]).rstrip('.')}"
         return ""
 
     return refusal

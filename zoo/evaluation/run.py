@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import torch
 
+from zoo import errors as texts
 from zoo.environment import versions
 from zoo.errors import PluginError, UsageError, WeightsError, did_you_mean
 from zoo.evaluation.evidence import SubjectEvidence, Watch, unwatched
@@ -163,13 +164,13 @@ class Evaluation:
             except (UsageError, WeightsError) as error:
                 if self.request.metrics:
                     raise
-                self.skipped[name] = str(error)  # weights that are not installed, a parser that is not published
+                self.skipped[name] = error.args[0]  # weights that are not installed, a parser that is not published
                 continue
             if out:
                 write_results(out, document)
         for name, why in self.skipped.items():
             told(f"Not measured: {name}: {why.rstrip('.')}.")
-        document["not_measured"] = self.skipped
+        document["not_measured"] = {name: texts.plain(why) for name, why in self.skipped.items()}
         if out:
             write_results(out, document)
         return plain(document)
