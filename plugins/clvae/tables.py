@@ -1,4 +1,4 @@
-"""Tables 1 to 5 of the paper, as `zoo reproduce clvae/table1` and so on runs them (docs/papers/clvae.md, "Tables"). No torch in here."""
+"""Tables 1 to 5 of the paper, as `zoo reproduce clvae/table1` and so on runs them (docs/papers/clvae.md, "Our readings"). No torch in here."""
 
 from __future__ import annotations
 

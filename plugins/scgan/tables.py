@@ -1,4 +1,4 @@
-"""Tables 1 and 3 to 7 of the paper, as `zoo reproduce scgan/table1` and so on runs them (docs/papers/scgan.md, "Tables"). No torch here."""
+"""Tables 1 and 3 to 7 of the paper, as `zoo reproduce scgan/table1` and so on runs them (docs/papers/scgan.md, "Our readings"). No torch here."""
 
 from __future__ import annotations
 
