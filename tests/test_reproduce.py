@@ -14,6 +14,7 @@ import torch
 from fixtures_models import Ran
 from thirdparty import write_plugin
 
+from zoo import configs
 from zoo.data.specs import parse_spec
 from zoo.errors import ConfigError, UsageError
 from zoo.evaluation.reproduction import reproduce as reproduce_module
@@ -31,6 +32,7 @@ from zoo.evaluation.reproduction.request import (
 )
 from zoo.evaluation.reproduction.runs import planned
 from zoo.interfaces.tables import Claim, Column, Row, Table, TableData
+from zoo.maps import SemanticMap
 from zoo.registry import label_space, registry, reset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -121,6 +123,43 @@ def test_the_rows_conv_have_the_papers_number_of_parameters() -> None:
             model = registry().load(registry().architecture("scgan"), "model")(plan.config, label_space("cityscapes"))
         found[row.title] = sum(p.numel() for p in model.parameters())
     assert found["SCC+SCN"] == 66_203_462 and round(found["Conv+BN"] / 1e6, 1) == 67.3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"norm": "spectralconvsyncbatch3x3"},
+        {"norm": "spectralconvsccsyncbatch3x3"},
+        {"weight_type": "tanh"},
+        {"weight_type": "relu"},
+    ],
+)
+def test_forms_of_ablations_equal_their_plain_networks(changes: dict[str, str]) -> None:
+    """Inference forms of what no official config has."""
+    from zoo.inference.optimize import optimize
+
+    config = configs.override(
+        registry().load(registry().architecture("scgan"), "variants")["cityscapes"].config,
+        {
+            "resolution": 64,
+            "aspect_ratio": 1.0,
+            "upsampling": "normal",
+            "ngf": 2,
+            "nff": 2,
+            "nrf": 4,
+            "spade_hidden": 4,
+            **changes,
+        },
+    )
+    space = label_space("celebamask-hq")
+    torch.manual_seed(0)
+    model = registry().load(registry().architecture("scgan"), "model")(config, space).eval()
+    maps = SemanticMap(torch.arange(64).expand(1, 64, 64) // 4, space)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())) * 0.1)
+        plain, fast = (m.synthesize(m.layout(maps)) for m in (model, optimize(model)))
+    assert float(plain.std()) > 1e-3 and float((plain - fast).abs().max()) < 1e-5
 
 
 def test_names_that_do_not_fit_are_told_together() -> None:
@@ -292,8 +331,13 @@ def test_another_request_does_not_overwrite(third_party: None, tmp_path: Path) -
     reproduce_module.Reproduction(asked(tmp_path, only=("none",))).run(quiet=True)
     with pytest.raises(UsageError, match="differs in samples"):
         reproduce_module.Reproduction(asked(tmp_path, samples=7)).run(quiet=True)
-    more = reproduce_module.Reproduction(asked(tmp_path)).run(quiet=True)  # more rows are the same request
-    assert len(more["parts"][0]["rows"]) == 2
+    more = reproduce_module.Reproduction(asked(tmp_path, only=("one",))).run(
+        quiet=True
+    )  # another row is the same request
+    assert [bool(r["ours"]) for r in more["parts"][0]["rows"]] == [
+        True,
+        True,
+    ]  # and what was finished stays in the table
 
 
 def test_a_budget_of_time_becomes_steps_once(third_party: None, tmp_path: Path) -> None:

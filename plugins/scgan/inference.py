@@ -128,10 +128,11 @@ def worth_tiles(generator: Generator) -> bool:
     """Whether the generator's inference form is the tiled one."""
     products = 0
     for block, step in generator.blocks():
-        if not isinstance(block.conv_0, SCC):
+        convs = [c for c in (block.conv_0, block.conv_1) if isinstance(c, SCC)]
+        if not convs:
             return False  # there are no candidates to mix strip by strip
         height, width = generator.size(step.scale)
-        weights = sum(k.weight.numel() for conv in (block.conv_0, block.conv_1) for k in conv.bases)
+        weights = sum(k.weight.numel() for conv in convs for k in conv.bases)
         products += height * width * weights
     return products >= WORTH
 

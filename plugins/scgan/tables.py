@@ -55,7 +55,9 @@ NOTES = (
 def _all(faces: tuple[float, float] | None, streets: Any, ade: Any, coco: Any) -> dict[str, dict[str, Any]]:
     """FID and LPIPS of faces; mIoU, Acc and FID of scenes."""
     names = ("miou", "accuracy", "fid")
-    found = {n: dict(zip(names, f, strict=True)) for n, f in ((STREETS, streets), (ADE, ade), (COCO, coco)) if f}
+    found: dict[str, dict[str, Any]] = {
+        n: dict(zip(names, f, strict=True)) for n, f in ((STREETS, streets), (ADE, ade), (COCO, coco)) if f
+    }
     return found | ({FACES: {"fid": faces[0], "lpips": faces[1]}} if faces else {})
 
 

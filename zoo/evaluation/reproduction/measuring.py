@@ -108,7 +108,7 @@ class Measurer:
         out = home / "results" / f"{short_digest([made.subject.name, str(made.pairs), request.options])}.json"
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            evaluation = Evaluation(request, watch=self.watch)
+            evaluation = Evaluation(request, among=names, watch=self.watch)
         except Cancelled:
             raise
         except ZooError as error:

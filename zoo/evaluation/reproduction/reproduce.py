@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.environment import versions
-from zoo.errors import UsageError
+from zoo.errors import Cancelled, UsageError
 from zoo.evaluation.evidence import Watch, unwatched
 from zoo.evaluation.reproduction.document import document_of
 from zoo.evaluation.reproduction.measuring import Measurer
 from zoo.evaluation.reproduction.report import markdown
 from zoo.evaluation.reproduction.request import ReproduceRequest, chosen_rows, matched_data, slug, table_named
-from zoo.evaluation.reproduction.results import FORMAT, RESULTS, check_same, write_document
+from zoo.evaluation.reproduction.results import FORMAT, RESULTS, check_same, differing, read_document, write_document
 from zoo.evaluation.reproduction.runs import Run, pace, runs_of, train
 from zoo.evaluation.results import plain
 from zoo.interfaces.tables import Row, TableData
@@ -26,16 +27,24 @@ Measured = dict[tuple[str, str, int], dict[str, Any]]
 
 
 class Reproduction:
-    """One table at one budget. `plan()` says what would be done, `run()` does it and can be called again after whatever ended it."""
+    """One table at one budget. `schedule()` says what would be done, `run()` does it and can be called again after whatever ended it."""
 
     def __init__(self, request: ReproduceRequest, *, told: Told = lambda text: None, watch: Watch = unwatched) -> None:
         """Raises UsageError for an unknown table, row, data set or option, ConfigError for changes that do not fit."""
         self.request, self.told = request, told
         self.name, self.table = table_named(request.table)
         self.data = matched_data(self.table, request.data)
-        self.rows = chosen_rows(self.table, request.only)
-        self.runs = runs_of(self.table, request, self.data)
         self.folder = request.out / slug(self.name.replace("/", "-"))
+        asked = {r.title for r in chosen_rows(self.table, request.only)}
+        known = read_document(self.folder / RESULTS) or {}
+        self.seeds = request.seeds
+        if known and not differing(known, self.head()):
+            self.seeds = max(self.seeds, known["seeds"])
+        every = runs_of(self.table, replace(request, seeds=self.seeds, only=()), self.data)
+        # finished trainings of an earlier call with more seeds or other rows stay part of the table
+        self.runs = [r for r in every if r.state == "done" or (r.row.title in asked and r.seed < request.seeds)]
+        kept = asked | {r.row.title for r in self.runs}
+        self.rows = tuple(r for r in self.table.rows if r.title in kept)
         self.measurer = Measurer(self.table, request, told=told, watch=watch)
 
     def absent(self) -> list[tuple[TableData, str]]:
@@ -69,13 +78,14 @@ class Reproduction:
                 "extractor": asked.extractor,
                 "lpips": asked.lpips,
             },
-            "seeds": asked.seeds,
+            "seeds": self.seeds,
             "command": asked.command,
             "versions": versions(),
         }
 
     def schedule(self, *, measure: bool = True) -> list[dict[str, Any]]:
-        """The trainings in order: row, data, seed, state, and about how many minutes of training are left (None where it is not known)."""
+        """The trainings in order: row, data, seed, state, and about how many minutes of training are left (None where it is not known: a
+        budget of steps with `measure` False)."""
         found, paces = [], dict[str, float]()
         for run in self.runs:
             left: float | None = 0.0
@@ -121,14 +131,17 @@ class Reproduction:
             for row in self.rows
             for need in self.table.data
             if not row.systems and need.name in self.data and need.name in row.paper
-            for seed in range(self.request.seeds)
+            for seed in range(self.seeds)
         ]
 
     def _train(self, run: Run, which: str, quiet: bool) -> None:
         if run.state != "done":
             verb = "goes on" if run.state == "begun" else "begins"
             self.told(f"{which}: training of {run.title} {verb}, {run.budget}.")
-            train(run, quiet=quiet)
+            try:
+                train(run, quiet=quiet)
+            except Cancelled as error:
+                raise type(error)(f"Stopped in the training of {run.title}; the same command goes on.") from error
 
     def _measured(self, run: Run) -> dict[str, Any]:
         began = time.perf_counter()

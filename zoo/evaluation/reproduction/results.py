@@ -28,13 +28,16 @@ def read_document(path: Path) -> dict[str, Any] | None:
     return found
 
 
+def differing(document: Mapping[str, Any], head: Mapping[str, Any]) -> list[str]:
+    """In what a document is of another request than `head`."""
+    told = plain(head)
+    return [key for key in IDENTITY if document.get(key) != told[key]]
+
+
 def check_same(path: Path, head: Mapping[str, Any]) -> None:
     """Raise UsageError if the document at `path` is of another request."""
     found = read_document(path)
-    if found is None:
-        return
-    told = plain(head)
-    if other := [key for key in IDENTITY if found.get(key) != told[key]]:
+    if found is not None and (other := differing(found, head)):
         raise UsageError(
             f"{path} holds results of another request (it differs in {', '.join(other)}): choose another <<out>>, or the same options."
         )

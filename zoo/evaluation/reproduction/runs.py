@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from zoo.data.specs import DataSpec, open_source
 from zoo.errors import ConfigError, UsageError
 from zoo.evaluation.reproduction.request import Budget, ReproduceRequest, chosen_rows, slug
 from zoo.interfaces.tables import Row, Table, TableData
+from zoo.labels import LabelSpace
 from zoo.registry import label_space
 from zoo.training.plan import TrainingPlan, make_plan
 from zoo.training.runs import RunFolder
@@ -92,10 +94,16 @@ def planned(table: Table, row: Row, need: TableData, spec: DataSpec, request: Re
 def _other_space(plan: TrainingPlan, spec: DataSpec) -> str | None:
     """The label space of the data where it is not that of the config (a stand-in), so that the network speaks it."""
     own = plan.label_space()
-    source = open_source(spec, space=own)
-    if source.label_space.names == own.names or getattr(plan.config, "channels", ()):
+    found = _space_of(spec, own)
+    if found.names == own.names or getattr(plan.config, "channels", ()):
         return plan.space
-    return source.label_space.name if label_space(source.label_space.name).names == source.label_space.names else None
+    return found.name if label_space(found.name).names == found.names else None
+
+
+@lru_cache(maxsize=64)
+def _space_of(spec: DataSpec, own: LabelSpace) -> LabelSpace:
+    """That in which a data set is opened for a model of the space `own`."""
+    return open_source(spec, space=own).label_space
 
 
 def run_name(plan: TrainingPlan, row: Row, budget: Budget) -> str:
