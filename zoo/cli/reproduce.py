@@ -98,14 +98,13 @@ def reproduce(
         changes=parse_sets(changes), limit=limit, samples=samples, styles=styles, parser=parser,
         judges=judges, extractor=extractor, lpips=lpips, device=chosen, command=command_line(),
     )  # fmt: skip
-    with watching() as watch:
-        reproduction = Reproduction(request, told=say, watch=watch)
-        for need, command in reproduction.absent():
-            say(f"{need.title} was not given; the command that would use it: {command}")
-        if dry_run:
-            _plan(reproduction, as_json)
-            return
-        document = reproduction.run()
+    reproduction = Reproduction(request, told=say, watching=watching)
+    for need, command in reproduction.absent():
+        say(f"{need.title} was not given; the command that would use it: {command}")
+    if dry_run:
+        _plan(reproduction, as_json)
+        return
+    document = reproduction.run()
     if as_json:
         emit_json(document)
         return

@@ -44,7 +44,9 @@ class Registry:
         for table in TABLES:
             known, own = self._tables[table], getattr(plugin, table)
             for key, target in own.items():
-                for name in self._claim(table, record.spelled(table, key), record, {k: r for k, (_, r) in known.items()}):
+                for name in self._claim(
+                    table, record.spelled(table, key), record, {k: r for k, (_, r) in known.items()}
+                ):
                     known[name] = (target, record)
 
     def _claim(self, table: str, name: str, record: PluginRecord, owners: Mapping[str, PluginRecord]) -> list[str]:

@@ -39,7 +39,8 @@ def _part(table: Table, need: TableData, spec: DataSpec, rows: Sequence[Row], fo
         same, pairs = concordance(paper_figures(table, need.name, column), by_column[column.key])
         orders[column.key] = {"as_in_the_paper": same, "pairs": pairs}
     return {
-        "data": need.name, "title": need.title, "paper": need.paper, "given": public_name(spec), "stand_in": spec.name != need.name,
+        "data": need.name, "title": need.title, "paper": need.paper, "given": public_name(spec),
+        "painter": table.painter.get(need.name) if any(c.painted for c in columns) else None, "stand_in": spec.name != need.name,
         "columns": [
             {
                 "key": c.key, "title": c.title, "metric": by[c.key], "in_place_of": None if by[c.key] == c.metric else c.metric,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,13 @@ from zoo.data.specs import DataSpec, splits_of
 from zoo.errors import Cancelled, UsageError, ZooError
 from zoo.evaluation.evidence import Watch, unwatched
 from zoo.evaluation.extractors import DEFAULT
+from zoo.evaluation.parsers import model_facts
 from zoo.evaluation.reproduction.pictures import Pictures, painted_folder
 from zoo.evaluation.reproduction.request import ReproduceRequest
 from zoo.evaluation.run import EvalRequest, Evaluation
 from zoo.interfaces.tables import Column, Row, Table, TableData
 from zoo.labels import LabelSpace
 from zoo.registry import registry
-
-Told = Callable[[str], None]
 
 
 def measured_split(need: TableData, spec: DataSpec, space: LabelSpace | None = None) -> DataSpec:
@@ -39,16 +38,26 @@ def measured_split(need: TableData, spec: DataSpec, space: LabelSpace | None = N
 class Measurer:
     """Measures models of a table. Every figure comes from a file of results (`zoo.evaluation.results`) in the run's folder."""
 
-    def __init__(self, table: Table, request: ReproduceRequest, *, told: Told, watch: Watch = unwatched) -> None:
-        self.table, self.request, self.told, self.watch = table, request, told, watch
+    def __init__(self, table: Table, request: ReproduceRequest) -> None:
+        self.table, self.request = table, request
+        self.watch: Watch = unwatched
 
     def measure(
-        self, row: Row, need: TableData, spec: DataSpec, seed: int, model: Path | None, home: Path
+        self,
+        row: Row,
+        need: TableData,
+        spec: DataSpec,
+        seed: int,
+        model: Path | None,
+        home: Path,
+        *,
+        watch: Watch = unwatched,
     ) -> dict[str, Any]:
         """Metrics by name as in a file of results, and `missing`: by metric why there is none, in one line.
 
         model: None for real data, whose pictures alone are measured. home: where pictures and results of this lie.
         """
+        self.watch = watch
         found: dict[str, Any] = {"metrics": {}, "missing": {}}
         told = row.paper.get(need.name, {})  # what the paper leaves out cannot be measured of that row
         columns = [c for c in self.table.columns_of(need.name) if not told or c.key in told]
@@ -92,9 +101,11 @@ class Measurer:
         if not painted:
             assert model is not None
             return Pictures(model, split)
-        folder = home / "pictures" / short_digest([str(split), self.request.limit, self.table.painter.get(need.name)])
+        painter = self.table.painter.get(need.name)
+        weights = model_facts(painter) if painter else None
+        folder = home / "pictures" / short_digest([str(split), self.request.limit, row.measured_as, weights])
         return painted_folder(
-            folder, model, split, painter=self.table.painter.get(need.name), measured_as=row.measured_as,
+            folder, model, split, painter=painter, measured_as=row.measured_as,
             limit=self.request.limit, seed=seed, device=self.request.device, watch=self.watch,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.api import load, load_as
-from zoo.data.pairs import PairData
+from zoo.data.pairs import Batch, PairData
 from zoo.data.specs import DataSpec
 from zoo.errors import DataError, UsageError
 from zoo.evaluation.evidence import Watch, unwatched
@@ -23,7 +23,7 @@ from zoo.inference.optimize import optimize
 from zoo.interfaces.label_sets import only
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, Model
 from zoo.interfaces.translators import ImageTranslator
-from zoo.labels import LabelSpace
+from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry.capabilities import style_sources
 from zoo.rng import Rng
@@ -52,10 +52,12 @@ def painted_folder(
     device: str = "cpu",
     watch: Watch = unwatched,
 ) -> Pictures:
-    """The folder of pictures, made unless it is there already: one for each held-out pair (the first `limit`), under the pair's name.
+    """The folder of pictures, made unless it is there already: one for each held-out pair (the first `limit`), under the pair's name;
+    none for a pair that shows nothing that the model can be asked for.
 
     model: None for the real maps. painter: the synthesizer that maps go through. Sample i of all that is drawn is stream i of `seed`.
-    Synthesizers and translators are measured as the models that they are: their own folder comes back. Raises UsageError for a painter that is missing or none.
+    Synthesizers and translators are measured as the models that they are: their own folder comes back. Raises UsageError for a
+    painter that is missing or none.
     """
     made = (
         None
@@ -104,11 +106,21 @@ def _of_label_sets(
     model: ImageGenerator, data: PairData, limit: int | None, seed: int
 ) -> Iterator[tuple[tuple[str, ...], Tensor]]:
     """Pictures of an image generator from the label sets of the pairs."""
-    for first in range(0, min(len(data), limit or len(data)), AT_ONCE):
-        batch = data.batch(range(first, min(first + AT_ONCE, len(data), limit or len(data))))
-        sets = [only(s, known_names(model, data.label_space)) for s in batch.maps.label_sets()]
-        with torch.inference_mode():
-            yield batch.names, model.generate(sets, rng=Rng(seed, range(first, first + len(batch)))).cpu()
+    for first, batch, sets in _asked(data, known_names(model, data.label_space), limit):
+        kept = [i for i, s in enumerate(sets) if s.names]
+        if kept:
+            rng = Rng(seed, [first + i for i in kept])
+            with torch.inference_mode():
+                images = model.generate([sets[i] for i in kept], rng=rng).cpu()
+            yield tuple(batch.names[i] for i in kept), images
+
+
+def _asked(data: PairData, names: set[str], limit: int | None) -> Iterator[tuple[int, Batch, list[LabelSet]]]:
+    """The pairs some at a time: number of the first, the pairs, and of their label sets what has these names."""
+    count = min(len(data), limit or len(data))
+    for first in range(0, count, AT_ONCE):
+        batch = data.batch(range(first, min(first + AT_ONCE, count)))
+        yield first, batch, [only(s, names) for s in batch.maps.label_sets()]
 
 
 def known_names(model: Model, space: LabelSpace) -> set[str]:
@@ -129,16 +141,18 @@ def _of_maps(
 def _painted(
     model: MaskGenerator | None, data: PairData, painter: ImageSynthesizer, limit: int | None, seed: int
 ) -> Iterator[tuple[tuple[str, ...], Tensor]]:
-    space, count = data.label_space, min(len(data), limit or len(data))
-    names = set() if model is None else drawn_classes(model, space)
-    for first in range(0, count, AT_ONCE):
-        batch = data.batch(range(first, min(first + AT_ONCE, count)))
+    space = data.label_space
+    names = set(space.names) if model is None else drawn_classes(model, space)
+    for first, batch, sets in _asked(data, names, limit):
+        kept = [i for i, s in enumerate(sets) if s.names]
+        if not kept:
+            continue
+        rows = [first + i for i in kept]
         with torch.inference_mode():
-            maps = batch.maps
+            maps = batch.maps[kept]
             if model is not None:
-                sets = [only(s, names) for s in maps.label_sets()]
-                maps = draw(NamedGenerator("row", model), sets, space, seed, start=first)
-            yield batch.names, paint(painter, maps, Rng(seed, range(first, first + len(batch))))
+                maps = draw(NamedGenerator("row", model), [sets[i] for i in kept], space, seed, samples=rows)
+            yield tuple(batch.names[i] for i in kept), paint(painter, maps, Rng(seed, rows))
 
 
 def paint(painter: ImageSynthesizer, maps: SemanticMap, rng: Rng) -> Tensor:

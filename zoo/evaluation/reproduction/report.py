@@ -97,6 +97,8 @@ def differences(table: Table, document: Mapping[str, Any], part: Mapping[str, An
         yield f"Training: the paper {table.training or 'as its section on training says'}; here {_training(document, trained)}."
         yield f"Networks: {_networks(document, part)}."
     yield _seeds(document, part)
+    if part["painter"]:
+        yield f"Maps become pictures by `{part['painter']}`."
     for column in part["columns"]:
         metric = counted.get(column["metric"])
         ours = "; ".join(filter(None, [column["difference"], _protocol(metric["protocol"]) if metric else ""]))

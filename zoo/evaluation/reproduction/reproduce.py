@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,25 @@ from zoo.interfaces.tables import Row, TableData
 from zoo.training.plan import public_name
 
 Told = Callable[[str], None]
+Watching = Callable[[], AbstractContextManager[Watch]]
 Measured = dict[tuple[str, str, int], dict[str, Any]]
 """By row, data set and seed: what `Measurer.measure` found, with the training's facts under `trained`."""
+
+
+def unseen() -> AbstractContextManager[Watch]:
+    """No bar."""
+    return nullcontext(unwatched)
 
 
 class Reproduction:
     """One table at one budget. `schedule()` says what would be done, `run()` does it and can be called again after whatever ended it."""
 
-    def __init__(self, request: ReproduceRequest, *, told: Told = lambda text: None, watch: Watch = unwatched) -> None:
-        """Raises UsageError for an unknown table, row, data set or option, ConfigError for changes that do not fit."""
+    def __init__(
+        self, request: ReproduceRequest, *, told: Told = lambda text: None, watching: Watching = unseen
+    ) -> None:
+        """watching: opened around each measuring, for a bar (a training has one of its own).
+
+        Raises UsageError for an unknown table, row, data set or option, ConfigError for changes that do not fit."""
         self.request, self.told = request, told
         self.name, self.table = table_named(request.table)
         self.data = matched_data(self.table, request.data)
@@ -45,7 +56,8 @@ class Reproduction:
         self.runs = [r for r in every if r.state == "done" or (r.row.title in asked and r.seed < request.seeds)]
         kept = asked | {r.row.title for r in self.runs}
         self.rows = tuple(r for r in self.table.rows if r.title in kept)
-        self.measurer = Measurer(self.table, request, told=told, watch=watch)
+        self.watching = watching
+        self.measurer = Measurer(self.table, request)
 
     def absent(self) -> list[tuple[TableData, str]]:
         """Data sets of the table that were not given, and the command that would use each."""
@@ -115,9 +127,7 @@ class Reproduction:
             document = self._write(found)
         for row, need, seed in self._reals():
             home = self.request.out / "real" / slug(need.name)
-            found[row.title, need.name, seed] = self.measurer.measure(
-                row, need, self.data[need.name], seed, None, home / f"s{seed}"
-            )
+            found[row.title, need.name, seed] = self._measure(row, need, seed, None, home / f"s{seed}")
             document = self._write(found)
         return document
 
@@ -145,13 +155,16 @@ class Reproduction:
 
     def _measured(self, run: Run) -> dict[str, Any]:
         began = time.perf_counter()
-        found = self.measurer.measure(
-            run.row, run.data, self.data[run.data.name], run.seed, run.folder.model, run.folder.path
-        )
-        for metric, why in found["missing"].items():
-            self.told(f"{run.row.title!r}: {metric} is missing: {why}.")
+        found = self._measure(run.row, run.data, run.seed, run.folder.model, run.folder.path)
         found["seconds_of_measuring"] = time.perf_counter() - began
         found["trained"] = trained_facts(run)
+        return found
+
+    def _measure(self, row: Row, need: TableData, seed: int, model: Path | None, home: Path) -> dict[str, Any]:
+        with self.watching() as watch:
+            found = self.measurer.measure(row, need, self.data[need.name], seed, model, home, watch=watch)
+        for metric, why in found["missing"].items():
+            self.told(f"{row.title!r}: {metric} is missing: {why}.")
         return found
 
     def _write(self, found: Measured) -> dict[str, Any]:
