@@ -74,5 +74,7 @@ def test_no_loss_may_use_the_judging_parser() -> None:
     )
     with pytest.raises(WeightsError, match="held back from every loss"):
         ParserFeatures(model)
-    assert model.train().head.training and not model.stem.training
+    photos, before = torch.rand(2, 3, 32, 32), {k: v.clone() for k, v in model.state_dict().items()}
+    torch.testing.assert_close(model.train().logits(photos), model.eval().logits(photos))  # no statistics of the batch
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert model.eval().parse(torch.rand(1, 3, 40, 56)).labels.shape == (1, 40, 56)

@@ -40,7 +40,7 @@ def test_every_architecture_is_of_the_kind_it_declares() -> None:
 def test_roles() -> None:
     assert of_role("generator", "alone") == ("mask-generator", "image-generator")
     assert of_role("synthesizer") == ("image-synthesizer",) and of_role("parser") == ("mask-parser",)
-    assert of_role("translator") == ("image-translator",)
+    assert of_role("translator") == ("image-translator",) and of_role("judge") == ("map-judge",)
 
 
 @pytest.mark.parametrize(

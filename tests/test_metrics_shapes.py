@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from zoo.errors import DataError, LabelError
+from zoo.errors import DataError, LabelError, UsageError
+from zoo.evaluation.run import EvalRequest, Evaluation
 from zoo.labels import LabelClass, LabelSpace, numbered_space
 from zoo.maps import SemanticMap
 from zoo.metrics import PartStatistics, compare_parts
@@ -165,20 +162,14 @@ def test_what_does_not_fit_is_refused() -> None:
         pixel_diversity([squares((0, 0, 2))])
 
 
-def test_the_benchmark_prints_models_side_by_side(model_root: Path, tmp_path: Path) -> None:
-    """The tiny mask-vae beside a copy of itself, on drawn faces: the same figures in both columns, as table and as JSON."""
-    model, out = model_root / "mask-vae-celeba", tmp_path / "out.json"
-    copy = shutil.copytree(model, tmp_path / "copy")
-    command = [sys.executable, "benchmarks/generators.py", str(model), str(copy), "--data", "toy-faces:12#train"]
-    command += ["--seeds", "2", "--floor", "toy-faces:16#train", "--json", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(out.read_text())
-    found, other, floor = report["models"].values()
-    assert list(report["models"]) == ["mask-vae-celeba", "copy", "real (train)"]
-    assert all(found[k] == other[k] for k in ("requested", "classes", "area_distance", "pixel_diversity"))
-    assert floor["share_of_requests_met"] == 1 and floor["area_distance"] < found["area_distance"]
-    assert report["label_sets"] == 12 and 0 <= found["share_of_requests_met"] <= 1 and found["pixel_diversity"] > 0
-    asked = sum(row["asked"] for row in found["requested"].values())
-    assert asked == 2 * sum(row["real"] for row in found["classes"].values())
-    assert "| share of requested classes that appear |" in done.stdout and "| skin |" in done.stdout
+def test_a_generator_beside_other_real_maps(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny mask-vae on drawn faces: what it draws of the label sets, and the same figures between two sets of real maps."""
+    request = EvalRequest(str(model_root / "mask-vae-celeba"), "toy-faces:40#test", ("layout",), prior="normal")
+    found = Evaluation(request).run()["metrics"]["layout"]
+    scores, floor = found["scores"], found["scores"]["other_real_maps"]
+    assert found["protocol"]["other_real_maps"] == "train" and floor["share_of_requests_met"] == 1
+    assert floor["layout_distance"] < scores["layout_distance"] and 0 <= scores["share_of_requests_met"] <= 1
+    asked = sum(row["asked"] for row in scores["requested"].values())
+    assert asked == 3 * sum(row["real"] for row in scores["classes"].values()) and scores["pixel_diversity"] > 0
+    with pytest.raises(UsageError, match="expected fitted or normal"):
+        EvalRequest("x", "toy-faces", prior="other")

@@ -17,8 +17,37 @@ WIDTHS, ENDS = (16, 24, 32, 96), (0, 1, 2, 4)
 """Channels, and the stages of MobileNetV2 that give them: at 1/2, 1/4, 1/8 and 1/16 of the side."""
 
 
+class FixedNorm(nn.Module):
+    """A batch norm that keeps its statistics, in training too; scale and shift are learned. Its state dict is the batch norm's.
+
+    It is no batch norm, because those of averaged weights get new statistics at every validation.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        self.weight, self.bias = norm.weight, norm.bias
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            self.register_buffer(name, getattr(norm, name))
+        self.act = getattr(norm, "act", nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(
+            F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        )
+
+
+def fix_norms(network: nn.Module) -> None:
+    """Put a `FixedNorm` in place of each batch norm of a network."""
+    for name, module in list(network.named_children()):
+        if isinstance(module, nn.BatchNorm2d):
+            setattr(network, name, FixedNorm(module))
+        else:
+            fix_norms(module)
+
+
 class MobileParser(MaskParser):
-    """Nothing is random. The encoder's batch norms keep ImageNet's statistics, in training too."""
+    """Nothing is random. The encoder keeps ImageNet's statistics."""
 
     judges = True
 
@@ -28,17 +57,12 @@ class MobileParser(MaskParser):
         import timm
 
         network = timm.create_model("mobilenetv2_100", pretrained=False)
+        fix_norms(network)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)  # pyright: ignore[reportArgumentType]
         self.stages = nn.ModuleList(list(cast(nn.Sequential, network.blocks))[: ENDS[-1] + 1])
         self.sides = nn.ModuleList([nn.Conv2d(w, config.width, 1) for w in WIDTHS])
         self.joins = nn.ModuleList([conv(config.width, config.width) for _ in WIDTHS[1:]])
         self.head = nn.Conv2d(config.width, len(space), 1)
-
-    def train(self, mode: bool = True) -> MobileParser:
-        super().train(mode)
-        self.stem.eval()
-        self.stages.eval()
-        return self
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -167,9 +167,6 @@ class MobileParserTrainer(JudgeTrainer):
         logits = F.interpolate(self.model.logits(batch.images), size=labels.shape[-2:], mode="bilinear")
         return Update({"cross_entropy": self.cross_entropy(logits, labels)}, ("model",))
 
-    def statistics(self, batch: Batch, rng: RngLike) -> None:
-        """Nothing: the encoder's batch norms keep their statistics."""
-
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
         if batch.images is None:
             return {}

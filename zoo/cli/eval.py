@@ -65,6 +65,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Pictures of a map in the metrics of diversity.",
 )
+@click.option(
+    "--styled", metavar="N", type=int, default=50, show_default=True, help="Of how many maps these are drawn."
+)
+@click.option(
+    "--prior",
+    type=click.Choice(["fitted", "normal"]),
+    help="Of a generator's codes.  [default: fitted where there is one]",
+)
 @click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Of all that is drawn.")
 @click.option(
     "--space", metavar="SPACE", help="Label space of the maps (a name or FILE), where the data set does not say it."
@@ -94,6 +102,8 @@ def evaluate(
     lpips: str,
     samples: int,
     styles: int,
+    styled: int,
+    prior: str | None,
     seed: int,
     space: str | None,
     markdown: Path | None,
@@ -120,8 +130,8 @@ def evaluate(
     from zoo.evaluation.tables import rows
 
     request = EvalRequest(
-        subject, data, names, limit=limit, samples=samples, styles=styles, seed=seed, parser=parser, judges=judges,
-        extractor=extractor, lpips=lpips, space=space_option(space), device=str(pick_device(device)),
+        subject, data, names, limit=limit, samples=samples, styles=styles, styled=styled, seed=seed, parser=parser, judges=judges,
+        extractor=extractor, lpips=lpips, prior=prior, space=space_option(space), device=str(pick_device(device)),
     )  # fmt: skip
     with watching() as watch:
         evaluation = Evaluation(request, watch=watch)

@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     required=True,
     help="Folder for the maps (<photo>.png); their colours go to __colors__ in it, which no data set takes for samples.",
 )
-@click.option("--parser", metavar="MODEL", default="face-parser", show_default=True)
+@click.option(
+    "--parser",
+    metavar="MODEL",
+    default="face-parser",
+    show_default=True,
+    help="Of the zoo, or a folder or hf: id of transformers.",
+)
+@click.option(
+    "--crop",
+    metavar="X,Y,W,H",
+    help="The part of each photo that is read, in pixels, for photos that are not framed as the parser expects; the rest is background.",
+)
 @click.option(
     "--space",
     metavar="SPACE",
@@ -46,6 +57,7 @@ def parse(
     photos: tuple[Path, ...],
     out: Path,
     parser: str,
+    crop: str | None,
     space: str | None,
     map_format: str,
     overwrite: bool,
@@ -53,9 +65,11 @@ def parse(
 ) -> None:
     """A PNG of class numbers per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
+    from zoo.composition.parsing import parse_crop, parse_window
     from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
+    window = parse_crop(crop) if crop is not None else None
     resolved = check_reference(parser, *of_role("parser"))
     files = OpenedFiles()
     names = _targets(photo_files(photos, files), out, overwrite)
@@ -72,7 +86,7 @@ def parse(
     if mapping and not mapping.identity:
         say(mapping.describe())
     for path, photo in names.items():
-        parsed = model.parse(photo_tensor(files.photo(photo).pixels)[None].to(where)).to("cpu")
+        parsed = parse_window(model, photo_tensor(files.photo(photo).pixels)[None].to(where), window).to("cpu")
         parsed = parsed.mapped(mapping) if mapping else parsed
         with told(preview(path).parent):
             preview(path).parent.mkdir(parents=True, exist_ok=True)

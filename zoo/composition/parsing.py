@@ -17,7 +17,7 @@ from zoo.errors import UsageError
 from zoo.files.images import photo_tensor
 from zoo.files.opened import OpenedFiles
 from zoo.interfaces.models import MaskParser, Model
-from zoo.labels import LabelSpace
+from zoo.labels import IGNORE, LabelSpace
 from zoo.maps import SemanticMap
 from zoo.registry import label_space
 from zoo.registry.kinds import of_role
@@ -34,13 +34,15 @@ def parse(
     *,
     parser: str | Path | Model | None = None,
     space: LabelSpace | str | None = None,
+    crop: tuple[int, int, int, int] | None = None,
     device: str = "auto",
 ) -> SemanticMap:
     """The label map of a photo, at its size: what `zoo parse` writes.
 
     photo: a file, a PIL picture, or a float tensor [3, H, W] or [B, 3, H, W] in [0, 1] (then one map for each).
     parser: a model id, a folder or a loaded model; default: the published one that knows the classes of `space`, else `face-parser`.
-    space: label space of the result (default: the parser's). Not random.
+    space: label space of the result (default: the parser's). crop: x, y, width and height in pixels of the part that the parser reads, for
+    photos that are not framed as it expects; the rest of the map is background. Not random.
     Raises UsageError for a model that is no parser and for a tensor of another form, DataError for a file that is no picture,
     LabelError for a space that shares no class with the parser's.
     """
@@ -52,8 +54,42 @@ def parse(
     )
     model = cast(MaskParser, load_named(chosen, where, partial(check_kind, of_role("parser"))).model)
     with torch.inference_mode():
-        parsed = model.parse(images.to(where)).to("cpu")
+        parsed = parse_window(model, images.to(where), crop).to("cpu")
     return parsed if target is None else parsed.to_space(target)
+
+
+def parse_crop(text: str) -> tuple[int, int, int, int]:
+    """x, y, width and height of a window as they are written: `120,40,512,512`. Raises UsageError."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f'<<crop="{text}">>: expected x,y,width,height in pixels, for example 120,40,512,512.'
+        ) from None
+    return x, y, width, height
+
+
+def parse_window(model: MaskParser, images: Tensor, crop: tuple[int, int, int, int] | None) -> SemanticMap:
+    """Maps [B, H, W] of photos [B, 3, H, W]; with `crop` (x, y, width, height) of this window alone, background around it (unlabeled where
+    the parser's space has no background). Raises UsageError for a window that does not lie in the photo."""
+    if crop is None:
+        return model.parse(images)
+    x, y, width, height = crop
+    rows, columns = images.shape[-2:]
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > columns or y + height > rows:
+        raise UsageError(
+            f"The window {width} x {height} at {x}, {y} (<<crop>>) does not lie in the photo of {columns} x {rows} pixels."
+        )
+    parsed = model.parse(images[..., y : y + height, x : x + width])
+    space = parsed.space
+    if space.background_index is None and not space.ignore:
+        raise UsageError(
+            f"{space.name!r} has no background for what lies outside the window (<<crop>>): cut the photo instead."
+        )
+    around = IGNORE if space.background_index is None else space.background_index
+    labels = torch.full((len(images), rows, columns), around, device=parsed.labels.device)
+    labels[:, y : y + height, x : x + width] = parsed.labels
+    return SemanticMap(labels, space)
 
 
 def _tensor(photo: Any) -> Tensor:

@@ -13,14 +13,11 @@ from zoo.cards.writing import Measured, front_matter
 from zoo.data.facts import facts_of
 from zoo.data.specs import parse_spec
 from zoo.errors import UsageError
+from zoo.evaluation.run import EvalRequest
 from zoo.evaluation.tables import figures, markdown
 from zoo.files.writing import told
 
 HEADING = "## Measured"
-DEFAULTS: Mapping[str, Any] = {
-    "limit": None, "samples": 500, "seed": 0, "styles": 4, "parser": None, "judges": [], "extractor": "inception", "lpips": "alex",
-    "space": None,
-}  # fmt: skip
 
 
 def public_data(spec: str) -> str:
@@ -38,9 +35,9 @@ def public_data(spec: str) -> str:
 def command(document: Mapping[str, Any], model: str) -> str:
     """The command that gives these figures, for whoever has the data: with every option that is not the default."""
     words = ["zoo", "eval", model, "--data", public_data(document["data"])]
-    if asked := document["asked"]:
+    if asked := document.get("asked"):
         words += ["--metrics", ",".join(asked)]
-    for name, usual in DEFAULTS.items():
+    for name, usual in EvalRequest("", "").options.items():
         value = document["request"].get(name)
         if value not in (usual, None):
             for one in value if isinstance(value, list) else [value]:

@@ -23,7 +23,7 @@ from zoo.maps import SemanticMap
 from zoo.metrics.intervals import mean_interval
 from zoo.metrics.neighbours import SIDE, nearest_maps
 from zoo.metrics.segmentation import ConfusionMatrix
-from zoo.metrics.shapes import PartStatistics, layout_distance
+from zoo.metrics.shapes import PartStatistics, layout_distance, real_diversity
 from zoo.rng import Rng
 from zoo.training.session import open_pairs
 
@@ -92,7 +92,7 @@ def _drawn(evidence: SubjectEvidence) -> tuple[list[LabelSet], SemanticMap]:
     for first in range(0, evidence.samples, AT_ONCE):
         rng = Rng(evidence.seed, range(first, min(first + AT_ONCE, evidence.samples)))
         asked = model.sample_label_sets(len(rng.samples), rng)
-        parts.append(model.generate(asked, latents=model.sample_latents(asked, rng)).to("cpu"))
+        parts.append(model.generate(asked, latents=model.sample_latents(asked, rng, prior=evidence.prior)).to("cpu"))
         sets += asked
         evidence.watch("maps drawn", len(sets), evidence.samples)
     return sets, SemanticMap.cat(parts)
@@ -135,9 +135,17 @@ def measure_layout(evidence: SubjectEvidence) -> Measured:
     maps, sets = masked(maps[kept], names), [sets[i] for i in kept]
     real = PartStatistics(space)
     real.add(maps)
-    found = measure(NamedGenerator(evidence.source.name, model), sets, real, maps, DRAWINGS, first_seed=evidence.seed)
+    found = measure(
+        NamedGenerator(evidence.source.name, model, evidence.prior),
+        sets,
+        real,
+        maps,
+        DRAWINGS,
+        first_seed=evidence.seed,
+    )
     for timing in ("seconds_per_map", "resolution"):
         found.pop(timing)
+    found["real_pixel_diversity"], found["pairs_of_equal_label_sets"] = real_diversity(maps, sets)
     other, floor = evidence_floor(evidence, real, maps, names)
     if other:
         found["other_real_maps"] = floor

@@ -48,18 +48,21 @@ class SubjectEvidence:
         judges: Sequence[str] = (),
         extractor: str = DEFAULT,
         lpips: str = "alex",
+        prior: str | None = None,
         limit: int | None = None,
         samples: int = 500,
         styles: int = 4,
+        styled: int = 50,
         seed: int = 0,
         watch: Watch = unwatched,
     ) -> None:
         """spec: the data as it was named. limit: the first pairs only. parser, judges: models (None and (): the published ones for the
-        label space). lpips: `alex` or `vgg`. styles: pictures of a map in the metrics of diversity."""
+        label space). lpips: `alex` or `vgg`. prior: of a generator (None: fitted where there is one). styles: pictures of a map in the metrics of diversity, of the first
+        `styled` maps."""
         self.source, self.subject, self.model = subject, subject.kind, subject.model
         self.data, self.spec = data, spec
-        self.seed, self.samples, self.limit, self.styles = seed, samples, limit, styles
-        self.watch, self.judges, self.lpips = watch, tuple(judges), lpips
+        self.seed, self.samples, self.limit, self.styles, self.styled = seed, samples, limit, styles, styled
+        self.watch, self.judges, self.lpips, self.prior = watch, tuple(judges), lpips, prior
         self.paired, indices = paired_indices(subject, data, limit)
         self.indices: Sequence[int] = indices
         self._parser, self._extractor = parser, extractor

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.evaluation.evidence import SubjectEvidence
 from zoo.evaluation.extractors import inception_classifier
-from zoo.evaluation.made import BATCH, styled
+from zoo.evaluation.made import styled_batches
 from zoo.interfaces.metrics import Measured, Metric
 from zoo.interfaces.models import ImageSynthesizer
 from zoo.metrics.images import image_l1
@@ -18,9 +18,6 @@ from zoo.metrics.inception import inception_score
 from zoo.metrics.intervals import mean_interval
 from zoo.metrics.neighbours import mean_pairwise_distance
 from zoo.metrics.realism import BAND, fid, fine_detail, kid_interval, odd_colours
-
-STYLES, STYLED_MAPS = 4, 50
-"""Styles of a map, and maps, in `style_diversity`."""
 
 
 def measure_distance(evidence: SubjectEvidence, distance: str) -> Measured:
@@ -125,23 +122,24 @@ def draws_styles(evidence: SubjectEvidence) -> str:
     """Why a model has but one picture of a map, or ""."""
     model = evidence.model
     assert isinstance(model, ImageSynthesizer)
-    if "style:prior" in model.capabilities() or model.draws_noise:
-        return ""
-    return "takes several pictures of one map, and this model draws nothing"
+    if "style:prior" not in model.capabilities() and not model.draws_noise:
+        return "takes several pictures of one map, and this model draws nothing"
+    return "" if evidence.styles > 1 else "takes two styles of a map or more (<<styles>>)"
 
 
 def measure_style_diversity(evidence: SubjectEvidence) -> Measured:
     """Mean distance of the extractor's features between pictures of one map in styles drawn."""
-    model = evidence.model
-    assert isinstance(model, ImageSynthesizer)
-    count = min(STYLED_MAPS, len(evidence.indices))
-    drawn: list[list[Tensor]] = [[] for _ in range(STYLES)]
-    for start in range(0, count, BATCH):
-        batch = evidence.data.batch(evidence.indices[start : min(start + BATCH, count)])
-        for style, images in enumerate(styled(model, batch.maps, start, STYLES, evidence.seed)):
-            drawn[style].append(images)
+    drawn: list[list[Tensor]] = [[] for _ in range(evidence.styles)]
+    for _, pictures in styled_batches(evidence):
+        for style, images in zip(drawn, pictures, strict=True):
+            style.append(images)
     distances = mean_pairwise_distance([evidence.features(torch.cat(images)) for images in drawn])
-    how = {"maps": count, "styles": STYLES, "distance": "Euclidean, of the extractor's features", **BOOTSTRAP}
+    how = {
+        "maps": len(distances),
+        "styles": evidence.styles,
+        "distance": "Euclidean, of the extractor's features",
+        **BOOTSTRAP,
+    }
     return Measured(mean_interval(distances, evidence.seed), evidence.facts("resize", "extractor", "seed") | how)
 
 

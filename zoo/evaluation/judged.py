@@ -56,7 +56,9 @@ def of_test_sets(evidence: SubjectEvidence) -> tuple[SemanticMap, SemanticMap]:
         if len(kept) < 2:
             raise DataError(f"This takes two real maps or more that show what the model draws, got {len(kept)}.")
         real = masked(evidence.maps[kept], names)
-        made = draw(NamedGenerator(evidence.source.name, model), [sets[i] for i in kept], space, evidence.seed)
+        made = draw(
+            NamedGenerator(evidence.source.name, model, evidence.prior), [sets[i] for i in kept], space, evidence.seed
+        )
         evidence.watch("maps drawn", len(kept), len(kept))
         return made.resize(real.size), real
 
@@ -146,7 +148,7 @@ def measure_judge(evidence: SubjectEvidence) -> Measured:
     low, high = (errors[~errors.isnan()] for errors in found.values())
     scores["told_apart"] = told_apart(low, high)
     how = {
-        "exchanged": "the largest part but the skin that a map shares with the next one, by the next one's",
+        "exchanged": "the second largest part that a map shares with the next one, by the next one's",
         **BOOTSTRAP,
     }
     return Measured(scores, evidence.facts("counts", "resize", "seed", "classes") | how)

@@ -23,6 +23,7 @@ from zoo.rng import Rng
 
 BATCH = 8
 AT_ONCE = 20
+KEPT_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,23 @@ def styled(model: ImageSynthesizer, maps: SemanticMap, first: int, count: int, s
         yield model.synthesize(layout, code, rng=rng if code is None or model.draws_noise else None).cpu()
 
 
+def styled_batches(evidence: Any) -> Iterator[tuple[Batch, list[Tensor]]]:
+    """The first `styled` pairs in batches, each with `styles` pictures of its maps; kept for the next metric where they take no more than
+    a GiB, else drawn again, which gives the same."""
+    chosen = evidence.indices[: evidence.styled]
+
+    def draw() -> Iterator[tuple[Batch, list[Tensor]]]:
+        for start in range(0, len(chosen), BATCH):
+            batch = evidence.data.batch(chosen[start : start + BATCH])
+            yield batch, list(styled(evidence.model, batch.maps, start, evidence.styles, evidence.seed))
+            evidence.watch("styles of a map", min(start + BATCH, len(chosen)), len(chosen))
+
+    height, width = evidence.data.resolution
+    if 12 * height * width * evidence.styles * len(chosen) > KEPT_BYTES:
+        return draw()
+    return iter(evidence.keep("styles of a map", lambda: list(draw())))
+
+
 def composed(
     composition: Composition, data: PairData, indices: Sequence[int], seed: int, watch: Callable[[str, int, int], None]
 ) -> Made:
@@ -82,9 +100,7 @@ def composed(
     Classes that the generator does not draw are not asked for; pairs that then ask for nothing are left out. Raises DataError if none
     is left.
     """
-    generator, synthesizer = composition.generator, composition.synthesizer
-    assert generator is not None and synthesizer is not None
-    first, second = generator.model, synthesizer.model
+    first, second = composition.generator, composition.synthesizer
     assert isinstance(first, MaskGenerator) and isinstance(second, ImageSynthesizer)
     space, sets = data.label_space, list[Any]()
     names = drawn_classes(first, space)

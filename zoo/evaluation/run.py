@@ -25,8 +25,9 @@ from zoo.registry import plugin_code, registry
 @dataclass(frozen=True)
 class EvalRequest:
     """What `zoo eval` is asked for. metrics: names, () for all that apply; limit: the first pairs; samples: maps that a
-    generator draws; styles: pictures of a map in the metrics of diversity; parser: the judge that reads pictures; judges: those of maps;
-    extractor: `inception`, `mobilenet-v2` or a plugin's; lpips: `alex` or `vgg`; space: the label space of maps that do not say theirs."""
+    generator draws; styles: pictures of a map in the metrics of diversity, of the first `styled` maps; parser: the judge that reads pictures; judges: those of maps;
+    extractor: `inception`, `mobilenet-v2` or a plugin's; lpips: `alex` or `vgg`; prior: of a generator (None: fitted where there is one);
+    space: the label space of maps that do not say theirs."""
 
     subject: str
     data: str
@@ -35,15 +36,22 @@ class EvalRequest:
     samples: int = 500
     seed: int = 0
     styles: int = 4
+    styled: int = 50
     parser: str | None = None
     judges: tuple[str, ...] = ()
     extractor: str = DEFAULT
     lpips: str = "alex"
+    prior: str | None = None
     space: LabelSpace | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name, value in (("limit", self.limit), ("samples", self.samples), ("styles", self.styles)):
+        for name, value in (
+            ("limit", self.limit),
+            ("samples", self.samples),
+            ("styles", self.styles),
+            ("styled", self.styled),
+        ):
             if value is not None and value < 1:
                 raise UsageError(f"<<{name}={value}>>: expected 1 or more.")
         if self.seed < 0:
@@ -51,6 +59,8 @@ class EvalRequest:
         for name in self.metrics:
             metric_named(name)
         check_extractor(self.extractor)
+        if self.prior not in (None, "fitted", "normal"):
+            raise UsageError(f'<<prior="{self.prior}">>: expected fitted or normal.')
         if self.lpips not in BACKBONES:
             raise UsageError(f'<<lpips="{self.lpips}">>: expected {" or ".join(BACKBONES)}.')
 
@@ -59,8 +69,8 @@ class EvalRequest:
         """What decides the figures beside the model and the data."""
         space = self.space.name if self.space else None
         return {
-            "limit": self.limit, "samples": self.samples, "seed": self.seed, "styles": self.styles, "parser": self.parser,
-            "judges": list(self.judges), "extractor": self.extractor, "lpips": self.lpips, "space": space,
+            "limit": self.limit, "samples": self.samples, "seed": self.seed, "styles": self.styles, "styled": self.styled, "parser": self.parser,
+            "judges": list(self.judges), "extractor": self.extractor, "lpips": self.lpips, "prior": self.prior, "space": space,
         }  # fmt: skip
 
 
@@ -103,7 +113,8 @@ class Evaluation:
         data = open_evaluation_data(request.data, self.subject, request.space)
         self.evidence = SubjectEvidence(
             self.subject, data, request.data, parser=request.parser, judges=request.judges, extractor=request.extractor,
-            lpips=request.lpips, limit=request.limit, samples=request.samples, styles=request.styles, seed=request.seed, watch=watch,
+            lpips=request.lpips, prior=request.prior, limit=request.limit, samples=request.samples, styles=request.styles, styled=request.styled,
+            seed=request.seed, watch=watch,
         )  # fmt: skip
         self.skipped: dict[str, str] = {}
         self.metrics = self._chosen()

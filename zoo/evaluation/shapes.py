@@ -10,11 +10,7 @@ from typing import Any
 
 import torch
 
-from zoo.api import load
 from zoo.data.pairs import PairData
-from zoo.errors import UsageError
-from zoo.hub import resolve
-from zoo.inference.optimize import optimize
 from zoo.interfaces.models import MaskGenerator
 from zoo.labels import LabelSet, LabelSpace
 from zoo.maps import SemanticMap
@@ -31,16 +27,6 @@ class NamedGenerator:
     name: str
     model: MaskGenerator
     prior: str | None = None
-
-
-def load_generator(reference: str, prior: str | None = None) -> NamedGenerator:
-    """A generator (drawing with that prior) in its inference form. Raises UsageError for another kind of model."""
-    model = load(reference)
-    if not isinstance(model, MaskGenerator):
-        raise UsageError(f"{reference} is no mask generator (see: zoo list --kind mask-generator).")
-    inference_form = optimize(model)
-    assert isinstance(inference_form, MaskGenerator)
-    return NamedGenerator(resolve(reference).name, inference_form, prior)
 
 
 def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from zoo.evaluation.evidence import SubjectEvidence
 from zoo.evaluation.images import BOOTSTRAP, draws_styles, knows_its_photo
-from zoo.evaluation.made import BATCH, styled
+from zoo.evaluation.made import styled_batches
 from zoo.interfaces.metrics import Measured, Metric
-from zoo.interfaces.models import ImageSynthesizer
 from zoo.metrics.intervals import mean_interval
 from zoo.metrics.perceptual import mean_perceptual_distance, nearest_of, perceptual_distance
 
@@ -46,18 +45,15 @@ def drawn(evidence: SubjectEvidence, network: str) -> Drawn:
     """Both numbers of every measured map, made together and once."""
 
     def make() -> Drawn:
-        model, perceptual = evidence.model, evidence.perceptual[network]()
-        assert isinstance(model, ImageSynthesizer)
+        perceptual = evidence.perceptual[network]()
         apart, nearest = list[Tensor](), list[Tensor]()
-        for start, batch in zip(range(0, len(evidence.indices), BATCH), evidence.batches(), strict=True):
-            pictures = list(styled(model, batch.maps, start, evidence.styles, evidence.seed))
+        for batch, pictures in styled_batches(evidence):
             features = [perceptual.features(images) for images in pictures]
             apart.append(mean_perceptual_distance(features))
             if batch.images is not None:
                 chosen = nearest_of(torch.stack(pictures), batch.images)
                 best = [torch.stack(layer)[chosen, torch.arange(len(batch))] for layer in zip(*features, strict=True)]
                 nearest.append(perceptual_distance(best, perceptual.features(batch.images)))
-            evidence.watch("styles of a map", start + len(batch), len(evidence.indices))
         return Drawn(torch.cat(apart), torch.cat(nearest) if nearest else torch.empty(0))
 
     return evidence.keep(f"drawn styles, {network}", make)
@@ -76,21 +72,14 @@ def measure_top1(evidence: SubjectEvidence, network: str) -> Measured:
 
 
 def _protocol(evidence: SubjectEvidence, network: str) -> dict[str, Any]:
-    how = {"maps": len(evidence.indices), "pictures_of_a_map": evidence.styles}
+    how = {"maps": min(evidence.styled, len(evidence.indices)), "pictures_of_a_map": evidence.styles}
     how |= {"distance": evidence.perceptual[network]().facts, **BOOTSTRAP}
     return evidence.facts("resize", "seed") | how
 
 
-def several_styles(evidence: SubjectEvidence) -> str:
-    """Why a model has but one picture of a map, or ""."""
-    if why := draws_styles(evidence):
-        return why
-    return "" if evidence.styles > 1 else "takes two styles of a map or more (<<styles>>)"
-
-
 def several_and_photos(evidence: SubjectEvidence) -> str:
-    """As `several_styles`, and why there is no photo to be near to."""
-    return several_styles(evidence) or (
+    """As `draws_styles`, and why there is no photo to be near to."""
+    return draws_styles(evidence) or (
         "" if evidence.data.has_images else "compares with photos, and the data holds maps alone"
     )
 
@@ -107,7 +96,7 @@ GT_SIMILARITY, FEATURE_SIMILARITY = (
     for what, n in (("LPIPS", "lpips"), ("distance of features", "features"))
 )
 LPIPS_DIVERSITY, FEATURE_DIVERSITY = (
-    Metric(f"{what} between pictures of a map", ONE, partial(measure_diversity, network=n), applies=several_styles)
+    Metric(f"{what} between pictures of a map", ONE, partial(measure_diversity, network=n), applies=draws_styles)
     for what, n in (("LPIPS", "lpips"), ("distance of features", "features"))
 )
 TOP1_GT_SIMILARITY, TOP1_FEATURE_SIMILARITY = (

@@ -20,6 +20,7 @@ from zoo.files.digests import sha256
 from zoo.files.images import IMAGE_SUFFIXES, is_picture, photo_tensor
 from zoo.files.opened import OpenedFiles
 from zoo.hub import resolve
+from zoo.inference.optimize import optimize
 from zoo.interfaces.judges import MapJudge
 from zoo.interfaces.models import ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.interfaces.translators import ImageTranslator
@@ -57,6 +58,9 @@ def open_subject(reference: str, *, device: str = "cpu") -> Subject:
     model = load(reference, device=device)
     for kind, owed in KINDS.items():
         if isinstance(model, owed):
+            model = (
+                optimize(model, in_place=True) if kind in ("synthesizer", "generator") else model
+            )  # equal within 1e-5, and faster
             return Subject(kind, resolved.name, str(model_facts(reference)["sha256"]), model, folder=resolved.folder)
     raise UsageError(
         f"{reference} is a {type(model).__name__}: zoo eval measures {', '.join(KINDS)}, compositions and folders of pictures"
@@ -81,7 +85,7 @@ def _composition(reference: str, device: str) -> Subject:
     parts = [str(part) for part in split_composition(reference)]
     digests = [str(model_facts(part)["sha256"]) for part in parts]
     names = "+".join(resolve(part).name for part in parts)
-    return Subject("composition", names, digest_of(digests), composition.synthesizer.model, composition=composition)
+    return Subject("composition", names, digest_of(digests), composition.synthesizer, composition=composition)
 
 
 def _folder(path: Path) -> Subject:

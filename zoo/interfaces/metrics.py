@@ -36,7 +36,7 @@ class Evidence(Protocol):
 
     subject: one of SUBJECTS. model: None for a folder. data: the pairs it is measured on, at the subject's resolution and in its
     label space. indices: which of the pairs, in order. seed: of all that is drawn. samples: how many maps a generator draws.
-    styles: how many pictures of a map the metrics of diversity take.
+    styles: how many pictures of a map the metrics of diversity take, and of how many maps (styled).
     """
 
     subject: str
@@ -46,6 +46,7 @@ class Evidence(Protocol):
     seed: int
     samples: int
     styles: int
+    styled: int
 
     @property
     def paired(self) -> bool:

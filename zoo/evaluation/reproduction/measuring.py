@@ -21,6 +21,10 @@ from zoo.labels import LabelSpace
 from zoo.registry import registry
 
 
+EVERY = 1_000_000
+"""Maps whose styles are drawn where no limit is given: all."""
+
+
 def measured_split(need: TableData, spec: DataSpec, space: LabelSpace | None = None) -> DataSpec:
     """The held-out pairs of a data set: the split that the table names, else the first of test, val and validation that there is.
 
@@ -113,7 +117,7 @@ class Measurer:
         asked = self.request
         request = EvalRequest(
             str(made.subject), str(made.pairs), limit=asked.limit, samples=asked.samples, seed=seed, parser=asked.parser,
-            styles=asked.styles or self.table.styles, judges=asked.judges, extractor=asked.extractor or DEFAULT, lpips=asked.lpips,
+            styles=asked.styles or self.table.styles, styled=asked.limit or EVERY, judges=asked.judges, extractor=asked.extractor or DEFAULT, lpips=asked.lpips,
             device=asked.device,
         )  # fmt: skip
         out = home / "results" / f"{short_digest([made.subject.name, str(made.pairs), request.options])}.json"
