@@ -20,7 +20,6 @@ from zoo.interfaces.tables import Column, Row, Table, TableData
 from zoo.labels import LabelSpace
 from zoo.registry import registry
 
-
 EVERY = 1_000_000
 """Maps whose styles are drawn where no limit is given: all."""
 
