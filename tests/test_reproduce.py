@@ -160,7 +160,7 @@ def test_forms_of_ablations_equal_their_plain_networks(changes: dict[str, str]) 
         for name, parameter in model.named_parameters():
             if name.endswith("table"):
                 parameter.normal_(0, 0.3)
-        model.generator.conv_img.weight.mul_(30)
+        model.generator.conv_img.weight.mul_(300)
         recompute_spectral(model)
         plain, fast = (m.synthesize(m.layout(maps)) for m in (model, optimize(model)))
     assert float(plain.std()) > 1e-3 and float((plain - fast).abs().max()) < 1e-5
