@@ -76,6 +76,7 @@ def test_it_is_listed_with_all_that_it_brings(site: Site) -> None:
         "label_spaces": ["pets"],
         "datasets": ["drawn-pets"],
         "metrics": ["pets.hits"],
+        "tables": ["thirdparty-pets-entry/table1"],
         "cards": ["pet-maps-drawn", "pet-paint-drawn"],
     }
 

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from zoo.interfaces.models import MaskParser as MaskParser
     from zoo.interfaces.models import Model as Model
     from zoo.interfaces.models import shape_fault as shape_fault
+    from zoo.interfaces.tables import Claim as Claim
+    from zoo.interfaces.tables import Column as Column
+    from zoo.interfaces.tables import Row as Row
+    from zoo.interfaces.tables import Table as Table
+    from zoo.interfaces.tables import TableData as TableData
     from zoo.interfaces.trainers import Trainer as Trainer
     from zoo.interfaces.trainers import Update as Update
     from zoo.interfaces.training_options import TrainingOptions as TrainingOptions
@@ -89,6 +94,7 @@ _HOME = {
         "Model",
         "shape_fault",
     ),
+    "zoo.interfaces.tables": ("Claim", "Column", "Row", "Table", "TableData"),
     "zoo.interfaces.trainers": ("Trainer", "Update"),
     "zoo.interfaces.training_options": ("TrainingOptions",),
     "zoo.interfaces.translators": ("ImageTranslator",),

@@ -31,4 +31,5 @@ plugin = Plugin(
             title="SPADE with a latent per class and per layer: the look of each part at five scales",
         )
     ],
+    tables={f"table{n}": f"zoo_plugins.clvae.tables:TABLE_{n}" for n in (1, 2, 3, 4, 5)},
 )

@@ -28,4 +28,5 @@ plugin = Plugin(
             title="Semantic-VAE: a code per part, drawn, perturbed or mixed, then decoded together",
         )
     ],
+    tables={"table1": "zoo_plugins.mask_vae.tables:TABLE_1"},
 )

@@ -46,4 +46,5 @@ plugin = Plugin(
         "scgan.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator",
         "scgan.fpse": "zoo.families.spade.fpse:FPSEDiscriminator",
     },
+    tables={f"table{n}": f"zoo_plugins.scgan.tables:TABLE_{n}" for n in (1, 3, 4, 5, 6, 7)},
 )

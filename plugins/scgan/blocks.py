@@ -64,6 +64,33 @@ class SCC(nn.Module):
         return (candidates.reshape(shape) * v.reshape(shape).to(candidates.dtype)).sum(2)
 
 
+class ConvStack(nn.Module):
+    """What stands in an SCC's place in the rows "Conv" of the paper's Table 3: `n` ordinary 3x3 convolutions one after the other, each of
+    which sees V beside its features, with leaky ReLU between them; the first brings c_in to c_out.
+
+    Our reading of "we triple its Conv number" and "concatenating V to the input feature maps for every Conv": it is the one that gives the
+    67.3 million parameters that the paper states for Conv and BN (docs/papers/scgan.md, "Table 3").
+    """
+
+    def __init__(self, c_in: int, c_out: int, n: int, *, spectral: bool = True) -> None:
+        super().__init__()
+        inputs = [c_in, *[c_out] * (n - 1)]
+        self.layers = nn.ModuleList(conv2d(spectral, c + n, c_out, 3, padding=1, bias=False) for c in inputs)
+
+    def forward(self, x: Tensor, v: Tensor) -> Tensor:
+        v = v.to(x.dtype).expand(-1, -1, *x.shape[-2:])
+        for i, layer in enumerate(self.layers):
+            x = layer(torch.cat([F.leaky_relu(x, 0.2) if i else x, v], 1))
+        return x
+
+
+def split_operator(norm: str) -> tuple[bool, str]:
+    """Whether a norm text asks for ordinary convolutions (`[spectral]conv…`), and the text without that."""
+    spectral = "spectral" if norm.startswith("spectral") else ""
+    rest = norm.removeprefix("spectral")
+    return rest.startswith("conv"), spectral + rest.removeprefix("conv")
+
+
 class SCN(nn.Module):
     """Eq. 5: norm(x) * (1 + gamma) + beta, (gamma, beta)(p) = sum_i V_i(p) * row_i of a learned table [m, 2 * channels]."""
 
@@ -119,10 +146,12 @@ class SCResnetBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, *, planes: int, n: int, m: int, norm: str, hidden: int = 128) -> None:
         super().__init__()
-        spec = parse_norm(norm, ("scc", "spade"))
+        ordinary, text = split_operator(norm)
+        spec = parse_norm(text, ("scc", "spade"))
         middle = min(c_in, c_out)
-        self.conv_0 = SCC(c_in, middle, n, spectral=spec.spectral)
-        self.conv_1 = SCC(middle, c_out, n, spectral=spec.spectral)
+        operator = ConvStack if ordinary else SCC
+        self.conv_0 = operator(c_in, middle, n, spectral=spec.spectral)
+        self.conv_1 = operator(middle, c_out, n, spectral=spec.spectral)
         self.norm_0 = make_norm(spec, c_in, planes, m, hidden)
         self.norm_1 = make_norm(spec, middle, planes, m, hidden)
         self.learned = c_in != c_out

@@ -41,8 +41,8 @@ class SCGANConfig(GridSizes):
     """Candidates of the conditional normalisation (`num_experts_norm`, m; the paper has one n for both)."""
     temperature: float = 0.05
     """Factor on the logits before `weight_type`. (COCO: 0.5 in the code, 0.05 in the paper.)"""
-    weight_type: Literal["softmax", "sigmoid", "hardtanh", "identity"] = "softmax"
-    """From pooled SVG features to semantic vectors."""
+    weight_type: Literal["softmax", "sigmoid", "tanh", "hardtanh", "relu", "identity"] = "softmax"
+    """From pooled SVG features to semantic vectors. tanh and relu are in the paper's Table 6 alone, the others in the code."""
     position: bool = True
     """Blur the label map within each class before the SVG sees it (not in the paper)."""
     pyr_pos: bool = True
@@ -62,7 +62,8 @@ class SCGANConfig(GridSizes):
     routing_detach: bool = False
     """No gradient from the conditional convolutions into the SVG."""
     norm: str = "spectralsccsyncbatch3x3"
-    """`norm_G`: [spectral][scc|spade]{syncbatch,batch,instance}[KxK], docs/papers/scgan.md, "Norm texts"."""
+    """`norm_G`: [spectral][conv][scc|spade]{syncbatch,batch,instance}[KxK], docs/papers/scgan.md, "Norm texts". `conv` is ours: ordinary
+    convolutions in the place of SCC, as in the rows "Conv" of the paper's Table 3."""
     spade_hidden: int = 128
     """Hidden channels of the shortcuts' SPADE (128 is hard-coded officially)."""
     upsampling: Literal["normal", "more"] = "normal"

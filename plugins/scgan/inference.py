@@ -11,7 +11,7 @@ from zoo.families.spade.folded import FoldedSPADE
 from zoo.inference.columns import LabelConv
 from zoo.inference.packed import pack
 from zoo.nn.spectral import fold_spectral
-from zoo_plugins.scgan.blocks import SCC, SCN, BlockPlan, SCResnetBlock, Site
+from zoo_plugins.scgan.blocks import SCC, SCN, BlockPlan, ConvStack, SCResnetBlock, Site
 from zoo_plugins.scgan.generator import Generator
 from zoo_plugins.scgan.tiled import TiledBlock
 from zoo_plugins.scgan.tiled_svg import TiledSVG
@@ -89,7 +89,7 @@ class FoldedBlock(nn.Module):
         super().__init__()
         self.last, self.learned = last, block.learned
         self.norm_0, self.norm_1 = _fold_norm(block.norm_0), _fold_norm(block.norm_1)
-        self.conv_0, self.conv_1 = FoldedSCC(block.conv_0), FoldedSCC(block.conv_1)
+        self.conv_0, self.conv_1 = _fold_conv(block.conv_0), _fold_conv(block.conv_1)
         if block.learned:
             self.norm_s, self.conv_s = _fold_norm(block.norm_s), block.conv_s
 
@@ -107,6 +107,10 @@ class FoldedBlock(nn.Module):
         return shortcut + dx if self.last else dx.add_(shortcut)
 
 
+def _fold_conv(layer: SCC | ConvStack) -> nn.Module:
+    return FoldedSCC(layer) if isinstance(layer, SCC) else layer
+
+
 def _fold_norm(norm: nn.Module) -> nn.Module:
     if not isinstance(norm, SCN | SPADENorm):
         return norm
@@ -122,8 +126,11 @@ def worth_tiles(generator: Generator) -> bool:
     """Whether the generator's inference form is the tiled one."""
     products = 0
     for block, step in generator.blocks():
+        convs = [c for c in (block.conv_0, block.conv_1) if isinstance(c, SCC)]
+        if not convs:
+            return False  # there are no candidates to mix strip by strip
         height, width = generator.size(step.scale)
-        weights = sum(k.weight.numel() for conv in (block.conv_0, block.conv_1) for k in conv.bases)
+        weights = sum(k.weight.numel() for conv in convs for k in conv.bases)
         products += height * width * weights
     return products >= WORTH
 

@@ -47,13 +47,12 @@ def pool_channels(x: Tensor, groups: int) -> Tensor:
 
 
 def semantic_vectors(logits: Tensor, temperature: float, kind: str) -> Tensor:
-    """V from pooled logits: softmax over the groups of temperature * logits; or sigmoid, hardtanh, identity."""
+    """V from pooled logits: softmax over the groups of temperature * logits; or sigmoid, tanh, hardtanh, relu, identity."""
     scaled = temperature * logits.float()
     if kind == "softmax":
         return scaled.softmax(1)
-    if kind == "sigmoid":
-        return scaled.sigmoid()
-    return F.hardtanh(scaled) if kind == "hardtanh" else scaled
+    pointwise = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "hardtanh": F.hardtanh, "relu": F.relu}
+    return pointwise[kind](scaled) if kind in pointwise else scaled
 
 
 class SVGBlock(nn.Module):

@@ -123,7 +123,8 @@ def mix(conv: TiledConv, padded: Tensor, v: Tensor, out: Tensor | None = None) -
     return out
 
 
-def _candidates(layer: SCC) -> TiledConv:
+def _candidates(layer: nn.Module) -> TiledConv:
+    assert isinstance(layer, SCC)  # `worth_tiles` asks before
     return TiledConv(torch.cat([k.detach() for k in layer.kernels()]))
 
 

@@ -76,4 +76,5 @@ plugin = Plugin(
             None,
         ),
     ],
+    tables={f"table{n}": f"zoo_plugins.segvae.tables:TABLE_{n}" for n in (1, 2, 3)},
 )

@@ -32,5 +32,6 @@ plugin = Plugin(
     label_spaces={"pets": "pets.data:SPACE"},
     datasets={"drawn-pets": "pets.data:DrawnPets"},
     metrics={"pets.hits": "pets.training:hits"},
+    tables={"table1": "pets.tables:TABLE"},
     cards="pets.cards",
 )

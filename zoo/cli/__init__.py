@@ -42,6 +42,8 @@ COMMANDS = {
     "compare": ("zoo.cli.compare:compare", "How two models differ: config, weights, outputs."),
     "train": ("zoo.cli.train:train", "Train a model."),
     "eval": ("zoo.cli.eval:evaluate", "Measure a model, or a folder of pictures, on a data set."),
+    "reproduce": ("zoo.cli.reproduce:reproduce", "Train and measure the rows of a paper's table."),
+    "plot": ("zoo.cli.plot:plot", "Charts of what was measured, with their numbers."),
     "fit": ("zoo.cli.fit:fit", "Compute an asset of a model again, or on other data."),
     "identify": ("zoo.cli.checkpoints:identify", "Whose networks a checkpoint file holds."),
     "convert": ("zoo.cli.checkpoints:convert", "Make a model folder of the authors' checkpoints."),

@@ -133,7 +133,7 @@ def evaluate(
         subject, data, names, limit=limit, samples=samples, styles=styles, styled=styled, seed=seed, parser=parser, judges=judges,
         extractor=extractor, lpips=lpips, prior=prior, space=space_option(space), device=str(pick_device(device)),
     )  # fmt: skip
-    with _watching() as watch:
+    with watching() as watch:
         evaluation = Evaluation(request, watch=watch)
         if card and (evaluation.subject.folder is None or not (evaluation.subject.folder / "README.md").is_file()):
             raise UsageError(f"--card: {subject} has no card. It is for published models and finished training runs.")
@@ -187,7 +187,7 @@ def _list() -> None:
 
 
 @contextmanager
-def _watching() -> Iterator[Watch]:
+def watching() -> Iterator[Watch]:
     """A bar on stderr for what is being made; where stderr is no terminal nothing is shown or imported."""
     if not sys.stderr.isatty():
         yield lambda what, done, total: None

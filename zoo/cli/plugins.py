@@ -70,7 +70,7 @@ def _registers(record: PluginRecord) -> dict[str, list[str]]:
         "trainers": [a.name for a in archs if a.trainer],
         "converters": [a.name for a in archs if a.official],
     }
-    names |= {t: list(getattr(record.plugin, t)) for t in TABLES}
+    names |= {t: [record.spelled(t, key) for key in getattr(record.plugin, t)] for t in TABLES}
     return {k: v for k, v in names.items() if v}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -104,9 +104,11 @@ def metric_named(name: str) -> Metric:
 class Evaluation:
     """A subject, its data, and the metrics that are asked for."""
 
-    def __init__(self, request: EvalRequest, *, watch: Watch = unwatched) -> None:
-        """Opens the model and the data. Raises ZooErrors; UsageError for a metric that is asked for and does not apply."""
-        self.request = request
+    def __init__(self, request: EvalRequest, *, among: Sequence[str] = (), watch: Watch = unwatched) -> None:
+        """Opens the model and the data. among: where no metric is asked for, those of these that apply (none: of all).
+
+        Raises ZooErrors; UsageError for a metric that is asked for and does not apply."""
+        self.request, self.among = request, among
         self.subject = open_subject(request.subject, device=request.device)
         data = open_evaluation_data(request.data, self.subject, request.space)
         self.evidence = SubjectEvidence(
@@ -119,7 +121,7 @@ class Evaluation:
 
     def _chosen(self) -> dict[str, Metric]:
         chosen = {}
-        for name in self.request.metrics or metric_names():
+        for name in self.request.metrics or self.among or metric_names():
             metric = metric_named(name)
             with plugin_code(f"Plugin {registry().owner_of('metrics', name).label}: its metric {name!r} failed"):
                 refusal = metric.refusal(cast(Evidence, self.evidence))

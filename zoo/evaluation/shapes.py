@@ -38,13 +38,21 @@ def drawn_classes(model: MaskGenerator, space: LabelSpace) -> set[str]:
     return {mapping[n] for n in names if n in mapping} - {space.background or ""}
 
 
-def draw(named: NamedGenerator, sets: Sequence[LabelSet], space: LabelSpace, seed: int) -> SemanticMap:
-    """One map per label set, in the data's space; map i draws from sample i of the seed."""
+def draw(
+    named: NamedGenerator,
+    sets: Sequence[LabelSet],
+    space: LabelSpace,
+    seed: int,
+    *,
+    samples: Sequence[int] | None = None,
+) -> SemanticMap:
+    """One map per label set, in the data's space; map i draws from sample i of the seed, or from samples[i]."""
+    numbers = range(len(sets)) if samples is None else samples
     model, parts = named.model, []
     back = dict(space.mapping_to(model.label_space).pairs)
     for first in range(0, len(sets), BATCH):
         asked = [model.label_space.label_set(back[n] for n in s) for s in sets[first : first + BATCH]]
-        latents = model.sample_latents(asked, Rng(seed, range(first, first + len(asked))), prior=named.prior)
+        latents = model.sample_latents(asked, Rng(seed, numbers[first : first + len(asked)]), prior=named.prior)
         maps = model.generate(asked, latents=latents).to("cpu")
         parts.append(maps if maps.space.names == space.names else maps.to_space(space))
     return SemanticMap.cat(parts)

@@ -238,7 +238,9 @@ def _packages(record: PluginRecord) -> set[str]:
     parts = ("model", "config", "variants", "trainer", "official", "options")
     targets = [t for a in plugin.architectures for p in parts if (t := getattr(a, p))]
     targets += [
-        t for table in (plugin.networks, plugin.losses, plugin.datasets, plugin.metrics) for t in table.values()
+        t
+        for table in (plugin.networks, plugin.losses, plugin.datasets, plugin.metrics, plugin.tables)
+        for t in table.values()
     ]
     return {t.partition(":")[0].partition(".")[0] for t in targets} - {"zoo", "zoo_plugins", "torch"}
 

@@ -44,7 +44,9 @@ class Registry:
         for table in TABLES:
             known, own = self._tables[table], getattr(plugin, table)
             for key, target in own.items():
-                for name in self._claim(table, key, record, {k: r for k, (_, r) in known.items()}):
+                for name in self._claim(
+                    table, record.spelled(table, key), record, {k: r for k, (_, r) in known.items()}
+                ):
                     known[name] = (target, record)
 
     def _claim(self, table: str, name: str, record: PluginRecord, owners: Mapping[str, PluginRecord]) -> list[str]:
@@ -136,7 +138,7 @@ class Registry:
         return next((self._owner[n] for n, a in self.architectures.items() if a is arch), None)
 
     def names(self, table: str) -> tuple[str, ...]:
-        """Registered names of `networks`, `losses`, `label_spaces`, `datasets` or `metrics`."""
+        """Registered names of `networks`, `losses`, `label_spaces`, `datasets`, `metrics` or `tables`."""
         return tuple(self._tables[table])
 
     def get(self, table: str, name: str) -> Any:

@@ -18,7 +18,7 @@ GROUP = "zoo.plugins"
 FIRST_PARTY = "maskzoo"
 
 
-TABLES = ("networks", "losses", "label_spaces", "datasets", "metrics")
+TABLES = ("networks", "losses", "label_spaces", "datasets", "metrics", "tables")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Plugin:
     one has are not what is complained about).
 
     networks, losses, label_spaces (a `module:OBJECT` with a LabelSpace or its JSON form), datasets, metrics: name to import string.
+    tables: tables of a paper (`zoo.plugin.Table`), which others call `PLUGIN/NAME`, the plugin as its entry point is called, with dashes.
     """
 
     api: int = API
@@ -102,6 +103,7 @@ class Plugin:
     label_spaces: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
     cards: str | None = None
 
     def __new__(cls, api: int = API, *args: Any, **kwargs: Any) -> Plugin:
@@ -135,6 +137,10 @@ class PluginRecord:
         if self.left_out:
             return "left out"
         return ("API mismatch" if self.mismatch else "broken") if self.error else "ok"
+
+    def spelled(self, table: str, key: str) -> str:
+        """The name under which others know an entry of one of its tables: a paper's table behind the plugin's name."""
+        return f"{self.name.replace('_', '-')}/{key}" if table == "tables" else key
 
     @property
     def unreadable(self) -> bool:

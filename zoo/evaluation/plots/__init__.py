@@ -1,0 +1,1 @@
+"""Charts of what was measured: the numbers first (`charts`), then their picture (`drawing`, extra `plots`)."""
