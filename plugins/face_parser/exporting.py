@@ -17,11 +17,11 @@ class _Parse(nn.Module):
 
     def __init__(self, model: FaceParser) -> None:
         super().__init__()
-        self.unet = model.unet
+        self.network = model.network
         self.register_buffer("values", model._values("cpu"))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        scores = self.unet((image - 0.5) / 0.5)
+        scores = self.network((image - 0.5) / 0.5)
         return self.values[scores.argmax(1)].int(), scores
 
 
