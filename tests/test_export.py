@@ -301,3 +301,9 @@ def test_embedded_models(name: str, onnx_there: None, tmp_path: Path, run: Calla
     assert ran.code == 0, ran.err
     told = json.loads((tmp_path / "model.json").read_text())
     assert all(graph["differs"] <= 1e-4 for graph in told["graphs"].values())
+
+
+def test_names_stand_once_in_a_graph() -> None:
+    port = Port("labels", "labels", (4, 4), ("height", "width"), "a map")
+    with pytest.raises(PluginError, match="two inputs or outputs of the name labels"):
+        Graph("edit", torch.nn.Identity(), (port,), (port,), "the map again")

@@ -172,9 +172,10 @@ def exports(model: SegVAE) -> Exports:
         )
         removed = Port("removed", "mask", size[:1], ("class",), "1 for classes that lose their shape")
         after = Port("present", "label-set", size[:1], ("class",), "1 for the classes of the edited map")
+        given = Port("map", "labels", model.resolution, ("height", "width"), labels.about)
         about = "a map with single parts drawn anew or taken away; uncovered pixels show what lies beneath, or the background"
         graphs.append(
-            Graph("edit", _Edit(model), (labels, after, wanted, removed, eps), (labels,), about, _edited(model))
+            Graph("edit", _Edit(model), (given, after, wanted, removed, eps), (labels,), about, _edited(model))
         )
     else:
         recipe["edits"] = []

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from zoo.errors import PluginError
+
 Content = Literal["labels", "label-set", "mask", "normal", "latents", "style", "scale", "image", "scores"]
 """What a tensor holds.
 
@@ -60,6 +62,12 @@ class Graph:
     outputs: tuple[Port, ...]
     about: str
     reference: Callable[..., Tensor | tuple[Tensor, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise PluginError for a name that stands twice: in a file inputs and outputs share their names."""
+        names = [port.name for port in (*self.inputs, *self.outputs)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise PluginError(f"The graph {self.name!r} has two inputs or outputs of the name {', '.join(twice)}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,7 +60,7 @@ export async function edit(model, map, edits, rng) {
   }
   const chosen = (/** @type {boolean[]} */ which) => flags(names, names.filter((_, i) => which[i]));
   const removed = start.map((there, i) => there && !present[i]);
-  const inputs = { labels: mapTensor(map), present: chosen(present), drawn: chosen(drawn), removed: chosen(removed), eps };
+  const inputs = { map: mapTensor(map), present: chosen(present), drawn: chosen(drawn), removed: chosen(removed), eps };
   const made = numbers(await model.run("edit", inputs));
   if (model.recipe.uncovered !== "nearest") return made;
   const edited = new Set(model.values.filter((_, i) => drawn[i] || removed[i]));
