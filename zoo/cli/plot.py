@@ -61,7 +61,7 @@ def training(runs: tuple[Path, ...], only: tuple[str, ...], out: Path) -> None:
     _write(training_curves(runs, only), out)
 
 
-@plot.command(epilog="Example: zoo plot diversity clvae spade --data celebamask-hq:DIR#test --out diversity.png")
+@plot.command(epilog="Example: zoo plot diversity clvae spade --data 'celebamask-hq:DIR#test' --out diversity.png")
 @click.argument("models", metavar="MODEL…", nargs=-1, required=True)
 @click.option("--data", metavar="DATASET[:PATH][#SPLIT]", required=True, help="The maps and their photos.")
 @click.option(

@@ -128,12 +128,10 @@ def sample_range(request: Request, start: int, stop: int | None) -> range:
     for name, value in (("start", start), ("stop", end)):
         if type(value) is not int or not 0 <= value <= total or (value % batch and value != total):
             raise UsageError(
-                f"<<{name}>> is a multiple of the batch size {batch} from 0 to {total}, or {total} itself, got {str(value)[:40]}."
+                f"{name} is a multiple of the batch size {batch} from 0 to {total}, or {total} itself, got {str(value)[:40]}."
             )
     if end < start:
-        raise UsageError(
-            f"<<start={start}>> lies behind <<stop={end}>>: name the first sample and the one after the last."
-        )
+        raise UsageError(f"start={start} lies behind stop={end}: name the first sample and the one after the last.")
     return range(start, end)
 
 

@@ -55,7 +55,7 @@ def export_space(folder: Path, references: Sequence[str] = ()) -> Path:
             "UPLOAD": f"{PUBLIC.upload / MIB:.0f}",
         }
         for template in sorted(TEMPLATES.iterdir()):
-            write_text(part / template.name, _filled(template.read_text("utf-8"), words))
+            write_text(part / template.name.removesuffix(".template"), _filled(template.read_text("utf-8"), words))
         write_text(part / ".dockerignore", "**/__pycache__\n")
     return folder
 
