@@ -126,11 +126,11 @@ def test_ranges_are_parts_of_the_whole(pipe: zoo.Composition, one_thread: None) 
 @pytest.mark.parametrize(
     ("start", "stop", "told"),
     [
-        (3, None, "<<start>> is a multiple of the batch size 4 from 0 to 10, or 10 itself, got 3"),
-        (0, 11, "<<stop>> is a multiple"),
-        (-4, None, "<<start>> is a multiple"),
-        (0, True, "<<stop>> is a multiple"),
-        (8, 4, "<<start=8>> lies behind <<stop=4>>"),
+        (3, None, "start is a multiple of the batch size 4 from 0 to 10, or 10 itself, got 3"),
+        (0, 11, "stop is a multiple"),
+        (-4, None, "start is a multiple"),
+        (0, True, "stop is a multiple"),
+        (8, 4, "start=8 lies behind stop=4"),
     ],
 )  # fmt: skip
 def test_ranges_that_are_none(pipe: zoo.Composition, start: int, stop: int | None, told: str) -> None:
