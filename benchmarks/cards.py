@@ -23,7 +23,8 @@ EXTRACTOR = "mobilenet-v2"
 def data_of(card: Card, places: dict[str, str]) -> str | None:
     """The data on which a card says that it was measured, at their place here; None for a card or a place that is not known."""
     name = str(card.facts.get("data"))
-    shown = re.search(rf"--data '?({re.escape(name)}:DIR[^\s'`]*)", card.body)
+    # the recipe names the data too, without a split
+    shown = re.search(rf"--data '?({re.escape(name)}:DIR[^\s'`]*#[^\s'`]*)", card.body)
     return shown[1].replace(":DIR", f":{places[name]}") if shown and name in places else None
 
 

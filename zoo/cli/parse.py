@@ -75,8 +75,7 @@ def parse(
     """A PNG of class numbers per photo, at the photo's size. Prints the maps' paths."""
     from zoo.composition.checks.before_loading import check_reference
     from zoo.composition.checks.faces import check_detector
-    from zoo.composition.parsing import parse_crop, parse_window
-    from zoo.composition.request.framing import read_framing
+    from zoo.composition.request.framing import parse_crop, read_framing
     from zoo.files.opened import OpenedFiles
 
     target = space_option(space)
@@ -99,7 +98,7 @@ def parse(
 
     from zoo.api import load, pick_device
     from zoo.composition.checks.faces import is_face_space, no_face, note_face
-    from zoo.composition.parsing import parse_framed
+    from zoo.composition.parsing import parse_framed, parse_window
     from zoo.composition.request.framing import Framing
     from zoo.files.faces import installed
     from zoo.files.images import photo_tensor, save_image, to_pil

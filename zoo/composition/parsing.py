@@ -101,17 +101,6 @@ def parse_framed(
     return SemanticMap.from_arrays(cells, space), frame, inner
 
 
-def parse_crop(text: str) -> tuple[int, int, int, int]:
-    """x, y, width and height of a window as they are written: `120,40,512,512`. Raises UsageError."""
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f'<<crop="{text}">>: expected x,y,width,height in pixels, for example 120,40,512,512.'
-        ) from None
-    return x, y, width, height
-
-
 def parse_window(model: MaskParser, images: Tensor, crop: tuple[int, int, int, int] | None) -> SemanticMap:
     """Maps [B, H, W] of photos [B, 3, H, W]; with `crop` (x, y, width, height) of this window alone, background around it (unlabeled where
     the parser's space has no background). Raises UsageError for a window that does not lie in the photo."""

@@ -96,3 +96,14 @@ def frame_of(request: Request, photo: Any) -> Frame | None:
         ):
             return frame
     return None
+
+
+def parse_crop(text: str) -> tuple[int, int, int, int]:
+    """x, y, width and height of a window as they are written: `120,40,512,512`. Raises UsageError."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f'<<crop="{text}">>: expected x,y,width,height in pixels, for example 120,40,512,512.'
+        ) from None
+    return x, y, width, height
