@@ -80,7 +80,9 @@ def test_losses_gradients_and_an_iteration(golden: Path, name: str) -> None:
             torch.testing.assert_close(value[:2], other[:2], atol=2e-4 * scale + 0.2 * change, rtol=2e-4, msg=key)
             torch.testing.assert_close(value[2], other[2], atol=1e-5, rtol=2e-2, msg=key)
         elif "grad_norm" in key:
-            torch.testing.assert_close(value, other, atol=1e-5, rtol=2e-3, msg=key)
+            # of the first bias: a sum over all pixels of fakes and reals that nearly cancels, 5e-3 off on a processor with AVX2
+            cancels = key.endswith("model0.0.bias")
+            torch.testing.assert_close(value, other, atol=1e-5, rtol=1e-2 if cancels else 2e-3, msg=key)
         else:
             torch.testing.assert_close(value, other, atol=1e-5, rtol=1e-3 if "/grad/" in key else 2e-4, msg=key)
 
