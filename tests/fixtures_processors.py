@@ -12,8 +12,8 @@ AMPLIFY = {
     "test_golden_sg2im.py": ("test_cases[F_official_checkpoint-3e-05]",),
 }
 """Cases in which a network amplifies rounding (norms over nearly constant planes, one pixel at a threshold, many sampling steps). They were
-recorded with registers of 512 bits and agree there within their limits; an EPYC with AVX2 alone rounds otherwise and misses them (seen with the
-code of 0.6.0, too, for those of maskgan and sean)."""
+recorded with registers of 512 bits and agree there within their limits; an EPYC with AVX2 alone rounds otherwise and misses them (all six seen with the
+code of 0.6.0, too)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
