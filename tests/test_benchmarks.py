@@ -243,5 +243,5 @@ def test_cards_are_measured_on_the_data_that_they_name(monkeypatch: pytest.Monke
     assert ("oasis-celeba", "celebamask-hq:/faces#test") in asked and not any(
         "ccp" in m or m == "scgan-celeba" for m, _ in asked
     )
-    assert cards.main([*words[2:4], "ccp=/people", "--only", "segvae-ccp"]) == 0
+    assert cards.main([*words[1:3], "ccp=/people", "--only", "segvae-ccp"]) == 0
     assert asked[-1] == ("segvae-ccp", "ccp:/people,crop=person,pad=square#test") and (tmp_path / "found").is_dir()

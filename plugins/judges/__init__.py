@@ -19,6 +19,7 @@ plugin = Plugin(
             paper="SegVAE (ECCV 2020), section 4.2: the judge of its diversity and reconstruction error; the network is ours",
             can=("codes",),
             default="mask-autoencoder-celeba",
+            parameters={"celeba-128": 585_200, "ccp-128": 584_160},
             title="Auto-encoder of label maps: how unlike two maps are, and how unlike real ones a map is",
         ),
         Architecture(
@@ -31,6 +32,7 @@ plugin = Plugin(
             paper="SegVAE (ECCV 2020), section 4.2: the judge of its compatibility error; the network is ours",
             can=(),
             default="shape-predictor-celeba",
+            parameters={"celeba-128": 465_360, "ccp-128": 464_720},
             title="The shape of one class from those of all others: whether the parts of a map go together",
         ),
         Architecture(
@@ -43,6 +45,7 @@ plugin = Plugin(
             paper="ours: MobileNetV2 (CVPR 2018) below a feature pyramid (CVPR 2017)",
             can=("judge",),
             default="mobile-parser-celeba",
+            parameters={"celeba-128": 614_211, "ccp-128": 614_162},
             title="Photo to label map, held back from every loss so that it may judge pictures",
         ),
     ],
