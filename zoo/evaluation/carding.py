@@ -48,7 +48,7 @@ def command(document: Mapping[str, Any], model: str) -> str:
 def write_into_card(document: Mapping[str, Any], folder: Path) -> Path:
     """Put the results into `README.md` of a model folder; returns its path. What else stands there stays.
 
-    `zoo.scores` and `model-index` are made anew, and so is the section "Measured" (put at the end where there was none). Raises UsageError
+    The `scores` of its head and `model-index` are made anew, and so is the section "Measured" (put at the end where there was none). Raises UsageError
     for a folder without a card, DataError where it cannot be written.
     """
     card = read_card(folder)
