@@ -33,7 +33,7 @@ class FixedNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(
-            F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)  # pyright: ignore[reportArgumentType]
         )
 
 

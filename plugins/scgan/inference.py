@@ -130,7 +130,7 @@ def worth_tiles(generator: Generator) -> bool:
         if not convs:
             return False  # there are no candidates to mix strip by strip
         height, width = generator.size(step.scale)
-        weights = sum(k.weight.numel() for conv in convs for k in conv.bases)
+        weights = sum(k.weight.numel() for conv in convs for k in conv.bases)  # pyright: ignore[reportCallIssue]
         products += height * width * weights
     return products >= WORTH
 

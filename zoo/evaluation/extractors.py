@@ -58,7 +58,7 @@ def inception() -> Extractor:
     Raises UsageError where package or weights are not here, WeightsError for another file.
     """
     try:
-        from pytorch_fid import inception as package
+        from pytorch_fid import inception as package  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UsageError(
             "FID's Inception needs the package pytorch-fid: pip install 'maskzoo[metrics]'; or name another extractor:"

@@ -64,7 +64,7 @@ def check_labels(labels: Tensor, space: LabelSpace) -> None:
 
 def session(content: bytes) -> Any:
     """onnxruntime's session of one graph, on one thread of the CPU."""
-    import onnxruntime
+    import onnxruntime  # pyright: ignore[reportMissingImports]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

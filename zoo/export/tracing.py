@@ -20,7 +20,7 @@ from zoo.nn.spectral import fold_spectral
 from zoo.registry import told
 
 if TYPE_CHECKING:
-    import onnx
+    import onnx  # pyright: ignore[reportMissingImports]
 
 OPSET = 20
 LARGEST_BATCH = 4096
@@ -107,7 +107,7 @@ def halve(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with its weights stored in float16 and a cast behind each, in place: half the bytes, computed in float32 as before
     (runtimes fold the casts while they load). Weights beyond what float16 holds stay as they are."""
     import numpy as np
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper, numpy_helper  # pyright: ignore[reportMissingImports]
 
     casts = []
     for tensor in proto.graph.initializer:

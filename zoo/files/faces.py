@@ -117,7 +117,7 @@ def _models() -> tuple[Any, Any]:
     """dlib's detector and the landmarks' predictor."""
     if not installed():
         raise UsageError(LACKING)
-    import dlib
+    import dlib  # pyright: ignore[reportMissingImports]
 
     found = metadata.distribution(DISTRIBUTION)
     path = Path(str(found.locate_file(LANDMARKS)))

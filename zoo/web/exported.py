@@ -30,7 +30,7 @@ def cache() -> Path:
 def exported(offer: Offer, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
     """The folder of a model's files, weights in 16 bits, and what its JSON says. Raises as `export_reference`: UsageError for a model
     that cannot be exported."""
-    import onnx
+    import onnx  # pyright: ignore[reportMissingImports]
 
     assert offer.folder is not None
     stand = {k: v for k, v in versions().items() if k in ("zoo", "torch")} | {

@@ -17,7 +17,7 @@ DPI = 120
 def require_matplotlib() -> Any:
     """The package, drawing without a display. Raises UsageError where it is not installed."""
     try:
-        import matplotlib
+        import matplotlib  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError("Charts are drawn with matplotlib: pip install 'maskzoo[plots]'.") from error
     matplotlib.use("Agg")
@@ -27,7 +27,7 @@ def require_matplotlib() -> Any:
 def draw(chart: Chart, path: Path) -> None:
     """Write the PNG. Raises UsageError without matplotlib, DataError if it cannot be written."""
     require_matplotlib()
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
     heights = [max(3.0, 0.28 * _slots(p) + 1.2) if p.form == "bars" else 3.6 for p in chart.panels]
     figure = Figure(figsize=(9, sum(heights) + 0.6 + 0.25 * len(chart.notes)), layout="constrained")
