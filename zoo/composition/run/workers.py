@@ -82,7 +82,9 @@ class _Pool:
         self._lock = threading.Lock()
         self._inside = torch.get_num_threads()
         # daemons, so that a caller who drops the iterator in the middle can end; `close` at exit, so that none is killed at work
-        self._threads = [threading.Thread(target=self._work, args=(make,), daemon=True) for make in makers]
+        self._threads = [
+            threading.Thread(target=self._work, args=(make,), name="zoo-batch", daemon=True) for make in makers
+        ]
         for thread in self._threads:
             thread.start()
         atexit.register(self.close)
