@@ -25,12 +25,12 @@ from zoo.interfaces.models import Model
 Run = Callable[..., Ran]
 
 
-@pytest.fixture
 def working() -> int:
     """Threads of a run that are there; pytest's and libraries' are not counted."""
     return sum(thread.name.startswith("zoo-batch") for thread in threading.enumerate())
 
 
+@pytest.fixture
 def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
