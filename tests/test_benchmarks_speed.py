@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from zoo.inference.packed import available, pack
+
+# `benchmarks` is in the checkout alone, where `pytest` does not look by itself
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 import benchmarks.__main__ as speed
 from benchmarks import operators
 from benchmarks.cases import WHAT, Case, cases
-from zoo.inference.packed import available, pack
 
 TINY = {"ngf": 4, "nef": 4, "spade_hidden": 8, "z_dim": 16, "resolution": 64, "encoder_size": 128}
 SETS = [x for name, value in TINY.items() for x in ("--set", f"{name}={value}")]
