@@ -19,7 +19,7 @@ from benchmarks.cases.maps import read_maps
 from zoo import configs
 from zoo.data import Batch
 from zoo.families.spade.discriminators import opinion
-from zoo.families.spade.trainer import Outputs, discriminator_losses, generator_losses
+from zoo.families.spade.losses import Outputs, discriminator_losses, generator_losses
 from zoo.registry import registry
 from zoo.rng import Rng
 

@@ -41,7 +41,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "zoo.presence": ("zoo.interfaces.presence",),
     "zoo.safe_names": ("zoo.files.names",),
     "zoo.sampling": ("zoo.interfaces.label_sets",),
-    "zoo.training.gan": ("zoo.families.spade.trainer",),
+    "zoo.training.gan": ("zoo.families.spade.trainer", "zoo.families.spade.losses"),
     "zoo.training.gan_options": ("zoo.families.spade.options",),
     "zoo.training.options": ("zoo.interfaces.training_options",),
     "zoo.weights": ("zoo.store.models", "zoo.files.tensors"),

@@ -7,7 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
-from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo.plugin import Batch, Model, RngLike, SemanticMap, Style
 from zoo_plugins.ca2sis.config import CA2SISOptions
 from zoo_plugins.ca2sis.model import CA2SIS

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import Opinion
 from zoo.families.spade.fpse import FPSEDiscriminator
-from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo_plugins.cc_fpse.config import CCFPSEOptions
 from zoo_plugins.cc_fpse.model import CCFPSE
 

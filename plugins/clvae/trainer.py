@@ -11,7 +11,8 @@ from torch import Tensor
 
 from zoo.data.rarity import Rarity
 from zoo.families.spade.discriminators import Opinion
-from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo.plugin import Batch, Model, PairData, RngLike, Style
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.metrics.segmentation import ConfusionMatrix
+from zoo.metrics.parsing import parser_rows, parser_scores
 from zoo.plugin import Batch, DataError, PairData, Rng, RngLike, Trainer, Update
 from zoo_plugins.face_parser.config import FaceParserTraining, LiteParserTraining
 from zoo_plugins.face_parser.losses import cross_entropy, inverse_frequency_weights
@@ -88,31 +88,11 @@ class FaceParserTrainer(Trainer):
 
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
         del rng
-        if batch.images is None:
-            return {}
-        return {
-            "photo": batch.images,
-            "map": batch.maps.colorize(),
-            "parsed": self.model.parse(batch.images).colorize(),
-        }
+        return parser_rows(self.model, batch)
 
     def validate(self, data: PairData) -> dict[str, float]:
         """miou over classes that at least 10 of the maps show, miou_all, accuracy: shares of 1, pooled, in eval mode."""
-        matrix = ConfusionMatrix(self.model.label_space)
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            for batch in data.batches(self.options.batch_size):
-                if batch.images is None:
-                    return {}
-                parsed = self.model.parse(batch.images.to(self.model.device))
-                truth = (
-                    batch.maps if batch.maps.space.names == matrix.space.names else batch.maps.to_space(matrix.space)
-                )
-                matrix.add(parsed, truth)
-        finally:
-            self.model.train(was_training)
-        return matrix.scores()
+        return parser_scores(self.model, data, self.options.batch_size)
 
 
 class LiteParserTrainer(FaceParserTrainer):

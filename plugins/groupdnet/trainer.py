@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo.nn.latents import reparameterize
 from zoo.plugin import RngLike, SemanticMap, Style
 from zoo_plugins.groupdnet.config import GroupDNetOptions

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.families.spade.discriminators import Opinion
-from zoo.families.spade.trainer import GanTrainer, Outputs, generator_losses
+from zoo.families.spade.losses import Outputs, generator_losses
+from zoo.families.spade.trainer import GanTrainer
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import kl_divergence
 from zoo.plugin import Batch, ConfigError, Model, RngLike, SemanticMap, Style

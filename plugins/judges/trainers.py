@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from zoo.metrics.parsing import parser_rows, parser_scores
 from zoo.metrics.segmentation import ConfusionMatrix
 from zoo.nn.pretrained import mobilenet_v2
 from zoo.plugin import Batch, DataError, Model, PairData, RngLike, SemanticMap, Trainer, Update
@@ -168,19 +169,8 @@ class MobileParserTrainer(JudgeTrainer):
         return Update({"cross_entropy": self.cross_entropy(logits, labels)}, ("model",))
 
     def preview(self, batch: Batch, rng: RngLike) -> dict[str, Tensor]:
-        if batch.images is None:
-            return {}
-        return {
-            "photo": batch.images,
-            "map": batch.maps.colorize(),
-            "parsed": self.model.parse(batch.images).colorize(),
-        }
+        return parser_rows(self.model, batch)
 
     def validate(self, data: PairData) -> dict[str, float]:
         """miou over classes that at least 10 of the maps show, miou_all, accuracy: shares of 1, pooled."""
-        matrix = ConfusionMatrix(self.model.label_space)
-        for batch in data.batches(self.options.batch_size):
-            if batch.images is None:
-                return {}
-            matrix.add(self.model.parse(batch.images.to(self.model.device)), self.maps_of(batch))
-        return matrix.scores()
+        return parser_scores(self.model, data, self.options.batch_size)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from zoo.api import load
 from zoo.families.pix2pixhd.losses import discriminator_losses, generator_losses
-from zoo.families.spade.diffaugment import draw
+from zoo.families.spade.diffaugment import augmented, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
-from zoo.families.spade.trainer import GanTrainer, Outputs, augmented
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo.plugin import Batch, ConfigError, Model, PairData, RngLike, SemanticMap, Update
 from zoo_plugins.maskgan.behaviour import EditedMaps
 from zoo_plugins.maskgan.blocks import init_convolutions

@@ -7,7 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo.plugin import Batch, Model, RngLike, SemanticMap, Style
 from zoo_plugins.oasis import styles
 from zoo_plugins.oasis.config import OasisOptions

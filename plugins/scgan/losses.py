@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.families.spade import trainer
+from zoo.families.spade import losses as spade
 from zoo.families.spade.discriminators import Opinion
 from zoo.nn.perceptual import perceptual_loss
 from zoo.plugin import ConfigError
@@ -16,7 +16,7 @@ from zoo_plugins.scgan.config import SCGANOptions
 
 
 @dataclass
-class GeneratorOutputs(trainer.Outputs):
+class GeneratorOutputs(spade.Outputs):
     """svg_image: [B, 3, H, W] in [-1, 1]; logits: the SVG's, per scale [B, n, h, w], coarsest first."""
 
     svg_image: Tensor | None = None
@@ -45,7 +45,7 @@ def scgan_generator_losses(
     network: nn.Module | None,
 ) -> dict[str, Tensor]:
     """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None."""
-    losses = trainer.generator_losses(outputs, real, on_fake, on_real, options, network)
+    losses = spade.generator_losses(outputs, real, on_fake, on_real, options, network)
     if options.lambda_recon and outputs.svg_image is not None:
         distance = svg_reconstruction(outputs.svg_image, real, options.recon_loss, network)
         losses["w_recon"] = options.lambda_recon * distance

@@ -7,7 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion
-from zoo.families.spade.trainer import GanTrainer, Outputs
+from zoo.families.spade.losses import Outputs
+from zoo.families.spade.trainer import GanTrainer
 from zoo.plugin import Batch, Model, RngLike
 from zoo_plugins.scgan.config import SCGANOptions
 from zoo_plugins.scgan.discriminators import build_discriminator

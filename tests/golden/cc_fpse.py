@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from zoo.families.spade.trainer import Outputs
+from zoo.families.spade.losses import Outputs
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.nn.latents import reparameterize

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.families.spade.trainer import Outputs
+from zoo.families.spade.losses import Outputs
 from zoo.labels import numbered_space
 from zoo_plugins.clade import official
 from zoo_plugins.clade.config import CladeConfig, CladeOptions

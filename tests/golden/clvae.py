@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from zoo.families.spade.trainer import discriminator_losses
+from zoo.families.spade.losses import discriminator_losses
 from zoo.labels import numbered_space
 from zoo.nn.labels import one_hot
 from zoo.nn.losses import kl_divergence

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoo.families.pix2pixhd.blocks import smaller
 from zoo.families.pix2pixhd.losses import discriminator_losses
 from zoo.families.spade.discriminators import MultiscaleDiscriminator
-from zoo.families.spade.trainer import Outputs
+from zoo.families.spade.losses import Outputs
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.nn.labels import instance_edges

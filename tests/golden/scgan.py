@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import Opinion, opinion
+from zoo.families.spade.losses import discriminator_losses
 from zoo.families.spade.synthesizer import reparameterize
-from zoo.families.spade.trainer import discriminator_losses
 from zoo.labels import numbered_space
 from zoo.nn.labels import instance_edges, one_hot
 from zoo.nn.losses import gan_loss, kl_divergence

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.families.spade.trainer import discriminator_losses
+from zoo.families.spade.losses import discriminator_losses
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.nn.perceptual import VGG19Features

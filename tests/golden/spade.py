@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import Opinion
+from zoo.families.spade.losses import Outputs, discriminator_losses
 from zoo.families.spade.synthesizer import reparameterize
-from zoo.families.spade.trainer import Outputs, discriminator_losses
 from zoo.labels import numbered_space
 from zoo.maps import SemanticMap
 from zoo.nn.losses import gan_loss

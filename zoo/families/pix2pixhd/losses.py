@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.families.spade.discriminators import Opinion
+from zoo.families.spade.losses import Outputs
 from zoo.families.spade.options import GanOptions
-from zoo.families.spade.trainer import Outputs
 from zoo.nn.losses import feature_l1, gan_loss
 from zoo.nn.perceptual import perceptual_loss
 

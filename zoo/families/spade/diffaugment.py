@@ -53,3 +53,11 @@ def _move_and_cut(x: Tensor, draws: Tensor, cutout: bool) -> Tensor:
     return (
         out.contiguous(memory_format=torch.channels_last) if x.is_contiguous(memory_format=torch.channels_last) else out
     )
+
+
+def augmented(planes: Tensor, images: Tensor, draws: Tensor | None, cutout: bool) -> tuple[Tensor, Tensor]:
+    """Planes and images as `diffaugment` shows them to a discriminator; as they are without draws."""
+    if draws is None:
+        return planes, images
+    both = augment(planes, images, draws, cutout=cutout)
+    return both[:, :-3], both[:, -3:]

@@ -6,9 +6,8 @@ SPADE and SC-GAN train with it; what differs between them are the generator's ou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -19,10 +18,11 @@ from torch.optim import Adam, Optimizer
 from zoo.api import load
 from zoo.data import Batch, PairData
 from zoo.errors import DataError
-from zoo.families.spade.diffaugment import augment, draw
+from zoo.families.spade.diffaugment import augmented, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator
 from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
 from zoo.families.spade.joining import join
+from zoo.families.spade.losses import Outputs, discriminator_losses, generator_losses
 from zoo.families.spade.objectives import Objective
 from zoo.families.spade.options import GanOptions
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
@@ -33,8 +33,7 @@ from zoo.maps import SemanticMap
 from zoo.nn.batch_norm import batch_norms
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
-from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
-from zoo.nn.perceptual import VGG_WEIGHTS, perceptual_loss, perceptual_network
+from zoo.nn.perceptual import perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
 from zoo.nn.spectral import held_spectral
@@ -42,55 +41,6 @@ from zoo.rng import RngLike
 from zoo.style import Style
 
 VALIDATION_BATCH = 8
-
-
-@dataclass
-class Outputs:
-    """fake: [B, 3, H, W] in [-1, 1]; mu, logvar: [B, z_dim], None without VAE; weights: [B, 1, H, W] of the perceptual loss's
-    pixels, None for 1; own: how many of B, the first ones, have their photo's style (None: all). Subclasses add what their losses
-    need."""
-
-    fake: Tensor
-    mu: Tensor | None = None
-    logvar: Tensor | None = None
-    weights: Tensor | None = None
-    own: int | None = None
-
-
-def generator_losses(
-    outputs: Outputs, real: Tensor, on_fake: Opinion, on_real: Opinion, options: GanOptions, network: nn.Module | None,
-    *, vgg_weights: Sequence[float] = VGG_WEIGHTS,
-) -> dict[str, Tensor]:  # fmt: skip
-    """All terms of the generator step, weighted, by name. real: [-1, 1]; network: the perceptual features, or None; vgg_weights: of
-    its features where it is VGG."""
-    o, own = options, slice(outputs.own)
-    fake, real = outputs.fake[own], real[own]
-    gan = on_fake.verdict
-    if gan is None:
-        gan = gan_loss(on_fake.scores, True, for_discriminator=False, mode=o.gan_mode)
-    losses = {"gan": gan}
-    if outputs.mu is not None and outputs.logvar is not None:
-        kld = kl_divergence(outputs.mu, outputs.logvar)
-        losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else kld)
-    if o.lambda_feat and on_fake.features:  # a discriminator of another system may have none
-        losses["gan_feat"] = o.lambda_feat * feature_l1(
-            *([[f[own] for f in g] for g in on.features] for on in (on_fake, on_real))
-        )
-    if network is not None and o.lambda_perceptual:
-        losses["perceptual"] = o.lambda_perceptual * perceptual_loss(
-            network, fake, real, None if outputs.weights is None else outputs.weights[own], vgg_weights=vgg_weights
-        )
-    if o.lambda_l1:
-        losses["l1"] = o.lambda_l1 * F.l1_loss(fake, real)
-    return losses
-
-
-def discriminator_losses(on_fake: Opinion, on_real: Opinion, options: GanOptions) -> dict[str, Tensor]:
-    """Both terms of the discriminator step (their sum, no 1/2)."""
-    return {
-        "d_fake": gan_loss(on_fake.scores, False, for_discriminator=True, mode=options.gan_mode),
-        "d_real": gan_loss(on_real.scores, True, for_discriminator=True, mode=options.gan_mode),
-    }
 
 
 class GanTrainer(Trainer):
@@ -371,11 +321,3 @@ class GanTrainer(Trainer):
     def _reconstruct(self, maps: SemanticMap, photos: Tensor) -> Tensor:
         style = None if self.gan.encoder is None else self.gan.encode_style(photos, maps)
         return self.gan.synthesize(maps, style)
-
-
-def augmented(planes: Tensor, images: Tensor, draws: Tensor | None, cutout: bool) -> tuple[Tensor, Tensor]:
-    """Planes and images as `diffaugment` shows them to a discriminator; as they are without draws."""
-    if draws is None:
-        return planes, images
-    both = augment(planes, images, draws, cutout=cutout)
-    return both[:, :-3], both[:, -3:]
