@@ -40,6 +40,14 @@ def test_a_file_that_is_none(tmp_path):
         read_json(big, limit=100)
 
 
+def test_a_name_that_stands_twice_in_what_people_write(tmp_path):
+    path = tmp_path / "sets.json"
+    path.write_text('{"sets": [{"labels": ["skin"], "labels": ["hair"]}]}')
+    with pytest.raises(DataError, match='"labels" stands twice in one object'):
+        read_json(path, by_hand=True)
+    assert read_json(path) == {"sets": [{"labels": ["hair"]}]}
+
+
 def test_right_files_are_read(tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(b'\xef\xbb\xbf{"a": [1, 2.5, null, true]}')

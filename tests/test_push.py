@@ -217,3 +217,25 @@ def test_a_parcel_is_the_card_and_what_it_lists(model: Path) -> None:
     assert found.bytes == sum(len(b) for b in content(model).values())
     with pytest.raises(WeightsError, match="is not a model folder"):
         parcel(model.parent)
+
+
+def test_photos_of_the_training_data_stay_unless_one_says_so(zoo: Zoo, hub: HubServer, tmp_path: Path) -> None:
+    from test_sims import sims
+
+    from zoo_plugins.sims.bank import drawn_bank
+
+    made = sims()
+    made.assets["bank"] = drawn_bank(made)
+    facts = {
+        "architecture": "sims",
+        "kind": "image-synthesizer",
+        "label_space": made.label_space.name,
+        "resolution": list(made.resolution),
+    }
+    folder = complete_folder(tmp_path / "sims", made, **facts, data_license="research only")
+    before = len(hub.requests)
+    code, out, err = zoo("push", folder, "me/sims")
+    assert (code, out, len(hub.requests)) == (2, "", before)
+    assert "assets/bank.safetensors holds photos" in err and "'research only'" in err and "--with-photos" in err
+    code, out, err = zoo("push", folder, "me/sims", "--with-photos")
+    assert code == 0 and "me/sims" in out, err

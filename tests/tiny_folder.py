@@ -36,9 +36,9 @@ def tiny_folder(folder: Path) -> Path:
     return folder
 
 
-def complete_folder(folder: Path, **facts: Any) -> Path:
-    """The tiny model with a card that says everything, as `zoo push` wants it; `facts` change the card's."""
-    model = tiny()
+def complete_folder(folder: Path, model: Model | None = None, **facts: Any) -> Path:
+    """The tiny model (or another) with a card that says everything, as `zoo push` wants it; `facts` change the card's."""
+    model = model or tiny()
     zoo.save(model, folder)
     stated = {
         "architecture": "face-parser", "variant": None, "kind": "mask-parser", "label_space": "celebamask-hq",

@@ -229,7 +229,7 @@ def _own_space(root: Path, given: LabelSpace | None) -> LabelSpace | None:
     for name in SPACE_FILES:
         path = root / name
         if path.is_file():
-            space = _read_space(read_json(path, object, what="a file of a label space"), path, given)
+            space = _read_space(read_json(path, object, what="a file of a label space", by_hand=True), path, given)
             if space is not None:
                 return space
     return None

@@ -29,12 +29,19 @@ _WORDS[type(None)] = "null"
 
 
 def read_json(
-    path: Path, kind: type = dict, *, error: type[ZooError] = DataError, what: str = "", limit: int = BYTES
+    path: Path,
+    kind: type = dict,
+    *,
+    error: type[ZooError] = DataError,
+    what: str = "",
+    limit: int = BYTES,
+    by_hand: bool = False,
 ) -> Any:
     """The value in a JSON file (UTF-8, with or without a byte order mark), of type `kind` at its top.
 
     error: what is raised, with `path`, for a file that is missing, no regular file, larger than `limit` bytes, no JSON, nested deeper than
-    `DEPTH`, with numbers that are not finite, or of another type. what: what it is, for the message ("a manifest").
+    `DEPTH`, with numbers that are not finite, or of another type. what: what it is, for the message ("a manifest"). by_hand: people write
+    such files, so a name that stands twice in an object is refused, of which JSON's readers silently take the last.
     """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
@@ -48,7 +55,7 @@ def read_json(
         raise error(f"Cannot read {path}: {fault.strerror or fault}.") from fault
     except ValueError as fault:  # a path with a NUL
         raise error(f"Cannot read {path!r}: {fault}.") from fault
-    return parse_json(content, kind, where=str(path), error=error, what=what, limit=limit)
+    return parse_json(content, kind, where=str(path), error=error, what=what, limit=limit, by_hand=by_hand)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -64,13 +71,15 @@ def parse_json(
     error: type[ZooError] = DataError,
     what: str = "",
     limit: int = BYTES,
+    by_hand: bool = False,
 ) -> Any:
     """As `read_json`, of JSON that has been read already; `where` names it in the message."""
     if len(content) > limit:
         raise error(f"{where} has {len(content)} bytes, more than {what or 'such a file'} may have ({limit}).")
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content.removeprefix("\ufeff")
-        value = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
+        hook = _once if by_hand else None
+        value = json.loads(text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=hook)
     except RecursionError:
         raise error(f"{where} is no {what.split(' ', 1)[-1] or 'such file'}: its JSON is nested too deep.") from None
     except ValueError as fault:
@@ -132,6 +141,15 @@ def _deeper(value: Any, levels: int) -> bool:
             return False
         layer = inner
     return any(isinstance(item, dict | list) for item in layer)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{named(twice)} stands twice in one object")
+    return values
 
 
 def _not_finite(text: str) -> float:

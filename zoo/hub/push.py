@@ -17,7 +17,9 @@ from zoo.files.names import is_repository, is_revision
 from zoo.files.private import private_in
 from zoo.hub.checking import check_card
 from zoo.hub.references import endpoint, offline
-from zoo.store.models import CONFIG
+from zoo.registry import registry
+from zoo.store.assets import asset_file
+from zoo.store.models import CONFIG, read_config
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -37,6 +39,8 @@ class Parcel:
     card: Card
     files: tuple[str, ...]
     left_out: tuple[str, ...]
+    photos: tuple[str, ...] = ()
+    """Files that hold photos of the training data."""
 
     @property
     def bytes(self) -> int:
@@ -76,7 +80,26 @@ def parcel(folder: Path) -> Parcel:
         )
     files = (README, *sorted(card.files))
     inside = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return Parcel(card, files, tuple(name for name in inside if name not in files))
+    left_out = tuple(name for name in inside if name not in files)
+    return Parcel(card, files, left_out, tuple(name for name in _with_photos(folder) if name in files))
+
+
+def _with_photos(folder: Path) -> list[str]:
+    """The assets of a folder's architecture that hold photos of the data they were made of."""
+    reg = registry()
+    assets = reg.load(reg.architecture(read_config(folder)["architecture"]), "model").ASSETS
+    return [asset_file(name, asset) for name, asset in assets.items() if asset.photos]
+
+
+def check_photos(upload: Parcel, allowed: bool) -> None:
+    """Raise UsageError for a model that holds photos of its training data, unless whoever sends it says that they may."""
+    if upload.photos and not allowed:
+        terms = upload.card.licenses.get("data")
+        raise UsageError(
+            f"{few(upload.photos)} holds photos of the training data themselves"
+            f"{f', whose licence is {terms!r}' if terms else ''}: nothing was sent. If those terms let you pass the photos on, say so with"
+            " <<with_photos>>; if not, publish the model without the file and have others make their own (`zoo fit`)."
+        )
 
 
 def _private(card: Card) -> list[str]:

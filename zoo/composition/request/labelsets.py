@@ -47,7 +47,7 @@ def read_sets(value: Any) -> tuple[WantedSet, ...]:
 
 
 def _of_file(path: Path) -> tuple[WantedSet, ...]:
-    content = read_json(path, object, error=UsageError, what="a file of label sets", limit=MAX_BYTES)
+    content = read_json(path, object, error=UsageError, what="a file of label sets", limit=MAX_BYTES, by_hand=True)
     values = content.get("sets") if isinstance(content, dict) else content
     if not isinstance(values, list):
         raise UsageError(f"{path}: label sets are written {FORM}, got {named(content)}.")

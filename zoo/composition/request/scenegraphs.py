@@ -60,7 +60,7 @@ def read_graphs(value: Any) -> tuple[WantedGraph, ...]:
 
 
 def _of_file(path: Path) -> list[WantedGraph]:
-    content = read_json(path, object, error=UsageError, what="a file of scene graphs", limit=MAX_BYTES)
+    content = read_json(path, object, error=UsageError, what="a file of scene graphs", limit=MAX_BYTES, by_hand=True)
     if isinstance(content, Mapping):
         return [_graph(content, f"{path}: ")]
     if not isinstance(content, list) or not content:
