@@ -56,7 +56,7 @@ LABELS: Options = (
         is_flag=False,
         flag_value=AGAIN_MOST,
         help="A sample in which a class that was asked for came out empty is drawn anew, of the same label set, K times at most; one that"
-        f" still lacks it stays, and the report tells it.  [K without a number: {AGAIN_MOST}]",
+        f" still lacks it stays, and the report tells it.  [K, if it is not said: {AGAIN_MOST}]",
     ),
     _option(
         "graphs",
