@@ -49,7 +49,7 @@ def generate(model: str, **given: Any) -> None:
     the output folder."""
     from zoo.composition.checks.before_loading import check_draws_maps
 
-    maps = [name for name in ("maps", "instances", "edits", "map_format", "require") if given[name]]
+    maps = [name for name in ("maps", "instances", "edits", "map_format", "require", "reject_empty") if given[name]]
     if maps:
         check_draws_maps(model, maps)
     if given["maps"] and not given["edits"]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from zoo.composition.request.faults import TRIES
+from zoo.composition.request.fields import AGAIN_MOST
 from zoo.composition.request.requests import FLAGS, Request
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.files.pictureformats import PICTURE_FORMATS, QUALITY
@@ -35,6 +36,27 @@ LABELS: Options = (
         metavar="FILE.json",
         type=click.Path(path_type=Path),
         help='Sets with weights, [{"labels": ["skin", "hair"], "weight": 2}, …]; each sample draws one.',
+    ),
+    _option(
+        "labels_like",
+        metavar="FILE|DATASET",
+        help="Label sets as often as they occur in something real: a file of zoo data label-sets, a run's folder or metadata.jsonl, a"
+        " shard folder or its statistics.json, or a data set (celebamask-hq:DIR#train).",
+    ),
+    _option(
+        "balance",
+        metavar="C=SHARE[,C=SHARE]",
+        multiple=True,
+        help="Wanted shares of classes over the run, such as eye_g=.3,hat=.2: put into label sets or taken out, sample by sample.",
+    ),
+    _option(
+        "reject_empty",
+        metavar="[=K]",
+        type=int,
+        is_flag=False,
+        flag_value=AGAIN_MOST,
+        help="A sample in which a class that was asked for came out empty is drawn anew, of the same label set, K times at most; one that"
+        f" still lacks it stays, and the report tells it.  [K, if it is not said: {AGAIN_MOST}]",
     ),
     _option(
         "graphs",

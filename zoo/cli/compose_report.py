@@ -26,6 +26,10 @@ def report(output: OutputFolder) -> None:
         say(f"Without a counterpart, became background: {_counts(summary['dropped'])}")
     if "label_sets" in summary:
         say(_label_sets(summary["label_sets"]))
+    if "balance" in summary:
+        say(_balance(summary["balance"]))
+    if "reject_empty" in summary:
+        say(_rejected(summary["reject_empty"]))
     if "require" in summary:
         say(_required(summary["require"], output.manifest["request"]))
     for note in summary.get("notes", ()):
@@ -55,6 +59,29 @@ def _label_sets(sets: list[dict[str, Any]]) -> str:
     ]
     more = f"; and {len(sets) - TOLD_SETS} other sets" if len(sets) > TOLD_SETS else ""
     return f"Label sets: {'; '.join(told)}{more}."
+
+
+def _balance(balance: dict[str, Any]) -> str:
+    """The shares of classes as they were wanted, asked for and came out."""
+    told = [
+        f"{name} wanted in {share['wanted']:.1%}, asked for in {share['asked']:.1%}"
+        + ("" if share["got"] is None else f", shown by {share['got']:.1%}")
+        for name, share in balance.items()
+    ]
+    return f"Shares of samples: {'; '.join(told)}."
+
+
+def _rejected(rejected: dict[str, Any]) -> str:
+    """What it took to get the classes that were asked for."""
+    if not rejected["redrawn"] and not rejected["exhausted"]:
+        return "No class came out empty."
+    text = f"Drawn anew for classes that came out empty: {rejected['redrawn']} samples, {rejected['draws']} draws, at most {rejected['most']} of one"
+    if not rejected["exhausted"]:
+        return f"{text}; every map shows what was asked for."
+    return (
+        f"{text}; still lacking a class: {rejected['exhausted']} (these samples stay; `exhausted` in metadata.jsonl names them,"
+        " --reject-empty=K draws more often)."
+    )
 
 
 def _required(require: dict[str, Any], request: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli.flags import with_flags
-from zoo.cli.show import emit_json, say, say_count, show
+from zoo.cli.show import emit_json, json_option, say, say_count, show
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 
 if TYPE_CHECKING:
     from zoo.data.check import DataReport
+    from zoo.data.labelsets import CountedSets
     from zoo.labels import LabelSpace
 
 SHOWN_PROBLEMS = 50
+SHOWN_SETS = 8
 
 
 @click.group()
@@ -70,6 +73,58 @@ def check(dataset: str, space: str | None, out: Path | None, trust_maps: bool, a
         show(_text(report))
     if not report.ok:
         raise SystemExit(1)
+
+
+@data.command("label-sets")
+@click.argument("dataset", metavar="DATASET[:PATH[,KEY=VALUE]...][#SPLIT]")
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Label space of the maps (a name or FILE), where the data set does not say it.",
+)
+@click.option(
+    "--side",
+    metavar="N",
+    type=click.IntRange(1, 8192),
+    help="Count what maps show at N x N pixels, where small parts may be gone.  [default: at their own size]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SETS.json",
+    help="Write the counted sets, for --labels-like and --label-sets.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace SETS.json.")
+@json_option
+def label_sets(
+    dataset: str, space: str | None, side: int | None, out: Path | None, overwrite: bool, as_json: bool
+) -> None:
+    """Count which classes occur together in the maps of a data set.
+
+    zoo compose --labels-like SETS.json draws label sets with these frequencies. Prints the share of maps that show each class and the most
+    frequent sets; the background is left out.
+
+    Examples: zoo data label-sets celebamask-hq:DIR#train --out sets.json; zoo data label-sets folder:faces
+    """
+    from zoo.data.labelsets import count_sets
+    from zoo.data.specs import open_source
+    from zoo.files.writing import write_text
+
+    if out is not None and out.exists() and not overwrite:
+        raise UsageError(f"{out} exists: choose another name, or --overwrite.")
+    source = open_source(dataset, space=None if space is None else _space(space))
+    found = count_sets(source, side, _progress if sys.stderr.isatty() else None)
+    if out is not None:
+        if not found.sets:
+            raise UsageError(
+                f"{dataset}: none of its {found.maps} maps shows a class, so that there is nothing to write."
+            )
+        write_text(out, json.dumps(found.to_json(), indent=1) + "\n")
+        say(f"Label sets: {out}")
+    if as_json:
+        emit_json(found.to_json())
+    else:
+        show(_sets_text(dataset, found))
 
 
 @data.command()
@@ -136,6 +191,17 @@ def _space(name: str) -> LabelSpace:
 
 def _progress(done: int, total: int) -> None:
     say_count(done + 1, total)
+
+
+def _sets_text(dataset: str, found: CountedSets) -> str:
+    lines = [f"{dataset}: {found.maps} maps, {len(found.sets)} different label sets, label space {found.label_space}"]
+    if found.blank:
+        lines.append(f"{found.blank} of the maps show no class but the background")
+    lines += [f"{share:>8.2%}  {name}" for name, share in found.shares().items()]
+    lines += [f"{entry['count']:>8}  {','.join(entry['labels'])}" for entry in found.sets[:SHOWN_SETS]]
+    if len(found.sets) > SHOWN_SETS:
+        lines.append(f"… and {len(found.sets) - SHOWN_SETS} more sets (--json or --out lists all)")
+    return "\n".join(lines)
 
 
 def _text(report: DataReport) -> str:

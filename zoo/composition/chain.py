@@ -57,10 +57,11 @@ class Composition(Models):
         maps: SemanticMaps, or PNG paths (in `mask_space`, default the output space). photos: paths, or float tensors in
         [0, 1]. style: as on the command line, or a Style. options: keep_rest, same_style, prior, style_to, keep,
         mask_space, instances, frame ("auto", or the numbers of a square of the photo), paste, label_sets, require (classes that
-        every map shall show), tries, size (pixels, or width and height),
-        image_format, quality, options (sampling options of the models, by name). progress(done, total) is called after each
-        batch, and after each step of a model that works in steps (total: samples, or samples times steps); raise `zoo.Cancelled`
-        in it to stop.
+        every map shall show), tries, labels_like (a file, run or data set whose label sets are drawn as often as they occur there),
+        balance (`{"hat": 0.2}`: wanted shares of classes), reject_empty (how often a sample is drawn anew in which a class came out
+        empty; True: 10 times), size (pixels, or width and height), image_format, quality, options (sampling options of the models,
+        by name). progress(done, total) is called after each batch, and after each step of a model that works in steps (total: samples,
+        or samples times steps); raise `zoo.Cancelled` in it to stop.
         Random: all that is drawn, by `seed` (None: a fresh one, reported). Raises UsageError, LabelError, DataError.
         """
         request = make_request(

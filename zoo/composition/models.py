@@ -113,7 +113,7 @@ class Models:
         ones, nor of those drawn again)."""
         if self.synthesizer is not None or self.direct is not None:
             return True
-        given = request.masks or request.photos or request.require
+        given = request.masks or request.photos or request.require or request.reject_empty
         return self.generator is not None and "pictures" in self.generator.capabilities() and not given
 
     def size(self, request: Request) -> tuple[int, int]:

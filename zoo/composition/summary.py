@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def summarize(records: list[dict[str, Any]], *, sets: bool = False) -> dict[str, Any]:
+def summarize(
+    records: list[dict[str, Any]], *, sets: bool = False, balance: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """The samples' records in short.
 
     requested: how often each requested class was asked for and appeared. dropped: in how many samples a class without a
     counterpart was. style_from_prior: in how many samples a class was shown that the style's source lacks. notes: each once.
     changed_outside_edits: mean share of pixels. style_change: means of `style_change.measure`. label_sets (with `sets`): each set
-    that was drawn, how often, and in how many samples all of it appeared. require: what was drawn again, and in vain.
+    that was drawn, how often, and in how many samples all of it appeared. balance (of a run with these wanted shares): for each class
+    the shares of samples that were asked for it, and whose maps show it. require, reject_empty: what was drawn again, and in vain.
     """
     asked: dict[str, int] = {}
     empty: dict[str, int] = {}
@@ -31,6 +35,10 @@ def summarize(records: list[dict[str, Any]], *, sets: bool = False) -> dict[str,
         summary["style_from_prior"] = drawn
     if sets:
         summary["label_sets"] = _sets(records)
+    if balance:
+        summary["balance"] = _balance(records, balance)
+    if rejecting := [r for r in records if "redrawn" in r]:
+        summary["reject_empty"] = _rejected(rejecting)
     if required := [r for r in records if "tries" in r]:
         summary["require"] = _required(required)
     notes = dict.fromkeys(n for r in records for n in r.get("notes") or ())
@@ -55,6 +63,29 @@ def _sets(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         asked[1] += not record.get("empty")
     ordered = sorted(counts.items(), key=lambda item: (-item[1][0], item[0]))
     return [{"labels": list(n), "asked": c[0], "complete": c[1] if maps else None} for n, c in ordered]
+
+
+def _balance(records: list[dict[str, Any]], balance: Mapping[str, float]) -> dict[str, Any]:
+    """wanted, asked, got: shares of samples; got: None of pictures alone, in which nobody sees it."""
+    found: dict[str, Any] = {}
+    for name, wanted in balance.items():
+        shares: list[float | None] = []
+        for key in ("balance_asked", "balance_got"):
+            told = [name in r[key] for r in records if key in r]
+            shares.append(round(sum(told) / len(told), 6) if told else None)
+        found[name] = {"wanted": wanted, "asked": shares[0], "got": shares[1]}
+    return found
+
+
+def _rejected(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """draws: made anew, of all samples together; redrawn: samples that took one or more; exhausted: samples that still lack a class."""
+    again = [r["redrawn"] for r in records]
+    return {
+        "draws": sum(again),
+        "redrawn": sum(a > 0 for a in again),
+        "most": max(again),
+        "exhausted": sum(bool(r["exhausted"]) for r in records),
+    }
 
 
 def _required(records: list[dict[str, Any]]) -> dict[str, Any]:

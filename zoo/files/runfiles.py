@@ -27,6 +27,9 @@ PASTED = "pasted"
 PASTED_NAME, PASTED_DIGEST = "pasted_file_name", "pasted_sha256"
 """What a line calls such a picture and its digest."""
 LISTS = ("labels", "requested", "empty", "dropped", "edits", "style_from_prior", "notes")
+SOME_LISTS = ("missing", "balance_asked", "balance_got")
+COUNTS = ("tries", "redrawn")
+"""Of runs that draw again, or by shares, only: lists of classes, and how often a sample was drawn."""
 SINGLE = ("changed_outside_edits", "style_change")
 SOURCE = ("source", "source_index")
 """In a merged folder: the run that a sample is from, and its number there."""
@@ -293,10 +296,14 @@ def _check_record(record: dict[str, Any]) -> None:
     for name in expected:
         if field(record, name, str, None, where="it", default=None) != expected[name]:
             raise DataError(f"{name} is {named(record.get(name))}, expected {named(expected[name])}")
-    for name in LISTS:
+    for name in (*LISTS, *SOME_LISTS):
         values = field(record, name, list, where="it", default=[])
         if len(values) > NAMES or not all(isinstance(v, str) and len(v) <= TEXT for v in values):
             raise DataError(f"{name} should be a list of texts, got {named(values)}")
+    for name in COUNTS:
+        if name in record:
+            whole(record, name, "it", 0, SAMPLES)
+    field(record, "exhausted", bool, where="it", default=False)
     field(record, "changed_outside_edits", float, None, where="it", default=None)
     _check_change(field(record, "style_change", dict, None, where="it", default=None))
     if PASTED_NAME in record or PASTED_DIGEST in record:

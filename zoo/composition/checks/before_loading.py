@@ -45,7 +45,7 @@ def existing_file(path: Path | str, what: str = "file") -> Path:
 def check_direct(request: Request, source: str) -> None:
     """Raise UsageError for what an image generator alone cannot do: it has no maps, no styles and one source of latents."""
     maps = {"maps": request.masks, "photos": request.photos, "edits": request.edits, "keep": request.keep}
-    maps |= {"require": request.require, "graphs": request.graphs}
+    maps |= {"require": request.require, "reject_empty": request.reject_empty, "graphs": request.graphs}
     styles = {"style": request.styles, "style_to": request.style_to, "same_style": request.same_style}
     given = [n for n, v in {**maps, **styles, "prior": request.prior}.items() if v]
     if given:
@@ -74,7 +74,8 @@ def _no_maps(source: str, given: Sequence[str]) -> str:
 def check_classes(request: Request, generator: LabelSpace | None, output: LabelSpace) -> None:
     """Raise LabelError for a class that the space it is used in does not have, or whose pixels would have no place."""
     if generator is not None:
-        for name in (*(c for names in request.sets for c in names), *(c for e in request.edits for c in e.classes)):
+        asked = (*(c for names in request.sets for c in names), *(c for c, _ in request.balance))
+        for name in (*asked, *(c for e in request.edits for c in e.classes)):
             generator.index(name)
         if not (request.masks or request.photos):
             _check_dropped(request, generator, output)

@@ -1,8 +1,9 @@
-"""Can a map show what `require` asks for?"""
+"""Can a map show what `require` asks for, and what `reject_empty` draws anew for?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from zoo.composition.checks.edits import RANDOM
 from zoo.composition.models import Models
@@ -31,9 +32,28 @@ def could_show(models: Models, labels: LabelSet, names: Sequence[str]) -> bool:
     return all(parts & sources_of(models, name) for name in names)
 
 
+def empty_classes(record: Mapping[str, Any], target: Mapping[str, str], shown: Collection[str]) -> list[str]:
+    """The requested classes that a sample lacks: those that its record says came out empty, and those whose counterpart in the output
+    the written map does not show (target: by the generator's name; shown: the map's classes)."""
+    return [n for n in record["requested"] if n in record["empty"] or (n in target and target[n] not in shown)]
+
+
+def nothing_drawn(models: Models, request: Request) -> bool:
+    """Whether all maps of a run are what they are, so that none can be drawn again."""
+    return models.generator is None or (bool(request.edits) and not any(e.kind in RANDOM for e in request.edits))
+
+
+def check_rejecting(models: Models, request: Request) -> None:
+    """Raise UsageError where nothing can come out otherwise."""
+    if nothing_drawn(models, request):
+        raise UsageError(
+            "<<reject_empty>> draws anew what came out empty, and nothing of these maps is drawn: leave it out."
+        )
+
+
 def check_required(models: Models, request: Request) -> None:
     """Raise UsageError for a class that no draw can bring: there is nothing random, the generator lacks it, or no label set names it."""
-    if models.generator is None or (request.edits and not any(e.kind in RANDOM for e in request.edits)):
+    if nothing_drawn(models, request):
         raise UsageError(
             "<<require>> draws again until its classes are there, and nothing of these maps is drawn: leave it out."
         )
@@ -41,8 +61,10 @@ def check_required(models: Models, request: Request) -> None:
     for name in names:
         if not sources_of(models, name):
             raise UsageError(f"<<require>>: no class of the generator becomes {name}, so that no map can show it.")
+    assert models.generator is not None
     space = models.generator.label_space
-    if request.sets and not any(could_show(models, space.label_set(labels), names) for labels in request.sets):
+    more = [name for name, share in request.balance if share > 0]
+    if request.sets and not any(could_show(models, space.label_set([*s, *more]), names) for s in request.sets):
         raise UsageError(
             f"<<require>>: no label set names {' and '.join(names)}, so that no map can show what is required."
         )

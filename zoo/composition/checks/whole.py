@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.composition.checks import before_loading, edits, randomness, required, styles
+from zoo.composition.checks import before_loading, edits, randomness, required, styles, wanted
 from zoo.composition.checks import given as given_files
 from zoo.composition.checks.faces import check_frame
 from zoo.composition.checks.pictures import check_pictures
@@ -30,6 +30,7 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
         before_loading.check_direct(request, models.name)
         before_loading.check_classes(request, models.space, models.space)
         models.options(request)
+        _check_drawn(models, request, files)
         return
     if models.generator is None and not given:
         raise UsageError(f'{models.name} makes images from maps: give <<maps="MAP.png">> (or <<photos="PHOTO">>).')
@@ -56,9 +57,27 @@ def check(models: Models, request: Request, files: OpenedFiles) -> None:
     shown = given_files.shown_classes(models, request, files)
     if request.edits:
         edits.check_parts_shown(request.edits, work_space, shown)
+    _check_drawn(models, request, files)
     if request.require:
         required.check_required(models, request)
+    if request.reject_empty:
+        required.check_rejecting(models, request)
     styles.check_styled(request, models.space, _to_be_shown(models, request, work_space, shown))
+
+
+def _check_drawn(models: Models, request: Request, files: OpenedFiles) -> None:
+    """Raise UsageError for shares that cannot be had, and for sets of other data of which the generator draws nothing; note what of
+    them it does not draw."""
+    if request.labels_like is not None:
+        generator = models.generator or models.direct
+        if generator is None:
+            raise UsageError(
+                "<<labels_like>> says label sets, and no generator draws maps from any here: leave it out."
+            )
+        if told := wanted.check_alike(generator, request):
+            files.note(told)
+    if request.balance:
+        wanted.check_balance(models, request)
 
 
 def _check_graphs(models: Models, request: Request) -> None:
@@ -79,6 +98,7 @@ def _to_be_shown(models: Models, request: Request, work_space: LabelSpace, shown
         work_space = models.generator.label_space
         shown = {
             *(c for names in request.sets for c in names),
+            *(c for c, share in request.balance if share > 0),
             *([work_space.background] if work_space.background else []),
         }
     if shown is None:

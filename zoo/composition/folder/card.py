@@ -64,6 +64,8 @@ def features(manifest: dict[str, Any], records: list[dict[str, Any]]) -> list[di
         "index": _WHOLE,
         "seed": _WHOLE,
         "tries": _WHOLE,
+        "redrawn": _WHOLE,
+        "exhausted": {"dtype": "bool"},
         "changed_outside_edits": _SHARE,
         "style_change": {
             "struct": [

@@ -19,6 +19,10 @@ the same keys in every run (`records.line_of`), [] or null where there is nothin
     notes                                 what was made up because an input lacked it
     tries, missing                        of runs with `--require` only: how often the sample was drawn, and the classes that no
                                           draw showed
+    redrawn, exhausted                    of runs with `--reject-empty` only: how often the sample was drawn anew, and whether it
+                                          still lacks a class that was asked for
+    balance_asked, balance_got            of runs with `--balance` only: those of its classes that the sample's label set has, and
+                                          those that its map shows
 
 Lines of 0.1.0 and 0.2.0 lack `map_file_name` and the keys of what there was nothing of, and their digests are keyed by file name;
 they are read too (`records.read_records`), and a run that is continued gets the new form.

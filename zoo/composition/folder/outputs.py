@@ -146,7 +146,12 @@ class OutputFolder:
         if self.done < now["samples"]:
             self.manifest.pop("finished", None)
         elif summary is not None:  # whatever the folder says of its samples: what they are
-            self.manifest["summary"] = summarize(self.records, sets=now["request"].get("label_sets") is not None)
+            self.manifest["summary"] = self._summary()
+
+    def _summary(self) -> dict[str, Any]:
+        """What the manifest says of the finished samples in short."""
+        asked = self.manifest["request"]
+        return summarize(self.records, sets=asked.get("label_sets") is not None, balance=asked.get("balance"))
 
     def _grown(self, old: dict[str, Any], now: dict[str, Any]) -> int:
         """How many samples of a run of another `n` are those of this run: whole batches. Raises UsageError where none can be."""
@@ -274,11 +279,10 @@ class OutputFolder:
         """Write the grid of the first samples, the data set card and the summary. Raises DataError."""
         self._begin()
         records = self.records
-        sets = self.manifest["request"].get("label_sets") is not None
         with told(self.path):
             self._write_lines()  # samples that were made again came last
             self._write_sheet(records)
-            self.manifest = {**self.manifest, "finished": True, "summary": summarize(records, sets=sets)}
+            self.manifest = {**self.manifest, "finished": True, "summary": self._summary()}
             write_card(self.path, self.manifest, records, self._space)
             self._write_manifest()
 

@@ -54,7 +54,7 @@ class Result:
             "seed": request.seed,
             "mappings": [m.report() for m in models.mappings(request)],
             "samples": records,
-            **summarize(records, sets=request.label_sets is not None),
+            **summarize(records, sets=request.label_sets is not None, balance=dict(request.balance)),
         }
         return cls(
             SemanticMap.cat(maps) if maps else None,

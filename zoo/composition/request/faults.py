@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TRIES = 100
 """How often a sample is drawn at most until it shows the required classes."""
-MOST = {"n": 10_000_000, "seed": 2**64 - 1, "batch_size": 65_536, "tries": 10_000}
+MOST = {"n": 10_000_000, "seed": 2**64 - 1, "batch_size": 65_536, "tries": 10_000, "reject_empty": 10_000}
 SAMPLES = 10_000_000
 SIDES = (8, 8192)
 """Pixels of a side of a picture that may be asked for."""
@@ -23,7 +23,7 @@ SIDES = (8, 8192)
 def check_fields(request: Request) -> None:
     """Raise UsageError for what no model could answer."""
     maps = bool(request.masks or request.photos)
-    named = [name for name in ("labels", "label_sets", "graphs") if getattr(request, name) is not None]
+    named = [name for name in ("labels", "label_sets", "labels_like", "graphs") if getattr(request, name) is not None]
     faults = {
         f"<<n>> must be at least 1, got {request.n}": request.n < 1,
         **{
@@ -44,6 +44,16 @@ def check_fields(request: Request) -> None:
         "<<tries>> counts how often <<require>> draws: name classes there": not request.require
         and request.tries != TRIES,
         f"<<tries>> must be at least 1, got {request.tries}": request.tries < 1,
+        f"<<reject_empty>> must be 0 or more, got {request.reject_empty}": request.reject_empty < 0,
+        "<<reject_empty>> needs maps that are drawn: leave <<maps>> and <<photos>> out, or edit them (<<edits>>)": bool(
+            request.reject_empty
+        )
+        and maps
+        and not request.edits,
+        "<<balance>> with <<maps>> or <<photos>>: a map says itself which classes it has": bool(request.balance)
+        and maps,
+        "<<balance>> with <<graphs>>: a scene graph says itself which classes it has": bool(request.balance)
+        and request.graphs is not None,
         "<<require>> needs maps that are drawn: leave <<maps>> and <<photos>> out, or edit them (<<edits>>)": bool(
             request.require
         )

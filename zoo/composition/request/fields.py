@@ -11,7 +11,9 @@ from typing import Any
 
 from zoo.composition.request.framing import framing_from_json, read_framing
 from zoo.composition.request.labelsets import read_sets, sets_from_json
+from zoo.composition.request.likeness import FORMS, MAX_SETS, read_likeness
 from zoo.composition.request.scenegraphs import graphs_from_json, read_graphs
+from zoo.composition.request.shares import read_shares, shares_from_json
 from zoo.composition.request.written import (
     Add,
     EditSpec,
@@ -31,6 +33,9 @@ from zoo.errors import UsageError
 from zoo.files import runfiles
 from zoo.labels import LabelSpace, parse_space
 from zoo.registry import space_or_file
+
+AGAIN_MOST = 10
+"""How often a sample is drawn anew at most where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,11 @@ def _names(value: Any) -> tuple[str, ...]:
     return split_names(value) if isinstance(value, str) else tuple(_text(v) for v in value)
 
 
+def _again(value: Any) -> int:
+    """True: as often as is usual."""
+    return AGAIN_MOST if value is True else operator.index(value)
+
+
 def _path(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
@@ -191,6 +201,19 @@ SETS = Kind(
     lambda v, _: [wanted.to_json() for wanted in v],
     lambda v, _: sets_from_json(v),
 )
+LIKENESS = Kind(
+    f"label sets as they occur in something ({FORMS})",
+    read_likeness,
+    SETS.to_json,
+    lambda v, _: sets_from_json(v, MAX_SETS),
+)
+SHARES = Kind(
+    "shares of classes (a text such as hat=.2,eye_g=.3, or a dict)",
+    read_shares,
+    lambda v, _: dict(v),
+    lambda v, _: shares_from_json(v),
+)
+AGAIN = Kind("how often a sample is drawn anew, or True", _again, _same, _exactly(int))
 GRAPHS = Kind(
     "scene graphs (a JSON file, or dicts of objects and relationships)",
     read_graphs,

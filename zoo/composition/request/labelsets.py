@@ -31,8 +31,8 @@ class WantedSet:
         return {"labels": list(self.labels), "weight": self.weight}
 
 
-def read_sets(value: Any) -> tuple[WantedSet, ...]:
-    """Label sets of a caller: a JSON file's path, `{"sets": [...]}`, or a sequence of sets.
+def read_sets(value: Any, most: int = MAX_SETS) -> tuple[WantedSet, ...]:
+    """Label sets of a caller, at most so many: a JSON file's path, `{"sets": [...]}`, or a sequence of sets.
 
     A set is a WantedSet, a sequence of class names, a text of them with commas, or `{"labels": [...], "weight": 2}`; `count` is
     read as a weight, so that the asset `label_sets` of a model (`zoo fit MODEL label_sets --data DATA`) is such a file as it is.
@@ -43,7 +43,7 @@ def read_sets(value: Any) -> tuple[WantedSet, ...]:
     values = value.get("sets") if isinstance(value, Mapping) else value
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError
-    return _bounded([_one(v, "") for v in values])
+    return _bounded([_one(v, "") for v in values], most)
 
 
 def _of_file(path: Path) -> tuple[WantedSet, ...]:
@@ -51,13 +51,18 @@ def _of_file(path: Path) -> tuple[WantedSet, ...]:
     values = content.get("sets") if isinstance(content, dict) else content
     if not isinstance(values, list):
         raise UsageError(f"{path}: label sets are written {FORM}, got {named(content)}.")
+    return listed_sets(values, path)
+
+
+def listed_sets(values: list[Any], path: Path, most: int = MAX_SETS) -> tuple[WantedSet, ...]:
+    """The sets of a list that a file holds. Raises UsageError with the number of one that is none."""
     sets = []
-    for number, entry in enumerate(values[: MAX_SETS + 1]):
+    for number, entry in enumerate(values[: most + 1]):
         try:
             sets.append(_one(entry, f"{path}: set {number}: "))
         except TypeError:
             raise UsageError(f"{path}: set {number}: label sets are written {FORM}, got {named(entry)}.") from None
-    return _bounded(sets, f"{path}: ")
+    return _bounded(sets, most, f"{path}: ")
 
 
 def _one(value: Any, where: str) -> WantedSet:
@@ -84,16 +89,16 @@ def _weight(value: Any, where: str) -> float:
     return float(value)
 
 
-def _bounded(sets: Sequence[WantedSet], where: str = "") -> tuple[WantedSet, ...]:
-    if not 1 <= len(sets) <= MAX_SETS:
-        raise UsageError(f"{where}1 to {MAX_SETS} label sets can be asked for, got {len(sets)}.")
+def _bounded(sets: Sequence[WantedSet], most: int, where: str = "") -> tuple[WantedSet, ...]:
+    if not 1 <= len(sets) <= most:
+        raise UsageError(f"{where}1 to {most} label sets can be asked for, got {len(sets)}.")
     if not all(wanted.labels for wanted in sets):
         raise UsageError(f"{where}a label set is empty: name at least one class in each.")
     return tuple(sets)
 
 
-def sets_from_json(values: Any) -> tuple[WantedSet, ...]:
-    """The sets of a manifest. Raises TypeError, KeyError, UsageError."""
+def sets_from_json(values: Any, most: int = MAX_SETS) -> tuple[WantedSet, ...]:
+    """The sets of a manifest, at most so many. Raises TypeError, KeyError, UsageError."""
     if not isinstance(values, list):
         raise TypeError(f"{named(values)} is no list")
     sets = []
@@ -104,7 +109,7 @@ def sets_from_json(values: Any) -> tuple[WantedSet, ...]:
         if type(weight) is not float or not math.isfinite(weight):
             raise TypeError(f"{named(weight)} is no weight")
         sets.append(WantedSet(names_from_json(entry["labels"]), _weight(weight, "")))
-    return _bounded(sets)
+    return _bounded(sets, most)
 
 
 def spread_labels(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,16 +11,19 @@ from typing import Any
 
 from zoo.composition.request.faults import TRIES, check_fields
 from zoo.composition.request.fields import (
+    AGAIN,
     EDITS,
     FILE,
     FILES,
     FLAG,
     FRAMES,
     GRAPHS,
+    LIKENESS,
     NAMES,
     OPTIONS,
     PHOTOS,
     SETS,
+    SHARES,
     SIZE,
     SOURCE,
     SPACE,
@@ -34,6 +37,7 @@ from zoo.composition.request.fields import (
 from zoo.composition.request.framing import Framing
 from zoo.composition.request.labelsets import WantedSet, spread_labels
 from zoo.composition.request.scenegraphs import WantedGraph
+from zoo.composition.request.shares import Shares
 from zoo.composition.request.written import (
     EditSpec,
     StyleSource,
@@ -74,8 +78,10 @@ class Request:
     """Everything that decides a run's output, apart from the models.
 
     n: samples per map, photo or scene graph; without them, in all. labels: the classes of every map; label_sets: several sets, of which each
-    sample draws one by weight, from its own stream.
-    graphs: scene graphs, n samples of each. require: classes that the maps shall show, drawn again (`tries` times at most).
+    sample draws one by weight, from its own stream; labels_like: the same of sets counted in something real, without what the generator
+    does not draw. balance: (class, share) pairs: so many of all samples get the class, whatever their sets say.
+    graphs: scene graphs, n samples of each. require: classes that the maps shall show, drawn again (`tries` times at most). reject_empty:
+    how often a sample in which a class came out empty is drawn anew, of the same label set (0: it stays).
     masks, photos: paths (or, for maps, SemanticMap objects).
     mask_space: the space of the maps (None: the synthesizer's). trust_maps: their numbers are in its order, whatever shows.
     prior: fitted, normal or None (the model's default). options: (key, value) pairs of the models' own sampling options, values
@@ -112,6 +118,9 @@ class Request:
     quality: int | None = field(default=None, metadata=asked(WHOLE, later=True))
     frame: Framing | None = field(default=None, metadata=asked(FRAMES, later=True))
     paste: bool = field(default=False, metadata=asked(FLAG, later=True))
+    labels_like: tuple[WantedSet, ...] | None = field(default=None, metadata=asked(LIKENESS, later=True))
+    balance: Shares = field(default=(), metadata=asked(SHARES, later=True))
+    reject_empty: int = field(default=0, metadata=asked(AGAIN, later=True))
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -124,7 +133,8 @@ class Request:
 
     @property
     def sets(self) -> tuple[tuple[str, ...], ...]:
-        """The label sets that it names (those of its graphs, too); none where they are drawn as the training data had them."""
+        """The label sets that it names (those of its graphs, too); none where they are drawn as the training data, or other data, had
+        them."""
         if self.graphs is not None:
             return tuple(tuple(dict.fromkeys(graph.objects)) for graph in self.graphs)
         return (self.labels,) if self.labels is not None else tuple(wanted.labels for wanted in self.label_sets or ())

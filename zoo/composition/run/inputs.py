@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from zoo.composition.checks.given import read_map
 from zoo.composition.models import Models
 from zoo.composition.request.framing import frame_of
 from zoo.composition.request.requests import Request, StyleSource
+from zoo.composition.run.conditions import Wanted
 from zoo.composition.run.style_change import BaseImages
 from zoo.errors import plain
 from zoo.files.frames import cut, cut_cells, paste
@@ -131,6 +133,13 @@ class Loader:
     base_images: BaseImages = field(default_factory=BaseImages)
     faceless_styles: dict[str, str] = field(default_factory=dict)
     _items: dict[int, Given] = field(default_factory=dict)
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """What the generator is asked for."""
+        model = self.models.generator or self.models.direct
+        assert model is not None
+        return Wanted(model, self.request)
 
     def given(self, items: Sequence[int]) -> Given | None:
         """The maps and photos of a batch (item numbers, repeated per sample), or None if it starts from label sets."""
