@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.cli.flags import with_flags
-from zoo.cli.show import say, show
+from zoo.cli.shard_run import run_shards
+from zoo.cli.show import say
 from zoo.environment import keep_pages, uncollected
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
-
-if TYPE_CHECKING:
-    from zoo.sharding.job import Job
-    from zoo.sharding.store import Store
 
 ALONE = ("per_shard", "split", "workers", "check", "dry_run")
 """Options that mean nothing without `--shards`."""
@@ -90,54 +86,8 @@ def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any])
         say(with_flags(note))
     job = make_job(composition, request, files, per_shard=given["per_shard"], shares=shares)
     files.release()
-    maker = ComposedMaker(composition, request, files, workers_for(composition, request, processors, job))
-    run_shards(job, store, maker, given)
 
+    def make(count: int) -> ComposedMaker:
+        return ComposedMaker(composition, request, files, workers_for(composition, request, count, job))
 
-def run_shards(job: Job, store: Store, maker: Any, given: dict[str, Any]) -> None:
-    """Make the shards of a job that are missing, then the index."""
-    from zoo.sharding.finish import finish
-    from zoo.sharding.folder import begin, finished, settle
-    from zoo.sharding.local import make_here
-    from zoo.sharding.plan import Plan
-
-    manifest, notes = settle(store, job.manifest)
-    plan = Plan.of(manifest)
-    with store.locked():
-        begin(store, manifest)
-        done, damaged = finished(store, plan, check=given["check"])
-        for note in notes:
-            say(note)
-        if done:
-            say(f"Continuing {store.place}: {len(done)} of {plan.shards} shards are there.")
-        if damaged:
-            say(f"{len(damaged)} shards are damaged or incomplete, and are made again.")
-        watch = _Lines(plan.shards, plan.samples, done)
-        make_here(maker, plan, [n for n in range(plan.shards) if n not in done], store, watch)
-        index = finish(store, plan, watch.facts)
-    say(f"{index['samples']} samples in {len(index['shards'])} shards, seed {plan.seed}, digest {index['digest'][:16]}")
-    show(store.place)
-
-
-class _Lines:
-    """A line for every shard."""
-
-    def __init__(self, shards: int, samples: int, facts: dict[int, dict[str, Any]]) -> None:
-        self.facts, self._shards, self._total = facts, shards, samples
-        self._done = sum(f["stop"] - f["start"] for f in facts.values())
-        self._made, self._since = 0, time.monotonic()
-
-    def samples(self, count: int) -> None:
-        self._made += count
-
-    def lost(self, count: int) -> None:
-        self._made -= count
-
-    def note(self, text: str) -> None:
-        say(text)
-
-    def shard(self, number: int, facts: dict[str, Any]) -> None:
-        self.facts[number] = facts
-        self._done += facts["stop"] - facts["start"]
-        rate = self._made / max(1e-9, time.monotonic() - self._since)
-        say(f"shard {len(self.facts)} of {self._shards}: {self._done} of {self._total} samples, {rate:.1f}/s")
+    run_shards(job, store, make, given, processors)
