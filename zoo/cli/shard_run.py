@@ -19,8 +19,10 @@ ROWS = 8
 """Classes that are told of, where some did not come as asked for."""
 
 
-def run_shards(job: Job, store: Store, make: Callable[[int], Maker], given: dict[str, Any], processors: int) -> None:
-    """Make the shards of a job that are missing, then the index; or, with `dry_run`, say what that would take.
+def run_shards(
+    job: Job, store: Store, make: Callable[[int], Maker], given: dict[str, Any], processors: int
+) -> dict[str, Any] | None:
+    """Make the shards of a job that are missing, then the index, which it returns; or, with `dry_run`, say what that would take.
 
     make: the maker of this process for so many processors.
     """
@@ -35,7 +37,7 @@ def run_shards(job: Job, store: Store, make: Callable[[int], Maker], given: dict
     if given["dry_run"]:
         there, _ = finished(store, plan)
         _dry(plan, [n for n in range(plan.shards) if n not in there], make, given, processors)
-        return
+        return None
     with store.locked():
         manifest, _ = settle(store, job.manifest)  # it may have changed until now
         begin(store, manifest)
@@ -56,6 +58,7 @@ def run_shards(job: Job, store: Store, make: Callable[[int], Maker], given: dict
         index = finish(store, plan, facts)
     _report(index, plan)
     show(store.place)
+    return index
 
 
 def _make(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from zoo.cli.flags import with_flags
 from zoo.cli.shard_run import run_shards
 from zoo.cli.show import say
 from zoo.environment import keep_pages, uncollected
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError, few
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
+
+if TYPE_CHECKING:
+    from zoo.sharding.parsed import ParseRequest
 
 ALONE = ("per_shard", "split", "workers", "check", "dry_run")
 """Options that mean nothing without `--shards`."""
@@ -91,3 +95,50 @@ def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any])
         return ComposedMaker(composition, request, files, workers_for(composition, request, count, job))
 
     run_shards(job, store, make, given, processors)
+
+
+def parse_shards(photos: list[Path], parser: str, request: ParseRequest, device: str, given: dict[str, Any]) -> None:
+    """Photos and the maps that are read in them, as shards. Raises DataError in the end for photos that have no map."""
+    from zoo.files.shardfiles import SHARES, read_shares
+    from zoo.sharding.store import open_store
+
+    store = open_store(given["shards"])
+    shares = SHARES if given["split"] is None else read_shares(given["split"])
+    if request.framing is not None and not request.framing.auto and len(request.framing.frames) != len(photos):
+        raise UsageError(
+            f"<<frame>> takes auto or one frame for each photo (here {len(photos)}), got {len(request.framing.frames)}."
+        )
+    keep_pages()
+    with uncollected():
+        from functools import partial
+
+        import torch
+
+        from zoo.api import pick_device
+        from zoo.composition.models import load_named
+        from zoo.composition.roles import check_kind
+        from zoo.interfaces.models import MaskParser
+        from zoo.sharding.job import THREADS
+        from zoo.sharding.parsed import ParsedMaker, make_parse_job
+
+        processors = torch.get_num_threads()
+        torch.set_num_threads(THREADS)
+        where = str(pick_device(device))
+        named = load_named(parser, where, partial(check_kind, of_role("parser")))
+    model = named.model
+    assert isinstance(model, MaskParser)
+    job = make_parse_job(
+        named,
+        photos,
+        request,
+        where,
+        per_shard=given["per_shard"],
+        shares=shares,
+        map_format=given["map_format"] or MAP_FORMATS[1],
+    )
+    if request.space is not None and not (mapping := model.label_space.mapping_to(request.space)).identity:
+        say(mapping.describe())
+    index = run_shards(job, store, lambda count: ParsedMaker(job, model, count), given, processors)
+    if index is not None and index["left_out"]:
+        told = few(list(index["left_out"].values()))
+        raise DataError(f"{len(index['left_out'])} of {len(photos)} photos are in no shard: {told}.")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.files.shardfiles import FORMAT, INDEX, STATISTICS, digest_of, key_of, readable, tar_name
+from zoo.files.shardfiles import FORMAT, INDEX, STATISTICS, digest_of, key_of, listed_sets, readable, tar_name
 from zoo.sharding.duplicates import duplicates
 from zoo.sharding.plan import Plan
 from zoo.sharding.store import Store
@@ -27,7 +27,7 @@ def finish(store: Store, plan: Plan, shards: Shards) -> dict[str, Any]:
 def make_index(plan: Plan, shards: Shards) -> dict[str, Any]:
     """shards: name, sha256, bytes, first sample and samples of each; digest: one for all of them (`shardfiles.digest_of`); how many samples
     are in each split; of each class asked for, in how many samples, and in how many it came; what was drawn again (rejected) and in vain
-    (exhausted); which samples look alike (`duplicates.duplicates`, with keys for numbers)."""
+    (exhausted); which samples look alike (`duplicates.duplicates`, with keys for numbers); why there is nothing of some."""
     rows = [
         {
             "name": tar_name(n),
@@ -50,6 +50,7 @@ def make_index(plan: Plan, shards: Shards) -> dict[str, Any]:
         "rejected": sum(facts["rejected"] for facts in shards.values()),
         "exhausted": sum(facts["exhausted"] for facts in shards.values()),
         "duplicates": _alike(shards),
+        "left_out": {key: reason for n in sorted(shards) for key, reason in shards[n].get("left_out", {}).items()},
         "shards": rows,
     }
 
@@ -58,10 +59,15 @@ def make_statistics(plan: Plan, shards: Shards) -> dict[str, Any]:
     """classes: of each that some map shows, in how many maps it is and how many pixels show it, and both as shares of all."""
     maps: Counter[str] = Counter()
     pixels: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    got: Counter[str] = Counter()
     for facts in shards.values():
         for name, counts in facts["classes"].items():
             maps[name] += counts["maps"]
             pixels[name] += counts["pixels"]
+        for name, counts in facts["balance"].items():
+            asked[name] += counts["asked"]
+            got[name] += counts["got"]
     samples, area = sum(facts["samples"] for facts in shards.values()), sum(pixels.values())
     return {
         "format": FORMAT,
@@ -72,15 +78,25 @@ def make_statistics(plan: Plan, shards: Shards) -> dict[str, Any]:
             name: {
                 "maps": maps[name],
                 "pixels": pixels[name],
-                "share_of_maps": round(maps[name] / samples, 6),
-                "share_of_pixels": round(pixels[name] / area, 6),
+                "share_of_maps": round(maps[name] / max(1, samples), 6),
+                "share_of_pixels": round(pixels[name] / max(1, area), 6),
             }
             for name in maps
         },
+        "label_sets": _sets(shards),
         "asked": _sum(shards, "asked"),
         "got": _sum(shards, "got"),
+        "balance": {n: {"asked": asked[n], "got": got[n]} for n in asked},
         "splits": _sum(shards, "splits"),
     }
+
+
+def _sets(shards: Shards) -> list[dict[str, Any]]:
+    counts: Counter[tuple[str, ...]] = Counter()
+    for facts in shards.values():
+        for entry in facts["label_sets"]:
+            counts[tuple(entry["labels"])] += entry["count"]
+    return listed_sets(counts)
 
 
 def _sum(shards: Shards, part: str) -> dict[str, int]:
@@ -98,5 +114,7 @@ def _alike(shards: Shards) -> dict[str, Any]:
     return {**found, "pairs": [[keys[a], keys[b], bits] for a, b, bits in found["pairs"]]}
 
 
-def _indices(facts: Mapping[str, Any]) -> range:
-    return range(facts["start"], facts["stop"])
+def _indices(facts: Mapping[str, Any]) -> list[int]:
+    """The numbers of the samples that are in a shard."""
+    left_out = facts.get("left_out", {})
+    return [i for i in range(facts["start"], facts["stop"]) if key_of(i) not in left_out]

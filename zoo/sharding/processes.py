@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -77,10 +78,8 @@ class _Worker:
     def give(self, number: int) -> None:
         """Have it make a shard; that it is gone is seen by `news`."""
         self.number, self.told = number, 0
-        try:
+        with suppress(OSError):
             self.connection.send(number)
-        except OSError:
-            pass
 
     def fault(self) -> str:
         """Why it ended."""
@@ -141,11 +140,13 @@ class _Crew:
             self._watch.shard(number, value)
         else:
             name, text, trace = value
-            error = getattr(zoo.errors, name, None)
-            known = isinstance(error, type) and issubclass(error, ZooError)
-            raised = error(text) if known else DataError(f"A worker failed at shard {worker.number} ({name}: {text}).")
-            raised.add_note(trace)
-            raise raised
+            kind = getattr(zoo.errors, name, None)
+            if isinstance(kind, type) and issubclass(kind, ZooError):
+                error = kind(text)
+            else:
+                error = DataError(f"A worker failed at shard {worker.number} ({name}: {text}).")
+            error.add_note(trace)  # which --debug shows
+            raise error
 
     def end(self) -> None:
         """End all workers, those at work in the midst of it."""
@@ -170,7 +171,8 @@ def _work(connection: Connection, job: dict[str, Any], place: str, processors: i
         pass
     except BaseException as error:
         text = str(error.args[0]) if isinstance(error, ZooError) and error.args else str(error)
-        _send(connection, ("error", (type(error).__name__, text, traceback.format_exc())))
+        with suppress(_Gone):
+            _send(connection, ("error", (type(error).__name__, text, traceback.format_exc())))
 
 
 def _make_all(connection: Connection, job: Job, place: str, processors: int, index: int) -> None:
