@@ -7,21 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pytest
+from shard_deaths import ONCE, dies, dies_in_a_shard
 from shard_tools import Notes, digests, made, tiny_job
 
 import zoo
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.sharding import processes
-from zoo.sharding.encode import Encoded
 from zoo.sharding.job import Job
 from zoo.sharding.plan import Plan
 from zoo.sharding.processes import ATTEMPTS, make_in_processes
-from zoo.sharding.processes import _work as work
 from zoo.sharding.store import Folder, open_store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -32,34 +29,6 @@ def make(job: Job, place: Path, watch: Notes, workers: int = 2) -> Folder:
     with store.locked():
         make_in_processes(job, plan, range(plan.shards), store, watch, workers=workers, processors=2)
     return store
-
-
-ONCE = "ZOO_TEST_KILLED_ONCE"
-
-
-def dies_in_a_shard(*arguments: Any) -> None:
-    """A worker that is killed in the midst of a shard, unless another was before."""
-    from zoo.sharding.make import Tally
-
-    add = Tally.add
-
-    def killed(tally: Tally, sample: Encoded) -> None:
-        add(tally, sample)
-        if tally.samples == 3:
-            try:
-                Path(os.environ[ONCE]).touch(exist_ok=False)
-            except FileExistsError:
-                return
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    Tally.add = killed  # type: ignore[method-assign]
-    work(*arguments)
-
-
-def dies(connection: Connection, *_: Any) -> None:
-    """A worker that is killed by every shard."""
-    connection.recv()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_is_killed_changes_nothing(
