@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from zoo.composition.checks.before_loading import sources
 from zoo.composition.folder.inputs import InputFiles, Inputs, png_of
@@ -88,7 +88,19 @@ def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
     return values
 
 
-def request_from_json(values: Any, folder: Path, *, device: str = "cpu", files: InputFiles | None = None) -> Request:
+class Found(Protocol):
+    """Where the inputs of a manifest lie (`inputs.InputFiles`)."""
+
+    def __call__(self, name: Any, /) -> str:
+        """The path of an input. Raises TypeError for what is no name of one."""
+        ...
+
+    def check(self) -> None:
+        """Raise UsageError for inputs that are nowhere."""
+        ...
+
+
+def request_from_json(values: Any, folder: Path, *, device: str = "cpu", files: Found | None = None) -> Request:
     """The request of a manifest in `folder`, every field held against its type and range.
 
     files: where its inputs lie (None: in the folder). Raises DataError for fields that are missing, unknown or ill-typed, UsageError for
@@ -136,11 +148,12 @@ def _damaged(folder: Path, faults: list[str]) -> DataError:
 
 
 def make_manifest(
-    models: Models, request: Request, files: OpenedFiles | None = None, *, inputs: bool = True
+    models: Models, request: Request, files: OpenedFiles | None = None, *, inputs: bool | Inputs = True
 ) -> tuple[dict[str, Any], Inputs]:
     """The manifest of a run, and the inputs that belong into its folder.
 
-    files: those of the request that are opened already. inputs: False: none are copied, the manifest has their sha256 in `inputs`.
+    files: those of the request that are opened already. inputs: False: none are copied, the manifest has their sha256 in `inputs`; or what
+    collects them.
     """
     import torch
 
@@ -148,7 +161,7 @@ def make_manifest(
 
     if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
         _ = models.parser  # so that it is among the models
-    copies = Inputs(files, copied=inputs)
+    copies = inputs if isinstance(inputs, Inputs) else Inputs(files, copied=inputs)
     manifest = {
         "format": 1,
         **({"rules": models.rules} if models.rules > 1 else {}),
