@@ -85,6 +85,11 @@ class UnpairedTrainer(Trainer):
         factor = max(0.0, 1 - max(0, math.floor(epoch) - o.niter) / max(1, o.niter_decay))
         return {"generator": o.lr / 2 * factor, "discriminator": o.lr * 2 * factor}
 
+    @property
+    def samples_together(self) -> int:
+        """A photo of each domain."""
+        return len(self.model.channels)
+
     def prepare(self, data: PairData) -> None:
         """Raises DataError for data that are no domains, ConfigError for batches that do not hold as many photos of each."""
         indices_by_domain(data, self.model.channels)

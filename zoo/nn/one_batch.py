@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, distributed
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from zoo.errors import ZooError
 from zoo.files.names import one_line
 
-__all__ = ["AsOneBatch", "Lost", "Share", "exchanging"]
+__all__ = ["AsOneBatch", "Lost", "Share", "batch_mean", "batch_sum", "batch_total", "exchanging", "first_of_batch"]
 
 _BATCH_NORM = inspect.signature(F.batch_norm)
 _DROPOUT = {f: inspect.signature(f) for f in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)}
@@ -41,16 +41,20 @@ def exchanging() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Share:
-    """Rows `rank`, `rank + world`, … of a batch of `whole` samples: every process then has rows of its first and of its second half."""
+    """Rows `rank`, `rank + world`, … of a batch of `whole` samples: every process then has rows of its first and of its second half.
+
+    together: consecutive rows that stay together (a photo of each domain).
+    """
 
     rank: int = 0
     world: int = 1
     whole: int = 1
+    together: int = 1
 
     @property
-    def rows(self) -> range:
+    def rows(self) -> list[int]:
         """The rows of this process."""
-        return range(self.rank, self.whole, self.world)
+        return [row for row in range(self.whole) if row // self.together % self.world == self.rank]
 
     @property
     def weight(self) -> float:
@@ -81,16 +85,31 @@ def _summed(x: Tensor, group: Any) -> Tensor:
 class AsOneBatch(TorchFunctionMode):
     """Inside, batch norms in training take mean and variance over the samples of all processes, forward and backward, and update their
     running statistics by them (torch's SyncBatchNorm does so on GPUs alone, and only where modules were exchanged for it). On the CPU
-    dropout takes this process's rows of the mask that one process would draw for the whole batch.
+    dropout takes this process's rows of the mask that one process would draw for the whole batch, from torch's own generator, which
+    must be in the same state everywhere.
 
     Every process must call the same batch norms in the same order. Networks are left as they are.
     """
 
-    def __init__(self, share: Share, seed: int, group: Any = None) -> None:
-        """seed: what one process gives torch's own generator. group: the processes that exchange (None: all)."""
+    _inside: ClassVar[list[AsOneBatch]] = []
+
+    def __init__(self, share: Share, group: Any = None) -> None:
+        """group: the processes that exchange (None: all)."""
         super().__init__()
         self.share, self.group = share, group
-        self._generator = torch.Generator().manual_seed(seed)
+
+    def __enter__(self) -> AsOneBatch:
+        self._inside.append(self)
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._inside.pop()
+        super().__exit__(*error)
+
+    @classmethod
+    def current(cls) -> AsOneBatch | None:
+        """The one that we are inside of."""
+        return cls._inside[-1] if cls._inside else None
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -145,26 +164,58 @@ class AsOneBatch(TorchFunctionMode):
         bound = _DROPOUT[func].bind(*args, **kwargs)
         bound.apply_defaults()
         x, p = bound.arguments["input"], bound.arguments["p"]
-        own = len(self.share.rows)
-        # other devices draw with kernels of their own; what is no stack of batches cannot be told apart by sample
-        if (
-            not bound.arguments["training"]
-            or not 0 < p < 1
-            or x.device.type != "cpu"
-            or not x.numel()
-            or x.shape[0] % own
-        ):
-            return func(*args, **kwargs)
-        stacked = x.shape[0] // own
-        shape = (self.share.whole * stacked, *x.shape[1:])
+        rows = self.share.rows
+        if not bound.arguments["training"] or not 0 < p < 1 or x.device.type != "cpu" or not x.numel():
+            return func(*args, **kwargs)  # GPUs draw with kernels of their own, seeded by rank
+        # what is no stack of batches cannot be told apart by sample: then a mask of this process's own
+        whole, stacked = (1, x.shape[0]) if x.shape[0] % len(rows) else (self.share.whole, x.shape[0] // len(rows))
+        shape = (whole * stacked, *x.shape[1:])
         if func is not F.dropout:
             shape = (*shape[:2], *(1 for _ in shape[2:]))
         noise = torch.empty(shape, dtype=x.dtype, memory_format=_format(x))
-        noise = noise.bernoulli_(1 - p, generator=self._generator).div_(1 - p)
-        rows = [s * self.share.whole + row for s in range(stacked) for row in self.share.rows]
-        return x.mul_(noise[rows]) if bound.arguments["inplace"] else x * noise[rows]
+        if whole == 1:
+            own = torch.Generator().manual_seed(int(torch.randint(2**62, ())) + self.share.rank)
+            noise = noise.bernoulli_(1 - p, generator=own).div_(1 - p)
+        else:
+            noise = noise.bernoulli_(1 - p).div_(1 - p)[[s * whole + row for s in range(stacked) for row in rows]]
+        return x.mul_(noise) if bound.arguments["inplace"] else x * noise
 
 
 def _format(x: Tensor) -> torch.memory_format:
     last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return torch.channels_last if last else torch.contiguous_format
+
+
+# --- for losses that are no means over samples --------------------------------------------------------------------
+
+
+def batch_sum(loss: Tensor) -> Tensor:
+    """A sum over the own samples, such that the mean over processes that the loop takes is the sum over the whole batch."""
+    inside = AsOneBatch.current()
+    return loss if inside is None else loss / inside.share.weight
+
+
+def batch_mean(loss: Tensor, count: Tensor | float | Callable[[], Tensor]) -> Tensor:
+    """A mean over `count` things of the own samples (labelled pixels, objects; or their summed weights), such that what the loop takes is
+    the mean over those of the whole batch. Both may have entries, one for each class. All processes must call it."""
+    inside = AsOneBatch.current()
+    if inside is None:
+        return loss
+    count = count() if callable(count) else count
+    own = torch.as_tensor(count, dtype=torch.float32, device=loss.device).detach()
+    factor = own / (_summed(own, inside.group) * inside.share.weight).clamp_min(1e-12)
+    return torch.where(own > 0, loss, torch.zeros_like(loss)) * factor
+
+
+def batch_total(counts: Tensor) -> Tensor:
+    """The sum of a tensor over the processes that share a batch, without gradient. All of them must call it."""
+    inside = AsOneBatch.current()
+    return counts if inside is None else _summed(counts.detach(), inside.group)
+
+
+def first_of_batch(value: Tensor) -> Tensor:
+    """A tensor as the process with the batch's first sample has it. All processes must call it."""
+    inside = AsOneBatch.current()
+    return (
+        value if inside is None else _summed(value if inside.share.rank == 0 else torch.zeros_like(value), inside.group)
+    )

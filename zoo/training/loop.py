@@ -77,6 +77,7 @@ class Loop:
             micro=options.accumulate,
             rank=self.processes.rank,
             world=self.processes.world,
+            together=trainer.samples_together,
             order=lambda epoch: trainer.epoch_order(epoch, self.data),
         )
         self._check()
@@ -264,7 +265,7 @@ class Loop:
         first = max(0, self.step - STATISTICS_BATCHES)
         for step in range(first, first + STATISTICS_BATCHES):
             batch, rng = self.processes.together(lambda step=step: self.sampler.batches(step)[0])
-            with self.stepper.autocast(), self.stepper.as_one_batch(step):
+            with self.stepper.autocast(), self.stepper.as_one_batch():
                 self.trainer.statistics(self.stepper.place(batch), rng.within("statistics", step))
 
     def _preview(self, pair: tuple[Batch, Rng]) -> None:

@@ -214,9 +214,9 @@ class Processes:
         sums = torch.stack([_checksum(t) for t in tensors] or [torch.zeros((), dtype=torch.int64)])
         return not any(self.any(not torch.equal(self.from_main(sums), sums)))
 
-    def as_one_batch(self, share: Share, seed: int) -> AsOneBatch:
+    def as_one_batch(self, share: Share) -> AsOneBatch:
         """The context of forward passes in which the processes' rows count as one batch."""
-        return AsOneBatch(share, seed, self._group(self.device))
+        return AsOneBatch(share, self._group(self.device))
 
     def _group(self, device: torch.device) -> Any:
         """The processes as they exchange tensors of a device: None, gloo's, but for GPUs. All of them ask for the first time together."""

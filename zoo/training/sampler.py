@@ -51,15 +51,17 @@ class Sampler:
         micro: int = 1,
         rank: int = 0,
         world: int = 1,
+        together: int = 1,
         order: Callable[[int], Sequence[int] | None] | None = None,
     ) -> None:
         self.data, self.augment, self.seed = data, augment, seed
-        if batch_size < world:
+        if batch_size // together < world:
             raise UsageError(
-                f'{world} processes cannot share batches of {batch_size}: start {batch_size}, or more samples (<<changes={{"batch_size": {world}}}>>).'
+                f"{world} processes cannot share batches of {batch_size}: start {max(1, batch_size // together)}, or take larger batches"
+                f' (<<changes={{"batch_size": {world * together}}}>>).'
             )
         self.batch_size, self.micro = batch_size, micro
-        self.share = Share(rank, world, batch_size)
+        self.share = Share(rank, world, batch_size, together)
         self.per_step = batch_size * micro
         if len(data) < self.per_step:
             raise DataError(

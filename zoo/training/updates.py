@@ -42,15 +42,16 @@ class Stepper:
         """The context of forward passes: bfloat16 where the options say so."""
         return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
 
-    def as_one_batch(self, *key: int) -> AbstractContextManager[object]:
-        """The context of what several processes compute as one: nothing for a single process. key: of the dropout's masks, with the
-        run's seed."""
-        if self.processes.world == 1:
-            return nullcontext()
-        return self.processes.as_one_batch(self.share, self._seed(*key))
+    def as_one_batch(self) -> AbstractContextManager[object]:
+        """The context of what several processes compute as one; nothing for a single process."""
+        return nullcontext() if self.processes.world == 1 else self.processes.as_one_batch(self.share)
 
-    def _seed(self, step: int) -> int:
-        return (self.options.seed * 1_000_003 + step) % 2**63
+    def seed_torch(self, step: int) -> None:
+        """torch's own generator (dropout) is a function of the step, in all processes alike but on GPUs, which draw on their own."""
+        seed = (self.options.seed * 1_000_003 + step) % 2**63
+        torch.manual_seed(seed)
+        if self.processes.world > 1 and self.processes.device.type == "cuda":
+            torch.cuda.manual_seed((seed + (self.processes.rank << 40)) % 2**63)
 
     def place(self, batch: Batch) -> Batch:
         """The batch on the device, in the networks' memory format."""
@@ -62,14 +63,12 @@ class Stepper:
     def step(self, step: int, micro_batches: Sequence[tuple[Batch, Rng]]) -> Logs:
         """All updates of one step, the micro-batches side by side. Returns their losses and logs, averaged over the
         micro-batches. Raises Diverged before any optimizer has taken a gradient that is not finite."""
-        # layers that draw from torch's own generator (dropout) stay reproducible after a resume; what draws numbers beside dropout
-        # differs between ranks
-        torch.manual_seed((self._seed(step) + (self.processes.rank << 40)) % 2**63)
+        self.seed_torch(step)
         iterators = [
             self.trainer.updates(self.place(batch), rng.within("step", step), step) for batch, rng in micro_batches
         ]
         logs: Logs = {}
-        with self.as_one_batch(step):
+        with self.as_one_batch():
             while named := self._gather(iterators, logs):
                 self._apply(named)
         return logs
