@@ -18,6 +18,7 @@ from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
+from zoo.nn.one_batch import batch_sum
 from zoo.nn.perceptual import perceptual_loss, perceptual_network
 from zoo.plugin import Batch, ConfigError, DataError, PairData, RngLike, Trainer, Update
 from zoo.rng import take_rows
@@ -158,7 +159,7 @@ class UnpairedTrainer(Trainer):
             "rec": o.lambda_rec * F.l1_loss(made.again, references),
             "style": o.lambda_style * F.l1_loss(style_again.float(), z),
             "content": o.lambda_content * content_distance(again, made.logits),
-            "kl": o.lambda_kl * kl_divergence(made.mean, made.logvar),
+            "kl": o.lambda_kl * batch_sum(kl_divergence(made.mean, made.logvar)),
         }
         if self.perceptual is not None:
             losses["perceptual"] = o.lambda_perceptual * perceptual_loss(self.perceptual, made.guided, sources)
