@@ -40,12 +40,14 @@ def do(folder: Path, options: dict[str, Any]) -> None:
     taken, told = record(loop), {}
     loop.log.step = lambda step, seconds, logs: told.update(logs or {})  # type: ignore[method-assign]
     loop.run()
+    digest = float(
+        sum(p.double().abs().sum() for net in loop.trainer.networks.values() for p in net.state_dict().values())
+    )
+    assert len(set(loop.processes.each(digest))) == 1, "the processes end with other networks"
     loop.finish()
     if loop.processes.main:
         kept = {"gradients": taken, "logs": told, "published": loop.trainer.model.state_dict()}
         torch.save(kept, folder / "kept.pt")
-    digest = float(sum(p.double().abs().sum() for net in loop.trainer.networks.values() for p in net.state_dict().values()))
-    assert len(set(loop.processes.each(digest))) == 1, "the processes end with other networks"
 
 
 def run(folder: Path, faults: dict[str, Any]) -> None:

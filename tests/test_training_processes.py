@@ -22,22 +22,44 @@ from zoo.training.runs import RunFolder
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-COMMON: dict[str, Any] = {"steps": 3, "count": 20, "save_every": 100, "preview_every": 2, "validate_every": 2, "log_every": 1}
+COMMON: dict[str, Any] = {
+    "steps": 3,
+    "count": 20,
+    "save_every": 100,
+    "preview_every": 2,
+    "validate_every": 2,
+    "log_every": 1,
+}
 PLAIN: dict[str, Any] = {**COMMON, "plain": True, "lr": 0.1, "ema": 0.5}
 JOBS: dict[str, dict[str, Any]] = {
     "plain": {**PLAIN, "batch_size": 4},
     "accumulated": {**PLAIN, "batch_size": 4, "accumulate": 2},
     "uneven": {**PLAIN, "batch_size": 7},
-    "layers": {**COMMON, "steps": 2, "batch_size": 4, "ema": 0.9, "lr": 1e-4},  # batch norm, spectral norm, dropout, Adam
+    "layers": {
+        **COMMON,
+        "steps": 2,
+        "batch_size": 4,
+        "ema": 0.9,
+        "lr": 1e-4,
+    },  # batch norm, spectral norm, dropout, Adam
     "layers_uneven": {**COMMON, "steps": 1, "batch_size": 5, "ema": 0.9, "accumulate": 2},
 }
 
 
-def launch(processes: int, *program: object, faults: dict[str, Any] | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+def launch(
+    processes: int, *program: object, faults: dict[str, Any] | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
     """`torchrun --standalone` with a program, on a free port of its own choice."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "SEVERAL_FAULTS": json.dumps(faults or {}), **more}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), environment.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *map(str, program)]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc_per_node={processes}",
+        *map(str, program),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
 
 
@@ -103,8 +125,13 @@ def test_several_processes_are_one(processes: int, alone: Path, tmp_path: Path) 
         check_close(a["networks"], b["networks"], atol=limit, where=f"{name}: networks")
         check_close(a["ema"], b["ema"], atol=limit, where=f"{name}: ema")
         check_close(found["published"], expected["published"], atol=4 * limit, where=f"{name}: published")
+        for logs in (found["logs"], expected["logs"]):
+            del logs["noise"]  # a deviation over the batch, no mean over samples
         check_close(found["logs"], expected["logs"], atol=max(1e-4, limit), where=f"{name}: logs")
-        curves = [[{k: v for k, v in line.items() if k != "minutes"} for line in RunFolder(f / name).metrics()] for f in (folder, alone)]
+        curves = [
+            [{k: v for k, v in line.items() if k != "minutes"} for line in RunFolder(f / name).metrics()]
+            for f in (folder, alone)
+        ]
         check_close(*curves, atol=max(1e-4, 4 * limit), where=f"{name}: curve")
         assert sorted(p.name for p in (folder / name).iterdir()) == sorted(p.name for p in (alone / name).iterdir())
         assert len(list((folder / name / "tensorboard").iterdir())) == 1  # the first process alone writes
@@ -157,14 +184,20 @@ def test_what_is_wrong_is_told_once(tmp_path: Path) -> None:
 
     right = command("toy-faces:8")
     for other, told in (
-        (command("toy-faces:9"), r"Process 1 of 2 on \S+ was started with another number of training pairs: 9 there, 8 in process 0"),
+        (
+            command("toy-faces:9"),
+            r"Process 1 of 2 on \S+ was started with another number of training pairs: 9 there, 8 in process 0",
+        ),
         (command("toy-faces:8", "lr=0.5"), r"another value of trainer.lr: 0.5 there"),
         (command("folder:/nowhere"), r"Process 1 of 2 on \S+: .*/nowhere"),
     ):
         done = launch(2, tmp_path / "each.py", repr([right, other]))
         lines = [line for line in done.stderr.splitlines() if "Error: " in line and "torch" not in line]
         assert done.returncode != 0 and len(lines) == 1 and re.search(told, lines[0]), done.stderr
-        assert "Traceback" not in done.stderr.split("torch/distributed/run.py")[0].split("ChildFailedError")[0].partition("Error: ")[0]
+        assert (
+            "Traceback"
+            not in done.stderr.split("torch/distributed/run.py")[0].split("ChildFailedError")[0].partition("Error: ")[0]
+        )
         assert not (out / "options.json").exists()
 
 
@@ -193,7 +226,7 @@ def test_dropout_takes_the_rows_of_the_whole_batch_s_mask(layer: nn.Module) -> N
                 parts[share.rows] = layer(form[share.rows].clone())
         if whole is not None:
             assert torch.equal(parts, whole)
-        assert set(parts.unique().tolist()) == {0.0, pytest.approx(1 / 0.7)}
+        assert parts.unique().tolist() == [0.0, pytest.approx(1 / 0.7)]
 
 
 def test_outside_nothing_changes() -> None:

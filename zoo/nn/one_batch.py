@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,17 @@ from torch.overrides import TorchFunctionMode
 from zoo.errors import ZooError
 from zoo.files.names import one_line
 
-__all__ = ["AsOneBatch", "Lost", "Share", "batch_mean", "batch_sum", "batch_total", "exchanging", "first_of_batch"]
+__all__ = [
+    "AsOneBatch",
+    "Lost",
+    "Share",
+    "batch_mean",
+    "batch_sum",
+    "batch_total",
+    "exchanging",
+    "first_of_batch",
+    "for_checkpoint",
+]
 
 _BATCH_NORM = inspect.signature(F.batch_norm)
 _DROPOUT = {f: inspect.signature(f) for f in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)}
@@ -184,6 +194,13 @@ class AsOneBatch(TorchFunctionMode):
 def _format(x: Tensor) -> torch.memory_format:
     last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return torch.channels_last if last else torch.contiguous_format
+
+
+def for_checkpoint() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """`context_fn` of torch's `checkpoint`: what it computes again in backward passes is of one batch, too (torch leaves contexts of this
+    kind there)."""
+    inside = AsOneBatch.current()
+    return nullcontext(), nullcontext() if inside is None else AsOneBatch(inside.share, inside.group)
 
 
 # --- for losses that are no means over samples --------------------------------------------------------------------

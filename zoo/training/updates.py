@@ -116,8 +116,7 @@ class Stepper:
             self._faulty += [n for n, v in update.losses.items() if not math.isfinite(float(v.detach()))] or ["sum"]
         if self.processes.world > 1:
             total = total * self.share.weight
-        # no method of the tensor: inside that the context of one batch would not see what checkpoints compute again
-        torch.autograd.backward(total.div(micro), inputs=self._parameters(update.optimizers))
+        total.div(micro).backward(inputs=self._parameters(update.optimizers))
         for name, value in {**update.losses, **update.logs}.items():
             part = torch.as_tensor(value).detach().float() / micro
             logs[name] = logs[name] + part if name in logs else part
