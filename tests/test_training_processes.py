@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import several
 import torch
+from fixtures_models import MASK_VAE
 from torch import nn
 from torch.nn import functional as F
 
@@ -178,7 +179,7 @@ def test_what_is_wrong_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "each.py").write_text(zoo)
 
     def command(data: str, *more: str) -> list[str]:
-        small = ("network.latent=8", "network.decoder_width=8", "batch_size=2", "steps=2", "validate_every=0")
+        small = (*(f"network.{k}={v}" for k, v in MASK_VAE.items()), "batch_size=2", "steps=2", "validate_every=0")
         sets = [part for field in (*small, *more) for part in ("--set", field)]
         return ["train", "mask-vae/celeba-128", "--data", data, *sets, "--out", str(out), "--device", "cpu"]
 

@@ -71,6 +71,9 @@ def train(
 
     ARCH alone trains the official config; ARCH/VARIANT a named one; without either, --init MODEL gives architecture, network and label
     space, and --set changes what the weights still fit. Ctrl-C and SIGTERM save and stop. Prints the run folder.
+
+    Several processes: torchrun --nnodes N --nproc_per_node M -m zoo train … (docs/training.md). batch_size is that of a step over all of
+    them together, so the same command trains the same way in any number, and --resume may change it.
     """
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dry_run
     try:
