@@ -64,6 +64,14 @@ class Cancelled(ZooError):
     exit_code = 130
 
 
+class ToldElsewhere(ZooError):
+    """This process of several stops because of what another one tells: the command line prints nothing for it."""
+
+    def __init__(self, exit_code: int = 1) -> None:
+        super().__init__("Stopped by another process of this run, which says why.")
+        self.exit_code = exit_code
+
+
 def shown(text: object, most: int = 60) -> str:
     """A value from a file in a message: its `repr`, a text as it is but on one line, cut at `most` characters."""
     plain_text = text if isinstance(text, str) and text.isprintable() else repr(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.nn.losses import kl_divergence
+from zoo.nn.one_batch import batch_sum
 from zoo_plugins.clvae.config import CLVAEOptions
 from zoo_plugins.clvae.encoder import Codes
 
@@ -25,4 +26,4 @@ def class_divergence(codes: Codes, divisor: str) -> Tensor:
 def divergence(codes: Codes, options: CLVAEOptions) -> Tensor:
     """Eq. 18, unweighted: the global KL plus `class_divergence`, summed over the batch (as in the code), or its mean."""
     total = kl_divergence(codes.mu, codes.logvar) + class_divergence(codes, options.kld_classes).sum()
-    return total / len(codes.mu) if options.kld_mean else total
+    return total / len(codes.mu) if options.kld_mean else batch_sum(total)

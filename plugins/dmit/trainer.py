@@ -87,6 +87,11 @@ class DMITTrainer(Trainer):
         del step
         return dict.fromkeys(self.optimizers(), self.options.rate(int(epoch) + 1))
 
+    @property
+    def samples_together(self) -> int:
+        """A photo of each domain."""
+        return len(self.model.channels)
+
     def prepare(self, data: PairData) -> None:
         """Raises DataError for data that are no domains, ConfigError for batches that do not hold as many photos of each."""
         if self.model.config.sentence:

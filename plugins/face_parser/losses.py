@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.nn.losses import pixel_weights
+from zoo.nn.one_batch import batch_mean
+
 OFFICIAL_IGNORE = 250
 """The value that the official loss leaves out; it never occurs in CelebAMask-HQ (docs/papers/face_parser.md, "Losses")."""
 
@@ -22,7 +25,8 @@ def cross_entropy(
     if logits.shape[-2:] != labels.shape[-2:]:
         logits = torch.nn.functional.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=True)
     labels = labels.masked_fill(labels == ignore, -100)
-    return torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights)
+    loss = torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights)
+    return batch_mean(loss, lambda: pixel_weights(labels, weights).sum())
 
 
 def inverse_frequency_weights(counts: Tensor, power: float) -> Tensor:

@@ -13,6 +13,7 @@ from zoo.families.spade.losses import Outputs, generator_losses
 from zoo.families.spade.trainer import GanTrainer
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import kl_divergence
+from zoo.nn.one_batch import batch_sum
 from zoo.plugin import Batch, ConfigError, Model, RngLike, SemanticMap, Style
 from zoo_plugins.inade.config import InadeOptions
 from zoo_plugins.inade.encoder import Posterior
@@ -30,7 +31,7 @@ class InstanceOutputs(Outputs):
 def divergence(posterior: Posterior, options: InadeOptions) -> Tensor:
     """The mean of the KL divergences of scales and shifts, each summed over batch, instances and numbers (as in the code), unweighted."""
     total = kl_divergence(posterior.mu, posterior.logvar) / 2
-    return total / len(posterior.mu) if options.kld_mean else total
+    return total / len(posterior.mu) if options.kld_mean else batch_sum(total)
 
 
 class InadeTrainer(GanTrainer):

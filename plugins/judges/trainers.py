@@ -12,6 +12,8 @@ from torch.optim import Adam, Optimizer
 
 from zoo.metrics.parsing import parser_rows, parser_scores
 from zoo.metrics.segmentation import ConfusionMatrix
+from zoo.nn.losses import pixel_weights
+from zoo.nn.one_batch import batch_mean
 from zoo.nn.pretrained import mobilenet_v2
 from zoo.plugin import Batch, DataError, Model, PairData, RngLike, SemanticMap, Trainer, Update
 from zoo_plugins.judges.autoencoder import MaskAutoencoder
@@ -66,10 +68,12 @@ class JudgeTrainer(Trainer):
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted mean over all labelled pixels; 0 where there are none."""
         targets = labels.where(labels < logits.shape[1], torch.full_like(labels, -100))
-        if not bool((targets >= 0).any()):
-            return logits.float().sum() * 0
         weights = None if self.weights is None else self.weights.to(logits.device)
-        return F.cross_entropy(logits.float(), targets, weight=weights)
+        if bool((targets >= 0).any()):
+            loss = F.cross_entropy(logits.float(), targets, weight=weights)
+        else:
+            loss = logits.float().sum() * 0
+        return batch_mean(loss, lambda: pixel_weights(targets, weights).sum())
 
 
 def _count(data: PairData, name: str) -> int:

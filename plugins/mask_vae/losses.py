@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.nn.losses import pixel_weights
+from zoo.nn.one_batch import batch_mean
 from zoo.plugin import UsageError
 
 
@@ -24,7 +26,8 @@ def weighted_cross_entropy(
     logits = logits.float()
     if reduction == "sum":
         return F.cross_entropy(logits, target, weights, ignore_index=255, reduction="sum") / len(logits)
-    return F.cross_entropy(logits, target, weights, ignore_index=255)
+    loss = F.cross_entropy(logits, target, weights, ignore_index=255)
+    return batch_mean(loss, lambda: pixel_weights(target.masked_fill(target == 255, -100), weights).sum())
 
 
 def frequency_weights(counts: Tensor) -> Tensor:

@@ -88,6 +88,11 @@ class MunitTrainer(Trainer):
         rate = o.lr * o.gamma ** ((step + 1) // o.step_size) if o.lr_policy == "step" else o.lr
         return {"discriminator": rate, "generator": rate}
 
+    @property
+    def samples_together(self) -> int:
+        """A photo of each domain."""
+        return len(self.model.channels)
+
     def prepare(self, data: PairData) -> None:
         """Raises DataError for data without photos of both domains, before anything is written."""
         indices_by_domain(data, self.model.channels)

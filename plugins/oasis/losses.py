@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from zoo.families.spade.objectives import Objective, unlabeled_channel
 from zoo.families.spade.options import GanOptions
 from zoo.nn.labels import LabelInput
+from zoo.nn.one_batch import batch_total, first_of_batch
 from zoo.plugin import RngLike
 
 FAKE = 0
@@ -21,11 +22,12 @@ FAKE = 0
 def class_weights(labels: Tensor, classes: int, unlabeled: int | None = None) -> Tensor:
     """Weight of each class, float32 [classes]: pixels of the batch / (pixels of the class * classes that occur), and 0 for those that do
     not occur and for `unlabeled`, which counts as no class (its pixels still count among those of the batch)."""
-    counts = torch.bincount(labels[labels >= 0], minlength=classes).float()
+    counts = batch_total(torch.bincount(labels[labels >= 0], minlength=classes).float())
+    pixels = float(batch_total(torch.tensor(labels.numel(), dtype=torch.float64)))
     if unlabeled is not None:
         counts[unlabeled] = 0
     occurring = counts > 0
-    weights = labels.numel() / (counts.clamp_min(1) * occurring.sum().clamp_min(1))
+    weights = pixels / (counts.clamp_min(1) * occurring.sum().clamp_min(1))
     return weights * occurring
 
 
@@ -93,7 +95,7 @@ class SegmentationObjective(Objective):
     def discriminator(
         self, fake: Tensor, real: Tensor, labels: Tensor, rng: RngLike, step: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
-        coins = (rng.uniform("labelmix", step, shape=(self.classes,))[0] < 0.5).long()
+        coins = first_of_batch((rng.uniform("labelmix", step, shape=(self.classes,))[0] < 0.5).long())
         losses, logits = self.discriminator_losses(fake, real, labels, coins)
         logs: dict[str, Tensor | float] = {}
         for name, target in (("right_real", labels + 1), ("right_fake", torch.zeros_like(labels))):

@@ -18,6 +18,7 @@ from zoo.families.spade.discriminators import MultiscaleDiscriminator
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.losses import gan_loss, kl_divergence
+from zoo.nn.one_batch import batch_sum
 from zoo.nn.perceptual import perceptual_loss, perceptual_network
 from zoo.plugin import Batch, ConfigError, DataError, PairData, RngLike, Trainer, Update
 from zoo.rng import take_rows
@@ -84,6 +85,11 @@ class UnpairedTrainer(Trainer):
         # as in SC-GAN's code, where the first decay comes after epoch niter + 1
         factor = max(0.0, 1 - max(0, math.floor(epoch) - o.niter) / max(1, o.niter_decay))
         return {"generator": o.lr / 2 * factor, "discriminator": o.lr * 2 * factor}
+
+    @property
+    def samples_together(self) -> int:
+        """A photo of each domain."""
+        return len(self.model.channels)
 
     def prepare(self, data: PairData) -> None:
         """Raises DataError for data that are no domains, ConfigError for batches that do not hold as many photos of each."""
@@ -153,7 +159,7 @@ class UnpairedTrainer(Trainer):
             "rec": o.lambda_rec * F.l1_loss(made.again, references),
             "style": o.lambda_style * F.l1_loss(style_again.float(), z),
             "content": o.lambda_content * content_distance(again, made.logits),
-            "kl": o.lambda_kl * kl_divergence(made.mean, made.logvar),
+            "kl": o.lambda_kl * batch_sum(kl_divergence(made.mean, made.logvar)),
         }
         if self.perceptual is not None:
             losses["perceptual"] = o.lambda_perceptual * perceptual_loss(self.perceptual, made.guided, sources)

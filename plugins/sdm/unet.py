@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from zoo.nn.one_batch import for_checkpoint
 from zoo_plugins.sdm.blocks import (
     AttentionBlock,
     Downsample,
@@ -146,7 +147,7 @@ class UNet(nn.Module):
 
     def _run(self, stage: nn.Module, h: Tensor, embedding: Tensor, condition: Any) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            found = checkpoint(stage, h, embedding, condition, use_reentrant=False)
+            found = checkpoint(stage, h, embedding, condition, use_reentrant=False, context_fn=for_checkpoint)
             assert isinstance(found, Tensor)
             return found
         return stage(h, embedding, condition)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zoo.data import layers_of
+from zoo.nn.one_batch import batch_mean
 from zoo.plugin import Batch, ConfigError, LabelSet, PairData, Rng, RngLike, SemanticMap, Trainer, Update
 from zoo_plugins.segvae import losses, parallel
 from zoo_plugins.segvae.config import SegVAETraining
@@ -121,14 +122,16 @@ class SegVAETrainer(Trainer):
             kl = losses.gaussian_kl(mu.flatten(0, 1), log_var.flatten(0, 1), *theirs)
         difference = losses.shape_difference(outputs.logits.float(), outputs.truth.float(), self.options.shape_loss)
         count = outputs.present.sum(0).clamp(min=1)
-        kl_of = (kl.view(outputs.present.shape) * outputs.present).sum(0) / count
+        seen = outputs.present.sum(0)
+        kl_of = batch_mean((kl.view(outputs.present.shape) * outputs.present).sum(0) / count, seen)
         shape_of = difference.new_zeros(len(order)).index_add(0, outputs.present.nonzero()[:, 1], difference) / count
+        shape_of = batch_mean(shape_of, seen)
         back = torch.argsort(order)  # from step order to channel order
         return kl_of[back], shape_of[back]
 
     def _in_turn(self, planes: Tensor, label_set: Tensor, eps: Tensor, eps_prior: Tensor) -> tuple[Tensor, Tensor]:
         """Step by step, as the code goes: spectral and batch norms advance with every step."""
-        kl, shape = planes.new_zeros(len(self.model.channels)), planes.new_zeros(len(self.model.channels))
+        kl, shape, counted = (planes.new_zeros(len(self.model.channels)) for _ in range(3))
         for step in unroll(self.model, label_set, truth=planes, forced=True, eps_prior=eps_prior, eps_posterior=eps):
             if step.rebuilt is None:
                 continue
@@ -141,9 +144,10 @@ class SegVAETrainer(Trainer):
             truth = planes[:, step.channel, None]
             difference = losses.shape_difference(step.rebuilt.float(), truth.float(), self.options.shape_loss)
             index, share = step.channel - 1, step.present / step.present.sum()
+            counted[index] = step.present.sum()
             kl = kl.index_put((torch.tensor(index),), (nats * share).sum())
             shape = shape.index_put((torch.tensor(index),), (difference * share).sum())
-        return kl, shape
+        return batch_mean(kl, counted), batch_mean(shape, counted)
 
     @torch.no_grad()
     def statistics(self, batch: Batch, rng: RngLike) -> None:

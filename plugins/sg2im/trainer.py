@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from zoo.nn.one_batch import batch_mean
 from zoo.plugin import Batch, ConfigError, DataError, Model, PairData, Rng, RngLike, Trainer, Update
 from zoo_plugins.sg2im.config import GEOMETRIC, Sg2imTraining
 from zoo_plugins.sg2im.discriminators import ObjectDiscriminator, PatchDiscriminator
@@ -181,17 +182,21 @@ class Sg2imTrainer(Trainer):
         if o.lambda_pixel:
             losses["pixel"] = o.lambda_pixel * F.l1_loss(made.images, given.photos)
         if o.lambda_box:
-            losses["box"] = o.lambda_box * F.mse_loss(made.boxes, boxes)
+            losses["box"] = o.lambda_box * batch_mean(F.mse_loss(made.boxes, boxes), len(boxes))
         if o.lambda_mask and made.masks is not None and o.masks == "map":
             with torch.autocast(made.masks.device.type, enabled=False):
-                losses["mask"] = o.lambda_mask * F.binary_cross_entropy(made.masks.float(), masks)
+                losses["mask"] = o.lambda_mask * batch_mean(
+                    F.binary_cross_entropy(made.masks.float(), masks), len(masks)
+                )
         if o.lambda_predicate:
-            losses["predicate"] = o.lambda_predicate * F.cross_entropy(made.relations, graphs.triples[:, 1])
+            told = F.cross_entropy(made.relations, graphs.triples[:, 1])
+            losses["predicate"] = o.lambda_predicate * batch_mean(told, len(graphs.triples))
         if self.objects is not None:
             scores, classes = self.objects(made.images, boxes, graphs.images)
             if o.lambda_class:
-                losses["class"] = o.lambda_class * F.cross_entropy(classes, graphs.objects)
-            losses["gan_object"] = o.lambda_gan * o.lambda_object * generator_loss(scores, o.gan_mode)
+                losses["class"] = o.lambda_class * batch_mean(F.cross_entropy(classes, graphs.objects), len(boxes))
+            judged = batch_mean(generator_loss(scores, o.gan_mode), len(boxes))
+            losses["gan_object"] = o.lambda_gan * o.lambda_object * judged
         if self.pictures is not None:
             losses["gan_picture"] = (
                 o.lambda_gan * o.lambda_picture * generator_loss(self.pictures(made.images), o.gan_mode)
@@ -205,9 +210,9 @@ class Sg2imTrainer(Trainer):
         on_fake, classes_fake = self.objects(fake, boxes, graphs.images)
         on_real, classes_real = self.objects(given.photos, boxes, graphs.images)
         return {
-            "d_object": discriminator_loss(on_real, on_fake, self.options.gan_mode),
-            "d_class_real": F.cross_entropy(classes_real, graphs.objects),
-            "d_class_fake": F.cross_entropy(classes_fake, graphs.objects),
+            "d_object": batch_mean(discriminator_loss(on_real, on_fake, self.options.gan_mode), len(boxes)),
+            "d_class_real": batch_mean(F.cross_entropy(classes_real, graphs.objects), len(boxes)),
+            "d_class_fake": batch_mean(F.cross_entropy(classes_fake, graphs.objects), len(boxes)),
         }
 
     def picture_losses(self, given: Step, fake: Tensor) -> dict[str, Tensor]:

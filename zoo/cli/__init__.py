@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from zoo.cli.show import own_stdout, say, widen_output
-from zoo.errors import UsageError, ZooError, did_you_mean
+from zoo.errors import ToldElsewhere, UsageError, ZooError, did_you_mean
 from zoo.files.names import is_printable, one_line
 from zoo.version import __version__
 
@@ -111,6 +111,10 @@ def main(argv: list[str] | None = None) -> None:
         _check_arguments(arguments)
         code = cli.main(args=[a for a in arguments if a != "--debug"], prog_name="zoo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
+    except ToldElsewhere as error:
+        if debug:
+            raise
+        sys.exit(error.exit_code)
     except ZooError as error:
         if error.exit_code == 130 and argv is None:
             # the work is over: impatience while the interpreter ends would only add a traceback

@@ -36,6 +36,9 @@ class Trainer(ABC):
     `backward(sum of losses, inputs=trainable parameters of the named optimizers)`, steps these optimizers and only then
     asks for the next update, so that a discriminator step sees the generator already stepped. A trainer yields the same
     optimizers in the same order for every batch and never yields inside a `with` block.
+
+    Several processes share a batch, and the loop takes the mean of their losses, each with the weight of its samples: what is no
+    mean over samples goes through `zoo.nn.one_batch` (`batch_sum`, `batch_mean`, `batch_total`), batch norms are seen to.
     """
 
     def __init__(self, model: Model, options: TrainingOptions) -> None:
@@ -58,6 +61,11 @@ class Trainer(ABC):
     @abstractmethod
     def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
         """The updates of one batch, in order; `rng` has one stream per sample of the batch, its keys hold the step."""
+
+    @property
+    def samples_together(self) -> int:
+        """So many consecutive samples of a batch stay in one process where several share it (a photo of each domain)."""
+        return 1
 
     def prepare(self, data: PairData) -> None:  # noqa: B027 (most trainers need to know nothing)
         """Called once with the training data before the first step, and again after a resume: what the losses need to

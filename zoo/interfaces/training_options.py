@@ -18,7 +18,8 @@ class TrainingOptions:
     """Stop after this much training time (without validation and previews), that before a resume counted in; the run then ends
     as if it were done. Rates that decay follow `steps` alone: choose steps that fit the time."""
     batch_size: int = 1
-    """Samples per process and micro-batch."""
+    """Samples per micro-batch, over all processes together: a step has batch_size * accumulate of them, whatever the number of
+    processes."""
     accumulate: int = 1
     """Micro-batches whose gradients are averaged before a step."""
     seed: int = 0

@@ -80,3 +80,9 @@ def weighted_feature_l1(fake: Sequence[Tensor], real: Sequence[Tensor], weights:
     """sum_k w_k * mean |fake_k - real_k|, no gradient to the real side: the perceptual loss's sum over layers."""
     terms = [w * F.l1_loss(f.float(), r.detach().float()) for f, r, w in zip(fake, real, weights, strict=True)]
     return torch.stack(terms).sum()
+
+
+def pixel_weights(labels: Tensor, weights: Tensor | None) -> Tensor:
+    """What each pixel counts in a weighted cross entropy: the weight of its class (None: 1), 0 for labels below 0; float32 as `labels`."""
+    known = (labels >= 0).float()
+    return known if weights is None else weights[labels.clamp_min(0)].float() * known

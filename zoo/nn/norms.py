@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import ConfigError
@@ -44,28 +42,12 @@ def parse_norm(text: str, modulations: tuple[str, ...] = ()) -> NormSpec:
     return NormSpec(spectral, modulation, match[1] or "none", int(match[2] or 0))
 
 
-class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes; each of them takes part in the gradient too."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].clone()
-        distributed.all_reduce(total)
-        return total
-
-
 class UncountedBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm without scale and shift whose `num_batches_tracked` stays 0, and whose batch is that of all processes.
+    """BatchNorm without scale and shift whose `num_batches_tracked` stays 0.
 
-    Quirk kept for parity: the authors' synchronised batch norm never counts, and their checkpoints hold the 0. Training on
-    several processes takes mean and variance over the whole step's samples, as theirs does over devices (torch's own
-    SyncBatchNorm needs a GPU); under accumulation each micro-batch has its own.
+    Quirk kept for parity: the authors' synchronised batch norm never counts, and their checkpoints hold the 0. That a training on
+    several processes takes mean and variance over all of them is the loop's doing, for every batch norm (`zoo.nn.one_batch`); under
+    accumulation each micro-batch has its own.
     """
 
     def __init__(self, channels: int) -> None:
@@ -74,30 +56,14 @@ class UncountedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.momentum is None:  # momentum None: a cumulative average, which needs the count
             return super().forward(input)
-        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
-            return self._over_processes(input)
         return F.batch_norm(input, self.running_mean, self.running_var, None, None, True, self.momentum, self.eps)
-
-    def _over_processes(self, input: Tensor) -> Tensor:
-        """The training forward with statistics over the samples of all processes (which may have different numbers of them)."""
-        x = input.float()
-        count = x.new_full((1,), x.numel() // x.shape[1])
-        total = _SumOverProcesses.apply(torch.cat([x.sum((0, 2, 3)), count]))
-        mean, count = total[:-1] / total[-1], total[-1].detach()
-        centred = x - mean[:, None, None]
-        variance = _SumOverProcesses.apply(centred.square().sum((0, 2, 3))) / count
-        with torch.no_grad():
-            assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1).clamp_min(1), self.momentum)
-        return (centred * (variance + self.eps).rsqrt()[:, None, None]).to(input.dtype)
 
 
 def param_free_norm(kind: str, channels: int) -> nn.Module:
     """BatchNorm (running statistics, eps 1e-5, momentum 0.1), InstanceNorm or, as "group32", GroupNorm of so many groups, none with scale
     or shift.
 
-    "syncbatch" takes its statistics over all processes of a training; in one process, and in evaluation, it is the plain batch norm.
+    "syncbatch" and "batch" differ in the count that checkpoints hold alone: in a training both look at the samples of all processes.
     """
     if group := re.fullmatch(r"group([1-9]\d*)", kind):
         return nn.GroupNorm(int(group[1]), channels, affine=False)

@@ -58,6 +58,7 @@ def write_training_card(
             "seed": plan.training.seed,
             "precision": plan.training.precision,
             "device": loop.device.type,
+            **({"processes": loop.processes.world} if loop.processes.world > 1 else {}),
         },
         "scores": {k: round(v, 5) for k, v in finite_figures(published.scores).items()},
         "limits": [
@@ -114,7 +115,8 @@ def _text(plan: TrainingPlan, title: str, facts: dict[str, Any], curve: list[dic
         title,
         "",
         f"Trained on {training['pairs']} pairs of `{plan.data_name}` ({facts['data_license']}):"
-        f" {training['steps']} steps, {training['samples']} samples, {training['hours']} hours on {training['device']},"
+        f" {training['steps']} steps, {training['samples']} samples, {training['hours']} hours on"
+        f" {training['device']}{f' in {n} processes' if (n := training.get('processes')) else ''},"
         f" {training['precision']}, seed {training['seed']}"
         + (f", started from `{_origin_name(plan.init)}`." if plan.init else "."),
         "",

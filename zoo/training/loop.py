@@ -14,10 +14,11 @@ from typing import Any
 import torch
 
 from zoo.data import Batch, PairData
-from zoo.errors import Cancelled, ConfigError, UsageError
+from zoo.errors import Cancelled, ConfigError, ToldElsewhere, UsageError
 from zoo.files.names import one_line
 from zoo.interfaces.trainers import Trainer
 from zoo.nn.batch_norm import batch_norms
+from zoo.nn.one_batch import Lost
 from zoo.rng import Rng
 from zoo.training.ema import Ema, is_finite
 from zoo.training.log import Log
@@ -57,20 +58,27 @@ class Loop:
         device: str = "cpu",
     ) -> None:
         self.trainer, self.data, self.validation, self.run_folder, self.log = trainer, data, validation, run, log
-        self.options = options = trainer.options
+        self.options = trainer.options
         self.processes = Processes(device)
         self.device = self.processes.device
         self.step = 0
         self.seconds = 0.0
+        self.processes.together(self._set_up)
+        self.stepper = Stepper(trainer, self.optimizers, self.processes, self.sampler.share)
+        self._resume()
+
+    def _set_up(self) -> None:
+        trainer, options = self.trainer, self.options
         self.sampler = Sampler(
-            data,
+            self.data,
             batch_size=options.batch_size,
             seed=options.seed,
-            augment=augment_of(options, data),
+            augment=augment_of(options, self.data),
             micro=options.accumulate,
             rank=self.processes.rank,
             world=self.processes.world,
-            order=lambda epoch: trainer.epoch_order(epoch, data),
+            together=trainer.samples_together,
+            order=lambda epoch: trainer.epoch_order(epoch, self.data),
         )
         self._check()
         for network in trainer.networks.values():
@@ -79,11 +87,9 @@ class Loop:
             network.to(self.device).train()
             if options.channels_last:
                 network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        trainer.prepare(data)
+        trainer.prepare(self.data)
         self.optimizers = trainer.optimizers()
-        self.stepper = Stepper(trainer, self.optimizers, self.processes)
         self.ema = Ema(trainer.model, options.ema, warmup=options.ema_warmup) if options.ema else None
-        self._resume()
 
     def _check(self) -> None:
         """Fail now rather than at the first validation."""
@@ -104,27 +110,44 @@ class Loop:
 
     def _resume(self) -> None:
         """The main process's state everywhere: its checkpoint, or its fresh networks."""
-        state = self.run_folder.load_state() if self.processes.main else None
-        state = self.processes.from_main(state)
+        state = self.processes.from_main(self.processes.by_main(self.run_folder.load_state))
         if state is not None:
-            try:
-                self._load(state)
-            except (KeyError, ValueError, RuntimeError) as error:
-                hint = "resume without the <<changes>> of networks or optimizers"
-                raise UsageError(
-                    f"{self.run_folder.path}: its checkpoint does not fit these options ({one_line(' '.join(str(error).split()))}): {hint}."
-                ) from error
-        for network in self.trainer.networks.values():
-            self.processes.share(network.state_dict().values())
-        if self.ema:
-            self.processes.share(self.ema.average.values())
-        best = self.run_folder.load_state(BEST) if self.processes.main else None
+            self.processes.together(lambda: self._fit(state))
+        self._spread()
+        self.best = None
+        self.processes.by_main(self._settle_record)
+
+    def _fit(self, state: dict[str, Any]) -> None:
+        try:
+            self._load(state)
+        except (KeyError, ValueError, RuntimeError) as error:
+            hint = "resume without the <<changes>> of networks or optimizers"
+            raise UsageError(
+                f"{self.run_folder.path}: its checkpoint does not fit these options ({one_line(' '.join(str(error).split()))}): {hint}."
+            ) from error
+
+    def _settle_record(self) -> None:
+        """The best validation and the learning curve up to the step that the run goes on from."""
+        best = self.run_folder.load_state(BEST)
         if best and best["step"] > self.step:  # from steps that were lost with the state after them
             self.run_folder.remove(BEST)
             best = None
         self.best = self._rank(best["scores"]) if best else None
-        if self.processes.main:
-            self.run_folder.cut_metrics(self.step)
+        self.run_folder.cut_metrics(self.step)
+
+    def _spread(self) -> None:
+        """The main process's networks, averages and moments of the optimizers everywhere."""
+        for tensor in self._tensors():
+            self.processes.share((tensor,))
+
+    def _tensors(self) -> Iterator[torch.Tensor]:
+        for network in self.trainer.networks.values():
+            yield from network.state_dict().values()
+        if self.ema:
+            yield from self.ema.average.values()
+        for optimizer in self.optimizers.values():
+            for kept in optimizer.state.values():
+                yield from (value for value in kept.values() if isinstance(value, torch.Tensor))
 
     def _load(self, state: dict[str, Any]) -> None:
         for name, network in self.trainer.networks.items():
@@ -144,11 +167,14 @@ class Loop:
         """Write a checkpoint, unless something in the networks is no longer finite: then the last good one stays.
 
         Raises Diverged."""
-        for name, network in self.trainer.networks.items():
-            if not is_finite(network):
-                raise Diverged(f"the state of {name!r}")
-        if self.processes.main:
-            self.run_folder.save_state(self.state())
+        faulty = [name for name, network in self.trainer.networks.items() if not is_finite(network)]
+        if self.processes.any(bool(faulty))[0]:
+            raise Diverged(f"the state of {faulty[0]!r}" if faulty else "the state of another process")
+        if not self.processes.same(
+            self._tensors()
+        ):  # machines of other kinds round otherwise: all go on from what is saved
+            self._spread()
+        self.processes.by_main(lambda: self.run_folder.save_state(self.state()))
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
@@ -158,15 +184,22 @@ class Loop:
         Raises Interrupted after a signal, Diverged when a loss, gradient or parameter is NaN or infinite (the last
         checkpoint stays as it was).
         """
-        with _signals() as caught:
+        with _signals(self.processes.world > 1) as caught:
             try:
                 self._steps(caught)
                 self.save()
             except Diverged as error:
+                if not self.processes.main:
+                    raise ToldElsewhere from error
                 raise Diverged(
                     f"After {self.step} steps: {error} is NaN or infinite, so the run stops. {self._way_on()}"
                 ) from error
+            except Lost as error:
+                kept = f" The last checkpoint is kept, go on from it: zoo train --resume {self.run_folder.path}"
+                raise Lost(f"{error}{kept if self.run_folder.has_state else ''}") from error
         if any(self.processes.any(bool(caught))):
+            if not self.processes.main:
+                raise ToldElsewhere(Interrupted.exit_code)
             raise Interrupted(f"Stopped at step {self.step}; continue with: zoo train --resume {self.run_folder.path}")
 
     def _way_on(self) -> str:
@@ -177,7 +210,9 @@ class Loop:
     def _steps(self, caught: list[int]) -> None:
         limit = math.inf if self.options.minutes is None else 60 * self.options.minutes
         clock = time.monotonic()
-        for step, batches in self.sampler.stream(self.step, self.options.steps):
+        stream = self.sampler.stream(self.step, self.options.steps)
+        for step in range(self.step, self.options.steps):
+            _, batches = self.processes.together(lambda: next(stream))
             if any(self.processes.any(bool(caught), self.seconds >= limit)):
                 return
             self._set_rates(step)
@@ -198,7 +233,7 @@ class Loop:
     def _after_step(self, logs: dict[str, torch.Tensor], batches: list[tuple[Batch, Rng]]) -> None:
         options, step = self.options, self.step
         due = step % options.log_every == 0
-        self.log.step(step, self.seconds, {k: float(v) for k, v in logs.items()} if due else None)
+        self.log.step(step, self.seconds, self.stepper.logged(logs) if due else None)
         if options.preview_every and step % options.preview_every == 0:
             self._preview(batches[0])
         if options.validate_every and step % options.validate_every == 0:
@@ -229,28 +264,31 @@ class Loop:
         """The latest training batches through the model, for batch norms."""
         first = max(0, self.step - STATISTICS_BATCHES)
         for step in range(first, first + STATISTICS_BATCHES):
-            batch, rng = self.sampler.batches(step)[0]
-            with self.stepper.autocast():
+            batch, rng = self.processes.together(lambda step=step: self.sampler.batches(step)[0])
+            with self.stepper.autocast(), self.stepper.as_one_batch():
                 self.trainer.statistics(self.stepper.place(batch), rng.within("statistics", step))
 
     def _preview(self, pair: tuple[Batch, Rng]) -> None:
         batch, rng = pair
-        if self.processes.main:
-            with self.averaged():
-                self.log.pictures(self.step, self.trainer.preview(self.stepper.place(batch), rng.within("preview")))
+        with self.averaged():
+            rows = lambda: self.trainer.preview(self.stepper.place(batch), rng.within("preview"))  # noqa: E731
+            self.processes.by_main(lambda: self.log.pictures(self.step, rows()))
 
     def validate(self) -> dict[str, float]:
-        """Score the published weights, extend the learning curve, keep the best ones (main process only)."""
-        if self.validation is None or not self.processes.main:
+        """Score the published weights, extend the learning curve, keep the best ones; {} but in the main process, which does it."""
+        if self.validation is None:
             return {}
         with self.averaged():
-            scores = self._scores()
-            rank = self._rank(scores)
-            if rank is not None and (self.best is None or rank > self.best):
-                self.best = rank
-                self.run_folder.save_state(
-                    {"step": self.step, "model": self.trainer.model.state_dict(), "scores": scores}, BEST
-                )
+            return self.processes.by_main(self._validated) or {}
+
+    def _validated(self) -> dict[str, float]:
+        scores = self._scores()
+        rank = self._rank(scores)
+        if rank is not None and (self.best is None or rank > self.best):
+            self.best = rank
+            self.run_folder.save_state(
+                {"step": self.step, "model": self.trainer.model.state_dict(), "scores": scores}, BEST
+            )
         samples = self.step * self.sampler.per_step
         self.run_folder.add_metrics(
             {"step": self.step, "samples": samples, "minutes": round(self.seconds / 60, 2), **scores}
@@ -267,18 +305,23 @@ class Loop:
         return None if math.isnan(value) else -value if name in self.trainer.lower_is_better else value
 
     @torch.no_grad()
-    def finish(self) -> Published:
-        """Leave the published weights in the model, rounded as they are stored, compute its assets, and score it so."""
-        curve = self.run_folder.metrics()
-        if not curve or curve[-1]["step"] != self.step:
+    def finish(self) -> Published | None:
+        """Leave the published weights in the model, rounded as they are stored, compute its assets, and score it so; None but in the
+        main process, which does it."""
+        curve = self.run_folder.metrics() if self.processes.main else []
+        if self.processes.from_main(not curve or curve[-1]["step"] != self.step):
             self.validate()
-        best = self.run_folder.load_state(BEST) if self.options.publish == "best" else None
-        model = self.trainer.model
-        if best is None:
+        publish_best = self.options.publish == "best"
+        best = self.processes.by_main(lambda: self.run_folder.load_state(BEST)) if publish_best else None
+        if self.processes.from_main(best is None):
             with self.averaged():
-                final = {k: v.clone() for k, v in model.state_dict().items()}
+                final = {k: v.clone() for k, v in self.trainer.model.state_dict().items()}
         else:
-            final = best["model"]
+            final = best["model"] if best else {}
+        return self.processes.by_main(lambda: self._published(final, best["step"] if best else self.step))
+
+    def _published(self, final: dict[str, torch.Tensor], step: int) -> Published:
+        model = self.trainer.model
         model.load_state_dict(final)
         model.eval()
         if self.options.dtype == "float16":
@@ -286,16 +329,17 @@ class Loop:
                 parameter.copy_(parameter.half())
         model.assets = self.trainer.finish(self.data)
         self.trainer.settle(self.data)
-        return Published(best["step"] if best else self.step, self._scores())
+        return Published(step, self._scores())
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM so that the step in hand is finished; a second SIGINT ends at once."""
+def _signals(several: bool) -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM so that the step in hand is finished; a second SIGINT ends a single process at once."""
     caught: list[int] = []
 
     def note(number: int, frame: object) -> None:
-        if caught and number == signal.SIGINT:
+        # of several processes none may leave the others alone; their launcher ends them if they take too long
+        if caught and number == signal.SIGINT and not several:
             raise KeyboardInterrupt
         caught.append(number)
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from zoo.data import Augment, Batch, PairData
 from zoo.data.preprocess import Preprocess
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.interfaces.training_options import TrainingOptions
+from zoo.nn.one_batch import Share
 from zoo.rng import Rng
 
 
@@ -34,9 +35,10 @@ def augment_of(options: TrainingOptions, data: PairData) -> Augment:
 class Sampler:
     """Seeded permutations, one per epoch, the last incomplete batch dropped.
 
-    Micro-batch m of rank r takes rows [(m * world + r) * batch_size, …) of the step's samples. A pair's augmentation and
-    noise are keyed by (seed, epoch, index). order: epoch -> the pairs of that epoch, of one length and possibly repeated, or None
-    for the permutation (`Trainer.epoch_order`); noise is then keyed by (seed, epoch, position).
+    Micro-batch m is rows [m * batch_size, (m + 1) * batch_size) of the step's samples, of which rank r takes each `world`th from
+    the r-th on (`Share`): a step has the same samples whatever the number of processes. A pair's augmentation and noise are keyed
+    by (seed, epoch, index). order: epoch -> the pairs of that epoch, of one length and possibly repeated, or None for the
+    permutation (`Trainer.epoch_order`); noise is then keyed by (seed, epoch, position).
     """
 
     def __init__(
@@ -49,11 +51,18 @@ class Sampler:
         micro: int = 1,
         rank: int = 0,
         world: int = 1,
+        together: int = 1,
         order: Callable[[int], Sequence[int] | None] | None = None,
     ) -> None:
         self.data, self.augment, self.seed = data, augment, seed
-        self.batch_size, self.micro, self.rank, self.world = batch_size, micro, rank, world
-        self.per_step = batch_size * micro * world
+        if batch_size // together < world:
+            raise UsageError(
+                f"{world} processes cannot share batches of {batch_size}: start {max(1, batch_size // together)}, or take larger batches"
+                f' (<<changes={{"batch_size": {world * together}}}>>).'
+            )
+        self.batch_size, self.micro = batch_size, micro
+        self.share = Share(rank, world, batch_size, together)
+        self.per_step = batch_size * micro
         if len(data) < self.per_step:
             raise DataError(
                 f'{len(data)} training pairs are fewer than one batch of {self.per_step}: lower it (<<changes={{"batch_size": {max(1, len(data))}}}>>).'
@@ -76,15 +85,14 @@ class Sampler:
         return keys.argsort(stable=True).tolist()
 
     def batches(self, step: int) -> list[tuple[Batch, Rng]]:
-        """This rank's micro-batches of a step, each with the rng of its samples."""
+        """This rank's part of a step's micro-batches, each with the rng of its samples."""
         epoch, position = divmod(step, self.steps_per_epoch)
         rows = self._order(epoch)[position * self.per_step : (position + 1) * self.per_step]
         made = []
-        for m in range(self.micro):
-            first = (m * self.world + self.rank) * self.batch_size
-            indices = rows[first : first + self.batch_size]
-            at = position * self.per_step + first
-            samples = indices if self._length is None else range(at, at + self.batch_size)
+        for first in range(0, self.per_step, self.batch_size):
+            own = [first + row for row in self.share.rows]
+            indices = [rows[row] for row in own]
+            samples = indices if self._length is None else [position * self.per_step + row for row in own]
             rng = Rng(self.seed, [epoch * (self._length or len(self.data)) + i for i in samples])
             made.append((self.data.batch(indices, self.augment, rng), rng))
         return made

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,8 @@ from zoo.data.domains import unused_domains
 from zoo.data.judging import judge_first
 from zoo.data.relabelled import Relabelled
 from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
-from zoo.errors import DataError, plain
+from zoo.environment import versions
+from zoo.errors import DataError, ZooError, plain
 from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import load_strict
 from zoo.inference.processors import multiplies_bf16
@@ -35,31 +37,86 @@ from zoo.training.processes import Processes
 from zoo.training.runs import RunFolder
 
 
-def run_training(plan: TrainingPlan, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:
+def run_training(plan: TrainingPlan | None, run: RunFolder, *, device: str = "cpu", quiet: bool = False) -> Path:
     """Train (or go on) and write `model/`; returns that folder. Raises ZooErrors; an interrupted run can be resumed.
 
     Nothing is written before the networks, the data and, of a resumed run, the checkpoint have been found to fit. torch's
-    own generator is left as it was.
+    own generator is left as it was. Of several processes the first one writes and says what is wrong.
+
+    plan: None in a further process that does not see the folder of a resumed run: the first one's.
     """
     with torch.random.fork_rng():
         return _run(plan, run, device, quiet)
 
 
-def _run(plan: TrainingPlan, run: RunFolder, device: str, quiet: bool) -> Path:
+def refuse_together(error: ZooError) -> None:
+    """Tell the other processes of this run, which wait for this one, why it cannot begin. Raises ToldElsewhere where the first one
+    says it."""
+    processes = Processes("cpu")
+    try:
+        processes.together(lambda: _raise(error))
+    finally:
+        processes.close()
+
+
+def _raise(error: ZooError) -> None:
+    raise error
+
+
+def _run(plan: TrainingPlan | None, run: RunFolder, device: str, quiet: bool) -> Path:
     processes = Processes(device)
     try:
-        if processes.main and run.has_options:  # before its state is read; a new run is locked when it is made
-            run.lock()
-        with plugin_values(registry().owner(plan.architecture), f"training {plan.architecture!r} failed"):
+        processes.together(lambda: None)  # what another one could not begin with
+        plan = _agreed(plan, processes)
+        if run.has_options or processes.world > 1:  # before its state is read; a new run is locked when it is made
+            processes.by_main(lambda: run.lock() if run.has_options else None)
+        with (
+            plugin_values(registry().owner(plan.architecture), f"training {plan.architecture!r} failed"),
+            warnings.catch_warnings(),
+        ):
+            if not processes.main:
+                warnings.simplefilter("ignore")
             return _train(plan, run, processes, device, quiet)
     finally:
         run.release()
         processes.close()
 
 
-def settle_precision(plan: TrainingPlan, device: str) -> TrainingPlan:
-    """The plan with `precision=auto` decided for a device; warns of a bf16 that the device only imitates."""
-    asked, fast = plan.training.precision, multiplies_bf16(device)
+def _agreed(plan: TrainingPlan | None, processes: Processes) -> TrainingPlan:
+    """The plan of the first process, with this one's places of data and weights; `precision=auto` decided. Raises UsageError if one was
+    started otherwise."""
+    kind = processes.device.type
+    if processes.world == 1:
+        assert plan is not None
+        return settle_precision(plan, kind)
+    processes.alike({"kind of device": kind, "version": versions()})
+    fast = not processes.any(not multiplies_bf16(kind))[0]
+    settled = settle_precision(plan, kind, fast) if plan and processes.main else plan
+    first: dict[str, Any] = processes.from_main(settled.to_json() if settled else {})
+    own = first if plan is None or processes.main else plan.to_json()
+    if own["training"]["precision"] == "auto":
+        own["training"]["precision"] = first["training"]["precision"]
+    processes.alike(_flat(own))
+    agreed = processes.together(lambda: TrainingPlan.from_json(first, "the run of process 0"))
+    return agreed if plan is None else replace(agreed, data=plan.data, init=plan.init)
+
+
+def _flat(plan: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a plan that all processes must share."""
+    named = ("architecture", "variant", "space", "trust_maps")
+    return {
+        **{name: plan.get(name) for name in named},
+        **{f"value of network.{name}": value for name, value in plan["config"].items()},
+        **{f"value of trainer.{name}": value for name, value in plan["training"].items()},
+    }
+
+
+def settle_precision(plan: TrainingPlan, device: str, fast: bool | None = None) -> TrainingPlan:
+    """The plan with `precision=auto` decided for a device; warns of a bf16 that the device only imitates.
+
+    fast: whether the devices of all processes multiply bfloat16 themselves (None: as this one does)."""
+    asked = plan.training.precision
+    fast = multiplies_bf16(device) if fast is None else fast
     if asked == "bf16" and not fast:
         warnings.warn(
             f"This {device} has no instructions for bfloat16 and imitates them, many times slower than float32: start anew with"
@@ -72,38 +129,72 @@ def settle_precision(plan: TrainingPlan, device: str) -> TrainingPlan:
 
 
 def _train(plan: TrainingPlan, run: RunFolder, processes: Processes, device: str, quiet: bool) -> Path:
-    plan = settle_precision(plan, processes.device.type)
-    model = build_model(plan)
-    with torch.random.fork_rng():  # the trainer's networks go on in the model's stream
-        data, validation = open_splits(plan, model)  # before a trainer asks for pretrained networks: these may not fit
-    trainer = build_trainer(plan, model, init=not run.has_state)
-    doubts = [] if plan.trust_maps or run.has_state else judge_first(unrelabelled(data.source))
-    if not getattr(plan.config, "channels", ()):  # nobody chose
-        doubts += unused_domains(data, trainer.model.channels)
-    for doubt in doubts if processes.main else ():
-        warnings.warn(plain(doubt), stacklevel=2)
+    goes_on = processes.from_main(run.has_state)
+
+    def build() -> tuple[Trainer, PairData, PairData | None]:
+        model = build_model(plan)
+        with torch.random.fork_rng():  # the trainer's networks go on in the model's stream
+            data, validation = open_splits(
+                plan, model
+            )  # before a trainer asks for pretrained networks: these may not fit
+        return build_trainer(plan, model, init=not goes_on), data, validation
+
+    trainer, data, validation = processes.together(build)
+    if processes.world > 1:
+        processes.alike(processes.together(lambda: _seen_alike(data, validation)))
+    processes.by_main(lambda: _warn_of(plan, trainer, data, judge=not plan.trust_maps and not goes_on))
     with Log(run.path, plan.training.steps, quiet=quiet, write=processes.main) as log:
         loop = Loop(trainer, data, validation, run, log, device=device)
-        if processes.main:  # what could be refused has been by now: a run that cannot begin leaves no options behind
-            run.lock()
-            _begin(plan, run, data)
-        processes.wait()
+        # what could be refused has been by now: a run that cannot begin leaves no options behind
+        processes.by_main(lambda: _begin(plan, run, data, processes.world))
         loop.run()
-        if processes.main:
-            published = loop.finish()
-            run.replace_model(lambda folder: export(plan, folder, run, loop, published))
-    processes.wait()
+        published = loop.finish()
+        if published is None:
+            processes.by_main(lambda: None)
+        else:
+            processes.by_main(lambda: run.replace_model(lambda folder: export(plan, folder, run, loop, published)))
     return run.model
 
 
-def _begin(plan: TrainingPlan, run: RunFolder, data: PairData) -> None:
+def _warn_of(plan: TrainingPlan, trainer: Trainer, data: PairData, *, judge: bool) -> None:
+    doubts = judge_first(unrelabelled(data.source)) if judge else []
+    if not getattr(plan.config, "channels", ()):  # nobody chose
+        doubts += unused_domains(data, trainer.model.channels)
+    for doubt in doubts:
+        warnings.warn(plain(doubt), stacklevel=2)
+
+
+def _seen_alike(data: PairData, validation: PairData | None) -> dict[str, object]:
+    """What tells data sets apart that processes read at their own places: names, and a few maps (photos may be decoded otherwise by
+    another version of a library). Raises DataError."""
+    digest = hashlib.sha256()
+    for index in sorted({0, len(data) // 2, len(data) - 1}):
+        digest.update(data.source.read(index)[1].tobytes())
+    return {
+        "number of training pairs": len(data),
+        "set of names of training pairs": _digest(data),
+        "set of classes": data.label_space.names,
+        "content of the maps": digest.hexdigest(),
+        "number of validation pairs": 0 if validation is None else len(validation),
+    }
+
+
+def _digest(data: PairData) -> str:
+    return hashlib.sha256("\n".join(data.names).encode()).hexdigest()
+
+
+def _begin(plan: TrainingPlan, run: RunFolder, data: PairData, processes: int) -> None:
     """Write `options.json`, or hold a resumed run's data against it. Raises DataError if they differ."""
-    seen = {"pairs": len(data), "names_sha256": hashlib.sha256("\n".join(data.names).encode()).hexdigest()}
+    run.lock()
+    seen = {"pairs": len(data), "names_sha256": _digest(data)}
     before = run.options().get("trained_on", seen)
     if before != seen and run.has_state:
         change = f"{before['pairs']} pairs then, {len(data)} now" if before["pairs"] != len(data) else "other pairs"
         raise DataError(f"{plan.data} has changed since the run began ({change}): a resumed run needs the same data.")
-    run.write_options({**plan.to_json(), "trained_on": seen, "threads": torch.get_num_threads()})
+    training = plan.training
+    how = {"threads": torch.get_num_threads(), "processes": processes}
+    samples = {"samples_per_step": training.batch_size * training.accumulate}
+    run.write_options({**plan.to_json(), "trained_on": seen, **how, **samples})
     run.clean()
 
 

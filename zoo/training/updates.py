@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -13,10 +14,12 @@ from torch.optim import Optimizer
 from zoo.data import Batch
 from zoo.errors import ZooError
 from zoo.interfaces.trainers import Trainer, Update
+from zoo.nn.one_batch import Share
 from zoo.rng import Rng
 from zoo.training.processes import Processes
 
 Logs = dict[str, Tensor]
+ALONE = Share()
 
 
 class Diverged(ZooError):
@@ -27,14 +30,28 @@ class Stepper:
     """Runs the updates of one step. Networks are never wrapped: systems with several networks and optimizers break
     DistributedDataParallel in ways that give wrong gradients without an error; gradients are averaged here instead."""
 
-    def __init__(self, trainer: Trainer, optimizers: Mapping[str, Optimizer], processes: Processes) -> None:
-        self.trainer, self.optimizers, self.processes = trainer, optimizers, processes
+    def __init__(
+        self, trainer: Trainer, optimizers: Mapping[str, Optimizer], processes: Processes, share: Share = ALONE
+    ) -> None:
+        """share: what part of every micro-batch this process gets."""
+        self.trainer, self.optimizers, self.processes, self.share = trainer, optimizers, processes, share
         self.options = trainer.options
         self._faulty: list[str] = []
 
     def autocast(self) -> torch.autocast:
         """The context of forward passes: bfloat16 where the options say so."""
         return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+
+    def as_one_batch(self) -> AbstractContextManager[object]:
+        """The context of what several processes compute as one; nothing for a single process."""
+        return nullcontext() if self.processes.world == 1 else self.processes.as_one_batch(self.share)
+
+    def seed_torch(self, step: int) -> None:
+        """torch's own generator (dropout) is a function of the step, in all processes alike but on GPUs, which draw on their own."""
+        seed = (self.options.seed * 1_000_003 + step) % 2**63
+        torch.manual_seed(seed)
+        if self.processes.world > 1 and self.processes.device.type == "cuda":
+            torch.cuda.manual_seed((seed + (self.processes.rank << 40)) % 2**63)
 
     def place(self, batch: Batch) -> Batch:
         """The batch on the device, in the networks' memory format."""
@@ -46,15 +63,25 @@ class Stepper:
     def step(self, step: int, micro_batches: Sequence[tuple[Batch, Rng]]) -> Logs:
         """All updates of one step, the micro-batches side by side. Returns their losses and logs, averaged over the
         micro-batches. Raises Diverged before any optimizer has taken a gradient that is not finite."""
-        # layers that draw from torch's own generator (dropout) stay reproducible after a resume, and differ between ranks
-        torch.manual_seed((self.options.seed * 1_000_003 + step + (self.processes.rank << 40)) % 2**63)
+        self.seed_torch(step)
         iterators = [
             self.trainer.updates(self.place(batch), rng.within("step", step), step) for batch, rng in micro_batches
         ]
         logs: Logs = {}
-        while named := self._gather(iterators, logs):
-            self._apply(named)
+        with self.as_one_batch():
+            while named := self._gather(iterators, logs):
+                self._apply(named)
         return logs
+
+    def logged(self, logs: Logs) -> dict[str, float]:
+        """The losses and logs of a step as means over all samples; what not every process has is of those that have it."""
+        own = {name: float(value) for name, value in logs.items()}
+        if self.processes.world == 1:
+            return own
+        parts = self.processes.each((self.share.weight, own))
+        names = dict.fromkeys(name for _, part in parts for name in part)
+        having = {name: [(w, part[name]) for w, part in parts if name in part] for name in names}
+        return {name: sum(w * v for w, v in found) / sum(w for w, _ in found) for name, found in having.items()}
 
     def _gather(self, iterators: Sequence[Iterator[Update]], logs: Logs) -> tuple[str, ...]:
         """Advance every micro-batch by one update and gather the gradients; () when the batch is done."""
@@ -87,6 +114,8 @@ class Stepper:
         total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
         if not math.isfinite(float(total.detach())):
             self._faulty += [n for n, v in update.losses.items() if not math.isfinite(float(v.detach()))] or ["sum"]
+        if self.processes.world > 1:
+            total = total * self.share.weight
         total.div(micro).backward(inputs=self._parameters(update.optimizers))
         for name, value in {**update.losses, **update.logs}.items():
             part = torch.as_tensor(value).detach().float() / micro
@@ -102,7 +131,9 @@ class Stepper:
     def _apply(self, names: tuple[str, ...]) -> None:
         """Average, check, clip, step."""
         if self.processes.average(self._parameters(names), bool(self._faulty)):
-            raise Diverged(f"the loss {', '.join(dict.fromkeys(self._faulty)) or 'of another process'}")
+            found = self.processes.each(list(dict.fromkeys(self._faulty)))
+            told = [", ".join(n) + (f" (process {r})" if len(found) > 1 else "") for r, n in enumerate(found) if n]
+            raise Diverged(f"the loss {', '.join(told)}")
         norms: dict[str, Tensor] = {}
         for name in names:
             norms[name] = nn.utils.get_total_norm([p.grad for p in self._parameters((name,)) if p.grad is not None])

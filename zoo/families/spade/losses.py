@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from zoo.families.spade.discriminators import Opinion
 from zoo.families.spade.options import GanOptions
 from zoo.nn.losses import feature_l1, gan_loss, kl_divergence
+from zoo.nn.one_batch import batch_sum
 from zoo.nn.perceptual import VGG_WEIGHTS, perceptual_loss
 
 
@@ -41,7 +42,7 @@ def generator_losses(
     losses = {"gan": gan}
     if outputs.mu is not None and outputs.logvar is not None:
         kld = kl_divergence(outputs.mu, outputs.logvar)
-        losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else kld)
+        losses["kld"] = o.lambda_kld * (kld / len(real) if o.kld_mean else batch_sum(kld))
     if o.lambda_feat and on_fake.features:  # a discriminator of another system may have none
         losses["gan_feat"] = o.lambda_feat * feature_l1(
             *([[f[own] for f in g] for g in on.features] for on in (on_fake, on_real))
