@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +149,16 @@ def _finished(place: Place, number: int, sizes: Mapping[str, int]) -> Shard | st
 def left_out(folders: Sequence[Folder]) -> list[str]:
     """A line for each shard that is not read."""
     return [f"{f.place.base}: {reason}" for f in folders for reason in f.left_out.values()]
+
+
+def tell_left_out(folders: Sequence[Folder]) -> None:
+    """Warn of the shards that are not read. Raises DataError where none is left."""
+    lines, bases = left_out(folders), " + ".join(folder.place.base for folder in folders)
+    told = "; ".join(lines[:3]) + (f"; … {len(lines)} in all" if len(lines) > 3 else "")
+    if not any(folder.shards for folder in folders):
+        raise DataError(f"{bases} has no finished shard{f' ({told})' if told else ''}: {AGAIN}.")
+    if told:
+        warnings.warn(f"Shards are left out: {told}.", stacklevel=3)
 
 
 def local_tar(shard: Shard) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from zoo.data.files import LabelArray, PhotoArray, label_array, photo_array
 from zoo.data.folder import stated_space
 from zoo.data.pairs import Counted, Source
 from zoo.data.places import folders_of, labels_of
-from zoo.data.sharded.finding import AGAIN, Folder, Shard, find, left_out, local_tar
+from zoo.data.sharded.finding import AGAIN, Folder, Shard, find, left_out, local_tar, tell_left_out
 from zoo.data.sharded.members import BLOCK, ROLES, members_of
 from zoo.data.splits import ordered
 from zoo.errors import DataError, UsageError, did_you_mean, few
@@ -57,11 +56,7 @@ class Shards(Source):
         self.path, self.folders = path, find([part.rstrip("/") for part in folders_of(path)])
         self.location = " + ".join(f.place.base for f in self.folders)
         self.shards, self._tars, listings = opened(self.folders)
-        lines = left_out(self.folders)
-        if not self.shards:
-            raise DataError(f"{self.location} has no finished shard{_why(lines)}: {AGAIN}.")
-        if lines:
-            warnings.warn(f"Left out of {self.location}: {_few(lines)}.", stacklevel=2)
+        tell_left_out(self.folders)
         self.label_space = space_of(self.folders, [listing.space for listing in listings], space)
         found = {s for listing in listings for s in listing.splits}
         self.splits = ordered(found - {""})
@@ -219,10 +214,3 @@ def space_of(folders: Sequence[Folder], records: Sequence[str], given: LabelSpac
         raise DataError(f"These shards are in several label spaces ({stated[0].name}, {few(others)}): read them one by one.")
     return stated[0]
 
-
-def _why(lines: Sequence[str]) -> str:
-    return f" ({_few(lines)})" if lines else ""
-
-
-def _few(lines: Sequence[str]) -> str:
-    return "; ".join(lines[:3]) + (f"; … {len(lines)} in all" if len(lines) > 3 else "")
