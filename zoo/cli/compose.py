@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli.compose_options import EDITS, FRAME, LABELS, MAPS, PASTE, PHOTOS, PRIOR, RUN, STYLES, with_options
+from zoo.cli.compose_options import EDITS, FRAME, LABELS, MAPS, PASTE, PHOTOS, PRIOR, RUN, SHARDS, STYLES, with_options
 from zoo.cli.compose_report import report
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say, show
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: zoo compose mask-vae+scgan --mask FACE.png --edit perturb:nose --edit redraw:hair -n 4")
 @click.argument("models", metavar="GEN+SYN")
-@with_options(LABELS, PRIOR, MAPS, PHOTOS, FRAME, PASTE, EDITS, STYLES, RUN)
+@with_options(LABELS, PRIOR, MAPS, PHOTOS, FRAME, PASTE, EDITS, STYLES, RUN, SHARDS)
 def compose(models: str, **given: Any) -> None:
     """Maps from a generator, pictures from a synthesizer, joined by class names. Prints the output folder.
 
@@ -43,7 +43,7 @@ def compose(models: str, **given: Any) -> None:
 
 @click.command(epilog="Example: zoo generate mask-vae --labels skin,hair,nose,l_eye,r_eye -n 8")
 @click.argument("model", metavar="GEN")
-@with_options(LABELS, PRIOR, MAPS, EDITS, RUN)
+@with_options(LABELS, PRIOR, MAPS, EDITS, RUN, SHARDS)
 def generate(model: str, **given: Any) -> None:
     """Label maps only, with the pictures of a generator that has its own (sg2im); of an image generator such as cgan pictures only. Prints
     the output folder."""
@@ -60,7 +60,7 @@ def generate(model: str, **given: Any) -> None:
 @click.command(epilog="Example: zoo synth scgan face-map.png -n 4 --out faces")
 @click.argument("model", metavar="SYN")
 @click.argument("paths", metavar="MASK.png…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@with_options(PRIOR, MAPS[1:], STYLES, FRAME, RUN, PHOTOS[1:2])
+@with_options(PRIOR, MAPS[1:], STYLES, FRAME, RUN, PHOTOS[1:2], SHARDS)
 def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
     """Pictures of given label maps. Prints the output folder."""
     _run((None, model), {**given, "maps": paths})
@@ -68,6 +68,11 @@ def synth(model: str, paths: tuple[Path, ...], **given: Any) -> None:
 
 def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Check everything that needs no model (and so no torch), load, check the rest, then write."""
+    from zoo.cli.shards import check_shard_options, compose_shards
+
+    if check_shard_options(given):
+        compose_shards(models, given)
+        return
     from zoo.composition.checks.before_loading import check_reference, quick_check
     from zoo.composition.folder.records import existing_rules, existing_seed
     from zoo.composition.folder.target import check_target, has_labelmap
@@ -77,7 +82,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     out, overwrite, seed = given["out"], given["overwrite"], given["seed"]
     if seed is None and out is not None and not overwrite:
         seed = existing_seed(out)
-    request = _request(given, fresh_seed() if seed is None else seed)
+    request = read_options(given, fresh_seed() if seed is None else seed)
     if out is not None:
         check_target(out, overwrite=overwrite)  # before many maps are decoded
     if given.get("parser") is not None:
@@ -127,7 +132,7 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     show(folder)
 
 
-def _request(given: dict[str, Any], seed: int) -> Request:
+def read_options(given: dict[str, Any], seed: int) -> Request:
     """The request of the options; an option that was not given leaves its field's default."""
     asked = {name: value for name, value in given.items() if name in ARGUMENTS and value not in (None, ())}
     if "labels" in asked:

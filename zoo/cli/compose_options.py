@@ -188,6 +188,20 @@ RUN: Options = (
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
 )
 
+SHARDS: Options = (
+    click.option(
+        "--shards",
+        metavar="DIR",
+        help="Make shards instead of a folder of files: tars of about 1000 samples that webdataset reads, the same bytes whoever makes them"
+        " (docs/scale.md). The same command again makes what is missing.",
+    ),
+    click.option("--per-shard", metavar="K", type=int, help="Samples of a shard, whole batches.  [default: about 1000]"),
+    click.option("--split", metavar="A,B,C", help="Shares of train, val and test, by a hash of each sample's number.  [default: .9,.05,.05]"),
+    click.option("--workers", metavar="N", type=click.IntRange(1, 1024), help="Processes that make shards.  [default: one, with a thread per processor]"),
+    click.option("--check", is_flag=True, help="Hold shards that are there against their sha256 first.  [default: their size]"),
+    click.option("--dry-run", is_flag=True, help="Say what it would make and take, by a short measurement; write nothing."),
+)  # fmt: skip
+
 
 def with_options(*groups: Options) -> Callable[[Any], Any]:
     """A decorator that gives a command the options of these groups, in order."""

@@ -103,6 +103,7 @@ class Composition(Models):
         progress: Progress | None = None,
         files: OpenedFiles | None = None,
         workers: int = 1,
+        checked: bool = False,
     ) -> Generator[Part, None, None]:
         """The batches of the samples from `start` to `stop` (None: to the last), in order; both are batch boundaries, or the end. The
         request is checked at once.
@@ -110,12 +111,14 @@ class Composition(Models):
         Ranges give the very samples that the whole run gives. missing: only the batches with some of these samples. files: those of the
         request, if some of them are opened already. workers: batches made at once in threads of their own, each with torch's present
         number of threads; models that share state between calls (none of ours) take 1. progress: counts the samples before `start` as
-        done, and ends with `stop`. Raises UsageError for a range that is none.
+        done, and ends with `stop`. checked: somebody has checked this very request, with its frames, against these models, so that its files
+        are not all read for every range. Raises UsageError for a range that is none.
         """
         samples = sample_range(request, start, stop)
         files = OpenedFiles() if files is None else files
-        check(self, request, files)
-        request = with_frames(request, self.space, files)
+        if not checked:
+            check(self, request, files)
+            request = with_frames(request, self.space, files)
         for note in files.take_notes():  # a command has told them by now
             warnings.warn(plain(note), stacklevel=2)
         return batches(self, request, samples, progress, files, missing, workers)

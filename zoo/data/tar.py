@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tarfile
 from pathlib import Path
 
 import PIL.Image
@@ -12,6 +11,7 @@ import PIL.Image
 from zoo.data.pairs import Source
 from zoo.errors import DataError
 from zoo.files.mapformats import MAP_FORMATS
+from zoo.files.tars import TarWriter
 from zoo.files.writing import write_atomic
 from zoo.maps import SemanticMap
 
@@ -27,15 +27,17 @@ def write_tar(source: Source, path: Path, map_format: str = MAP_FORMATS[1]) -> N
         raise DataError(f"There is no folder {path.parent} for {path.name}.")
 
     def write(part: Path) -> None:
-        with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with part.open("wb") as file:
+            tar = TarWriter(file)
             for index, name in enumerate(source.names):
                 photo, labels = source.read(index)
                 found = SemanticMap.from_arrays(labels, source.label_space)
                 if photo is not None:
-                    _add(tar, f"{index:06d}.image.png", _png(PIL.Image.fromarray(photo)))
-                _add(tar, f"{index:06d}.map.png", _png(found.to_pil(map_format=map_format)))
+                    tar.add(f"{index:06d}.image.png", _png(PIL.Image.fromarray(photo)))
+                tar.add(f"{index:06d}.map.png", _png(found.to_pil(map_format=map_format)))
                 told = {"name": name, "labels": list(found.label_set().names), "label_space": source.label_space.name}
-                _add(tar, f"{index:06d}.json", json.dumps(told).encode())
+                tar.add(f"{index:06d}.json", json.dumps(told).encode())
+            tar.finish()
 
     write_atomic(path, write)
 
@@ -44,9 +46,3 @@ def _png(image: PIL.Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))

@@ -91,6 +91,10 @@ class OpenedFiles:
         self.stream(path).close()
         return self.sha256(path)
 
+    def expect(self, path: Path | str, digest: str) -> None:
+        """Refuse a file, once it is read, whose bytes have not this sha256."""
+        self._digests.setdefault(Path(path), digest)
+
     def copy(self, path: Path | str, target: Path) -> None:
         """Write the bytes that were read to another file."""
         with self.stream(path) as file, target.open("wb") as copy:

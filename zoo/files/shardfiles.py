@@ -1,9 +1,9 @@
 """The names of a folder of shards and of the members of its tars: what is written and what is read mean the same. No torch in here.
 
-    shards.json                    the manifest, written first: the request, the models, how samples are divided into shards
-    shard-000000.tar               per sample KEY.image.png (or .jpg), KEY.map.png and KEY.json; KEY: its number in nine digits
-    shard-000000.json              written after its tar, with the tar's size and sha256: a shard without it is not finished
-    index.json, statistics.json    once all shards are there
+shards.json                    the manifest, written first: the request, the models, how samples are divided into shards
+shard-000000.tar               per sample KEY.image.png (or .jpg), KEY.map.png and KEY.json; KEY: its number in nine digits
+shard-000000.json              written after its tar, with the tar's size and sha256: a shard without it is not finished
+index.json, statistics.json    once all shards are there
 """
 
 from __future__ import annotations

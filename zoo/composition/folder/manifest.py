@@ -132,11 +132,12 @@ def _damaged(folder: Path, faults: list[str]) -> DataError:
 
 
 def make_manifest(
-    models: Models, request: Request, files: OpenedFiles | None = None, *, inputs: bool = True
+    models: Models, request: Request, files: OpenedFiles | None = None, *, inputs: bool | Inputs = True
 ) -> tuple[dict[str, Any], Inputs]:
     """The manifest of a run, and the inputs that belong into its folder.
 
-    files: those of the request that are opened already. inputs: False: none are copied, the manifest has their sha256 in `inputs`.
+    files: those of the request that are opened already. inputs: False: none are copied, the manifest has their sha256 in `inputs`; or what
+    collects them.
     """
     import torch
 
@@ -144,7 +145,7 @@ def make_manifest(
 
     if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
         _ = models.parser  # so that it is among the models
-    copies = Inputs(files, copied=inputs)
+    copies = inputs if isinstance(inputs, Inputs) else Inputs(files, copied=inputs)
     manifest = {
         "format": 1,
         **({"rules": models.rules} if models.rules > 1 else {}),
