@@ -1,5 +1,5 @@
-"""Shard folders read back: `zoo compose … --shards DIR` and any folder or URL of that form (docs/scale.md).
+"""Shard folders read back: what `zoo compose … --shards DIR` writes (docs/scale.md), here or behind an fsspec URL.
 
-`places`: a folder here or an fsspec URL; `finding`: which shards are finished; `members`: where the files of a tar lie; `source`: the
-data set `shards:DIR`; `checking`: what is damaged; `stream`: the webdataset pipeline.
+`places`: a folder; `finding`: which shards are finished; `members`, `listing`: where the files of a tar lie; `source`: the data set
+`shards:DIR`; `checking`: what is damaged; `stream`, `pipeline`, `stages`: the webdataset pipeline.
 """

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from zoo.data.pairs import Counted
 from zoo.data.sharded.finding import AGAIN, CHUNK, Folder, Shard, local_tar
-from zoo.data.sharded.source import IMAGE, MAP, RECORD, listing_of
+from zoo.data.sharded.listing import IMAGE, MAP, RECORD, listing_of
 from zoo.errors import DataError, few
 from zoo.files.jsonfiles import parse_json
-from zoo.files.shardfiles import INDEX, SPLITS, STATISTICS, digest_of, facts_name, key_of, tar_name
+from zoo.files.shardfiles import INDEX, SPLITS, STATISTICS, digest_of, facts_name, key_of, split_of, tar_name
 from zoo.labels import IGNORE, LabelSpace
 
 REMAKE = f"delete the tar and its JSON and {AGAIN}"
-PICTURES = {"pairs": True, "parsed": True, "maps": False}
-"""Whether a sample of this kind has a picture; of "parsed" some writers leave the photos out."""
 
 
 def faults_of(folders: Sequence[Folder]) -> list[str]:
@@ -55,9 +53,13 @@ def _missing(folder: Folder) -> list[str]:
     beyond = [tar_name(n) for n in sorted(there) if n >= folder.expected]
     lines = []
     if missing:
-        lines.append(f"{folder.place.base}: {len(missing)} of {folder.expected} shards are missing ({few(missing)}): {AGAIN}")
+        lines.append(
+            f"{folder.place.base}: {len(missing)} of {folder.expected} shards are missing ({few(missing)}): {AGAIN}"
+        )
     if beyond:
-        lines.append(f"{folder.place.base}: shards.json knows {folder.expected} shards, there lies more ({few(beyond)})")
+        lines.append(
+            f"{folder.place.base}: shards.json knows {folder.expected} shards, there lies more ({few(beyond)})"
+        )
     return lines
 
 
@@ -67,23 +69,27 @@ def _shard_faults(shard: Shard, manifest: Mapping[str, Any] | None) -> list[str]
         lines.append(f"{shard.told} is damaged: its sha256 is not the one in {facts_name(shard.number)}: {REMAKE}")
     keys = listing_of(local_tar(shard), shard.told)
     wanted = [key_of(n) for n in range(shard.start, shard.stop)]
-    if shard.samples != len(wanted) or shard.facts.get("shard") != shard.number:
+    if shard.samples != len(keys.keys) or shard.facts.get("shard") != shard.number:
         lines.append(f"{facts_name(shard.number)} contradicts itself (shard, start, stop, samples): {REMAKE}")
-    if list(keys.keys) != wanted:
+    parsed = manifest is not None and manifest["kind"] == "parsed"
+    there = set(wanted) >= set(keys.keys) if parsed else list(keys.keys) == wanted  # photos may have been left out
+    if not there:
         odd = few(sorted(set(wanted) ^ set(keys.keys)))
         lines.append(f"{shard.told} holds other samples than {wanted[0]} to {wanted[-1]} ({odd}): {REMAKE}")
     if manifest is not None:
         first = shard.number * manifest["per_shard"]
         if (shard.start, shard.stop) != (first, min(first + manifest["per_shard"], manifest["samples"])):
-            lines.append(f"{facts_name(shard.number)} says samples {shard.start} to {shard.stop}, shards.json others: {REMAKE}")
+            lines.append(
+                f"{facts_name(shard.number)} says samples {shard.start} to {shard.stop}, shards.json others: {REMAKE}"
+            )
     hashes = shard.facts.get("hashes")
     if hashes is not None and (not isinstance(hashes, list) or len(hashes) != shard.samples):
         lines.append(f"{facts_name(shard.number)} has not one perceptual hash a sample: {REMAKE}")
-    there = keys.places[:, :, 1] > 0
     kind = manifest["kind"] if manifest is not None else None
+    has = keys.places[:, :, 1] > 0
     for role, name, needed in ((IMAGE, "picture", kind == "pairs"), (MAP, "map", True), (RECORD, "record", True)):
-        if needed and not there[:, role].all():
-            without = [key for key, has in zip(keys.keys, there[:, role].tolist(), strict=True) if not has]
+        if needed and not has[:, role].all():
+            without = [key for key, one in zip(keys.keys, has[:, role].tolist(), strict=True) if not one]
             lines.append(f"{shard.told}: {len(without)} samples have no {name} ({few(without)}): {REMAKE}")
     return lines + _record_faults(shard, keys.keys, keys.places[:, RECORD].tolist(), manifest)
 
@@ -94,7 +100,7 @@ def _record_faults(
     """Records that are another sample's, of another label space, or of a split that nobody has."""
     faults: Counter[str] = Counter()
     first: dict[str, str] = {}
-    space = manifest.get("label_space") if manifest is not None else None
+    space, split = _space_name(manifest), _splitting(manifest)
     with local_tar(shard).open("rb") as file:
         for key, (offset, size) in zip(keys, places, strict=True):
             if not size:
@@ -103,8 +109,11 @@ def _record_faults(
             record = parse_json(file.read(size), where=f"{shard.told}:{key}")
             for name, good in (
                 ("number", record.get("index") == int(key)),
-                ("label space", not isinstance(space, str) or record.get("label_space", space) == space),
-                ("split", record.get("split", SPLITS[0]) in SPLITS),
+                ("label space", space is None or record.get("label_space", space) == space),
+                (
+                    "split",
+                    record.get("split") == split(int(key)) if split else record.get("split", SPLITS[0]) in SPLITS,
+                ),
             ):
                 if not good:
                     faults[name] += 1
@@ -113,6 +122,23 @@ def _record_faults(
         f"{shard.told}: the records of {n} samples name another {name} (the first is {first[name]}): {REMAKE}"
         for name, n in faults.items()
     ]
+
+
+def _space_name(manifest: Mapping[str, Any] | None) -> str | None:
+    stated = (manifest or {}).get("label_space")
+    name = stated.get("name") if isinstance(stated, dict) else stated
+    return name if isinstance(name, str) else None
+
+
+def _splitting(manifest: Mapping[str, Any] | None) -> Callable[[int], str] | None:
+    """The split of a sample by its number, where the manifest says seed and shares."""
+    shares, request = (manifest or {}).get("split"), (manifest or {}).get("request")
+    seed = request.get("seed") if isinstance(request, dict) else None
+    if not isinstance(seed, int) or not isinstance(shares, dict) or list(shares) != list(SPLITS):
+        return None
+    if not all(isinstance(share, int | float) for share in shares.values()):
+        return None
+    return lambda index: split_of(seed, index, list(shares.values()))
 
 
 def _sha256(shard: Shard) -> str:
@@ -137,7 +163,9 @@ def _index_faults(folder: Folder) -> list[str]:
     for shard in folder.shards:
         stated = digests.get(shard.name)
         if stated != shard.sha256:
-            lines.append(f"{where} says {stated or 'nothing'} of {shard.name}, {facts_name(shard.number)} says {shard.sha256}")
+            lines.append(
+                f"{where} says {stated or 'nothing'} of {shard.name}, {facts_name(shard.number)} says {shard.sha256}"
+            )
     lines += [f"{where} lists {name}, which is not there: {AGAIN}" for name in sorted(set(digests) - set(sizes))]
     if isinstance(values.get("digest"), str) and values["digest"] != digest_of(digests):
         lines.append(f"{where}: its digest is not that of its list: delete it and {AGAIN}")
@@ -176,9 +204,15 @@ class ShardCounts(Counted):
             stated = shard.facts.get("classes")
             if seen != shard.samples or not isinstance(stated, dict):  # one split, or maps that could not be read
                 continue
-            odd = [name for value, name in enumerate(self._space.names) if _stated(stated, name) != found[:, value].tolist()]
+            odd = [
+                name
+                for value, name in enumerate(self._space.names)
+                if _stated(stated, name) != found[:, value].tolist()
+            ]
             if odd:
-                lines.append(f"{shard.told} shows other classes than {facts_name(shard.number)} counts ({few(odd)}): {REMAKE}")
+                lines.append(
+                    f"{shard.told} shows other classes than {facts_name(shard.number)} counts ({few(odd)}): {REMAKE}"
+                )
         return lines
 
 

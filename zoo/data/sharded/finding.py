@@ -81,7 +81,9 @@ def find(urls: str | Sequence[str]) -> list[Folder]:
         base, _, last = name.rpartition("/")
         number = shard_number(last) if last.endswith(".tar") else None
         if number is None and name.endswith((".tar", ".json")):
-            raise UsageError(f"{name} is not called as a shard is (shard-000000.tar). Of other tars webdataset reads what it can.")
+            raise UsageError(
+                f"{name} is not called as a shard is (shard-000000.tar). Of other tars webdataset reads what it can."
+            )
         if number is None:
             folders[name] = Folder(Place(name))
         elif (here := folders.setdefault(base or ".", Folder(Place(base or "."), asked=[]))).asked is not None:
@@ -181,5 +183,6 @@ def _fetch(shard: Shard, part: Path) -> None:
             target.write(chunk)
             left -= len(chunk)
     if digest.hexdigest() != shard.sha256:
-        raise DataError(f"{shard.told} is damaged: its sha256 is not the one that {facts_name(shard.number)} states: {AGAIN}.")
-
+        raise DataError(
+            f"{shard.told} is damaged: its sha256 is not the one that {facts_name(shard.number)} states: {AGAIN}."
+        )

@@ -48,7 +48,9 @@ def members_of(file: IO[bytes], where: str, *, seek: bool = True) -> Iterator[Me
         key, _, suffix = name.partition(".")
         role = _SUFFIXES.get(suffix, "")
         if not role or not key.isdecimal() or key != key_of(int(key)):
-            raise DataError(f"{where} holds {shown(name)}, which is no file of a shard (KEY.image.png, KEY.map.png, KEY.json).")
+            raise DataError(
+                f"{where} holds {shown(name)}, which is no file of a shard (KEY.image.png, KEY.map.png, KEY.json)."
+            )
         if size > MOST[role]:
             raise DataError(f"{where}: {name} has {size:,} bytes, more than {MOST[role]:,}.")
         if key != last:

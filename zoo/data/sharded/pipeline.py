@@ -10,7 +10,7 @@ import webdataset as wds
 from webdataset.utils import pytorch_worker_info
 
 from zoo.data.sharded.finding import Shard
-from zoo.data.sharded.stream import Batching, Reading, Shuffling, order
+from zoo.data.sharded.stages import Batching, Reading, Shuffling, order
 from zoo.errors import UsageError
 
 
@@ -18,7 +18,14 @@ class ShardPipeline(wds.DataPipeline, wds.FluidInterface):
     """Shards in order, divided among processes and workers, read, shuffled, batched."""
 
     def __init__(
-        self, shards: Sequence[Shard], reading: Reading, *, seed: int, shuffle: int, batch_size: int | None, repeat: bool
+        self,
+        shards: Sequence[Shard],
+        reading: Reading,
+        *,
+        seed: int,
+        shuffle: int,
+        batch_size: int | None,
+        repeat: bool,
     ) -> None:
         # in shared memory: workers that outlive an epoch see it change
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()

@@ -84,7 +84,9 @@ class Place:
         local = self.local
         if local is not None:
             if not local.is_dir():
-                raise DataError(f"{local} is a file, expected a folder." if local.exists() else f"There is no folder {local}.")
+                raise DataError(
+                    f"{local} is a file, expected a folder." if local.exists() else f"There is no folder {local}."
+                )
             with told(self.base), os.scandir(local) as entries:
                 # a link could lead anywhere
                 return {e.name: e.stat().st_size for e in entries if e.is_file(follow_symlinks=False)}

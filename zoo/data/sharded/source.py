@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo.data.files import LabelArray, PhotoArray, label_array, photo_array
 from zoo.data.folder import stated_space
 from zoo.data.pairs import Counted, Source
 from zoo.data.places import folders_of, labels_of
+from zoo.data.sharded.checking import ShardCounts, faults_of
 from zoo.data.sharded.finding import AGAIN, Folder, Shard, find, left_out, local_tar, tell_left_out
-from zoo.data.sharded.members import BLOCK, ROLES, members_of
+from zoo.data.sharded.listing import IMAGE, MAP, RECORD, Listing, listing_of
 from zoo.data.splits import ordered
 from zoo.errors import DataError, UsageError, did_you_mean, few
 from zoo.files.decoding import decode_image
@@ -25,19 +23,6 @@ from zoo.files.jsonfiles import parse_json
 from zoo.files.shardfiles import MANIFEST
 from zoo.labels import LabelSpace
 from zoo.registry import label_space
-
-IMAGE, MAP, RECORD = range(len(ROLES))
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a tar holds. keys: of its samples; places: int64 [samples, 3, 2], offset and bytes of picture, map and record (0, 0: it
-    has none); splits: what each record says, "" where it says nothing; space: the name in the first record."""
-
-    keys: tuple[str, ...]
-    places: NDArray[np.int64]
-    splits: tuple[str, ...]
-    space: str = ""
 
 
 class Shards(Source):
@@ -77,12 +62,16 @@ class Shards(Source):
             keys = [key for key, there in zip(keys, wanted, strict=True) if there]
         self._shards, self._places = shards, places
         if len(self.folders) > 1:
-            labels = dict(zip((f.place for f in self.folders), labels_of([f.place.base for f in self.folders]), strict=True))
+            labels = dict(
+                zip((f.place for f in self.folders), labels_of([f.place.base for f in self.folders]), strict=True)
+            )
             keys = [f"{labels[self.shards[n].place]}/{key}" for key, n in zip(keys, shards.tolist(), strict=True)]
         self.names = tuple(keys)
         sizes = places[:, :, 1]
         if not sizes[:, MAP].all():
-            raise DataError(f"{self._told(int((sizes[:, MAP] == 0).argmax()))} has no map: pictures alone are no data set of pairs.")
+            raise DataError(
+                f"{self._told(int((sizes[:, MAP] == 0).argmax()))} has no map: pictures alone are no data set of pairs."
+            )
         self.has_images = bool(sizes[0, IMAGE])
         if (sizes[:, IMAGE] > 0).any() != (sizes[:, IMAGE] > 0).all():
             raise DataError(f"{self.location}: some samples have a picture, others a map alone.")
@@ -130,13 +119,9 @@ class Shards(Source):
         return [f"{line}: {AGAIN}" for line in left_out(self.folders)]
 
     def damage(self) -> list[str]:
-        from zoo.data.sharded.checking import faults_of
-
         return faults_of(self.folders)
 
     def counted(self) -> Counted:
-        from zoo.data.sharded.checking import ShardCounts
-
         return ShardCounts(self.shards, self.label_space, self._shards.tolist())
 
     def notes(self) -> list[str]:
@@ -163,45 +148,16 @@ def opened(folders: Sequence[Folder]) -> tuple[list[Shard], list[Path], list[Lis
     return shards, tars, listings
 
 
-def listing_of(tar: Path, told: str) -> Listing:
-    """Where the files of a tar lie; remembered while the file does not change. Raises DataError."""
-    try:
-        facts = tar.stat()
-    except OSError as error:
-        raise DataError(f"Cannot read {tar}: {error.strerror or error}.") from error
-    return _listing(tar, told, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _listing(tar: Path, told: str, size: int, changed: int) -> Listing:
-    del size, changed  # a key of the memory
-    keys: list[str] = []
-    places: list[list[int]] = []
-    splits: list[str] = []
-    space = ""
-    with tar.open("rb", buffering=8 * BLOCK) as file:
-        for member in members_of(file, told):
-            if not keys or member.key != keys[-1]:
-                keys.append(member.key)
-                places.append([0] * (2 * len(ROLES)))
-                splits.append("")
-            at = 2 * ROLES.index(member.role)
-            places[-1][at : at + 2] = member.offset, member.size
-            if member.role == "json":
-                record = parse_json(file.read(member.size), where=f"{told}:{member.key}")
-                splits[-1] = record["split"] if isinstance(record.get("split"), str) else ""
-                space = space or (record["label_space"] if isinstance(record.get("label_space"), str) else "")
-    if not keys:
-        raise DataError(f"{told} holds no samples.")
-    return Listing(tuple(keys), np.array(places, np.int64).reshape(-1, len(ROLES), 2), tuple(splits), space)
-
-
 def space_of(folders: Sequence[Folder], records: Sequence[str], given: LabelSpace | None) -> LabelSpace:
     """The label space of the maps: what manifests say, else the caller, else the records. Raises DataError where folders differ."""
     stated: list[LabelSpace] = []
     for folder in folders:
         where = Path(folder.place.at(MANIFEST))
-        space = stated_space(folder.manifest, where, given) if folder.manifest and "label_space" in folder.manifest else None
+        space = (
+            stated_space(folder.manifest, where, given)
+            if folder.manifest and "label_space" in folder.manifest
+            else None
+        )
         stated += [space] if space is not None else []
     names = [name for name in dict.fromkeys(records) if name]
     if not stated and given is not None:
@@ -211,6 +167,7 @@ def space_of(folders: Sequence[Folder], records: Sequence[str], given: LabelSpac
         raise UsageError('Which label space are the maps of these shards in? Name it (<<space="celebamask-hq">>).')
     others = [space.name for space in stated if space.names != stated[0].names]
     if others:
-        raise DataError(f"These shards are in several label spaces ({stated[0].name}, {few(others)}): read them one by one.")
+        raise DataError(
+            f"These shards are in several label spaces ({stated[0].name}, {few(others)}): read them one by one."
+        )
     return stated[0]
-
