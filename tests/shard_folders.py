@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from zoo.files.shardfiles import FORMAT, MANIFEST, facts_name, key_of, split_of, tar_name
+from zoo.files.shardfiles import FORMAT, MANIFEST, SHARES, SPLITS, facts_name, key_of, split_of, tar_name
 from zoo.registry import label_space
 
 
@@ -26,19 +26,38 @@ def face(index: int, side: int = 32, space: str = "celebamask-hq") -> tuple[np.n
     return rng.integers(0, 255, (side, side, 3), dtype=np.uint8), labels
 
 
-def write_shards(root: Path, samples: int = 20, per_shard: int = 8, *, images: bool = True, side: int = 32) -> Path:
+def write_shards(
+    root: Path,
+    samples: int = 20,
+    per_shard: int = 8,
+    *,
+    images: bool = True,
+    side: int = 32,
+    shares: tuple[float, ...] = SHARES,
+) -> Path:
     """A folder of `samples` faces."""
     root.mkdir(parents=True, exist_ok=True)
     kind = "pairs" if images else "maps"
     manifest = {"format": FORMAT, "kind": kind, "label_space": "celebamask-hq", "samples": samples}
-    manifest |= {"per_shard": per_shard, "models": {}, "request": {}, "map_format": "gray", "image_format": "png"}
+    manifest |= {"split": dict(zip(SPLITS, shares, strict=True))}
+    manifest |= {
+        "per_shard": per_shard,
+        "models": {},
+        "request": {"seed": 0},
+        "map_format": "gray",
+        "image_format": "png",
+    }
     (root / MANIFEST).write_text(json.dumps(manifest))
     for number in range(-(-samples // per_shard)):
-        write_shard(root, number, range(number * per_shard, min(samples, (number + 1) * per_shard)), images, side)
+        write_shard(
+            root, number, range(number * per_shard, min(samples, (number + 1) * per_shard)), images, side, shares
+        )
     return root
 
 
-def write_shard(root: Path, number: int, samples: range, images: bool = True, side: int = 32) -> None:
+def write_shard(
+    root: Path, number: int, samples: range, images: bool = True, side: int = 32, shares: tuple[float, ...] = SHARES
+) -> None:
     """One tar and what is said of it."""
     space = label_space("celebamask-hq")
     classes = {name: {"maps": 0, "pixels": 0} for name in space.names}
@@ -49,7 +68,7 @@ def write_shard(root: Path, number: int, samples: range, images: bool = True, si
             if images:
                 add(tar, f"{key_of(index)}.image.png", png(picture))
             add(tar, f"{key_of(index)}.map.png", png(labels))
-            add(tar, f"{key_of(index)}.json", json.dumps(record(index, labels), sort_keys=True).encode())
+            add(tar, f"{key_of(index)}.json", json.dumps(record(index, labels, shares), sort_keys=True).encode())
             for value, pixels in zip(*np.unique(labels, return_counts=True), strict=True):
                 classes[space.names[value]]["maps"] += 1
                 classes[space.names[value]]["pixels"] += int(pixels)
@@ -61,11 +80,11 @@ def write_shard(root: Path, number: int, samples: range, images: bool = True, si
     (root / facts_name(number)).write_text(json.dumps(told))
 
 
-def record(index: int, labels: np.ndarray) -> dict[str, Any]:
+def record(index: int, labels: np.ndarray, shares: tuple[float, ...] = SHARES) -> dict[str, Any]:
     """What a shard says of a sample."""
     names = label_space("celebamask-hq").names
     shown = [names[value] for value in np.unique(labels)]
-    split = split_of(0, index)
+    split = split_of(0, index, shares)
     return {"index": index, "seed": 0, "labels": shown, "label_space": "celebamask-hq", "split": split}
 
 

@@ -13,7 +13,7 @@ from zoo.errors import DataError, UsageError
 from zoo.files.links import refuse_links
 from zoo.files.locks import LOCK, folder_lock
 from zoo.files.shardfiles import is_ours
-from zoo.files.writing import told, temporary_beside, temporary_of, umask
+from zoo.files.writing import temporary_beside, temporary_of, told, umask
 
 
 class Store(Protocol):
@@ -33,7 +33,7 @@ class Store(Protocol):
         """Hex digest of a file. Raises DataError."""
         ...
 
-    def writing(self, name: str) -> "Writing":
+    def writing(self, name: str) -> Writing:
         """A file to write to, which gets its name at the end of the block, if that ends well. Raises DataError."""
         ...
 
@@ -41,7 +41,7 @@ class Store(Protocol):
         """Remove a file, if it is there. Raises DataError."""
         ...
 
-    def locked(self) -> "Locked":
+    def locked(self) -> Locked:
         """While the block lasts no other driver writes here, and what killed ones left half-written is gone. Raises DataError."""
         ...
 
