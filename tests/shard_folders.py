@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from zoo.files.shardfiles import FORMAT, MANIFEST, SHARES, SPLITS, facts_name, key_of, split_of, tar_name
+from zoo.files.shardfiles import (
+    FORMAT,
+    INDEX,
+    MANIFEST,
+    SHARES,
+    SPLITS,
+    STATISTICS,
+    digest_of,
+    facts_name,
+    key_of,
+    split_of,
+    tar_name,
+)
 from zoo.registry import label_space
 
 
@@ -100,3 +112,12 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
+
+
+def write_index(root: Path) -> None:
+    """What stands beside shards that are all there."""
+    facts = [json.loads(p.read_text()) for p in sorted(root.glob("shard-*.json"))]
+    rows = [{"name": tar_name(f["shard"]), "sha256": f["sha256"], "samples": f["samples"]} for f in facts]
+    digest = digest_of({row["name"]: row["sha256"] for row in rows})
+    (root / INDEX).write_text(json.dumps({"format": FORMAT, "shards": rows, "digest": digest}))
+    (root / STATISTICS).write_text("{}")

@@ -163,6 +163,12 @@ def tell_left_out(folders: Sequence[Folder]) -> None:
         warnings.warn(f"Shards are left out: {told}.", stacklevel=3)
 
 
+def check_count(shard: Shard, samples: int) -> None:
+    """Raise DataError where a tar holds another number of samples than is said of it: its end may be gone."""
+    if samples != shard.samples:
+        raise DataError(f"{shard.told} holds {samples} samples, {facts_name(shard.number)} says {shard.samples}.")
+
+
 def local_tar(shard: Shard) -> Path:
     """The tar on this machine: itself, or a copy in the cache, made once and held against its digest. Raises DataError."""
     folder = shard.place.local

@@ -14,7 +14,7 @@ from zoo.data.folder import stated_space
 from zoo.data.pairs import Counted, Source
 from zoo.data.places import folders_of, labels_of
 from zoo.data.sharded.checking import ShardCounts, faults_of
-from zoo.data.sharded.finding import AGAIN, Folder, Shard, find, left_out, local_tar, tell_left_out
+from zoo.data.sharded.finding import AGAIN, Folder, Shard, check_count, find, left_out, local_tar, tell_left_out
 from zoo.data.sharded.listing import IMAGE, MAP, RECORD, Listing, listing_of
 from zoo.data.splits import ordered
 from zoo.errors import DataError, UsageError, did_you_mean, few
@@ -138,6 +138,7 @@ def opened(folders: Sequence[Folder]) -> tuple[list[Shard], list[Path], list[Lis
             try:
                 tar = local_tar(shard)
                 listing = listing_of(tar, shard.told)
+                check_count(shard, len(listing.keys))
             except DataError as error:
                 folder.left_out[shard.number] = f"{str(error).rstrip('.')}"
                 continue

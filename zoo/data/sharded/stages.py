@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from zoo.data.files import label_array, photo_array
-from zoo.data.sharded.finding import Shard
+from zoo.data.sharded.finding import Shard, check_count
 from zoo.data.sharded.members import members_of
 from zoo.errors import DataError
 from zoo.files.decoding import decode_image
@@ -57,18 +57,20 @@ class Reading:
 
 def contents(shard: Shard) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The samples of a shard as they lie, each with its files by role; the tar is read from begin to end. Raises DataError."""
-    key, parts = "", dict[str, bytes]()
+    key, parts, seen = "", dict[str, bytes](), 0
     with shard.place.open(shard.name) as file:
         for member in members_of(file, shard.told, seek=False):
             if member.key != key and parts:
                 yield key, parts
-                parts = {}
+                parts, seen = {}, seen + 1
             key = member.key
             parts[member.role] = file.read(member.size)
             if len(parts[member.role]) < member.size:
                 raise DataError(f"{shard.told} is cut off in {member.name}.")
     if parts:
         yield key, parts
+        seen += 1
+    check_count(shard, seen)
 
 
 @dataclass(frozen=True)
