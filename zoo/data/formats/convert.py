@@ -81,12 +81,12 @@ def _pair(source: Source, index: int, split: str, stem: str) -> Pair:
             f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}."
             + turn_fault(source.files(index).get("photo", ""), photo.shape[:2], labels.shape[:2])
         )
-    content, ending = (b"", ".png") if photo is None else _picture(source, index, photo)
+    content, ending = (b"", ".png") if photo is None else picture_of(source, index, photo)
     instances = source.read_instances(index) if source.has_instances else None
     return Pair(split, stem, photo, content, ending, labels, instances)
 
 
-def _picture(source: Source, index: int, photo: PhotoArray) -> tuple[bytes, str]:
+def picture_of(source: Source, index: int, photo: PhotoArray) -> tuple[bytes, str]:
     """A picture's own file where every reader sees in it what the zoo does, else a PNG of the pixels."""
     if isinstance(source, Shards):
         content = source.image_bytes(index)

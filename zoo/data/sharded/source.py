@@ -140,7 +140,7 @@ def opened(folders: Sequence[Folder]) -> tuple[list[Shard], list[Path], list[Lis
                 listing = listing_of(tar, shard.told)
                 check_count(shard, len(listing.keys))
             except DataError as error:
-                folder.left_out[shard.number] = f"{str(error).rstrip('.')}"
+                folder.left_out[shard.number] = f"{str(error).rstrip('.')} (delete it and its JSON)"
                 continue
             shards.append(shard)
             tars.append(tar)
