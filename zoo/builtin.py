@@ -16,6 +16,7 @@ plugin = Plugin(
         "folder": "zoo.data.joined:open_folder",
         "gta5": "zoo.data.scenes:GTA5",
         "humanparsing": "zoo.data.people:HumanParsing",
+        "shards": "zoo.data.sharded.source:Shards",
         "toy-faces": "zoo.data.toy_faces:ToyFaces",
     },
     metrics={

@@ -11,6 +11,7 @@ import click
 
 from zoo.cli.flags import with_flags
 from zoo.cli.show import emit_json, json_option, say, say_count, show
+from zoo.data.formats import FORMATS
 from zoo.errors import UsageError
 from zoo.files.mapformats import MAP_FORMATS
 
@@ -49,7 +50,7 @@ def check(dataset: str, space: str | None, out: Path | None, trust_maps: bool, a
     """Read every pair of a data set and report pairs, sizes, classes and faults; exits 1 if anything is wrong.
 
     Data sets: celebamask-hq (layout=labels|parts|masks|segvae, else as found), ccp and humanparsing (aspect=1, crop=person,
-    pad=square or mirror: maps of odd proportions left out, cropped to the person, padded to a square), folder, toy-faces.
+    pad=square or mirror: maps of odd proportions left out, cropped to the person, padded to a square), folder, shards, toy-faces.
 
     Examples: zoo data check celebamask-hq:DIR#train --out sheet.png; zoo data check folder:faces; zoo data check toy-faces:64;
     zoo data check humanparsing:DIR,aspect=1,crop=person,pad=square
@@ -156,6 +157,31 @@ def tar(dataset: str, path: Path, space: str | None, map_format: str, overwrite:
     source = open_source(dataset, space=None if space is None else _space(space))
     write_tar(source, path, map_format)
     show(path)
+
+
+@data.command()
+@click.argument("dataset", metavar="DATASET[:PATH[,KEY=VALUE]...][#SPLIT]")
+@click.argument("out", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--to", required=True, type=click.Choice(tuple(FORMATS)), help="The form of the folder.")
+@click.option(
+    "--space",
+    metavar="SPACE",
+    help="Label space of the maps (a name or FILE), where the data set does not say it.",
+)
+def convert(dataset: str, out: Path, to: str, space: str | None) -> None:
+    """Write a data set in the form of other tools, all its splits or the one that is named. Prints the folder, a new one.
+
+    Pictures stay as they are (JPEG) or become PNG, and every pixel of the maps stays what it is; YOLO's outlines have no unlabeled pixels, and
+    its background is no class. `zoo data check folder:DIR` reads the first two forms back.
+
+    Examples: zoo data convert shards:faces faces-coco --to coco-panoptic; zoo data convert folder:faces#train faces-yolo --to yolo-seg
+    """
+    from zoo.data.formats.convert import convert as write
+
+    progress = _progress if sys.stderr.isatty() else None
+    for line in write(dataset, out, to, space=None if space is None else _space(space), progress=progress):
+        say(line)
+    show(out)
 
 
 @data.command()

@@ -16,6 +16,7 @@ from zoo.data.specs import splits_of as splits_of
 
 if TYPE_CHECKING:
     from zoo.data.pairs import Augment, Batch, PairData, Source, layers_of
+    from zoo.data.sharded.stream import shards
 
 __all__ = [
     "Augment",
@@ -27,6 +28,7 @@ __all__ = [
     "open_data",
     "open_source",
     "parse_spec",
+    "shards",
     "splits_of",
 ]
 
@@ -34,4 +36,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in ("Augment", "Batch", "PairData", "Source", "layers_of"):
         return getattr(import_module("zoo.data.pairs"), name)
+    if name == "shards":
+        return import_module("zoo.data.sharded.stream").shards
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,7 +79,7 @@ def check_data(
     report = DataReport(
         str(spec), source.location, space.name, tuple(source.splits), len(source.names), source.has_images
     )
-    report.problems += source.leftovers()
+    report.problems += source.leftovers() + source.damage()
     report.notes += source.notes()
     for place in source.places():
         run = run_of(place)
@@ -90,6 +90,7 @@ def check_data(
     doubled = 0
     judged, asked = Judged(source), set() if trust_maps else looked_at(len(source.names))
     copies = Copies(splits_by_file(spec, source))
+    counted = source.counted()
     turned = 0
     shown = set(np.linspace(0, len(source.names) - 1, min(SHEET_PAIRS, len(source.names))).astype(int).tolist())
     for index in range(len(source.names)):
@@ -109,6 +110,8 @@ def check_data(
         counts = np.bincount(pair[1].ravel(), minlength=256)
         pixels += counts
         maps += counts > 0
+        if counted is not None:
+            counted.look(index, counts)
         sizes[f"{pair[1].shape[1]} x {pair[1].shape[0]}"] += 1
         _judge(source, index, pair, counts, report.problems)
         if index in asked:
@@ -119,7 +122,7 @@ def check_data(
         (report.problems if found.verdict.refused else report.notes).append(told(found.text))
     if source.has_layers:
         report.overlap = doubled / max(1, int(pixels.sum()))
-    report.problems += copies.problems()
+    report.problems += copies.problems() + (counted.problems() if counted is not None else [])
     if turned:
         report.notes.append(
             f"{turned} photos are turned by their EXIF tag, as viewers show them; their maps must be of the turned pictures"
@@ -152,7 +155,7 @@ def _judge(
     source: Source, index: int, pair: tuple[PhotoArray | None, LabelArray], counts: np.ndarray, problems: list[str]
 ) -> None:
     photo, labels = pair
-    where = source.files(index).get("map", source.names[index])
+    where = source.files(index).get("map") or source.origin(index) or source.names[index]
     if photo is not None and photo.shape[:2] != labels.shape:
         problems.append(
             f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}"

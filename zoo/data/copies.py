@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +15,7 @@ from zoo.errors import ZooError
 
 def splits_by_file(spec: DataSpec, source: Source) -> dict[str, tuple[str, ...]]:
     """The splits of each photo (or map, where there are no photos) by its path; {} for one split, and for drawn data."""
-    if spec.split is not None or len(source.splits) < 2 or not source.names or not source.files(0):
+    if spec.split is not None or len(source.splits) < 2 or not source.names or not source.origin(0):
         return {}
     found: dict[str, tuple[str, ...]] = {}
     for split in source.splits:
@@ -25,15 +24,9 @@ def splits_by_file(spec: DataSpec, source: Source) -> dict[str, tuple[str, ...]]
         except ZooError:
             continue  # an empty split
         for index in range(len(part.names)):
-            path = file_of(part, index)
+            path = part.origin(index)
             found[path] = (*found.get(path, ()), split)
     return found
-
-
-def file_of(source: Source, index: int) -> str:
-    """The file that a pair is told by."""
-    files = source.files(index)
-    return os.path.abspath(files.get("photo") or next(iter(files.values())))
 
 
 @dataclass
@@ -48,7 +41,7 @@ class Copies:
         if self.splits:
             pixels = labels if photo is None else photo
             digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).digest()
-            self._seen.setdefault(digest, []).append(file_of(source, index))
+            self._seen.setdefault(digest, []).append(source.origin(index))
 
     def problems(self) -> list[str]:
         """A line for each picture that lies in several splits."""

@@ -30,7 +30,12 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 def read_photo_array(path: Path, size: tuple[int, int] | None = None) -> PhotoArray:
     """A photo as uint8 RGB [H, W, 3], as `photo_pixels` reads it, at (H, W) = size if given. Raises DataError for an unreadable file."""
-    photo = photo_pixels(open_image(path), path)
+    return photo_array(path, open_image(path), size)
+
+
+def photo_array(path: Path, image: PIL.Image.Image, size: tuple[int, int] | None = None) -> PhotoArray:
+    """`read_photo_array` of a picture that is decoded already. path: for the messages."""
+    photo = photo_pixels(image, path)
     return photo if size is None else resize_photo(photo, size)
 
 
@@ -40,7 +45,13 @@ def read_label_array(path: Path, space: LabelSpace, size: tuple[int, int] | None
     A one-channel file whose values fit the space (and whose palette, if it has one, names the same classes) is taken as
     it stands; everything else goes the way of `SemanticMap.from_png`, with its errors.
     """
-    image = open_image(path, exact=True)
+    return label_array(path, open_image(path, exact=True), space, size)
+
+
+def label_array(
+    path: Path, image: PIL.Image.Image, space: LabelSpace, size: tuple[int, int] | None = None
+) -> LabelArray:
+    """`read_label_array` of a picture that is decoded already. path: for the messages."""
     labels = np.array(image, dtype=np.uint8) if _plain(image, space) else to_values(map_file(path, image), space)
     return labels if size is None else resize_labels(labels, size)
 

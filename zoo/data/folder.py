@@ -229,13 +229,13 @@ def _own_space(root: Path, given: LabelSpace | None) -> LabelSpace | None:
     for name in SPACE_FILES:
         path = root / name
         if path.is_file():
-            space = _read_space(read_json(path, object, what="a file of a label space", by_hand=True), path, given)
+            space = stated_space(read_json(path, object, what="a file of a label space", by_hand=True), path, given)
             if space is not None:
                 return space
     return None
 
 
-def _read_space(values: object, path: Path, given: LabelSpace | None) -> LabelSpace | None:
+def stated_space(values: object, path: Path, given: LabelSpace | None) -> LabelSpace | None:
     """A space file itself, or a manifest whose `label_space` is a name or such a form; None if it says nothing."""
     if isinstance(values, str):
         return given if given is not None and given.name == values else label_space(values)
@@ -243,4 +243,4 @@ def _read_space(values: object, path: Path, given: LabelSpace | None) -> LabelSp
         return None
     if isinstance(values.get("classes"), list):
         return parse_space(values, str(path))
-    return _read_space(values["label_space"], path, given) if "label_space" in values else None
+    return stated_space(values["label_space"], path, given) if "label_space" in values else None

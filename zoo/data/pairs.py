@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,18 @@ Size: TypeAlias = tuple[int, int]
 """(height, width)."""
 CACHE_BYTES = 3 * 2**30
 """Pairs beyond this much memory are read again each time."""
+
+
+class Counted(ABC):
+    """Compares what a data set states of its classes with its maps, as they are read one after the other."""
+
+    @abstractmethod
+    def look(self, index: int, counts: NDArray[Any]) -> None:
+        """Take one map. counts: pixels of each number, [256]."""
+
+    @abstractmethod
+    def problems(self) -> list[str]:
+        """A line for each difference, once all maps were taken."""
 
 
 class Source(ABC):
@@ -82,6 +95,11 @@ class Source(ABC):
         del index
         return {}
 
+    def origin(self, index: int) -> str:
+        """Where a pair lies, for messages: the path of its photo, else of its map; "" for drawn data."""
+        files = self.files(index)
+        return os.path.abspath(files.get("photo") or next(iter(files.values()))) if files else ""
+
     def places(self) -> list[str]:
         """The folders that people named, which may be runs of the zoo with facts of their own; [] for data sets of another form."""
         return []
@@ -93,6 +111,14 @@ class Source(ABC):
     def notes(self) -> list[str]:
         """What was left out or changed on purpose, one line each, for `zoo data check`."""
         return []
+
+    def damage(self) -> list[str]:
+        """What differs from what the data set says of its own files, for `zoo data check`; may read all of them."""
+        return []
+
+    def counted(self) -> Counted | None:
+        """What compares the classes that the data set states with its maps; None where it states none."""
+        return None
 
 
 @dataclass(frozen=True)

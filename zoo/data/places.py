@@ -1,4 +1,4 @@
-"""Where the folders of `folder:DIR` and `folder:A+B` lie. No torch."""
+"""Where the folders of `folder:DIR`, `folder:A+B` and `shards:DIR` lie. No torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 JOIN = "+"
+PLACED = ("folder", "shards")
+"""The data sets whose path is nothing but folders, which may be joined, and which may be runs of the zoo."""
 
 
 def folders_of(path: str) -> list[str]:

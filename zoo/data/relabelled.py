@@ -47,6 +47,9 @@ class Relabelled(Source):
     def files(self, index: int) -> dict[str, str]:
         return self.source.files(index)
 
+    def origin(self, index: int) -> str:
+        return self.source.origin(index)
+
     def places(self) -> list[str]:
         return self.source.places()
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zoo.data.sharded.places import Place
 from zoo.errors import ZooError
+from zoo.files.jsonfiles import field as field_of
 from zoo.files.jsonfiles import read_json
 from zoo.files.runaccount import account
 from zoo.files.runfiles import MANIFEST, MERGED, METADATA, NEEDED, read_manifest
+from zoo.files.shardfiles import MANIFEST as SHARDS
 
 INPUT_FIELDS = ("masks", "photos", "instances")
 
@@ -38,7 +41,7 @@ def run_of(place: str | Path, *, files: bool = True) -> RunFacts:
     """The facts of a folder. files: hold all files against their lines; what is wrong stands in `problems`, nothing is raised."""
     folder = Path(place)
     if not _is_run(folder):
-        return RunFacts()
+        return _shard_run(str(place))
     try:
         manifest = read_manifest(folder, merged=True)
         found = RunFacts(manifest)
@@ -64,6 +67,29 @@ def _is_run(folder: Path) -> bool:
     if not isinstance(values, dict):
         return False
     return sum(k in values for k in NEEDED) > 1 or all(k in values for k in MERGED)
+
+
+def _shard_run(place: str) -> RunFacts:
+    """The facts of a folder of shards, or of the one in which these tars lie; its files are held against their lines elsewhere."""
+    folder = Place((place.rpartition("/")[0] or ".") if place.endswith(".tar") else place)
+    if folder.local is not None and not (folder.local / SHARDS).is_file():
+        return RunFacts()
+    try:
+        manifest = folder.json(SHARDS, "a manifest of shards")
+        models = field_of(manifest, "models", dict, where=folder.at(SHARDS), default={})
+        field_of(manifest, "request", dict, where=folder.at(SHARDS), default={})
+    except ZooError as error:
+        return RunFacts(problems=[str(error)])
+    makers = [
+        Maker(
+            str(m.get("id")),
+            str(m.get("source") or m.get("id")),
+            m["sha256"] if isinstance(m.get("sha256"), dict) else None,
+        )
+        for m in models.values()
+        if isinstance(m, dict)
+    ]
+    return RunFacts(manifest, makers, _took_inputs({"request": {}, **manifest}))
 
 
 def _makers(manifest: dict[str, Any]) -> list[Maker]:

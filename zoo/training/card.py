@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cards import read_card, write_card
 from zoo.cards.writing import Measured, finite_figures, front_matter, not_finite
 from zoo.data.facts import UNKNOWN, DataFacts
+from zoo.data.places import PLACED
 from zoo.data.specs import parse_spec
 from zoo.errors import ZooError
 from zoo.hub import resolve
@@ -35,7 +36,7 @@ def write_training_card(
     model = loop.trainer.model
     data = parse_spec(plan.data).name
     about = facts_of_data(parse_spec(plan.data))
-    known = about is not UNKNOWN and data != "folder"
+    known = about is not UNKNOWN and data not in PLACED
     facts = {
         "architecture": plan.architecture,
         "variant": plan.variant,

@@ -6,7 +6,7 @@ from zoo.cards import all_cards, read_card
 from zoo.cards.licenses import UNKNOWN as NOT_KNOWN
 from zoo.cards.licenses import permits_commercial_use
 from zoo.data.facts import UNKNOWN, DataFacts, facts_of
-from zoo.data.places import folders_of
+from zoo.data.places import PLACED, folders_of
 from zoo.data.runs import Maker, run_of
 from zoo.data.specs import DataSpec
 from zoo.errors import ZooError
@@ -19,12 +19,12 @@ OWN_INPUTS = "maps, photos or styles that its user put in: unknown"
 
 
 def facts_of_data(spec: DataSpec) -> DataFacts:
-    """The facts of a data set by its name, of `folder:` those of the runs that lie there; UNKNOWN where nothing tells.
+    """The facts of a data set by its name, of `folder:` and `shards:` those of the runs that lie there; UNKNOWN where nothing tells.
 
     What the models of a run made is under their terms and under those of what they learned from. It may be used commercially only if all
     of that is known to permit it, and then the licence is all of theirs; else the text names each model with its terms.
     """
-    if spec.name != "folder" or spec.path is None:
+    if spec.name not in PLACED or spec.path is None:
         return facts_of(spec.name)
     runs = [run_of(place, files=False) for place in folders_of(place_of(spec) or spec.path)]
     if not any(run.makers for run in runs):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import configs
-from zoo.data.places import JOIN, folders_of
+from zoo.data.places import JOIN, PLACED, folders_of
 from zoo.data.specs import DataSpec, parse_spec
 from zoo.errors import DataError, UsageError, WeightsError, did_you_mean
 from zoo.files.classfiles import SUFFIXES
@@ -111,10 +111,10 @@ def public_name(spec: DataSpec) -> str:
     place, options = _place(spec)
     if place is None:
         return str(spec)
-    folders = folders_of(place) if spec.name == "folder" else [place]
+    folders = folders_of(place) if spec.name in PLACED else [place]
     if not any(Path(f).is_absolute() or private_paths(f) for f in folders):
         return str(spec)
-    kept = f":{JOIN.join(public_text(f) for f in folders)}" if spec.name == "folder" else ""
+    kept = f":{JOIN.join(public_text(f) for f in folders)}" if spec.name in PLACED else ""
     return f"{spec.name}{kept}{options}" + (f"#{spec.split}" if spec.split else "")
 
 
@@ -128,7 +128,7 @@ def absolute_data(spec: DataSpec) -> DataSpec:
     place, options = _place(spec)
     if place is None:
         return spec
-    folders = folders_of(place) if spec.name == "folder" else [place]
+    folders = folders_of(place) if spec.name in PLACED else [place]
     return spec._replace(path=f"{JOIN.join(str(_absolute(f)) for f in folders)}{options}")
 
 

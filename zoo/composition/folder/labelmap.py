@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.composition.folder.records import FOLDERS, LABELMAP, LABELMAP_MARK, VOC_FOLDERS, VOC_NAMES, file_of
-from zoo.errors import DataError, LabelError
+from zoo.errors import DataError
+from zoo.files.labelmaps import check_colors, labelmap_text
 from zoo.files.writing import told, write_atomic, write_text
 
 if TYPE_CHECKING:
@@ -18,17 +19,13 @@ if TYPE_CHECKING:
 
 def check_labelmap(space: LabelSpace, map_format: str) -> None:
     """Raise LabelError where colours do not tell the classes of `space` apart: VOC readers go by colour for palette maps."""
-    shared = [n for n, c in zip(space.names, space.palette, strict=True) if space.palette.count(c) > 1]
-    if shared and map_format == "palette":
-        raise LabelError(
-            f'{", ".join(shared)} of {space.name!r} share a colour, by which a labelmap would tell them apart: <<map_format="grey">>.'
-        )
+    if map_format == "palette":
+        check_colors(space, way_out=': <<map_format="grey">>')
 
 
 def write_labelmap(folder: Path, space: LabelSpace, samples: int, ending: str = ".png") -> None:
     """Write `labelmap.txt`, the list of samples, and what is in `maps` and `images` once more under VOC's names (hard links,
     copies where the disk knows none). ending: of the pictures. Raises DataError."""
-    lines = [f"{name}:{','.join(map(str, color))}::" for name, color in zip(space.names, space.palette, strict=True)]
     with told(folder):
         (folder / VOC_NAMES).parent.mkdir(parents=True, exist_ok=True)
         for kind, name in VOC_FOLDERS.items():
@@ -38,7 +35,7 @@ def write_labelmap(folder: Path, space: LabelSpace, samples: int, ending: str = 
                     source = folder / file_of(kind, index, ending)
                     _link(source, folder / name / source.name)
     write_text(folder / VOC_NAMES, "".join(f"{index:06d}\n" for index in range(samples)))
-    write_text(folder / LABELMAP, "\n".join([LABELMAP_MARK, "# label:color_rgb:parts:actions", *lines]) + "\n")
+    write_text(folder / LABELMAP, labelmap_text(space, LABELMAP_MARK))
 
 
 def _link(source: Path, target: Path) -> None:
