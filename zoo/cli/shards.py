@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zoo.sharding.job import Job
     from zoo.sharding.store import Store
 
-ALONE = ("per_shard", "split", "workers", "check", "dry_run")
+ALONE = ("per_shard", "split", "workers", "ray", "check", "dry_run")
 """Options that mean nothing without `--shards`."""
 FOLDERS = ("out", "labelmap", "no_inputs", "overwrite", "paste")
 """Options of a folder of files, which shards are not."""
@@ -48,6 +48,10 @@ def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any])
     from zoo.sharding.store import open_store
 
     store = open_store(given["shards"])
+    if given["ray"] is not None:
+        from zoo.sharding.cluster import check_address
+
+        check_address(given["ray"])
     shares = SHARES if given["split"] is None else read_shares(given["split"])
     seed = existing_seed(store) if given["seed"] is None else given["seed"]
     request = read_options(
@@ -91,10 +95,10 @@ def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any])
     job = make_job(composition, request, files, per_shard=given["per_shard"], shares=shares)
     files.release()
     maker = ComposedMaker(composition, request, files, workers_for(composition, request, processors, job))
-    run_shards(job, store, maker, given)
+    run_shards(job, store, maker, given, processors)
 
 
-def run_shards(job: Job, store: Store, maker: Any, given: dict[str, Any]) -> None:
+def run_shards(job: Job, store: Store, maker: Any, given: dict[str, Any], processors: int) -> None:
     """Make the shards of a job that are missing, then the index."""
     from zoo.sharding.finish import finish
     from zoo.sharding.folder import begin, finished, settle
@@ -113,7 +117,15 @@ def run_shards(job: Job, store: Store, maker: Any, given: dict[str, Any]) -> Non
         if damaged:
             say(f"{len(damaged)} shards are damaged or incomplete, and are made again.")
         watch = _Lines(plan.shards, plan.samples, done)
-        make_here(maker, plan, [n for n in range(plan.shards) if n not in done], store, watch)
+        numbers = [n for n in range(plan.shards) if n not in done]
+        if given["ray"] is not None:
+            from zoo.sharding.actors import make_on_ray
+
+            make_on_ray(
+                job, plan, numbers, store, watch, address=given["ray"], workers=given["workers"], processors=processors
+            )
+        else:
+            make_here(maker, plan, numbers, store, watch)
         index = finish(store, plan, watch.facts)
     say(f"{index['samples']} samples in {len(index['shards'])} shards, seed {plan.seed}, digest {index['digest'][:16]}")
     show(store.place)

@@ -56,6 +56,7 @@ class Folder:
     def __init__(self, place: str) -> None:
         """Raises UsageError for a file, or for links where shards are to lie."""
         self.place, self.path = place, Path(place)
+        self.absolute, self.shared = str(self.path.absolute()), True
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{place} is a file: name a folder for the shards.")
         if self.path.is_dir():
