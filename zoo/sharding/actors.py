@@ -278,7 +278,7 @@ class _Crew:
         there = ", ".join(f"{free.get(name, 0):g} {name}" for name in ("CPU", "GPU"))
         return (
             f"No worker has been ready for {self._start:.0f} s: each needs {needs} of a node, and the cluster has {there} free (ray status tells"
-            " more). Finished shards stay; the same command goes on."
+            " more)."
         )
 
 

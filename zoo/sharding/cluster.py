@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from zoo.errors import DataError, UsageError
@@ -25,8 +26,9 @@ _PROBE = 5.0
 _OBJECTS = 80 << 20
 """Bytes of the object store of a cluster that we start, about the least that Ray allows: shards never go through it."""
 _QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_USAGE_STATS_ENABLED": "0"}
-_OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
-"""Of a cluster that we start: it listens on 127.0.0.1 alone, which `_node_ip_address` does not bring about, and asks for a token."""
+"""Two tries to reach a head, of 40 seconds each at most, instead of twenty."""
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""What makes Ray take 127.0.0.1 for this machine's address; to name it (`_node_ip_address`) does not, Ray puts the outward one instead."""
 
 
 def check_address(address: str) -> str:
@@ -34,10 +36,8 @@ def check_address(address: str) -> str:
 
     Raises UsageError for what is no address or when Ray is not installed, DataError where nothing listens.
     """
-    try:
-        import ray  # noqa: F401
-    except ImportError as error:
-        raise UsageError("<<ray>> needs Ray: pip install 'maskzoo[ray]'.") from error
+    if find_spec("ray") is None:  # not imported yet: it reads the variables below while it is
+        raise UsageError("<<ray>> needs Ray: pip install 'maskzoo[ray]'.")
     address = address or os.environ.get("RAY_ADDRESS") or HERE
     if address in (HERE, "auto"):
         return address
@@ -64,7 +64,7 @@ def connected(address: str, processors: int) -> Iterator[Any]:
     Raises DataError where Ray cannot be reached or started, UsageError in a process that is connected already.
     """
     with ExitStack() as stack:
-        stack.enter_context(_environment({**_QUIET, **(_own() if address == HERE else {})}))
+        stack.enter_context(_environment(_variables(address)))
         import ray
 
         if ray.is_initialized():
@@ -73,8 +73,6 @@ def connected(address: str, processors: int) -> Iterator[Any]:
         if address == HERE:
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-ray-", ignore_cleanup_errors=True))
             options |= {"num_cpus": processors, "include_dashboard": False, "object_store_memory": _OBJECTS, "_temp_dir": place}
-        else:
-            options |= _loopback(address)
         stack.callback(ray.shutdown)
         with _signals():
             try:
@@ -84,13 +82,24 @@ def connected(address: str, processors: int) -> Iterator[Any]:
         yield ray
 
 
-def _own() -> dict[str, str]:
-    return {**_OWN, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+def _variables(address: str) -> dict[str, str]:
+    """What Ray reads from the environment. A cluster that we start is reached on 127.0.0.1 alone, and asks for a token of its own."""
+    if address == HERE:
+        return {**_QUIET, **_LOOPBACK, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    host, _, port = address.rpartition(":")
+    return {**_QUIET, **_LOOPBACK} if host in ("127.0.0.1", "localhost") and not _outward(int(port)) else _QUIET
 
 
-def _loopback(address: str) -> dict[str, str]:
-    """What a driver needs whose cluster is on 127.0.0.1: Ray takes a machine's outward address for its own otherwise."""
-    return {"_node_ip_address": "127.0.0.1"} if address.startswith("127.") else {}
+def _outward(port: int) -> bool:
+    """Whether this port of this machine is also open at the address by which others see it, which Ray puts for 127.0.0.1."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # an address of nobody's; nothing is sent
+            mine = probe.getsockname()[0]
+        socket.create_connection((mine, port), _PROBE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _why(address: str, error: BaseException) -> str:

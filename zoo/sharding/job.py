@@ -77,7 +77,7 @@ def make_job(
         **{n: run[n] for n in ("rules", "composition", "mappings", "size", "samples", "dtype", "compile") if n in run},
         "request": run["request"],
         "inputs": inputs.digests,
-        "models": {role: _travelling(model) for role, model in run["models"].items()},
+        "models": {role: travelling(model) for role, model in run["models"].items()},
         "label_space": models.space.to_json(),
         "per_shard": shard_size(per_shard, request.batch_size),
         "batch_size": request.batch_size,
@@ -96,7 +96,7 @@ def make_job(
     return Job(manifest, places, inputs.paths)
 
 
-def _travelling(model: dict[str, Any]) -> dict[str, Any]:
+def travelling(model: dict[str, Any]) -> dict[str, Any]:
     """How a manifest of shards names a model: a folder of this machine is no name. digest: one for all its files."""
     if model["sha256"] is None:
         raise DataError(f"{model['id']} exists as a Python object only: save it (zoo.save) and name its folder.")
