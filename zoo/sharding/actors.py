@@ -8,10 +8,13 @@ Ray kills its actors; one that should live on makes no shard for a folder that h
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from zoo.errors import DataError, UsageError, ZooError
@@ -28,6 +31,8 @@ START = 300.0
 """Seconds in which a worker must have loaded its models, as long as no other works."""
 _TURN = 1.0
 """Seconds between two looks at how far the workers are, of a few workers; of many it is longer."""
+_PARENT = 2.0
+"""Seconds after which a worker sees that its node is lost."""
 
 
 class ShardWorker:
@@ -43,6 +48,7 @@ class ShardWorker:
         """Load the models. Returns where this is, and what the bytes depend on here."""
         from zoo.environment import keep_pages, uncollected, versions
 
+        Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         keep_pages()
         with uncollected():
             import torch
@@ -84,9 +90,6 @@ class ShardWorker:
 
 def _where() -> str:
     """This node and process, in words."""
-    import os
-    import socket
-
     import ray
 
     return f"{socket.gethostname()} ({ray.util.get_node_ip_address()}, process {os.getpid()})"
@@ -157,7 +160,9 @@ class _Crew:
     def __init__(self, ray: Any, job: Job, store: Store, watch: Watch, workers: int, start: float) -> None:
         self._ray, self._job, self._store, self._watch, self._start = ray, job, store, watch, start
         self._digest = hashlib.sha256(store.read(MANIFEST)).hexdigest()
-        self._class = ray.remote(scheduling_strategy="SPREAD", concurrency_groups={"look": 1}, **resources(job))(ShardWorker)
+        self._class = ray.remote(scheduling_strategy="SPREAD", concurrency_groups={"look": 1}, **resources(job))(
+            ShardWorker
+        )
         self._starting: dict[Any, _Worker] = {}
         self._making: dict[Any, _Worker] = {}
         self._idle: list[_Worker] = []
@@ -227,7 +232,9 @@ class _Crew:
         for text in said["differing"]:
             if text not in self._differing:
                 self._differing.add(text)
-                self._watch.note(f"{worker.where} has other versions, so its shards may differ in the last bits: {text}.")
+                self._watch.note(
+                    f"{worker.where} has other versions, so its shards may differ in the last bits: {text}."
+                )
         if self._kinds and said["processor"] not in self._kinds:
             kinds = ", ".join(sorted({*self._kinds, said["processor"]}))
             self._watch.note(
@@ -242,7 +249,9 @@ class _Crew:
         if number is None:
             self._unused += 1
             if self._unused == ATTEMPTS:
-                raise DataError(f"Workers are lost before they have begun ({fault}): each node needs maskzoo, and memory for the models.")
+                raise DataError(
+                    f"Workers are lost before they have begun ({fault}): each node needs maskzoo, and memory for the models."
+                )
         else:
             self._watch.lost(worker.told)
             self._lost[number] += 1
@@ -296,8 +305,16 @@ def _of_worker(error: Any, worker: _Worker) -> ZooError:
 def _fault(error: Exception) -> str:
     """Why an actor is gone: what Ray tells of its process, on one line."""
     lines = [line.strip() for line in str(error).splitlines()]
-    for mark in ("ModuleNotFoundError", "Worker exit detail:", "The actor is dead because", "The actor died because"):
+    for mark in ("ModuleNotFoundError", "Worker exit detail:", "The actor died because", "The actor is dead because"):
         for line in lines:
             if mark in line:
-                return line[line.index(mark) :].removeprefix("Worker exit detail:").strip()[:200].rstrip(".")
+                told = line[line.index(mark) :].removeprefix("Worker exit detail:").partition(" Some common causes")[0]
+                return told.partition(" Node Id:")[0].strip()[:200].rstrip(".")
     return brief(error)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: an actor whose node was lost by its raylet's death alone would stay for good otherwise."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT)
+    os._exit(1)

@@ -3,6 +3,7 @@ functions: it is an extra, and heavy."""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import secrets
@@ -11,7 +12,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,7 +26,7 @@ _PROBE = 5.0
 """Seconds in which a head node must take a connection: Ray itself tries for minutes."""
 _OBJECTS = 80 << 20
 """Bytes of the object store of a cluster that we start, about the least that Ray allows: shards never go through it."""
-_QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_USAGE_STATS_ENABLED": "0"}
+_QUIET = {"RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_USAGE_STATS_ENABLED": "0"}
 """Two tries to reach a head, of 40 seconds each at most, instead of twenty."""
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """What makes Ray take 127.0.0.1 for this machine's address; to name it (`_node_ip_address`) does not, Ray puts the outward one instead."""
@@ -72,14 +73,29 @@ def connected(address: str, processors: int) -> Iterator[Any]:
         options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == HERE:
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-ray-", ignore_cleanup_errors=True))
-            options |= {"num_cpus": processors, "include_dashboard": False, "object_store_memory": _OBJECTS, "_temp_dir": place}
+            options |= {
+                "num_cpus": processors,
+                "include_dashboard": False,
+                "object_store_memory": _OBJECTS,
+                "_temp_dir": place,
+            }
         stack.callback(ray.shutdown)
         with _signals():
             try:
                 ray.init(**options)
             except (Exception, SystemExit) as error:
                 raise DataError(_why(address, error)) from error
-        yield ray
+        with redirect_stdout(
+            _Nowhere()
+        ):  # where Ray tells of every lost process in twenty lines; the engine does in one
+            yield ray
+
+
+class _Nowhere(io.TextIOBase):
+    """Takes text and keeps none."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
 
 
 def _variables(address: str) -> dict[str, str]:
