@@ -19,7 +19,7 @@ from typing import Any
 
 from zoo.errors import DataError, UsageError, ZooError
 from zoo.files.shardfiles import MANIFEST
-from zoo.sharding.cluster import HERE, brief, check_address, connected
+from zoo.sharding.cluster import HERE, Head, brief, check_address, connected
 from zoo.sharding.job import Job
 from zoo.sharding.local import Watch
 from zoo.sharding.plan import Plan
@@ -31,6 +31,8 @@ START = 300.0
 """Seconds in which a worker must have loaded its models, as long as no other works."""
 _TURN = 1.0
 """Seconds between two looks at how far the workers are, of a few workers; of many it is longer."""
+HEAD = 30.0
+"""Seconds for which the cluster's head may not answer; after 60 Ray ends the driver without a word of ours."""
 _PARENT = 2.0
 """Seconds after which a worker sees that its node is lost."""
 
@@ -178,6 +180,7 @@ class _Crew:
         """Deal out the shards until all are made."""
         self._todo.extend(numbers)
         since = looked = time.monotonic()
+        head = Head(self._ray)
         while self._todo or self._making:
             while self._todo and self._idle:
                 self._give(self._idle.pop(), self._todo.popleft())
@@ -188,6 +191,8 @@ class _Crew:
             if now - looked > _TURN * max(1.0, len(self._making) / 100):
                 looked = now
                 self._look()
+                if head.silent() > HEAD:
+                    raise DataError(f"The head of the Ray cluster ({head.address}) has not answered for {HEAD:.0f} s.")
             if self._making or self._idle:
                 since = now
             elif now - since > self._start:

@@ -11,6 +11,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from importlib.util import find_spec
@@ -136,6 +137,27 @@ def brief(error: BaseException) -> str:
     """What an error of Ray's says, as one line without a full stop: its first one that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+
+
+class Head:
+    """The head of the cluster that this process is connected to."""
+
+    def __init__(self, ray: Any) -> None:
+        self.address = str(ray.get_runtime_context().gcs_address)
+        self._answered = self._asked = time.monotonic()
+
+    def silent(self) -> float:
+        """Seconds since it last took a connection; it is asked every few seconds."""
+        now = time.monotonic()
+        if now - self._asked > _PROBE:
+            host, _, port = self.address.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), _PROBE).close()
+                self._answered = time.monotonic()
+            except OSError:
+                pass
+            self._asked = time.monotonic()
+        return self._asked - self._answered
 
 
 @contextmanager
