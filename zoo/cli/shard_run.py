@@ -42,12 +42,12 @@ def run_shards(
         manifest, _ = settle(store, job.manifest)  # it may have changed until now
         begin(store, manifest)
         facts, damaged = finished(store, plan, check=given["check"])
-        if facts:
-            say(f"Continuing {store.place}: {len(facts)} of {plan.shards} shards are there.")
-        if damaged:
-            say(f"{len(damaged)} shards are damaged or incomplete, and are made again.")
         missing = [n for n in range(plan.shards) if n not in facts]
         try:
+            if facts:
+                say(f"Continuing {store.place}: {len(facts)} of {plan.shards} shards are there.")
+            if damaged:
+                say(f"{len(damaged)} shards are damaged or incomplete, and are made again.")
             with watching(plan.shards, plan.samples, facts) as watch:
                 _make(job, plan, missing, store, watch, make, given, processors)
         except DataError as error:

@@ -55,7 +55,9 @@ class Remote:
         with self._told("Cannot list"):
             try:
                 entries = self._fs.ls(self._root, detail=True)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if "bucket" in str(error).lower():  # nothing at a path is a place to begin; no bucket is none
+                    raise
                 return {}
         return {
             e["name"].rstrip("/").rpartition("/")[2]: int(e["size"] or 0)
@@ -103,8 +105,6 @@ class Remote:
         """Make whatever a protocol's package raises (each has errors of its own) one line."""
         try:
             yield
-        except (FileNotFoundError, DataError):
-            raise
         except Exception as error:
             raise DataError(f"{what} {self.place}: {_reason(error)}.") from error
 
