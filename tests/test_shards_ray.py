@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,16 +20,16 @@ from fixtures_models import Ran
 from shard_tools import digests, made, tiny_job
 
 import zoo
+from benchmarks.ray_nodes import cluster, workers
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.shardfiles import MANIFEST, facts_name
-from zoo.sharding import cluster
+from zoo.sharding import cluster as connecting
 from zoo.sharding.actors import ShardWorker, _fault, resources
 from zoo.sharding.folder import begin
 from zoo.sharding.job import Job
 from zoo.sharding.plan import Plan
 from zoo.sharding.store import open_store
 
-ROOT = Path(__file__).parents[1]
 SAMPLES, SHARDS = 960, 12
 WAIT = 240.0
 """Seconds after which what a test waits for is not coming any more."""
@@ -67,23 +66,23 @@ def test_where_no_cluster_is(run: Callable[..., Ran], pair: tuple[str, str], tmp
 )
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(UsageError, match="takes HOST:PORT of a cluster's head"):
-        cluster.check_address(address)
+        connecting.check_address(address)
 
 
 @needs_ray
 def test_which_address_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert cluster.check_address("") == cluster.HERE and cluster.check_address("auto") == "auto"
+    assert connecting.check_address("") == connecting.HERE and connecting.check_address("auto") == "auto"
     with socket.create_server(("127.0.0.1", 0)) as head:
         address = f"127.0.0.1:{head.getsockname()[1]}"
         monkeypatch.setenv("RAY_ADDRESS", address)
-        assert cluster.check_address("") == address
+        assert connecting.check_address("") == address
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(connecting, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"maskzoo\[ray\]"):
-        cluster.check_address("auto")
+        connecting.check_address("auto")
 
 
 def test_ray_is_about_shards(run: Callable[..., Ran], pair: tuple[str, str]) -> None:
@@ -147,17 +146,8 @@ def test_why_a_worker_was_lost_is_one_line() -> None:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[dict[str, Any]]:
     """Two raylets on 127.0.0.1 with two processors each, as they count them; environment: of drivers."""
-    from benchmarks.ray_nodes import ENVIRONMENT
-
-    command = [sys.executable, "-m", "benchmarks.ray_nodes"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            told = json.loads(process.stdout.readline())
-            yield {**told, "environment": {**os.environ, **ENVIRONMENT}}
-        finally:
-            process.stdin.close()
-            process.wait(WAIT)
+    with cluster() as told:
+        yield told
 
 
 @pytest.fixture(scope="module")
@@ -187,21 +177,6 @@ def start(nodes: dict[str, Any], asked: list[str], place: Path) -> subprocess.Po
     )
 
 
-def workers(nodes: dict[str, Any], *, at_work: bool = False) -> list[int]:
-    """Processes of our actors on these nodes."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (entry / "cmdline").read_bytes()
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has just ended
-            continue
-        wanted = b"ray::ShardWorker.make" if at_work else b"ray::ShardWorker"
-        if title.startswith(wanted) and parent in nodes["raylets"]:
-            found.append(int(entry.name))
-    return found
-
-
 def finished(place: Path) -> int:
     return len(list(place.glob("shard-*.json")))
 
@@ -214,12 +189,12 @@ def test_a_killed_worker_and_a_killed_driver_change_no_byte(
 ) -> None:
     first = start(nodes, asked, tmp_path / "ray")
     until(lambda: finished(tmp_path / "ray") >= 1)
-    os.kill(until(lambda: workers(nodes, at_work=True))[0], signal.SIGKILL)
+    os.kill(until(lambda: workers(nodes["raylets"], at_work=True))[0], signal.SIGKILL)
     until(lambda: finished(tmp_path / "ray") >= 4)
     first.kill()
     told = first.communicate()[1]
     assert "was lost (" in told and "is made again." in told, told
-    until(lambda: not workers(nodes))  # Ray ends the actors of a driver that is gone
+    until(lambda: not workers(nodes["raylets"]))  # Ray ends the actors of a driver that is gone
     there = finished(tmp_path / "ray")
     assert 4 <= there < SHARDS
     kept = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "ray").glob("shard-*.json")}
@@ -271,16 +246,17 @@ def drive(nodes: dict[str, Any], job: Job, place: Path, start: float = WAIT) -> 
 @needs_ray
 @pytest.mark.slow
 def test_what_a_worker_cannot_make_is_told_as_here(
-    nodes: dict[str, Any], pipe: zoo.Composition, model_root: Path, tmp_path: Path
+    nodes: dict[str, Any], pipe: zoo.Composition, tmp_path: Path
 ) -> None:
     job = tiny_job(pipe)
     assert drive(nodes, job, tmp_path / "right") == ["", 10, [0, 1, 2]]
-    shutil.copytree(model_root / "mask-vae-celeba", tmp_path / "other")  # a node that holds another model
-    weights = next((tmp_path / "other").glob("*.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
-    other = Job(job.manifest, {**job.models, "generator": (str(tmp_path / "other"), "other")}, job.inputs)
+    theirs = {**job.manifest["models"]["generator"], "sha256": {"model.safetensors": "0" * 64}}
+    models = {**job.manifest["models"], "generator": theirs}
+    other = Job(
+        {**job.manifest, "models": models}, job.models, job.inputs
+    )  # the node holds another model than the driver
     kind, text, made_of = drive(nodes, other, tmp_path / "wrong")
-    assert kind == WeightsError.__name__ and "mask-vae" in text and made_of == []
+    assert kind == WeightsError.__name__ and made_of == [] and "mask-vae" in text, text
     gpu = Job({**job.manifest, "device": "cuda"}, job.models, job.inputs)
     kind, text, made_of = drive(nodes, gpu, tmp_path / "gpu", start=3.0)
     assert kind == "DataError" and made_of == []
