@@ -220,6 +220,13 @@ SHARDS: Options = (
     click.option("--per-shard", metavar="K", type=int, help="Samples of a shard, whole batches.  [default: about 1000]"),
     click.option("--split", metavar="A,B,C", help="Shares of train, val and test, by a hash of each sample's number.  [default: .9,.05,.05]"),
     click.option("--workers", metavar="N", type=click.IntRange(1, 1024), help="Processes that make shards.  [default: one, with a thread per processor]"),
+    click.option(
+        "--ray",
+        metavar="[ADDRESS]",
+        is_flag=False,
+        flag_value="",
+        help="Make shards on a Ray cluster (extra ray): HOST:PORT of its head, auto, or nothing, which starts Ray on this machine.",
+    ),
     click.option("--check", is_flag=True, help="Hold shards that are there against their sha256 first.  [default: their size]"),
     click.option("--dry-run", is_flag=True, help="Say what it would make and take, by a short measurement; write nothing."),
 )  # fmt: skip

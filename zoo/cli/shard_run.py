@@ -78,7 +78,12 @@ def _make(
     workers = given["workers"]
     if not missing:
         return
-    if workers is None or workers == 1 or len(missing) == 1:
+    if given["ray"] is not None:
+        from zoo.sharding.actors import make_on_ray
+
+        address = given["ray"]
+        make_on_ray(job, plan, missing, store, watch, address=address, workers=workers, processors=processors)
+    elif workers is None or workers == 1 or len(missing) == 1:
         make_here(make(1 if workers == 1 else processors), plan, missing, store, watch)
     else:
         make_in_processes(job, plan, missing, store, watch, workers=workers, processors=processors)

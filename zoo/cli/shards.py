@@ -18,7 +18,7 @@ from zoo.rng import fresh_seed
 if TYPE_CHECKING:
     from zoo.sharding.parsed import ParseRequest
 
-ALONE = ("per_shard", "split", "workers", "check", "dry_run")
+ALONE = ("per_shard", "split", "workers", "ray", "check", "dry_run")
 """Options that mean nothing without `--shards`."""
 FOLDERS = ("out", "labelmap", "no_inputs", "overwrite", "paste")
 """Options of a folder of files, which shards are not."""
@@ -34,6 +34,10 @@ def check_shard_options(given: dict[str, Any]) -> bool:
     for name in FOLDERS:
         if given.get(name):
             raise UsageError(f"<<{name}>> is about a folder of files, and <<shards>> makes tars: give one of them.")
+    if given["ray"] is not None:
+        from zoo.sharding.cluster import check_address
+
+        check_address(given["ray"])  # before models are loaded
     return True
 
 
