@@ -4,6 +4,7 @@ import { freshSeed, lacking, sourceOf } from "../core/looks.js";
 import { namesIn } from "../core/maps.js";
 import { $, fillSelect, h, icon, numberOf } from "./dom.js";
 import { checks } from "./drawing.js";
+import { showOptions } from "./options.js";
 
 /** @typedef {import("../core/types.js").Source} Source @typedef {import("../core/types.js").Look} Look @typedef {import("../core/types.js").Part} Part */
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -77,6 +78,8 @@ export function showLook(editor, changed) {
     $("parts-block").hidden = !can("style:partial");
     if (can("style:partial")) renew($("part-list"), look.parts.map((part, i) => partControl(editor, part, i, put)));
     $("part-all").hidden = !editor.synthesizer?.layers.length;
+    const model = editor.synthesizer;
+    showOptions("look-options", model, look.options?.[model?.id ?? ""], (values, text) => put({ options: { ...look.options, [model?.id ?? ""]: values } }, text));
   });
   editor.on(["value", "map"], () => {
     const own = editor.synthesizer?.styleClasses;
