@@ -32,16 +32,19 @@ export class Saving {
     // an untouched page is no work
     if (!this.touched && !history.undo.length && !Object.keys(photos).length) return;
     this.touched = true;
+    document.body.dataset.kept = "false";
     if (!this.waiting) this.waiting = setTimeout(() => this.now(), 0);
   }
 
   now() {
     clearTimeout(this.waiting);
     this.waiting = 0;
-    this.writing = this.writing.then(() => this.write()).catch((error) => {
+    const own = (this.writing = this.writing.then(() => this.write()).then(() => {
+      if (this.writing === own && !this.waiting) document.body.dataset.kept = "true";
+    }, (error) => {
       this.editor.set({ kept: `Not kept in this browser (${error?.name ?? error}): save your work as a project` });
-    });
-    return this.writing;
+    }));
+    return own;
   }
 
   async write() {

@@ -45,8 +45,7 @@ export function showDrawing(editor, jobs, changed, mapFromFile) {
     for (const id of ["generate", "set-own", "set-data"]) $(id).disabled = !model?.available;
   });
   editor.on(["generator", "options"], () => {
-    const model = generator();
-    showOptions("draw-options", model, editor.state.options[model?.id ?? ""], (values) => editor.set({ options: { ...editor.state.options, [model?.id ?? ""]: values } }));
+    showOptions("draw-options", generator(), () => editor.state.options, (options) => editor.set({ options }));
   });
   const choose = (/** @type {string[]} */ names) => {
     wanted = new Set(names);

@@ -2,7 +2,7 @@
 
 import { freshSeed, lacking, sourceOf } from "../core/looks.js";
 import { namesIn } from "../core/maps.js";
-import { $, fillSelect, h, icon, numberOf } from "./dom.js";
+import { $, fillSelect, h, icon, numberOf, whenReleased } from "./dom.js";
 import { checks } from "./drawing.js";
 import { showOptions } from "./options.js";
 
@@ -48,9 +48,11 @@ function sourceControl(editor, name, source, take) {
 
 /** Replaces what a container holds, and gives the focus back to the control of the same name. @param {HTMLElement} container @param {Node[]} children */
 function renew(container, children) {
-  const name = container.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : null;
-  container.replaceChildren(...children);
-  if (name) /** @type {any} */ (container.querySelector(`[aria-label="${CSS.escape(name)}"]`))?.focus();
+  whenReleased(container, () => {
+    const name = container.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : null;
+    container.replaceChildren(...children);
+    if (name) /** @type {any} */ (container.querySelector(`[aria-label="${CSS.escape(name)}"]`))?.focus();
+  });
 }
 
 /** @param {Editor} editor @param {(text: string) => void} changed */
@@ -79,7 +81,7 @@ export function showLook(editor, changed) {
     if (can("style:partial")) renew($("part-list"), look.parts.map((part, i) => partControl(editor, part, i, put)));
     $("part-all").hidden = !editor.synthesizer?.layers.length;
     const model = editor.synthesizer;
-    showOptions("look-options", model, look.options?.[model?.id ?? ""], (values, text) => put({ options: { ...look.options, [model?.id ?? ""]: values } }, text));
+    showOptions("look-options", model, () => editor.state.look.options, (options, text) => put({ options }, text));
   });
   editor.on(["value", "map"], () => {
     const own = editor.synthesizer?.styleClasses;
