@@ -24,6 +24,8 @@ import zoo
 TOKEN = "a-token-of-the-tests-0123456789"
 STEPS = 20_000
 """Of the slow model: more than a test ever waits for."""
+ENOUGH = 300
+"""Seconds after which something hangs; a loaded machine needs many."""
 SEEN = re.compile(r"^http://[^/]+:(\d+)/(?:\?token=(.+))?$")
 
 
@@ -48,14 +50,14 @@ class Editor:
     def client(self, session: str = "tab-of-the-tests", **headers: str) -> httpx.Client:
         """What a page sends with every request."""
         own = {"X-Zoo-Session": session, **({"Authorization": f"Bearer {self.token}"} if self.token else {}), **headers}
-        return httpx.Client(base_url=self.url, headers=own, timeout=120, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=own, timeout=ENOUGH, trust_env=False)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
         """Exit code, the rest of stdout, stderr."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
-            out, err = self.process.communicate(timeout=30)
+            out, err = self.process.communicate(timeout=ENOUGH)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

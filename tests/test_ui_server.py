@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import httpx
 import numpy as np
 import PIL.Image
 import pytest
-from fixtures_ui import STEPS, TOKEN, Editor, ask, labels_of, part, pixels_of, result, styled, wire
+from fixtures_ui import ENOUGH, STEPS, TOKEN, Editor, ask, labels_of, part, pixels_of, result, styled, wire
 
 import zoo
 
@@ -38,6 +37,9 @@ def test_the_facts_say_what_the_models_can_do(editor: Editor) -> None:
     assert set(clvae["can"]) >= {"style:prior", "style:mean", "style:photo", "style:partial", "layers"}
     assert models["scgan-celeba"]["layers"] == models["scgan-celeba"]["styleClasses"] == []
     assert models["sdm-tiny"]["slow"] and not clvae["slow"]
+    options = {o["name"]: (o["default"], o["choices"]) for o in models["sdm-tiny"]["options"]}
+    assert options["steps"] == ("none", []) and options["sampler"] == ("ddpm", ["ddpm", "ddim"])
+    assert options["clip"] == ("true", ["true", "false"]) and clvae["options"] == []
     vae = models["mask-vae-celeba"]
     assert {"edit:add", "edit:interpolate"} <= set(vae["can"]) and vae["priors"] == ["fitted", "normal"]
     assert "hair" in vae["labels"] and "background" not in vae["labels"] and vae["joins"] == {"celebamask-hq": None}
@@ -113,6 +115,19 @@ def test_a_picture_is_that_of_the_command_line(
     assert not np.array_equal(pixels_of(changed), pixels_of(made))
     back = pixels_of(result(client, job)).astype(int)
     assert np.abs(back - pixels_of(made)).max() <= 1  # a reused layout agrees to rounding
+
+
+def test_options_are_those_of_the_command_line(
+    editor: Editor, ui_models: dict[str, Path], inputs: Path, face: np.ndarray
+) -> None:
+    options = {"steps": "2", "sampler": "ddim", "guidance": "1"}
+    job = {"kind": "render", "synthesizer": "sdm-tiny", "map": wire(face), "seed": 3, "options": options}
+    made = pixels_of(result(editor.client("options-tab"), job))
+    pipe = zoo.compose((None, str(ui_models["sdm-tiny"])), device="cpu")
+    expected = pipe(maps=str(inputs / "face.png"), mask_space="celebamask-hq", seed=3, options=options)
+    assert np.array_equal(made, np.asarray(expected.pil()[0]))
+    other = pixels_of(result(editor.client("options-tab"), {**job, "options": {**options, "steps": "3"}}))
+    assert not np.array_equal(made, other)
 
 
 def test_the_style_of_a_photo_its_own_pixels_and_the_mix(
@@ -236,7 +251,7 @@ def test_every_answer_has_its_headers_and_no_address_reaches_files(editor: Edito
 
 def raw(editor: Editor, text: str) -> bytes:
     """What the server answers to these very bytes."""
-    with socket.create_connection(("127.0.0.1", editor.port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", editor.port), timeout=ENOUGH) as line:
         line.sendall(text.encode())
         pieces = []
         while piece := line.recv(65536):
@@ -308,6 +323,14 @@ def test_wrong_jobs_are_one_sentence(editor: Editor, face: np.ndarray) -> None:
         ({**render, "style": styled(base={"kind": "seed", "seed": -1})}, "seed"),
         ({**render, "style": styled(mix={"source": {"kind": "mean"}, "amount": 2})}, "amount"),
         ({**render, "seed": 1.5}, "seed"),
+        ({**render, "options": {"steps": "2"}}, "no options"),
+        ({**render, "synthesizer": "sdm-tiny", "options": {"step": "2"}}, "did you mean 'steps'"),
+        ({**render, "synthesizer": "sdm-tiny", "options": {"steps": "many"}}, "steps"),
+        ({**render, "synthesizer": "sdm-tiny", "options": {"steps": 2}}, "a text of at most"),
+        ({**render, "synthesizer": "sdm-tiny", "options": {"spacing": "1" * 300}}, "a text of at most"),
+        ({**render, "synthesizer": "sdm-tiny", "options": {str(i): "1" for i in range(65)}}, "at most 64 options"),
+        ({**render, "options": ["steps"]}, "options"),
+        ({"kind": "generate", "generator": "mask-vae-celeba", "labels": ["skin"], "options": {"flatten": "x"}}, "no options"),
         ({"kind": "generate", "generator": "mask-vae-celeba", "labels": []}, "empty"),
         ({"kind": "generate", "generator": "mask-vae-celeba", "labels": ["moustache"]}, "moustache"),
         ({"kind": "generate", "generator": "mask-vae-celeba", "labels": ["skin"], "n": 1000}, "n goes from 1 to"),
@@ -359,14 +382,14 @@ def slow(face: np.ndarray, seed: int = 0) -> dict[str, Any]:
     return {"kind": "render", "synthesizer": "sdm-tiny", "map": wire(face), "style": styled(), "seed": seed}
 
 
-def first_steps(lines: Any) -> int:
-    """Read until the model works; the steps done."""
+def first_steps(lines: Any) -> None:
+    """Read until the model works. The caller holds `lines`: a generator that nobody holds closes its connection, and the job is cancelled."""
     for text in lines:
         line = json.loads(text)
         assert "error" not in line, line
         if line.get("text") == "steps" and line["progress"][0] >= 1:
             assert line["progress"][1] == STEPS
-            return line["progress"][0]
+            return
     raise AssertionError("it never worked")
 
 
@@ -388,7 +411,8 @@ def test_a_page_that_goes_away_takes_its_job_along(editor: Editor, face: np.ndar
     client = editor.client("leaving-tab")
     for _ in range(2):  # the second one begins only if the first has left the model
         with client.stream("POST", "/api/run", json=slow(face)) as running:
-            assert first_steps(running.iter_lines()) < STEPS // 2
+            lines = running.iter_lines()  # held: it is the end of the block that ends the connection
+            first_steps(lines)
 
 
 def test_a_full_queue_says_so(editor: Editor, face: np.ndarray) -> None:
@@ -398,9 +422,7 @@ def test_a_full_queue_says_so(editor: Editor, face: np.ndarray) -> None:
     try:
         blocker = client.build_request("POST", "/api/run", json=slow(face))
         waiting.append(client.send(blocker, stream=True))
-        lines = waiting[
-            0
-        ].iter_lines()  # kept to the end: a generator that nobody holds closes its connection, and the job is cancelled
+        lines = waiting[0].iter_lines()  # held to the end
         first_steps(lines)
         codes = []
         for _ in range(8):
@@ -444,16 +466,16 @@ def test_a_killed_server_loses_nothing_of_the_page(ui_arguments: list[str], inpu
         assert result(client, job)["digest"] == before
         taken = subprocess.run(
             [sys.executable, "-m", "zoo", "ui", "--no-browser", "--port", str(again.port), *ui_arguments],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=ENOUGH, check=False,
         )  # fmt: skip
         assert (
             (taken.returncode, taken.stdout) == (2, "") and "--port" in taken.stderr and "Traceback" not in taken.stderr
         )
         with client.stream("POST", "/api/run", json=slow(face)) as running:
-            first_steps(running.iter_lines())
-            start = time.monotonic()
+            lines = running.iter_lines()  # held: the job must still be wanted when the server is stopped
+            first_steps(lines)
             code, out, err = again.stop()
-        assert (code, out, err.strip()) == (130, "", "Interrupted.") and time.monotonic() - start < 20
+        assert (code, out, err.strip()) == (130, "", "Interrupted.")
     finally:
         again.stop()
 

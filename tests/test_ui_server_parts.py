@@ -21,7 +21,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from fixtures_ui import Editor, ask, labels_of, part, pixels_of, result, styled, wire
+from fixtures_ui import ENOUGH, Editor, ask, labels_of, part, pixels_of, result, styled, wire
 
 import zoo
 from zoo.errors import Cancelled, DataError, LabelError, UsageError
@@ -216,6 +216,15 @@ def test_a_cancelled_render_leaves_between_its_phases(studio: Studio, face: np.n
         assert not seen or max(seen) <= phase
 
 
+def until(there: Any, fault: str) -> None:
+    """Wait for a condition."""
+    for _ in range(ENOUGH * 100):
+        if there():
+            return
+        time.sleep(0.01)
+    raise AssertionError(fault)
+
+
 class Gate:
     """Jobs that wait to be let go."""
 
@@ -235,11 +244,8 @@ class Gate:
         return Job(kind, session, run, self.lines[name].append)
 
     def last(self, name: str) -> dict[str, Any]:
-        for _ in range(2000):
-            if self.lines[name]:
-                return self.lines[name][-1]
-            time.sleep(0.005)
-        raise AssertionError(f"{name} never ended")
+        until(lambda: self.lines[name], f"{name} never ended")
+        return self.lines[name][-1]
 
 
 def test_one_job_a_tab_the_newest_render_and_an_end_of_waiting() -> None:
@@ -247,10 +253,10 @@ def test_one_job_a_tab_the_newest_render_and_an_end_of_waiting() -> None:
     desk.submit(gate.job("a1", "a"))
     desk.submit(gate.job("a2", "a"))
     desk.submit(gate.job("b1", "b", "render"))
-    assert gate.begun.acquire(timeout=10) and gate.begun.acquire(timeout=10)
+    assert gate.begun.acquire(timeout=ENOUGH) and gate.begun.acquire(timeout=ENOUGH)
     assert set(gate.order) == {"a1", "b1"}  # a2 waits for its own tab
     desk.submit(gate.job("b2", "b", "render"))
-    assert gate.last("b1")["error"] == NEWER and gate.begun.acquire(timeout=10) and gate.order[-1] == "b2"
+    assert gate.last("b1")["error"] == NEWER and gate.begun.acquire(timeout=ENOUGH) and gate.order[-1] == "b2"
     desk.submit(gate.job("a3", "a", "render"))
     desk.submit(gate.job("a4", "a", "render"))  # in the place of a3, which never began
     assert gate.last("a3")["cancelled"] and "a3" not in gate.order
@@ -263,7 +269,7 @@ def test_one_job_a_tab_the_newest_render_and_an_end_of_waiting() -> None:
     desk.cancel(left)  # never submitted: nothing happens
     gate.open.set()
     assert [gate.last(n)["result"]["name"] for n in ("a1", "a2", "a4", "b2", "c1")] == ["a1", "a2", "a4", "b2", "c1"]
-    assert desk.close(5) and not desk.busy("a")
+    assert desk.close(ENOUGH) and not desk.busy("a")
     with pytest.raises(Full, match="shut down"):
         desk.submit(gate.job("e1", "e"))
 
@@ -275,11 +281,8 @@ def test_faults_nobody_foresaw_are_a_sentence(capsys: pytest.CaptureFixture[str]
     lines: list[dict[str, Any]] = []
     desk = Desk(LOCAL, threads=1)
     desk.submit(Job("parse", "tab", broken, lines.append))
-    for _ in range(1000):
-        if lines:
-            break
-        time.sleep(0.005)
-    assert desk.close(5) and "RuntimeError" in lines[0]["error"] and "secret" not in lines[0]["error"]
+    until(lambda: lines, "it never ended")
+    assert desk.close(ENOUGH) and "RuntimeError" in lines[0]["error"] and "secret" not in lines[0]["error"]
     assert "secret path" in capsys.readouterr().err  # the terminal has it
 
 

@@ -6,13 +6,9 @@ The models are those that come with the package, exported once and kept in the c
 from __future__ import annotations
 
 import base64
-import functools
-import http.server
 import io
 import json
 import os
-import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures_pages import hosted
+from pages import (
+    another_picture,
+    download,
+    exported,
+    fresh_picture,
+    opened,
+    paint_by_hand,
+    painted_by_hand,
+    profile,
+    reopened,
+)
 from PIL import Image
 
 from zoo.errors import UsageError
@@ -29,7 +37,6 @@ pytestmark = pytest.mark.slow
 MODELS = ("spade-celeba", "oasis-celeba", "sean-celeba", "mask-vae-celeba", "face-parser-celeba")
 LEVELS = 2
 """Grey levels of 255 by which a picture may differ from the server's."""
-WAIT = 240_000
 ASK = """async () => {
             const { openEngine } = await import("./static/engine/static/index.js");
             const { fromBase64, toBase64 } = await import("./static/core/wire.js");
@@ -51,80 +58,29 @@ ASK = """async () => {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder; skips where libraries or the runtime's files are absent (tests fetch nothing)."""
-    for library in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(library)
-    from zoo.web.exported import cache
-    from zoo.web.runtime import PACKAGE, VERSION, runtime
+def site(runtime_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder."""
     from zoo.web.site import build_site
 
-    kept = cache() / f"{PACKAGE}-{VERSION}"
-    try:
-        runtime(kept, print)
-    except UsageError as error:
-        pytest.skip(f"{error} (zoo ui --static fetches them)")
-    return build_site(tmp_path_factory.mktemp("site") / "page", MODELS, runtime_folder=kept)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A host of plain files, as dumb as any."""
-
-    extensions_map = {  # noqa: RUF012 (as its base)
-        **http.server.SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-    }
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    return build_site(tmp_path_factory.mktemp("site") / "page", MODELS, runtime_folder=runtime_files)
 
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium; skips where it or Playwright is absent."""
-    api = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    with api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield made
-        made.close()
+    with hosted(site) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def page(address: str, browser: Any) -> Iterator[Any]:
     """The page, and beside it an engine to be asked directly; what it asks of another host fails the test that uses it."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(WAIT)
-    listen(page, address)
-    page.goto(address)
-    page.wait_for_selector("body[data-ready]")
+    made = profile(browser)
+    faults: list[str] = []
+    page = opened(made, address, faults)
+    page.faults = faults
     page.evaluate(ASK)
     yield page
-    page.close()
-
-
-def listen(page: Any, address: str) -> None:
-    """Collect faults of scripts and requests to other hosts."""
-    page.strange, page.errors = [], []
-    page.on(
-        "request",
-        lambda request: (
-            page.strange.append(request.url) if not request.url.startswith((address, "blob:", "data:")) else None
-        ),
-    )
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +144,7 @@ def test_layouts_are_the_servers(page: Any, studio: Any) -> None:
         ours, answer = page.evaluate("ask", job), served(studio, job)
         assert (labels_of(ours["maps"][0]) != labels_of(answer["maps"][0])).mean() < 1e-3, change
     assert len(np.unique(labels_of(answer["maps"][0]))) > 3
-    assert not page.strange
+    assert not page.faults
 
 
 def test_pictures_are_the_servers(page: Any, studio: Any) -> None:
@@ -231,7 +187,7 @@ def test_pictures_are_the_servers(page: Any, studio: Any) -> None:
     job = {"kind": "render", "synthesizer": "spade-celeba", "map": drawn, "style": styles[0], "seed": 0, "keep": keep}
     a, b = pixels(page.evaluate("ask", job)), pixels(served(studio, job))
     assert np.abs(a - b).max() <= LEVELS and np.abs(a - made[0]).max() > 10
-    assert not page.strange
+    assert not page.faults
 
 
 def test_styles_of_single_classes_are_the_servers(page: Any, studio: Any) -> None:
@@ -262,20 +218,15 @@ def test_styles_of_single_classes_are_the_servers(page: Any, studio: Any) -> Non
         job = {"kind": "render", "synthesizer": name, "map": drawn, "style": style, "seed": 7}
         a, b = pixels(page.evaluate("ask", job)), pixels(served(studio, job))
         assert np.abs(a - b).max() <= LEVELS, (name, style)
-    assert not page.strange
+    assert not page.faults
 
 
 def test_paints_generates_styles_and_keeps(browser: Any, address: str, tmp_path: Path) -> None:
     """By mouse and keys on the page itself: a map exact to the pixel and back after a reload, proposals, a photo's look in two
     synthesizers, the project; how long a stroke takes to its picture is printed (`-s`), not judged."""
-    from test_ui_page_browser import another_picture, download, exported, fresh_picture, paint_by_hand, painted_by_hand
-
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    listen(page, address)
-    page.goto(address)
-    page.wait_for_selector("body[data-ready]")
+    context = profile(browser)
+    faults: list[str] = []
+    page = opened(context, address, faults)
     assert page.evaluate("document.body.dataset.engine") == "static"
     page.select_option("#synthesizer", "spade-celeba")
     paint_by_hand(page)
@@ -285,9 +236,7 @@ def test_paints_generates_styles_and_keeps(browser: Any, address: str, tmp_path:
     page.keyboard.press("Control+Shift+z")
     fresh_picture(page)
     print("stroke to picture:", page.inner_text("#seconds"))
-    page.wait_for_function("() => document.querySelector('#kept').textContent.startsWith('Kept')")
-    page.reload()
-    page.wait_for_selector("body[data-ready]")
+    reopened(page)
     assert np.array_equal(exported(page), expected)
 
     page.click("#tab-draw")
@@ -313,9 +262,7 @@ def test_paints_generates_styles_and_keeps(browser: Any, address: str, tmp_path:
     page.click("#tab-keep")
     project = json.loads(download(page, "#project-save"))
     assert project["style"]["base"]["kind"] == "photo" and project["synthesizer"] == "spade-celeba"
-    if folder := os.environ.get("ZOO_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/static.png")
-    assert page.errors == [] and page.strange == []
+    assert faults == []
     context.close()
 
 
@@ -342,7 +289,7 @@ def test_time_of_a_picture(page: Any) -> None:
         before = processor_seconds()
         took = [page.evaluate("ask", job)["took"] for _ in range(5)]
         print(name, "seconds:", [round(t, 3) for t in took], "processor:", round((processor_seconds() - before) / 5, 3))
-    assert not page.errors and not page.strange
+    assert not page.faults
 
 
 def blank() -> dict[str, Any]:

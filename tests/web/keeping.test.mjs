@@ -7,6 +7,7 @@ import { deflateSync } from "node:zlib";
 import { editText, layoutCommand, photoNames, pictureCommand, quoted } from "../../zoo/web/static/core/commands.js";
 import * as looks from "../../zoo/web/static/core/looks.js";
 import { createMap, sameMap } from "../../zoo/web/static/core/maps.js";
+import { jobOptions, optionsOf, withOption } from "../../zoo/web/static/core/options.js";
 import { decodePng, encodePng, stored } from "../../zoo/web/static/core/png.js";
 import { fromProject, toProject } from "../../zoo/web/static/core/projects.js";
 import { sha256 } from "../../zoo/web/static/core/sha256.js";
@@ -15,7 +16,7 @@ import { ServerEngine } from "../../zoo/web/static/engine/server.js";
 
 const bytes = (n) => Uint8Array.from({ length: n }, (_, i) => (i * 7 + (i >> 5)) & 255);
 const space = { classes: ["bg", "skin", "hair"].map((name) => ({ name, color: "#102030" })), background: 0 };
-const model = { id: "syn", space: "s", can: ["style:prior", "style:partial", "style:photo"], layers: ["a", "b"], digest: "d", available: true };
+const model = { id: "syn", space: "s", can: ["style:prior", "style:partial", "style:photo"], layers: ["a", "b"], digest: "d", available: true, options: [{ name: "steps", default: "10", choices: [] }, { name: "clip", default: "true", choices: ["true", "false"] }] };
 const facts = { version: "9", engine: "server", generators: [], synthesizers: [model], parsers: [], spaces: { s: space }, limits: {} };
 
 test("PNGs come back byte by byte", async () => {
@@ -131,6 +132,18 @@ test("command lines say it all, quoted for a shell", () => {
   assert.deepEqual(Object.values(photoNames([{ id: "1", name: "map.png" }, { id: "2", name: "map.png" }, { id: "3", name: "../../é" }])), ["map-2.png", "map-3.png", "é.png"]);
 });
 
+test("options: the model's own, those that are not the default, as text", () => {
+  assert.deepEqual(optionsOf({ clip: "false", steps: "10", odd: "1" }, model), { clip: "false" });
+  assert.deepEqual(optionsOf({ clip: "false" }, { ...model, options: undefined }), {});
+  assert.deepEqual(withOption({ clip: "false" }, model, "steps", " 25 "), { clip: "false", steps: "25" });
+  assert.deepEqual(withOption({ clip: "false" }, model, "clip", "true"), {});
+  assert.deepEqual(withOption({ steps: "25" }, model, "steps", ""), {});
+  assert.deepEqual([jobOptions({ steps: "25" }, model), jobOptions({}, model), jobOptions(undefined, model)], [{ options: { steps: "25" } }, {}, {}]);
+  const look = { ...looks.plainLook(1), options: { syn: { steps: "25", clip: "true" }, other: { steps: "3" } } };
+  assert.match(pictureCommand({ look, model, mapSpace: "s", generator: "gen", photos: {}, space }).lines[0], / --opt steps=25 --seed 0 /);
+  assert.match(layoutCommand({ kind: "generate", generator: "gen", labels: null, seed: 1, n: 1, options: { rule: "a b" } }), / --opt 'rule=a b' -n 1 /);
+});
+
 const work = () => ({
   map: { width: 3, height: 2, space: "s", labels: Uint8Array.of(0, 1, 2, 2, 1, 0) },
   look: { ...looks.plainLook(4), base: { kind: "photo", photo: "p" }, keep: { photo: "p", classes: ["hair"] } },
@@ -178,6 +191,12 @@ test("wrong projects are refused with a sentence, other models are told", async 
   await assert.rejects(reading({ page: { ...good.page, look: { ...good.page.look, parts: [{ labels: ["moon"], source: { kind: "mean" } }] } } }), /lacks/);
   assert.match((await reading({ digests: { syn: "other" } })).notes[0], /other weights/);
   assert.match((await reading({ digests: { gone: "x" } })).notes[0], /not here/);
+  const optional = await toProject({ ...work(), look: { ...work().look, options: { syn: { steps: "25" } } } }, facts);
+  assert.deepEqual(optional.options, { steps: "25" });
+  const back = (synthesizers, change = {}) => fromProject(JSON.stringify({ ...optional, ...change }), { ...facts, synthesizers });
+  assert.deepEqual([(await back([model])).look.options, (await back([model])).notes], [{ syn: { steps: "25" } }, []]);
+  assert.deepEqual((await back([model], { page: null })).look.options, { syn: { steps: "25" } });
+  assert.match((await back([{ ...model, options: [] }])).notes[0], /no option steps/);
 });
 
 /** A server that answers from a list. */

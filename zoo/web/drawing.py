@@ -16,6 +16,7 @@ from zoo.labels import LabelSpace
 from zoo.maps import SemanticMap
 from zoo.web.models import Pool
 from zoo.web.offers import Offer
+from zoo.web.options import Pairs
 from zoo.web.photos import Photo, Photos, cut
 from zoo.web.wire import Frame, PaintedMap
 from zoo.web.work import Work
@@ -25,7 +26,7 @@ from zoo.web.work import Work
 class DrawJob:
     """Maps that are asked for: of label sets (labels; None: sets as the training data had them), or edits of `painted`.
 
-    target: the label space in which they are wanted.
+    target: the label space in which they are wanted. options: sampling options of the generator, name and text.
     """
 
     generator: Offer
@@ -37,6 +38,7 @@ class DrawJob:
     edits: tuple[EditSpec, ...] = ()
     keep_rest: bool = False
     target: LabelSpace | None = None
+    options: Pairs = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,7 @@ def draw(pool: Pool, job: DrawJob, work: Work) -> Drawn:
     work.step(0, job.n, "generator")
     composition = pool.composition(job.generator, None)
     wanted: dict[str, Any] = {"n": job.n, "seed": job.seed, "prior": job.prior, "device": pool.device, "batch_size": 4}
+    wanted["options"] = job.options
     if job.painted is None:
         request = Request(labels=job.labels, **wanted)
     else:

@@ -11,6 +11,7 @@ from zoo.labels import LabelSpace
 from zoo.version import __version__
 from zoo.web.limits import Limits
 from zoo.web.offers import ROLES, Offer, Offers, join_fault
+from zoo.web.options import told_options
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def _model(offer: Offer, offers: Offers, form: Callable[[Offer], StyleForm | Non
         "layers": list(layers),
         "styleClasses": list(found.classes if found is not None else ()),
         "priors": offer.priors() if here else [],
+        "options": told_options(offer) if here else [],
         "labels": asked,
         "digest": offer.digest,
         "joins": {name: joined(space, offer) for name, space in offers.spaces.items()},

@@ -15,6 +15,7 @@ from zoo.web.work import Work
 
 Emit = Callable[[dict[str, Any]], None]
 NEWER = "A newer stroke took its place."
+SHUT = "The server is being shut down."
 
 
 class Full(ZooError):
@@ -57,7 +58,7 @@ class Desk:
         """Put a job into the queue. A render cancels the tab's older ones. Raises Full."""
         with self._changed:
             if self._closed:
-                raise Full("The server is being shut down.")
+                raise Full(SHUT)
             if job.kind == "render":
                 self._replace(job.session)
             own = sum(j.session == job.session for j in self._waiting)
@@ -91,14 +92,14 @@ class Desk:
         return session in self._running or any(j.session == session for j in self._waiting)
 
     def close(self, wait: float = 0.5) -> bool:
-        """Cancel all, wait so many seconds for what runs; whether all of it has ended."""
+        """Cancel all, wait so many seconds for what runs; whether all of it has ended. Pages hear of it at once, not when a step is over."""
         with self._changed:
             self._closed = True
-            for job in self._waiting:
-                job.finish({"error": "The server is being shut down.", "retry": True})
-            self._waiting.clear()
             for job in self._running.values():
-                job.work.cancel("The server is being shut down.")
+                job.work.cancel(SHUT)
+            for job in [*self._waiting, *self._running.values()]:
+                job.finish({"error": SHUT, "retry": True})
+            self._waiting.clear()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(wait)

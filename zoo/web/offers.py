@@ -71,6 +71,13 @@ class Offer:
         """Whether a picture takes so long that nobody should wait for it after each stroke."""
         return "steps" in self.can or max(self.resolution) >= LARGE or self.parameters >= MANY
 
+    @property
+    def options(self) -> type | None:
+        """The class of its sampling options, None where it has none. Raises PluginError for a class that cannot be imported."""
+        reg = registry()
+        arch = reg.architecture(self.architecture)
+        return reg.load(arch, "options") if arch.options and "options" in self.can else None
+
     def priors(self) -> list[str]:
         """What `prior` of a generator may be."""
         names = {p.stem for p in (self.folder / "assets").glob("*")} if self.folder is not None else set()

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from zoo.web.bounded import Recent, nbytes
 from zoo.web.limits import LOCAL, Limits
 from zoo.web.models import Pool
 from zoo.web.offers import Offer
+from zoo.web.options import Pairs, built_options
 from zoo.web.photos import Photo, Photos, cut
 from zoo.web.wire import Keep, PaintedMap, Source, StylePart, StyleWish
 from zoo.web.work import Work
@@ -39,7 +40,7 @@ PHASES = 4
 @dataclass(frozen=True, eq=False)
 class RenderJob:
     """A picture that is asked for. photos: all that its sources name, by id. fresh: nothing of the stroke before is used, so that the bytes
-    are those that a replay makes (parts that are kept agree to rounding)."""
+    are those that a replay makes (parts that are kept agree to rounding). options: sampling options of the synthesizer, name and text."""
 
     synthesizer: Offer
     painted: PaintedMap
@@ -49,6 +50,7 @@ class RenderJob:
     parser: Offer | None = None
     photos: Mapping[str, Photo] = field(default_factory=dict)
     fresh: bool = False
+    options: Pairs = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,7 @@ class Painter:
         styles = _Styles(self, composition, job, given.maps, work)
         style = styles.build()
         work.step(2, PHASES, "picture")
-        images = self._paint(composition, layout, style, job.seed, work)
+        images = self._paint(composition, layout, style, job, work)
         if job.keep is not None:
             images = styles.keep(images, job.keep)
         work.step(3, PHASES, "file")
@@ -113,12 +115,14 @@ class Painter:
         self._layouts.put(key, made, nbytes(made))
         return made
 
-    def _paint(self, composition: Composition, layout: Layout, style: Style | None, seed: int, work: Work) -> Tensor:
+    def _paint(
+        self, composition: Composition, layout: Layout, style: Style | None, job: RenderJob, work: Work
+    ) -> Tensor:
         synthesizer = cast(ImageSynthesizer, composition.synthesizer)
-        options: dict[str, Any] = {}
+        options = built_options(job.options, job.synthesizer)
         if "steps" in synthesizer.capabilities():
             options["progress"] = lambda done, total: work.step(done, total, "steps")
-        drawn = synthesizer.synthesize(layout, style, rng=Rng(seed, [0]).within("image"), **options)
+        drawn = synthesizer.synthesize(layout, style, rng=Rng(job.seed, [0]).within("image"), **options)
         return finished(drawn, synthesizer, composition.named["synthesizer"].resolved.name)
 
     def framed(self, source: Source, job: RenderJob, composition: Composition, work: Work) -> Given:

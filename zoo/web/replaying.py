@@ -84,6 +84,7 @@ def _job(values: Mapping[str, Any], studio: Studio, where: str) -> RenderJob:
         "style": values.get("style"),
         "keep": values.get("keep"),
         "seed": values.get("seed"),
+        "options": values.get("options"),
         "parser": parser if parser in studio.offers.models else None,
     }
     return studio.render_job(job)

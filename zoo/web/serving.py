@@ -100,16 +100,20 @@ def _refused(host: str, port: int, error: OSError) -> UsageError:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and when it is about to wait for what is still asked."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], leaving: Callable[[], object]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._leaving = ready, leaving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -158,7 +162,7 @@ def serve(
                 threading.Thread(target=_open, args=(url,), daemon=True).start()
 
         try:
-            asyncio.run(_Server(config, ready).serve([listening]))
+            asyncio.run(_Server(config, ready, lambda: app.state.desk.close(0)).serve([listening]))
         finally:
             if not app.state.desk.close(0.5) and threading.current_thread() is threading.main_thread():
                 _leave()

@@ -148,7 +148,7 @@ def _narrowed(model: dict[str, Any], described: dict[str, Any] | None, reasons: 
         there = {"prior": "prior" in graphs, "mean": style.get("mean") is not None, "photo": "photo" in graphs}
         can |= {f"style:{name}" for name, is_there in there.items() if is_there}
         can |= {"style:partial"} if "style:partial" in model["can"] else set()
-    return {**model, "can": sorted(can), "priors": recipe.get("priors", model["priors"])}
+    return {**model, "can": sorted(can), "priors": recipe.get("priors", model["priors"]), "options": []}
 
 
 def _label_sets(offer: Offer) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from zoo.web.facts import facts
 from zoo.web.limits import LOCAL, Limits
 from zoo.web.models import Pool
 from zoo.web.offers import Offer, Offers
+from zoo.web.options import read_options
 from zoo.web.photos import Photo, Photos
 from zoo.web.rendering import Painter, RenderJob
 from zoo.web.wire import Reader, Source, count, frame, labels, photo_id, seed, write_map
@@ -61,7 +62,14 @@ class Studio:
         if chosen is not None:
             offer.space.label_set(chosen)  # an unknown name, or none at all
         return self._draw(
-            DrawJob(offer, *self._numbers(job), labels=chosen, prior=_prior(job), target=self._target(job))
+            DrawJob(
+                offer,
+                *self._numbers(job),
+                labels=chosen,
+                prior=_prior(job),
+                target=self._target(job),
+                options=read_options(job, offer),
+            )
         )
 
     def _edit(self, job: Mapping[str, Any]) -> Run:
@@ -80,6 +88,7 @@ class Studio:
                 keep_rest=keep,
                 prior=_prior(job),
                 target=target,
+                options=read_options(job, offer),
             )
         )
 
@@ -129,7 +138,8 @@ class Studio:
                 offer.space.index(name)
         found: dict[str, Photo] = self.photos.get([s.photo for s in sources if s.kind == "photo"])
         fresh = bool(field(job, "fresh", bool, None, where="render", default=False, error=UsageError))
-        return RenderJob(offer, painted, wish, number, keep, self._parser(job), found, fresh)
+        options = read_options(job, offer)
+        return RenderJob(offer, painted, wish, number, keep, self._parser(job), found, fresh, options)
 
     def _render(self, job: Mapping[str, Any], session: str) -> Run:
         wanted = self.render_job(job)

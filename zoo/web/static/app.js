@@ -114,7 +114,7 @@ function build(editor, jobs, saving, tabs) {
 
 /** The engine gets the photos of a restored work again. @param {Editor} editor */
 async function remind(editor) {
-  for (const photo of Object.values(editor.state.photos)) {
+  for (const photo of [...Object.values(editor.state.photos), ...Object.values(editor.state.attic)]) {
     try {
       await editor.engine.addPhoto(photo.blob);
     } catch (error) {

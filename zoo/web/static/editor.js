@@ -11,11 +11,12 @@ import { createMap } from "./core/maps.js";
  * @typedef {{
  *   map: LabelMap, look: Look, history: import("./core/types.js").History, steps: any[],
  *   tool: string, size: number, value: number, lastValue: number, hidden: Set<number>, opacity: number, under: string, pressure: boolean,
- *   singleKeys: boolean, photos: Record<string, Photo>, generator: string, synthesizer: string, parser: string, live: boolean,
+ *   singleKeys: boolean, photos: Record<string, Photo>, attic: Record<string, Photo>, options: Record<string, import("./core/types.js").Options>, generator: string, synthesizer: string, parser: string, live: boolean,
  *   proposals: {map: LabelMap, text: string, step: any}[], picture: Picture | null, before: Picture | null, pinned: Picture | null,
  *   stale: boolean, strip: Snapshot[], busy: null | {text: string, done: number, total: number, stop: () => void, picture: boolean},
  *   problem: string, notice: string, fresh: boolean, kept: string, lost: boolean, seconds: number | null
  * }} State
+ *   attic: photos that were removed and come back when that is undone. options: of generators, by their ids.
  */
 
 /** Snapshots in the strip; undo goes on beyond them. */
@@ -36,7 +37,7 @@ export class Editor {
     this.state = {
       map, look: plainLook(), history: emptyHistory(), steps: [],
       tool: "brush", size: 6, value: Math.min(1, facts.spaces[space].classes.length - 1), lastValue: facts.spaces[space].background,
-      hidden: new Set(), opacity: 100, under: "none", pressure: false, singleKeys: true, photos: {},
+      hidden: new Set(), opacity: 100, under: "none", pressure: false, singleKeys: true, photos: {}, attic: {}, options: {},
       generator: bestFor(facts.generators, space)?.id ?? "", synthesizer: synthesizer?.id ?? "", parser: bestFor(facts.parsers, space)?.id ?? "",
       live: !synthesizer?.slow, proposals: [], picture: null, before: null, pinned: null, stale: true, strip: [], busy: null,
       problem: "", notice: "", fresh: true, kept: "", lost: false, seconds: null,
@@ -96,8 +97,33 @@ export class Editor {
     const { history, map, look } = this.state;
     const found = walk(history, way, { map, look });
     if (!found) return null;
-    this.set({ history: found.history, look: found.look, ...this.fitting(found.map), stale: true, steps: [...this.state.steps, { kind: way, text: found.text }] });
+    const photos = found.removed ? this.moved(found.removed, way === "undo") : {};
+    const stale = this.state.stale || found.map !== map || found.look !== look;
+    this.set({ history: found.history, look: found.look, ...photos, ...this.fitting(found.map), stale, steps: [...this.state.steps, { kind: way, text: found.text }] });
     return found.text;
+  }
+
+  /** A photo leaves the work, as a step; what has its look from it takes another. @param {string} id @param {Look} look without it */
+  removePhoto(id, look) {
+    const { history, photos, look: was } = this.state;
+    const same = sameLook(look, was);
+    const step = { text: `Without ${photos[id].name}`, removed: id, ...(same ? {} : { looks: { was, now: look } }) };
+    this.set({ history: withStep(history, step), ...this.moved(id, false), ...(same ? {} : { look, stale: true }) });
+  }
+
+  /** A photo taken out of the attic, or put there. @param {string} id @param {boolean} back @returns {Partial<State>} */
+  moved(id, back) {
+    const { photos, attic, under } = this.state;
+    const [from, to] = back ? [attic, photos] : [photos, attic];
+    if (!from[id]) return {};
+    const { [id]: photo, ...rest } = from;
+    const known = { ...to, [id]: to[id] ?? photo };
+    return back ? { photos: known, attic: rest } : { photos: rest, attic: known, under: under === id ? "none" : under };
+  }
+
+  /** Photos that are gone, but that a look names, are there again. @param {string[]} ids */
+  recall(ids) {
+    for (const id of ids) this.set(this.moved(id, true));
   }
 
   /** A map, and models and class that fit its space. @param {LabelMap} map @returns {Partial<State>} */

@@ -1,6 +1,7 @@
 /** What the engine is asked for: pictures, layouts, maps of photos; the lost connection and its return. */
 
 import { specOf } from "./core/looks.js";
+import { jobOptions } from "./core/options.js";
 import { EngineError } from "./engine/errors.js";
 import { STRIP } from "./editor.js";
 import { say } from "./view/dom.js";
@@ -57,7 +58,7 @@ export class Jobs {
   /** @param {import("./core/types.js").Model} model @returns {import("./core/types.js").RenderJob} */
   pictureJob(model) {
     const { map, look } = this.editor.state;
-    return { kind: "render", synthesizer: model.id, map, style: specOf(look, model), seed: look.noise, ...(look.keep?.classes.length ? { keep: look.keep } : {}) };
+    return { kind: "render", synthesizer: model.id, map, style: specOf(look, model), seed: look.noise, ...(look.keep?.classes.length ? { keep: look.keep } : {}), ...jobOptions(look.options?.[model.id], model) };
   }
 
   /** The picture of a project: made without what is left of earlier strokes, so that a replay finds equal bytes. @returns {Promise<Blob | null>} */

@@ -8,7 +8,7 @@ import { mapFault } from "./core/maps.js";
 
 /** Steps of the undo list that outlive a reload. */
 const STEPS = 200;
-const KEYS = ["map", "look", "history", "steps", "tool", "size", "value", "lastValue", "opacity", "pressure", "singleKeys", "generator", "synthesizer", "parser", "live", "hidden", "under"];
+const KEYS = ["map", "look", "history", "steps", "tool", "size", "value", "lastValue", "opacity", "pressure", "singleKeys", "generator", "synthesizer", "parser", "live", "hidden", "under", "options"];
 
 export class Saving {
   /** @param {Editor} editor @param {Storage | null} storage */
@@ -21,7 +21,7 @@ export class Saving {
     this.there = { photos: new Map(), strip: new Map() };
     this.touched = false;
     if (!storage) editor.set({ kept: "This browser keeps nothing: save your work as a project" });
-    else editor.on([...KEYS, "photos", "strip"], () => this.soon());
+    else editor.on([...KEYS, "photos", "attic", "strip"], () => this.soon());
     addEventListener("pagehide", () => { if (this.waiting) this.now(); });
     document.addEventListener("visibilitychange", () => { if (document.hidden && this.waiting) this.now(); });
   }
@@ -32,26 +32,30 @@ export class Saving {
     // an untouched page is no work
     if (!this.touched && !history.undo.length && !Object.keys(photos).length) return;
     this.touched = true;
+    document.body.dataset.kept = "false";
     if (!this.waiting) this.waiting = setTimeout(() => this.now(), 0);
   }
 
   now() {
     clearTimeout(this.waiting);
     this.waiting = 0;
-    this.writing = this.writing.then(() => this.write()).catch((error) => {
+    const own = (this.writing = this.writing.then(() => this.write()).then(() => {
+      if (this.writing === own && !this.waiting) document.body.dataset.kept = "true";
+    }, (error) => {
       this.editor.set({ kept: `Not kept in this browser (${error?.name ?? error}): save your work as a project` });
-    });
-    return this.writing;
+    }));
+    return own;
   }
 
   async write() {
     const { storage, editor } = this;
     if (!storage) return;
     const state = /** @type {Record<string, any>} */ (editor.state);
-    const { history, picture, strip, photos } = editor.state;
+    const { history, picture, strip, photos, attic } = editor.state;
     const record = Object.fromEntries(KEYS.map((key) => [key, state[key]]));
+    record.removed = Object.keys(attic);
     record.history = { undo: history.undo.slice(-STEPS), redo: history.redo.slice(-STEPS) };
-    await this.parts("photos", Object.values(photos));
+    await this.parts("photos", [...Object.values(photos), ...Object.values(attic)]);
     await this.parts("strip", strip);
     await storage.saveWork({ ...record, map: state.map, session: editor.session, saved: Date.now(), stale: state.stale, picture });
     editor.set({ kept: `Kept in this browser, ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` });
@@ -79,7 +83,7 @@ export class Saving {
     const strip = (await storage.parts("strip", session)).sort((a, b) => a.id - b.id).filter((one) => editor.facts.spaces[one.map.space]);
     const known = Object.fromEntries(KEYS.filter((key) => key in record).map((key) => [key, record[key]]));
     this.touched = true;
-    editor.set({ ...known, ...modelsThatAreHere(editor, record), photos: Object.fromEntries(photos.map((photo) => [photo.id, photo])), strip, picture: record.picture ?? null, before: null, stale: record.stale ?? true, proposals: [] });
+    editor.set({ ...known, ...modelsThatAreHere(editor, record), ...shelved(photos, record), strip, picture: record.picture ?? null, before: null, stale: record.stale ?? true, proposals: [] });
     if (session === editor.session) {
       this.there = { photos: new Map(photos.map((photo) => [photo.id, photo])), strip: new Map(strip.map((one) => [one.id, one])) };
     }
@@ -93,8 +97,16 @@ export class Saving {
     this.there = { photos: new Map(), strip: new Map() };
     this.touched = false;
     const map = { ...editor.state.map, labels: new Uint8Array(editor.state.map.labels.length).fill(editor.space.background) };
-    editor.set({ map, look: plainLook(), history: emptyHistory(), steps: [], photos: {}, strip: [], picture: null, before: null, pinned: null, proposals: [], stale: true, under: "none", opacity: 100, hidden: new Set(), notice: "", problem: "", kept: "" });
+    editor.set({ map, look: plainLook(), history: emptyHistory(), steps: [], photos: {}, attic: {}, strip: [], picture: null, before: null, pinned: null, proposals: [], stale: true, under: "none", opacity: 100, hidden: new Set(), notice: "", problem: "", kept: "" });
   }
+}
+
+/** Photos of a work: those that are there, and those that an undo brings back. @param {any[]} photos @param {any} record */
+function shelved(photos, record) {
+  const removed = new Set(record.removed ?? []);
+  const undoable = new Set([...record.history.undo, ...record.history.redo].map((/** @type {any} */ step) => step.removed));
+  const by = (/** @type {any[]} */ some) => Object.fromEntries(some.map((photo) => [photo.id, photo]));
+  return { photos: by(photos.filter((photo) => !removed.has(photo.id))), attic: by(photos.filter((photo) => removed.has(photo.id) && undoable.has(photo.id))) };
 }
 
 /** @param {Editor} editor @param {any} record */

@@ -2,6 +2,7 @@
 
 import { isMiddle } from "./frames.js";
 import { photosOf, specOf } from "./looks.js";
+import { optionsOf, optionWords } from "./options.js";
 
 /** @typedef {import("./types.js").Look} Look @typedef {import("./types.js").Model} Model @typedef {import("./types.js").Source} Source */
 /** @typedef {import("./types.js").Photo} Photo @typedef {import("./types.js").Part} Part @typedef {import("./types.js").Space} Space */
@@ -59,7 +60,7 @@ export function pictureCommand({ look, model, mapSpace, generator, photos, space
     notes.push(`The picture is number ${String(step).padStart(6, "0")} of the ${steps + 1}, which go from one style to the other.`);
     if (spec.parts.some((part) => part.locked)) notes.push("On the command line the mix reaches locked classes, too.");
   }
-  words.push("--seed", String(look.noise), "--out", "picture");
+  words.push(...optionWords(optionsOf(look.options?.[model.id], model)), "--seed", String(look.noise), "--out", "picture");
   if (files.some((one) => one.holds === "framed")) notes.push("A photo that was framed by hand goes by its cut-out, which differs a little by resampling.");
   return { lines: [words.map(quoted).join(" ")], files, notes };
 }
@@ -111,7 +112,7 @@ export function layoutCommand(job, mapSpace) {
     for (const edit of job.edits) words.push("--edit", editText(edit));
     if (job.keepRest) words.push("--keep-rest");
   }
-  words.push("-n", String(job.n), "--seed", String(job.seed), "--out", "layouts");
+  words.push(...optionWords(job.options), "-n", String(job.n), "--seed", String(job.seed), "--out", "layouts");
   return words.map(quoted).join(" ");
 }
 

@@ -1,4 +1,4 @@
-/** Undo and redo as steps back and forth. A step holds the pixels that changed, a whole map, or a look. Pure functions. */
+/** Undo and redo as steps back and forth. A step holds the pixels that changed, a whole map, a look, or names a photo that goes. Pure functions. */
 
 /** @typedef {import("./types.js").History} History @typedef {import("./types.js").Step} Step */
 /** @typedef {import("./types.js").Patch} Patch @typedef {import("./types.js").LabelMap} LabelMap @typedef {import("./types.js").Look} Look */
@@ -52,7 +52,7 @@ export const withStep = (history, step) => ({ undo: [...history.undo, step], red
 /**
  * One step back or forth. Null where there is none.
  * @param {History} history @param {"undo" | "redo"} way @param {{map: LabelMap, look: Look}} now
- * @returns {{history: History, map: LabelMap, look: Look, text: string} | null}
+ * @returns {{history: History, map: LabelMap, look: Look, text: string, removed?: string} | null}
  */
 export function walk(history, way, now) {
   const step = history[way][history[way].length - 1];
@@ -66,5 +66,6 @@ export function walk(history, way, now) {
     map: step.patch ? patched(now.map, step.patch, side) : step.maps ? step.maps[side] : now.map,
     look: step.looks ? step.looks[side] : now.look,
     text: step.text,
+    removed: step.removed,
   };
 }

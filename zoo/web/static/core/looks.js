@@ -4,7 +4,7 @@
 /** @typedef {import("./types.js").StyleSpec} StyleSpec @typedef {import("./types.js").Model} Model */
 
 /** @param {number} [seed] @returns {Look} */
-export const plainLook = (seed = 1) => ({ base: { kind: "seed", seed }, parts: [], mix: null, keep: null, noise: 0 });
+export const plainLook = (seed = 1) => ({ base: { kind: "seed", seed }, parts: [], mix: null, keep: null, noise: 0, options: {} });
 
 /** Whether two looks ask for the same. Maps of photos are compared as the objects that they are: nothing changes one in place. @param {Look} a @param {Look} b */
 export function sameLook(a, b) {

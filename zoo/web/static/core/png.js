@@ -30,16 +30,16 @@ export async function encodePng({ width, height, data, channels, palette, text }
 
 /**
  * Reads PNGs of 8 bits without interlacing; throws a RangeError with a sentence for others.
- * @param {Uint8Array} bytes
+ * @param {Uint8Array} bytes @param {number} [most] pixels that are taken
  * @returns {Promise<{width: number, height: number, channels: number, data: Uint8Array}>} data: samples as stored (palette: numbers)
  */
-export async function decodePng(bytes) {
+export async function decodePng(bytes, most = 2 ** 27) {
   if (bytes.length < 33 || SIGNATURE.some((value, i) => bytes[i] !== value)) throw new RangeError("these bytes are no PNG");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
   const channels = CHANNELS[bytes[25]];
   if (bytes[24] !== 8 || bytes[28] !== 0 || !channels) throw new RangeError("this PNG is not of 8 bits without interlacing");
-  if (width * height * channels > 2 ** 29) throw new RangeError(`a PNG of ${width} x ${height} pixels is too large`);
+  if (width * height > most) throw new RangeError(`it has ${width} x ${height} pixels, more than ${most}`);
   const pieces = [];
   for (let at = 8; at + 12 <= bytes.length; ) {
     const size = view.getUint32(at);

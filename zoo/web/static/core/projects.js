@@ -2,6 +2,7 @@
 
 import { photosOf } from "./looks.js";
 import { mapFault } from "./maps.js";
+import { optionsOf, readOptions } from "./options.js";
 import { decodePng, encodePng } from "./png.js";
 import { sha256 } from "./sha256.js";
 import { fromBase64, mapFromWire, toBase64, toWire } from "./wire.js";
@@ -46,6 +47,7 @@ export async function toProject(work, facts) {
     style: toWire(work.styled),
     keep: toWire(look.keep),
     seed: look.noise,
+    options: optionsOf(look.options?.[work.synthesizer], facts.synthesizers.find((model) => model.id === work.synthesizer)),
     steps: toWire(work.steps),
     picture: work.picture ? { sha256: await pixelDigest(work.picture) } : null,
     page: { look: toWire(look), photos: frames },
@@ -79,7 +81,7 @@ export async function fromProject(text, facts) {
     if (own && (!facts.spaces[own.space] || mapFault(own, facts.spaces[own.space]))) throw new RangeError("A photo's map in this project is damaged.");
     return { id, bytes: fromBase64(value.photos[id]), name: String(page.name ?? "photo.png"), frame: page.frame ? readFrame(page.frame) : null, map: own };
   });
-  const look = readLook(value.page?.look ?? { ...value.style, keep: value.keep, noise: value.seed }, space.classes.map((one) => one.name));
+  const look = readLook(value.page?.look ?? { ...value.style, keep: value.keep, noise: value.seed, options: { [String(value.synthesizer)]: value.options } }, space.classes.map((one) => one.name));
   const lost = photosOf(look).find((id) => !ids.includes(id));
   if (lost) throw new RangeError("This project names a photo that it does not hold.");
   return {
@@ -89,7 +91,7 @@ export async function fromProject(text, facts) {
     parser: String(value.parser ?? ""),
     steps: Array.isArray(value.steps) ? value.steps : [],
     digest: value.picture?.sha256 ?? null,
-    notes: otherModels(value.digests ?? {}, facts),
+    notes: [...otherModels(value.digests ?? {}, facts), ...lostOptions(look.options?.[String(value.synthesizer)], facts.synthesizers.find((model) => model.id === value.synthesizer))],
   };
 }
 
@@ -153,6 +155,7 @@ function readLook(value, names) {
       ? { photo: String(value.keep.photo), classes: labels(value.keep.classes) ?? [], ...(value.keep.frame ? { frame: readFrame(value.keep.frame) } : {}), ...(value.keep.map ? { map: mapFromWire(value.keep.map) } : {}) }
       : null,
     noise: whole(value.noise) ? value.noise : 0,
+    options: readOptions(value.options),
   };
 }
 
@@ -171,4 +174,10 @@ function otherModels(digests, facts) {
     if (!model || !model.available) return [`The model ${id} is not here: another must take its place.`];
     return digest && model.digest && digest !== model.digest ? [`${id} is not the one of the project (other weights): pictures may differ.`] : [];
   });
+}
+
+/** Options of the project that its synthesizer lacks on this page. @param {import("./types.js").Options | undefined} options @param {Model | undefined} model */
+function lostOptions(options, model) {
+  const lost = Object.keys(options ?? {}).filter((name) => model && !model.options?.some((one) => one.name === name));
+  return lost.length && model ? [`${model.id} has no option ${lost.join(", ")} on this page: its picture may differ.`] : [];
 }

@@ -9,8 +9,9 @@
  * @typedef {{
  *   id: string, title: string, kind: string, space: string, resolution: [number, number], can: string[], layers: string[],
  *   priors: string[], labels: string[], digest: string, joins: Record<string, string | null>, available: boolean,
- *   reason: string | null, slow: boolean, default?: boolean, styleClasses?: string[]
+ *   reason: string | null, slow: boolean, default?: boolean, styleClasses?: string[], options?: {name: string, default: string, choices: string[]}[]
  * }} Model
+ * @typedef {Record<string, string>} Options  sampling options of a model as text, those that are not the default
  * @typedef {{
  *   version: string, engine: "server" | "static", generators: Model[], synthesizers: Model[], parsers: Model[],
  *   spaces: Record<string, Space>, limits: {uploadBytes: number, pixels: number, mapPixels?: number, samples?: number}
@@ -26,15 +27,15 @@
  *   A locked part is applied after the mix, so that nothing moves it.
  * @typedef {{base: Source, parts: Part[], mix: null | {source: Source, amount: number}}} StyleSpec
  * @typedef {{photo: string, frame?: Frame, map?: LabelMap, classes: string[]}} Keep
- * @typedef {{base: Source, parts: Part[], mix: null | {source: Source, amount: number}, keep: Keep | null, noise: number}} Look
- *   All that decides a picture beside the map. noise: the seed of what the synthesizer draws while it works.
+ * @typedef {{base: Source, parts: Part[], mix: null | {source: Source, amount: number}, keep: Keep | null, noise: number, options?: Record<string, Options>}} Look
+ *   All that decides a picture beside the map. noise: the seed of what the synthesizer draws while it works. options: by synthesizer.
  *
  * @typedef {{kind: "add" | "remove" | "redraw" | "perturb" | "interpolate", labels: string[], strength?: number, amount?: number}} Edit
- * @typedef {{kind: "generate", generator: string, labels: string[] | null, seed: number, n: number, prior?: string, space?: string}} GenerateJob
+ * @typedef {{kind: "generate", generator: string, labels: string[] | null, seed: number, n: number, prior?: string, space?: string, options?: Options}} GenerateJob
  * @typedef {{
- *   kind: "edit", generator: string, map: LabelMap, edits: Edit[], other?: LabelMap, seed: number, n: number, keepRest: boolean
+ *   kind: "edit", generator: string, map: LabelMap, edits: Edit[], other?: LabelMap, seed: number, n: number, keepRest: boolean, options?: Options
  * }} EditJob
- * @typedef {{kind: "render", synthesizer: string, map: LabelMap, style: StyleSpec, seed: number, keep?: Keep, fresh?: boolean}} RenderJob
+ * @typedef {{kind: "render", synthesizer: string, map: LabelMap, style: StyleSpec, seed: number, keep?: Keep, fresh?: boolean, options?: Options}} RenderJob
  *   fresh: nothing of the stroke before is reused
  * @typedef {{kind: "parse", parser?: string, photo: string, frame?: Frame, space?: string}} ParseJob
  * @typedef {GenerateJob | EditJob | RenderJob | ParseJob} Job
@@ -56,7 +57,8 @@
  *
  * @typedef {{runs: Uint32Array, was: Uint8Array, now: Uint8Array}} Patch
  *   Runs of changed pixels (start, length, …), their values before and after, one after the other.
- * @typedef {{text: string, patch?: Patch, maps?: {was: LabelMap, now: LabelMap}, looks?: {was: Look, now: Look}}} Step
+ * @typedef {{text: string, patch?: Patch, maps?: {was: LabelMap, now: LabelMap}, looks?: {was: Look, now: Look}, removed?: string}} Step
+ *   removed: the id of a photo that the step takes away
  * @typedef {{undo: Step[], redo: Step[]}} History
  * @typedef {{scale: number, x: number, y: number}} View  screen = map * scale + (x, y)
  * @typedef {[number, number]} Point  x, y

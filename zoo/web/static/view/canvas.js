@@ -70,6 +70,8 @@ export class LayoutCanvas {
   pressed(event) {
     // a palm on the glass paints nothing while a pen does
     if (event.pointerType === "touch" && [...this.down.values()].some((one) => one.type === "pen")) return;
+    // nor does one that lay there before the pen came
+    if (event.pointerType === "pen") for (const [id, one] of this.down) if (one.type === "touch") this.down.delete(id);
     this.canvas.focus({ preventScroll: true });
     event.preventDefault();
     this.surface.cell = null;
@@ -89,7 +91,7 @@ export class LayoutCanvas {
       const here = this.place(event);
       return Math.hypot(here.x - x, here.y - y) < 8 && this.gesture.points.length > 2 ? this.finish() : this.corner(at);
     }
-    this.begin(at, (event.buttons & 32) > 0, event.shiftKey);
+    this.begin(at, (event.buttons & 32) > 0, event.shiftKey, this.sizeOf(event));
     this.surface.ask();
   }
 
@@ -134,9 +136,9 @@ export class LayoutCanvas {
     return pressure && event.pointerType === "pen" ? Math.max(1, Math.round(size * 2 * event.pressure)) : size;
   }
 
-  /** @param {Point} at @param {boolean} [erase] a pen's other end @param {boolean} [everywhere] fill the class everywhere */
-  begin(at, erase = false, everywhere = false) {
-    const { map, tool, value, size } = this.editor.state;
+  /** @param {Point} at @param {boolean} [erase] a pen's other end @param {boolean} [everywhere] fill the class everywhere @param {number} [size] of a pen's pressure */
+  begin(at, erase = false, everywhere = false, size = this.editor.state.size) {
+    const { map, tool, value } = this.editor.state;
     const kind = erase ? "eraser" : tool;
     const paint = kind === "eraser" ? this.editor.space.background : value;
     this.gesture = new Gesture(map, { tool: /** @type {any} */ (kind), value: paint, size, everywhere }, at);

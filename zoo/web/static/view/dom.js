@@ -63,6 +63,25 @@ export function ask(dialog) {
   return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue), { once: true }));
 }
 
+let pressed = false;
+/** @type {Map<unknown, () => void>} */
+const waiting = new Map();
+addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => setTimeout(() => {
+  pressed = false;
+  for (const act of waiting.values()) act();
+  waiting.clear();
+}, 0), true);
+
+/**
+ * Now, or after the click that is under way: what is under the pointer must not be replaced between its down and up (a field that is left
+ * by a click changes at the down). @param {unknown} key of two with the same the later one counts @param {() => void} act
+ */
+export function whenReleased(key, act) {
+  if (pressed) waiting.set(key, act);
+  else act();
+}
+
 /** A number of an input, within its limits. @param {HTMLInputElement} input */
 export function numberOf(input) {
   const value = Math.round(Number(input.value)) || 0;

@@ -2,8 +2,10 @@
 
 import { freshSeed } from "../core/looks.js";
 import { namesIn } from "../core/maps.js";
+import { jobOptions } from "../core/options.js";
 import { $, fillSelect, h, numberOf } from "./dom.js";
 import { fillModels } from "./models.js";
+import { showOptions } from "./options.js";
 import { mapCanvas } from "./surface.js";
 
 /** @type {[import("../core/types.js").Edit["kind"], string, string][]} */
@@ -42,6 +44,9 @@ export function showDrawing(editor, jobs, changed, mapFromFile) {
     checks($("set-list"), model?.labels ?? [], wanted, () => ($("set-own").checked = true));
     for (const id of ["generate", "set-own", "set-data"]) $(id).disabled = !model?.available;
   });
+  editor.on(["generator", "options"], () => {
+    showOptions("draw-options", generator(), () => editor.state.options, (options) => editor.set({ options }));
+  });
   const choose = (/** @type {string[]} */ names) => {
     wanted = new Set(names);
     $("set-own").checked = true;
@@ -58,7 +63,7 @@ export function showDrawing(editor, jobs, changed, mapFromFile) {
     const labels = $("set-own").checked ? model.labels.filter((name) => wanted.has(name)) : null;
     if (labels && !labels.length) return editor.set({ problem: "No part is ticked: choose some, or parts as often as in the training data." });
     const seed = numberOf($("layout-seed"));
-    void jobs.propose({ kind: "generate", generator: model.id, labels, seed, n: count(), ...(model.priors.length > 1 ? { prior: $("prior").value } : {}), ...(model.joins[editor.state.map.space] === null ? { space: editor.state.map.space } : {}) }, `${model.id}, seed ${seed}, number`);
+    void jobs.propose({ kind: "generate", generator: model.id, labels, seed, n: count(), ...jobOptions(editor.state.options[model.id], model), ...(model.priors.length > 1 ? { prior: $("prior").value } : {}), ...(model.joins[editor.state.map.space] === null ? { space: editor.state.map.space } : {}) }, `${model.id}, seed ${seed}, number`);
   };
   $("generate").addEventListener("click", generate);
 
@@ -105,7 +110,7 @@ export function showDrawing(editor, jobs, changed, mapFromFile) {
     const seed = numberOf($("layout-seed"));
     const edit = { kind, labels: [...chosen], ...(kind === "perturb" ? { strength: Number($("strength").value) } : {}), ...(kind === "interpolate" ? { amount: Number($("amount").value) } : {}) };
     const n = kind === "remove" || kind === "interpolate" ? 1 : count();
-    void jobs.propose({ kind: "edit", generator: model.id, map: editor.state.map, edits: [edit], ...(other ? { other } : {}), seed, n, keepRest: $("keep-rest").checked }, `${kind} ${[...chosen].join(", ")}, number`);
+    void jobs.propose({ kind: "edit", generator: model.id, map: editor.state.map, edits: [edit], ...(other ? { other } : {}), seed, n, keepRest: $("keep-rest").checked, ...jobOptions(editor.state.options[model.id], model) }, `${kind} ${[...chosen].join(", ")}, number`);
   });
   showProposals(editor, changed);
   return generate;

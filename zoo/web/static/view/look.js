@@ -2,8 +2,9 @@
 
 import { freshSeed, lacking, sourceOf } from "../core/looks.js";
 import { namesIn } from "../core/maps.js";
-import { $, fillSelect, h, icon, numberOf } from "./dom.js";
+import { $, fillSelect, h, icon, numberOf, whenReleased } from "./dom.js";
 import { checks } from "./drawing.js";
+import { showOptions } from "./options.js";
 
 /** @typedef {import("../core/types.js").Source} Source @typedef {import("../core/types.js").Look} Look @typedef {import("../core/types.js").Part} Part */
 /** @typedef {import("../editor.js").Editor} Editor */
@@ -47,9 +48,11 @@ function sourceControl(editor, name, source, take) {
 
 /** Replaces what a container holds, and gives the focus back to the control of the same name. @param {HTMLElement} container @param {Node[]} children */
 function renew(container, children) {
-  const name = container.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : null;
-  container.replaceChildren(...children);
-  if (name) /** @type {any} */ (container.querySelector(`[aria-label="${CSS.escape(name)}"]`))?.focus();
+  whenReleased(container, () => {
+    const name = container.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : null;
+    container.replaceChildren(...children);
+    if (name) /** @type {any} */ (container.querySelector(`[aria-label="${CSS.escape(name)}"]`))?.focus();
+  });
 }
 
 /** @param {Editor} editor @param {(text: string) => void} changed */
@@ -77,6 +80,8 @@ export function showLook(editor, changed) {
     $("parts-block").hidden = !can("style:partial");
     if (can("style:partial")) renew($("part-list"), look.parts.map((part, i) => partControl(editor, part, i, put)));
     $("part-all").hidden = !editor.synthesizer?.layers.length;
+    const model = editor.synthesizer;
+    showOptions("look-options", model, () => editor.state.look.options, (options, text) => put({ options }, text));
   });
   editor.on(["value", "map"], () => {
     const own = editor.synthesizer?.styleClasses;

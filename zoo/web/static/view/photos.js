@@ -40,6 +40,8 @@ export class Photos {
     const answer = await this.editor.engine.addPhoto(blob);
     const known = this.editor.state.photos[answer.photo];
     if (known) { say(`${known.name} is here already.`); return known; }
+    const { [answer.photo]: _, ...attic } = this.editor.state.attic;
+    this.editor.set({ attic });
     const photo = { id: answer.photo, blob, name, width: answer.width, height: answer.height, frame: null, map: null };
     this.put(photo);
     this.editor.tell(answer.notes ?? []);
@@ -102,12 +104,11 @@ export class Photos {
   /** @param {string} id */
   remove(id) {
     const { editor } = this;
-    const { [id]: gone, ...photos } = editor.state.photos;
-    const look = withoutPhoto(editor.state.look, id, 1);
+    const { name } = editor.state.photos[id];
     const was = editor.state.look;
-    editor.set({ photos, under: editor.state.under === id ? "none" : editor.state.under });
-    editor.setLook(look, `Without ${gone.name}`);
-    if (!sameLook(look, was)) this.changed(`without ${gone.name}`);
+    editor.removePhoto(id, withoutPhoto(was, id, 1));
+    say(`${name} is removed; undo brings it back.`);
+    if (editor.state.look !== was) this.changed(`without ${name}`);
   }
 
   show() {

@@ -1,5 +1,6 @@
 /** The history strip: pictures and their layouts, each a click away. */
 
+import { photosOf } from "../core/looks.js";
 import { $, addressOf, h } from "./dom.js";
 import { mapCanvas } from "./surface.js";
 
@@ -28,6 +29,7 @@ export function showStrip(editor, restored) {
   });
 
   const restore = (/** @type {import("../core/types.js").Snapshot} */ one) => {
+    editor.recall(photosOf(one.look));
     editor.setMap(one.map, `Back to ${one.id}`, { kind: "back", to: one.id });
     editor.setLook(one.look, `Look of ${one.id}`);
     const { picture } = editor.state;

@@ -45,7 +45,7 @@ export function listenToKeys(editor, canvas, actions) {
   const walk = (/** @type {"undo" | "redo"} */ way) => {
     const text = editor.walk(way);
     say(text ? `${way === "undo" ? "Undone" : "Done again"}: ${text}.` : `Nothing to ${way}.`);
-    if (text) actions.changed(text);
+    if (text) actions.changed(way === "undo" ? `undone: ${text}` : text);
   };
   const next = (/** @type {number} */ step) => {
     const count = editor.space.classes.length;

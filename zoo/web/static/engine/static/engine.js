@@ -29,9 +29,9 @@ export class StaticEngine {
     return this.photos.add(blob);
   }
 
-  /** @param {Blob} blob @param {string} name */
-  async addMap(blob, name) {
-    return readMap(this.site.facts, blob, name);
+  /** @param {Blob} blob @param {string} name @param {string} [read] */
+  async addMap(blob, name, read) {
+    return readMap(this.site.facts, blob, name, read);
   }
 
   /** @param {Job} job @param {RunOptions} [options] @returns {Promise<any>} */

@@ -7,17 +7,18 @@ import { EngineError } from "../errors.js";
 
 const COMMAND = "zoo mask inspect tells what it is, and the page of zoo ui reads more kinds.";
 
-/** @param {Facts} facts @param {Blob} blob @param {string} name @returns {Promise<{map: LabelMap, notes: string[]}>} */
-export async function readMap(facts, blob, name) {
+/** @param {Facts} facts @param {Blob} blob @param {string} name @param {string} [read] the label space of its numbers; "": as it seems
+ * @returns {Promise<import("../../core/types.js").MapResult>} */
+export async function readMap(facts, blob, name, read = "") {
   if (blob.size > facts.limits.uploadBytes) throw new EngineError(`${name} has ${blob.size} bytes; at most ${facts.limits.uploadBytes} are taken.`);
+  const most = facts.limits.mapPixels ?? facts.limits.pixels;
   let image;
   try {
-    image = await decodePng(new Uint8Array(await blob.arrayBuffer()));
+    image = await decodePng(new Uint8Array(await blob.arrayBuffer()), most);
   } catch (error) {
     throw new EngineError(`${name} is no map that this page reads (${error instanceof Error ? error.message : error}): a PNG of 8 bits is needed. ${COMMAND}`);
   }
-  if (image.width * image.height > facts.limits.pixels) throw new EngineError(`${name} has ${image.width} x ${image.height} pixels, more than ${facts.limits.pixels}.`);
-  return image.channels === 1 ? ofNumbers(facts, image, name) : ofColours(facts, image, name);
+  return image.channels === 1 ? ofNumbers(facts, image, name, read) : ofColours(facts, image, name);
 }
 
 /** The spaces of the models, the first synthesizer's first. @param {Facts} facts */
@@ -26,14 +27,16 @@ function spaces(facts) {
   return Object.keys(facts.spaces).sort((a, b) => Number(b === first?.space) - Number(a === first?.space));
 }
 
-/** @param {Facts} facts @param {{width: number, height: number, data: Uint8Array}} image @param {string} name */
-function ofNumbers(facts, { width, height, data }, name) {
+/** @param {Facts} facts @param {{width: number, height: number, data: Uint8Array}} image @param {string} name @param {string} read */
+function ofNumbers(facts, { width, height, data }, name, read) {
   const most = data.reduce((a, b) => Math.max(a, b), 0);
   const fitting = spaces(facts).filter((space) => most < facts.spaces[space].classes.length);
   if (!fitting.length) throw new EngineError(`${name} holds the number ${most}, which no label space of this page has. ${COMMAND}`);
-  const notes = [`Read as class numbers of ${fitting[0]}.`];
-  if (fitting.length > 1) notes.push(`Its numbers are legal in ${fitting.slice(1).join(" and ")}, too.`);
-  return { map: { width, height, space: fitting[0], labels: data }, notes };
+  if (read && !fitting.includes(read)) throw new EngineError(`${name} holds the number ${most}, which ${read} lacks.`);
+  const space = read || fitting[0];
+  const notes = [`Read as class numbers of ${space}.`];
+  if (fitting.length > 1) notes.push(`Its numbers are legal in ${fitting.filter((other) => other !== space).join(" and ")}, too.`);
+  return { map: { width, height, space, labels: data }, notes, readings: fitting };
 }
 
 /** @param {Facts} facts @param {{width: number, height: number, channels: number, data: Uint8Array}} image @param {string} name */

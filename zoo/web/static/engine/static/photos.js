@@ -2,6 +2,7 @@
 
 import { middle } from "../../core/frames.js";
 import { sha256 } from "../../core/sha256.js";
+import { statedSize } from "../../core/sizes.js";
 import { EngineError } from "../errors.js";
 import { fitPhoto, resizeMap, strongest } from "./resample.js";
 import { mapped } from "./spaces.js";
@@ -11,6 +12,8 @@ import { mapped } from "./spaces.js";
 /** @typedef {{planes: Float32Array, height: number, width: number}} Cut  red, green and blue planes in [0, 1] */
 /** @typedef {import("./models.js").Models} Models @typedef {import("./models.js").ExportedModel} ExportedModel */
 
+/** Pixels of all photos that are kept decoded (four bytes each); the one used last is. */
+const DECODED = 96_000_000;
 /** Pixels of a side to which a turned or scaled cut is sampled at most. */
 const SIDE = 1024;
 
@@ -19,25 +22,47 @@ export class Photos {
   constructor(decode, limits) {
     this.decode = decode;
     this.limits = limits;
-    /** @type {Map<string, Pixels>} */
-    this.kept = new Map();
+    /** @type {Map<string, Blob>} all that came */
+    this.blobs = new Map();
+    /** @type {Map<string, Pixels>} the one used last at the end */
+    this.decoded = new Map();
   }
 
   /** @param {Blob} blob */
   async add(blob) {
     if (blob.size > this.limits.uploadBytes) throw new EngineError(`The photo has ${blob.size} bytes; at most ${this.limits.uploadBytes} are taken.`);
-    const photo = sha256(new Uint8Array(await blob.arrayBuffer()));
-    const pixels = this.kept.get(photo) ?? (await this.decode(blob));
-    if (pixels.width * pixels.height > this.limits.pixels) throw new EngineError(`The photo has ${pixels.width} x ${pixels.height} pixels, more than ${this.limits.pixels}.`);
-    this.kept.set(photo, pixels);
-    return { photo, width: pixels.width, height: pixels.height, notes: [] };
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    this.check(...(statedSize(bytes) ?? [0, 0])); // before it is decoded
+    const photo = sha256(bytes);
+    const { width, height } = this.keep(photo, this.decoded.get(photo) ?? (await this.decode(blob)));
+    this.blobs.set(photo, blob);
+    return { photo, width, height, notes: [] };
   }
 
-  /** @param {string} id */
-  get(id) {
-    const found = this.kept.get(id);
-    if (!found) throw new EngineError("The page no longer has this photo: drop it in again.");
-    return found;
+  /** @param {number} width @param {number} height */
+  check(width, height) {
+    if (width * height > this.limits.pixels) throw new EngineError(`The photo has ${width} x ${height} pixels, more than ${this.limits.pixels}.`);
+  }
+
+  /** @param {string} id @param {Pixels} pixels */
+  keep(id, pixels) {
+    this.check(pixels.width, pixels.height);
+    this.decoded.delete(id);
+    this.decoded.set(id, pixels);
+    let total = [...this.decoded.values()].reduce((sum, one) => sum + one.width * one.height, 0);
+    for (const [old, { width, height }] of this.decoded) {
+      if (old === id || total <= DECODED) break;
+      this.decoded.delete(old);
+      total -= width * height;
+    }
+    return pixels;
+  }
+
+  /** @param {string} id @returns {Promise<Pixels>} */
+  async get(id) {
+    const blob = this.blobs.get(id);
+    if (!blob) throw new EngineError("The page no longer has this photo: drop it in again.");
+    return this.keep(id, this.decoded.get(id) ?? (await this.decode(blob)));
   }
 }
 
@@ -103,7 +128,7 @@ export function parserFor(models, id, space) {
 export async function parse(models, photos, job) {
   const space = job.space ?? models.site.facts.parsers[0]?.space;
   const parser = await parserFor(models, job.parser, space);
-  const found = await parsed(parser, cut(photos.get(job.photo), job.frame), job.size ?? parser.resolution);
+  const found = await parsed(parser, cut(await photos.get(job.photo), job.frame), job.size ?? parser.resolution);
   if (!job.space) return { map: found, notes: [] };
   const { map, dropped } = mapped(models.site, found, job.space);
   return { map, notes: dropped.length ? [`${job.space} has no ${dropped.join(", ")}.`] : [] };
@@ -115,7 +140,7 @@ export async function parse(models, photos, job) {
  * @param {ExportedModel} synthesizer @param {string} [reader] a parser
  */
 export async function framed(models, photos, source, synthesizer, reader) {
-  const picture = cut(photos.get(source.photo), source.frame);
+  const picture = cut(await photos.get(source.photo), source.frame);
   const size = synthesizer.resolution;
   const space = synthesizer.space.name;
   const own = source.map ? resizeMap(source.map, size) : await parsed(await parserFor(models, reader, space), picture, size);

@@ -15,7 +15,7 @@ let turn = Promise.resolve();
 
 async function start() {
   const path = new URL("vendor/ort.wasm.bundle.min.mjs", ROOT).href;
-  const [ort, site] = await Promise.all([import(path), get("site.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)))]);
+  const [ort, site] = await Promise.all([import(path).catch(() => Promise.reject(lost())), get("site.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)))]);
   ort.env.wasm.numThreads = 1; // threads need headers that few hosts of plain files send
   ort.env.wasm.wasmPaths = { wasm: new URL("vendor/ort-wasm-simd-threaded.wasm", ROOT).href };
   ort.env.logLevel = "error";
@@ -28,14 +28,25 @@ async function start() {
 
 /** @param {string} path */
 async function get(path) {
-  let response;
   try {
-    response = await fetch(new URL(path, ROOT));
-  } catch {
-    throw new EngineError("A file of this page cannot be fetched: there is no connection.", { retry: true });
+    const response = await fetch(new URL(path, ROOT));
+    if (response.ok) return await response.arrayBuffer();
+    throw new EngineError(`A file of this page is missing (${path}, status ${response.status}): the folder was not copied whole.`);
+  } catch (error) {
+    if (error instanceof EngineError) throw error;
+    throw lost();
   }
-  if (!response.ok) throw new EngineError(`A file of this page is missing (${path}, status ${response.status}): the folder was not copied whole.`);
-  return response.arrayBuffer();
+}
+
+const lost = () => new EngineError("A file of this page cannot be fetched: there is no connection.", { retry: true, lost: true });
+
+/** Whether the host of the files is there: what is in the browser's cache does not count. */
+async function reach() {
+  try {
+    await fetch(new URL("site.json", ROOT), { method: "HEAD", cache: "no-store" });
+  } catch {
+    throw lost();
+  }
 }
 
 /** @param {Blob} blob @returns {Promise<import("./photos.js").Pixels>} */
@@ -61,6 +72,7 @@ self.onmessage = async ({ data: { id, call, given, stop } }) => {
   try {
     const ready = await (engine ??= start().catch((error) => ((engine = undefined), Promise.reject(error))));
     const onProgress = (/** @type {number} */ done, /** @type {number} */ total, /** @type {string} */ text) => self.postMessage({ id, progress: [done, total, text] });
+    if (call === "open") await reach();
     const more = call === "run" ? [{ onProgress, signal: control.signal }] : [];
     const work = () => {
       control.signal.throwIfAborted();
@@ -71,7 +83,7 @@ self.onmessage = async ({ data: { id, call, given, stop } }) => {
     self.postMessage({ id, result });
   } catch (error) {
     if (control.signal.aborted) self.postMessage({ id, stopped: true });
-    else if (error instanceof EngineError) self.postMessage({ id, error: error.message, retry: error.retry });
+    else if (error instanceof EngineError) self.postMessage({ id, error: error.message, retry: error.retry, lost: error.lost });
     else self.postMessage({ id, error: `The model could not be run: ${error instanceof Error ? error.message : error}` });
   } finally {
     running.delete(id);
