@@ -228,20 +228,38 @@ def test_the_sheets_of_styles(
     assert open_image(out).size == (6 * 34 + 2, 2 * 34 + 2 + 18)
 
 
-def test_cards_are_measured_on_the_data_that_they_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cards_are_measured_by_the_command_that_stands_in_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One command for each card whose data are here, with the place in place of DIR; what fails is told and exits with 1."""
     cards = script("cards", monkeypatch)
-    asked: list[tuple[str, str]] = []
+    asked: list[tuple[list[str], bool]] = []
 
-    def measured(model: str, data: str, results: Path) -> tuple[int, float]:
-        asked.append((model, data))
-        return (1 if model == "oasis-celeba" else 0), 2.5
+    def measured(words: list[str], out: Path, write: bool) -> tuple[int, float]:
+        asked.append((words, write))
+        return (1 if "oasis-celeba" in words else 0), 2.5
 
     monkeypatch.setattr(cards, "measured", measured)
     words = ["celebamask-hq=/faces", "--results", str(tmp_path / "found"), "--without", "scgan-celeba"]
     assert cards.main(words) == 1
-    assert ("oasis-celeba", "celebamask-hq:/faces#test") in asked and not any(
-        "ccp" in m or m == "scgan-celeba" for m, _ in asked
-    )
-    assert cards.main([*words[1:3], "ccp=/people", "--only", "segvae-ccp"]) == 0
-    assert asked[-1] == ("segvae-ccp", "ccp:/people,crop=person,pad=square#test") and (tmp_path / "found").is_dir()
+    oasis = ["eval", "oasis-celeba", "--data", "celebamask-hq:/faces#test", "--parser", "face-parser-celeba"]
+    assert (oasis + ["--extractor", "mobilenet-v2"], True) in asked
+    assert not any("ccp" in w[1] or w[1] == "scgan-celeba" for w, _ in asked)
+    told = capsys.readouterr().out
+    assert "segvae-ccp: left out" in told and told.endswith("; failed: oasis-celeba\n")
+    assert cards.main([*words[1:3], "ccp=/people", "--only", "segvae-ccp", "--keep"]) == 0
+    assert asked[-1] == (["eval", "segvae-ccp", "--data", "ccp:/people,crop=person,pad=square#test"], False)
+    assert (tmp_path / "found").is_dir()
+
+
+def test_every_published_model_has_its_command() -> None:
+    """No card names another way in which its figures came about."""
+    from zoo.cards import all_cards
+
+    from benchmarks.cards import words_of
+
+    cards = {name: card for name, card in all_cards().items() if card.has_weights}
+    assert len(cards) > 10
+    for name, card in cards.items():
+        words = words_of(card, {"celebamask-hq": "/faces", "ccp": "/people"})
+        assert words is not None and words[:2] == ["eval", name] and "quality.py" not in card.body

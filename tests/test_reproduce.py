@@ -233,11 +233,12 @@ def test_real_data_take_their_figure_from_a_trained_row() -> None:
     )  # fmt: skip
     metric = {"scores": {"made": 0.25, "real": 0.75}, "protocol": {}, "warnings": []}
     found = {
-        ("r", "toy-faces", 0): {"metrics": {"m": metric}, "missing": {}},
+        ("r", "toy-faces", 0): {"metrics": {"m": metric}, "missing": {"n": "no weights (/home/me/cache/w.pth) are here"}},
         ("GT", "toy-faces", 0): {"metrics": {}, "missing": {}},
     }
     document = document_of(table, {"toy-faces": parse_spec("toy-faces")}, table.rows, {}, found)
     assert [row["ours"]["x"]["mean"] for row in document["parts"][0]["rows"]] == [0.25, 0.75]
+    assert document["parts"][0]["rows"][0]["missing"] == {"n": "no weights (w.pth) are here"}
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ TABLE_1 = Table(
             paper=_realism((83.8214, 0.6747), (36.2903, 0.2084), diversity=((0.1730, 0.034), (0.1582, 0.031))),
         ),
         Row(
-            "sg2im-orig", systems("sg2im"), measured_as="sg2im-image", note=SG2IM,
+            "sg2im-orig", systems("sg2im"), own_pictures=True, note=SG2IM,
             paper=_realism((207.0786, 0.3324), (208.8142, 0.1876)),
         ),
         Row(

@@ -62,15 +62,15 @@ class Row:
 
     systems: by data set what is trained for it, `ARCH[/VARIANT]`, the official config; without one nothing is trained and real data
     are measured. changes: what makes the row differ from the variant, in training options or network.
-    measured_as: the architecture as which the folder is measured, where it may serve as several (`Architecture.also`). paper: figures
-    by data set and column. note: our reading of what the paper leaves open.
+    own_pictures: painted columns are of the pictures that the model gives itself of what it draws, not of the table's painter. paper:
+    figures by data set and column. note: our reading of what the paper leaves open.
     """
 
     title: str
     systems: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
-    measured_as: str = ""
+    own_pictures: bool = False
     note: str = ""
 
 

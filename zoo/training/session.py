@@ -15,6 +15,7 @@ from torch import nn
 from zoo.data import Augment, PairData, Source
 from zoo.data.domains import unused_domains
 from zoo.data.judging import judge_first
+from zoo.data.kept import kept_reads
 from zoo.data.relabelled import Relabelled
 from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
 from zoo.environment import versions
@@ -272,7 +273,8 @@ def open_pairs(
     source = open_source(spec, space=space or model.label_space)
     if source.label_space.names != model.label_space.names:
         source = Relabelled(source, source.label_space.mapping_to(model.label_space))
-    return PairData(source, model.resolution, load_size=load_size)
+    kept = kept_reads(str(spec), source.names, space or model.label_space, model.label_space)
+    return PairData(source, model.resolution, load_size=load_size, **kept)
 
 
 # --- the end ------------------------------------------------------------------------------------------------------

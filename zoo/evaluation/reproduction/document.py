@@ -8,6 +8,7 @@ from typing import Any
 from zoo.data.specs import DataSpec
 from zoo.evaluation.reproduction.figures import concordance, judge, over_seeds, paper_figures
 from zoo.evaluation.reproduction.measuring import figure
+from zoo.files.private import public_text
 from zoo.interfaces.tables import Column, Row, Table, TableData
 from zoo.training.plan import public_name
 
@@ -86,6 +87,7 @@ def _line(
             for c in columns
             if c.key in row.paper[need.name]
         }
+    missing = {metric: public_text(why) for metric, why in missing.items()}  # the document is for showing around
     metrics = next((m["metrics"] for m in seeds.values()), {})
     return {
         "title": row.title, "system": row.systems.get(need.name), "changes": dict(row.changes), "note": row.note,

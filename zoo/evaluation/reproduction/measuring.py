@@ -106,9 +106,9 @@ class Measurer:
             return Pictures(model, split)
         painter = self.table.painter.get(need.name)
         weights = model_facts(painter) if painter else None
-        folder = home / "pictures" / short_digest([str(split), self.request.limit, row.measured_as, weights])
+        folder = home / "pictures" / short_digest([str(split), self.request.limit, row.own_pictures, weights])
         return painted_folder(
-            folder, model, split, painter=painter, measured_as=row.measured_as,
+            folder, model, split, painter=painter, own=row.own_pictures,
             limit=self.request.limit, seed=seed, device=self.request.device, watch=self.watch,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.api import load, load_as
+from zoo.api import load
 from zoo.data.pairs import Batch, PairData
 from zoo.data.specs import DataSpec
 from zoo.errors import DataError, UsageError
@@ -20,6 +20,7 @@ from zoo.evaluation.subjects import bare
 from zoo.files.folders import whole_folder
 from zoo.files.images import save_image, to_pil
 from zoo.inference.optimize import optimize
+from zoo.interfaces.capabilities import PaintsItself
 from zoo.interfaces.label_sets import only
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, Model
 from zoo.interfaces.translators import ImageTranslator
@@ -46,7 +47,7 @@ def painted_folder(
     split: DataSpec,
     *,
     painter: str | None,
-    measured_as: str = "",
+    own: bool = False,
     limit: int | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -55,20 +56,19 @@ def painted_folder(
     """The folder of pictures, made unless it is there already: one for each held-out pair (the first `limit`), under the pair's name;
     none for a pair that shows nothing that the model can be asked for.
 
-    model: None for the real maps. painter: the synthesizer that maps go through. Sample i of all that is drawn is stream i of `seed`.
-    Synthesizers and translators are measured as the models that they are: their own folder comes back. Raises UsageError for a
-    painter that is missing or none.
+    model: None for the real maps. painter: the synthesizer that maps go through. own: the pictures are the generator's, not the
+    painter's. Sample i of all that is drawn is stream i of `seed`. Synthesizers and translators are measured as the models that they
+    are: their own folder comes back. Raises UsageError for a painter that is missing or none, and for a generator that gives no pictures
+    where they are asked for.
     """
-    made = (
-        None
-        if model is None
-        else (load_as(model, measured_as, device=device) if measured_as else load(model, device=device))
-    )
+    made = None if model is None else load(model, device=device)
     if isinstance(made, ImageSynthesizer | ImageTranslator) and model is not None:
         return Pictures(model, split)
     if folder.is_dir():
         return Pictures(folder, split)
-    if isinstance(made, ImageGenerator):
+    if own and "pictures" not in (made.capabilities() if made else ()):
+        raise UsageError(f"{type(made).__name__} gives no pictures of its own")
+    if isinstance(made, ImageGenerator) or (own and isinstance(made, MaskGenerator)):
         data = open_pairs(split, made, made.resolution)
         pictures = _of_label_sets(made, data, limit, seed)
     elif made is None or isinstance(made, MaskGenerator):
@@ -103,16 +103,24 @@ def _painter(reference: str | None, device: str) -> ImageSynthesizer:
 
 
 def _of_label_sets(
-    model: ImageGenerator, data: PairData, limit: int | None, seed: int
+    model: ImageGenerator | MaskGenerator, data: PairData, limit: int | None, seed: int
 ) -> Iterator[tuple[tuple[str, ...], Tensor]]:
-    """Pictures of an image generator from the label sets of the pairs."""
+    """Pictures from the label sets of the pairs: an image generator's, or a mask generator's own."""
     for first, batch, sets in _asked(data, known_names(model, data.label_space), limit):
         kept = [i for i, s in enumerate(sets) if s.names]
         if kept:
             rng = Rng(seed, [first + i for i in kept])
             with torch.inference_mode():
-                images = model.generate([sets[i] for i in kept], rng=rng).cpu()
+                images = _own_pictures(model, [sets[i] for i in kept], rng).cpu()
             yield tuple(batch.names[i] for i in kept), images
+
+
+def _own_pictures(model: ImageGenerator | MaskGenerator, sets: list[LabelSet], rng: Rng) -> Tensor:
+    """As a composition asks for them: of the maps that the same latents give."""
+    if isinstance(model, ImageGenerator):
+        return model.generate(sets, rng=rng)
+    assert isinstance(model, PaintsItself)
+    return model.generate_pictures(sets, latents=model.sample_latents(sets, rng), rng=rng.within("image"))
 
 
 def _asked(data: PairData, names: set[str], limit: int | None) -> Iterator[tuple[int, Batch, list[LabelSet]]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from zoo.data.kept import keeping_reads
 from zoo.environment import versions
 from zoo.errors import Cancelled, UsageError
 from zoo.evaluation.evidence import Watch, unwatched
@@ -120,6 +121,10 @@ class Reproduction:
                 "None of the data sets of this table was given. The commands that would use them: " + "; ".join(lines)
             )
         check_same(self.folder / RESULTS, self.head())
+        with keeping_reads():  # every row has the same data
+            return self._rows(quiet)
+
+    def _rows(self, quiet: bool) -> dict[str, Any]:
         found: Measured = {}
         for number, run in enumerate(self.runs, 1):
             self._train(run, f"{number} of {len(self.runs)}", quiet)
