@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate import PartialState
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 
 from zoo import errors
 from zoo.errors import DataError, ToldElsewhere, UsageError, ZooError
@@ -20,8 +21,8 @@ from zoo.files.names import one_line
 from zoo.nn.one_batch import AsOneBatch, Share, exchanging
 
 T = TypeVar("T")
-JOIN = timedelta(minutes=5)
-"""How long a process waits for the others to come."""
+JOIN = timedelta(minutes=2)
+"""How long a process waits for the others to come; torch tries a second time, after up to half a minute."""
 PATIENCE = timedelta(minutes=30)
 """How long an exchange waits for a process that gives no sign of life; one that has ended is noticed at once."""
 BEAT = 5.0
@@ -232,7 +233,7 @@ def _join() -> None:
     rank, world = os.environ.get("RANK", "?"), os.environ["WORLD_SIZE"]
     place = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
     try:
-        store, number, count = next(distributed.rendezvous("env://", timeout=JOIN))
+        store, number, count = next(rendezvous("env://", timeout=JOIN))
         # gloo alone, whatever the devices are: that they differ is told by it
         distributed.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:  # a port that is taken, a host with nobody, half an environment
