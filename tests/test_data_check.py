@@ -85,7 +85,7 @@ def test_parts_that_are_nowhere_or_everywhere_are_told(tmp_path: Path, monkeypat
     (tmp_path / "set" / "CelebA-HQ-img" / "._7.jpg").write_bytes(b"x")
     result = CliRunner().invoke(cli, ["data", "check", f"celebamask-hq:{tmp_path / 'set'}", "--json"])
     problems = json.loads(result.stdout)["problems"]
-    assert [p.rpartition("/")[2] for p in problems if "part" in p] == [
+    assert [p.rpartition("/")[2] for p in problems if ": the part " in p] == [
         "00007_hair.png: the part is nowhere in the picture",
         "00007_cloth.png: the part covers the whole picture",
     ]

@@ -53,8 +53,14 @@ def test_no_text_of_the_core_names_a_flag() -> None:
     # the rule that makes a flag of an argument's name, and nothing else
     rule = [f for f in found if "zoo/composition/request/fields.py" in f]
     assert all(": --…" in f for f in rule)
-    # a command of its own (`python -m zoo.data.rarity`), commands that are written into cards and reports, and npm's
-    commands = ("zoo/data/rarity.py", "zoo/evaluation/carding.py", "zoo/evaluation/reproduction/", "zoo/web/runtime.py")
+    # a command of its own (`python -m zoo.data.rarity`), commands that are written into cards and reports, npm's and Ray's
+    commands = (
+        "zoo/data/rarity.py",
+        "zoo/evaluation/carding.py",
+        "zoo/evaluation/reproduction/",
+        "zoo/web/runtime.py",
+        "zoo/sharding/cluster.py",
+    )
     assert [f for f in found if f not in rule and not any(where in f for where in commands)] == []
 
 

@@ -50,8 +50,8 @@ class Listing:
         _, processes, *_ = pytorch_worker_info()
         if processes > len(self.shards):
             raise UsageError(
-                f"{len(self.shards)} shards cannot be divided among {processes} processes, each of which needs one: make them with a"
-                " smaller --per-shard, or train with fewer processes."
+                f"{len(self.shards)} shards cannot be divided among {processes} processes, each of which needs one: make them with fewer"
+                " samples a shard, or train with fewer processes."
             )
         first = int(self.epoch)
         for epoch in count(first) if self.repeat else (first,):

@@ -44,7 +44,7 @@ def shards(
     except ImportError as error:
         raise UsageError("zoo.data.shards needs webdataset: pip install 'maskzoo[interop]'.") from error
     if numbers not in ("int64", "uint8"):
-        raise UsageError(f'<<numbers="int64">> or <<numbers="uint8">>, got {numbers!r}.')
+        raise UsageError(f"numbers is 'int64' or 'uint8', got {numbers!r}.")
     for name, value in (("shuffle", shuffle), ("seed", seed), ("batch_size", 1 if batch_size is None else batch_size)):
         if value < (name == "batch_size"):
             raise UsageError(f"<<{name}>> should be {int(name == 'batch_size')} or more, got {value}.")
