@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zoo.data import layers_of
-from zoo.nn.one_batch import batch_mean
-from zoo.plugin import Batch, ConfigError, LabelSet, PairData, Rng, RngLike, SemanticMap, Trainer, Update
+from zoo.nn.batch_norm import batch_norms
+from zoo.nn.one_batch import AsOneBatch, batch_mean
+from zoo.plugin import Batch, ConfigError, LabelSet, PairData, Rng, RngLike, SemanticMap, Trainer, Update, UsageError
 from zoo_plugins.segvae import losses, parallel
 from zoo_plugins.segvae.config import SegVAETraining
 from zoo_plugins.segvae.model import SegVAE
@@ -130,7 +131,12 @@ class SegVAETrainer(Trainer):
         return kl_of[back], shape_of[back]
 
     def _in_turn(self, planes: Tensor, label_set: Tensor, eps: Tensor, eps_prior: Tensor) -> tuple[Tensor, Tensor]:
-        """Step by step, as the code goes: spectral and batch norms advance with every step."""
+        """Step by step, as the code goes: spectral and batch norms advance with every step. Raises UsageError in several processes for
+        batch norms: each process would ask for the statistics of other classes."""
+        if AsOneBatch.current() is not None and batch_norms(self.model):
+            raise UsageError(
+                "SegVAE with batch norms goes class by class, and several processes meet other classes: train it in one process."
+            )
         kl, shape, counted = (planes.new_zeros(len(self.model.channels)) for _ in range(3))
         for step in unroll(self.model, label_set, truth=planes, forced=True, eps_prior=eps_prior, eps_posterior=eps):
             if step.rebuilt is None:
