@@ -55,7 +55,12 @@ def _shard(source: Source, out: Path, number: int, pairs: dict[int, int]) -> Non
                 content, ending = picture_of(source, index, photo)
                 tar.add(f"{key_of(key)}.image{ending}", content)
                 tar.add(f"{key_of(key)}.map.png", png(labels))
-                told = {"index": key, "label_space": source.label_space.name, "split": "train", "name": source.names[index]}
+                told = {
+                    "index": key,
+                    "label_space": source.label_space.name,
+                    "split": "train",
+                    "name": source.names[index],
+                }
                 tar.add(f"{key_of(key)}.json", compact(told))
             tar.finish()
 
@@ -109,7 +114,9 @@ def table(scores: dict[str, dict[str, Any]], runs: dict[str, dict[str, Any]], te
     """Markdown: IoU of each class, and the means, by what was trained on."""
     names = list(scores)
     pairs = {name: runs[name]["trained_on"]["pairs"] for name in names}
-    lines = ["| IoU on real test faces | faces with it | " + " | ".join(f"{n} ({pairs[n]:,} pairs)" for n in names) + " |"]
+    lines = [
+        "| IoU on real test faces | faces with it | " + " | ".join(f"{n} ({pairs[n]:,} pairs)" for n in names) + " |"
+    ]
     lines.append("|---|---:|" + "---:|" * len(names))
     counts = faces_with(test)
     for value, cls in enumerate(test.label_space.names):
@@ -118,7 +125,9 @@ def table(scores: dict[str, dict[str, Any]], runs: dict[str, dict[str, Any]], te
             lines.append(f"| {cls} | {counts[value]} | " + " | ".join(cells) + " |")
     told = {"miou": "mIoU, classes of 10 faces or more", "miou_all": "mIoU, all classes", "accuracy": "pixels right"}
     for key, title in told.items():
-        cells = [f"**{scores[n][key]:.3f}** ({' to '.join(f'{x:.3f}' for x in scores[n]['intervals'][key])})" for n in names]
+        cells = [
+            f"**{scores[n][key]:.3f}** ({' to '.join(f'{x:.3f}' for x in scores[n]['intervals'][key])})" for n in names
+        ]
         lines.append(f"| {title} | {len(test.names)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -133,7 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("worth"), help="runs and results (default worth)")
     parser.add_argument("--runs", default=",".join(RUNS), help=f"which (default {','.join(RUNS)})")
     parser.add_argument("--copies", type=int, default=1, help="of each real pair beside the generated ones (default 1)")
-    parser.add_argument("--arch", default="face-parser/celeba-128", help="what is trained (default face-parser/celeba-128)")
+    parser.add_argument(
+        "--arch", default="face-parser/celeba-128", help="what is trained (default face-parser/celeba-128)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as of zoo train; repeatable")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=50, help="steps that a kill may cost (default 50)")
