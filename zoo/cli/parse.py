@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.compose_options import SHARDS, with_options
 from zoo.cli.flags import with_flags
 from zoo.cli.labels import space_option
 from zoo.cli.show import say, show
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    required=True,
     help="Folder for the maps (<photo>.png); their colours go to __colors__ in it, which no data set takes for samples.",
 )
 @click.option(
@@ -55,24 +55,25 @@ if TYPE_CHECKING:
 @click.option(
     "--map-format",
     type=click.Choice(MAP_FORMATS),
-    default=MAP_FORMATS[0],
-    show_default=True,
-    help="Class numbers with colours, or class numbers alone, which every library reads right.",
+    help="Class numbers with colours, or class numbers alone, which every library reads right.  [default: palette; in shards grey]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace maps that are there.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
+@with_options(SHARDS)
 def parse(
     photos: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
     frame: tuple[str, ...],
     parser: str,
     crop: str | None,
     space: str | None,
-    map_format: str,
+    map_format: str | None,
     overwrite: bool,
     device: str,
+    **given: Any,
 ) -> None:
     """A PNG of class numbers per photo, at the photo's size. Prints the maps' paths."""
+    from zoo.cli.shards import check_shard_options
     from zoo.composition.checks.before_loading import check_reference
     from zoo.composition.checks.faces import check_detector
     from zoo.composition.request.framing import parse_crop, read_framing
@@ -88,6 +89,15 @@ def parse(
         check_detector()
     window = parse_crop(crop) if crop is not None else None
     resolved = check_reference(parser, *of_role("parser"))
+    if check_shard_options({**given, "out": out, "overwrite": overwrite}):
+        from zoo.cli.shards import parse_shards
+        from zoo.sharding.parsed import ParseRequest
+
+        request = ParseRequest(target, window, framing)
+        parse_shards(photo_files(photos), parser, request, device, {**given, "map_format": map_format})
+        return
+    if out is None:
+        raise UsageError("Say where the maps go: --out DIR, or --shards DIR for tars of photos and maps.")
     files = OpenedFiles()
     names = _targets(photo_files(photos, files), out, overwrite)
 
@@ -138,7 +148,7 @@ def parse(
         parsed = parsed.mapped(mapping) if mapping else parsed
         with told(preview(path).parent):
             preview(path).parent.mkdir(parents=True, exist_ok=True)
-        parsed.to_png(path, map_format=map_format)
+        parsed.to_png(path, map_format=map_format or MAP_FORMATS[0])
         save_image(to_pil(parsed.colorize()[0]), preview(path))
         show(path)
     if faceless:
@@ -173,8 +183,8 @@ def _targets(photos: list[Path], out: Path, overwrite: bool) -> dict[Path, Path]
     return names
 
 
-def photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
-    """Files as they are, folders as their pictures; every one is decoded once, so that a bad one stops before the first map."""
+def photo_files(paths: tuple[Path, ...], opened: OpenedFiles | None = None) -> list[Path]:
+    """Files as they are, folders as their pictures. opened: every one is decoded once, so that a bad one stops before the first map."""
     from zoo.composition.checks.before_loading import existing_file
     from zoo.files.images import IMAGE_SUFFIXES, is_picture
 
@@ -187,6 +197,7 @@ def photo_files(paths: tuple[Path, ...], opened: OpenedFiles) -> list[Path]:
             files += pictures
         else:
             files.append(existing_file(path, "photo"))
-    for path in files:
-        opened.photo(path)
+    if opened is not None:
+        for path in files:
+            opened.photo(path)
     return files

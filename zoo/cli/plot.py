@@ -125,6 +125,17 @@ def speed(models: tuple[str, ...], scores: tuple[str, ...], repeats: int, device
     _write(chart, out)
 
 
+@plot.command(epilog="Example: zoo plot shards pairs more-pairs --out pairs.png")
+@click.argument("places", metavar="DIR…", nargs=-1, type=click.Path(path_type=Path), required=True)
+@_out
+def shards(places: tuple[Path, ...], out: Path) -> None:
+    """Classes of shards (zoo compose --shards): in how many maps they are, their pixels, what was asked for and what came."""
+    _check(out)
+    from zoo.evaluation.plots.shards import shard_classes
+
+    _write(shard_classes(places), out)
+
+
 def _check(out: Path) -> None:
     """Refuse before work what could not be written after it."""
     from zoo.evaluation.plots.drawing import require_matplotlib

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.cli.compose_request import read_options
 from zoo.cli.flags import with_flags
-from zoo.cli.show import say, show
+from zoo.cli.shard_run import run_shards
+from zoo.cli.show import say
 from zoo.environment import keep_pages, uncollected
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError, few
 from zoo.files.mapformats import MAP_FORMATS
 from zoo.registry.kinds import of_role
 from zoo.rng import fresh_seed
 
 if TYPE_CHECKING:
-    from zoo.sharding.job import Job
-    from zoo.sharding.store import Store
+    from zoo.sharding.parsed import ParseRequest
 
 ALONE = ("per_shard", "split", "workers", "check", "dry_run")
 """Options that mean nothing without `--shards`."""
@@ -38,7 +39,6 @@ def check_shard_options(given: dict[str, Any]) -> bool:
 
 def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Everything of a request as shards. What needs no model is checked first, as for a folder."""
-    from zoo.cli.compose import read_options
     from zoo.composition.checks.before_loading import check_reference, quick_check
     from zoo.files.opened import OpenedFiles
     from zoo.files.shardfiles import SHARES, read_shares
@@ -90,54 +90,55 @@ def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any])
         say(with_flags(note))
     job = make_job(composition, request, files, per_shard=given["per_shard"], shares=shares)
     files.release()
-    maker = ComposedMaker(composition, request, files, workers_for(composition, request, processors, job))
-    run_shards(job, store, maker, given)
+
+    def make(count: int) -> ComposedMaker:
+        return ComposedMaker(composition, request, files, workers_for(composition, request, count, job))
+
+    run_shards(job, store, make, given, processors)
 
 
-def run_shards(job: Job, store: Store, maker: Any, given: dict[str, Any]) -> None:
-    """Make the shards of a job that are missing, then the index."""
-    from zoo.sharding.finish import finish
-    from zoo.sharding.folder import begin, finished, settle
-    from zoo.sharding.local import make_here
-    from zoo.sharding.plan import Plan
+def parse_shards(photos: list[Path], parser: str, request: ParseRequest, device: str, given: dict[str, Any]) -> None:
+    """Photos and the maps that are read in them, as shards. Raises DataError in the end for photos that have no map."""
+    from zoo.files.shardfiles import SHARES, read_shares
+    from zoo.sharding.store import open_store
 
-    manifest, notes = settle(store, job.manifest)
-    plan = Plan.of(manifest)
-    with store.locked():
-        begin(store, manifest)
-        done, damaged = finished(store, plan, check=given["check"])
-        for note in notes:
-            say(note)
-        if done:
-            say(f"Continuing {store.place}: {len(done)} of {plan.shards} shards are there.")
-        if damaged:
-            say(f"{len(damaged)} shards are damaged or incomplete, and are made again.")
-        watch = _Lines(plan.shards, plan.samples, done)
-        make_here(maker, plan, [n for n in range(plan.shards) if n not in done], store, watch)
-        index = finish(store, plan, watch.facts)
-    say(f"{index['samples']} samples in {len(index['shards'])} shards, seed {plan.seed}, digest {index['digest'][:16]}")
-    show(store.place)
+    store = open_store(given["shards"])
+    shares = SHARES if given["split"] is None else read_shares(given["split"])
+    if request.framing is not None and not request.framing.auto and len(request.framing.frames) != len(photos):
+        raise UsageError(
+            f"<<frame>> takes auto or one frame for each photo (here {len(photos)}), got {len(request.framing.frames)}."
+        )
+    keep_pages()
+    with uncollected():
+        from functools import partial
 
+        import torch
 
-class _Lines:
-    """A line for every shard."""
+        from zoo.api import pick_device
+        from zoo.composition.models import load_named
+        from zoo.composition.roles import check_kind
+        from zoo.interfaces.models import MaskParser
+        from zoo.sharding.job import THREADS
+        from zoo.sharding.parsed import ParsedMaker, make_parse_job
 
-    def __init__(self, shards: int, samples: int, facts: dict[int, dict[str, Any]]) -> None:
-        self.facts, self._shards, self._total = facts, shards, samples
-        self._done = sum(f["stop"] - f["start"] for f in facts.values())
-        self._made, self._since = 0, time.monotonic()
-
-    def samples(self, count: int) -> None:
-        self._made += count
-
-    def lost(self, count: int) -> None:
-        self._made -= count
-
-    def note(self, text: str) -> None:
-        say(text)
-
-    def shard(self, number: int, facts: dict[str, Any]) -> None:
-        self.facts[number] = facts
-        self._done += facts["stop"] - facts["start"]
-        rate = self._made / max(1e-9, time.monotonic() - self._since)
-        say(f"shard {len(self.facts)} of {self._shards}: {self._done} of {self._total} samples, {rate:.1f}/s")
+        processors = torch.get_num_threads()
+        torch.set_num_threads(THREADS)
+        where = str(pick_device(device))
+        named = load_named(parser, where, partial(check_kind, of_role("parser")))
+    model = named.model
+    assert isinstance(model, MaskParser)
+    job = make_parse_job(
+        named,
+        photos,
+        request,
+        where,
+        per_shard=given["per_shard"],
+        shares=shares,
+        map_format=given["map_format"] or MAP_FORMATS[1],
+    )
+    if request.space is not None and not (mapping := model.label_space.mapping_to(request.space)).identity:
+        say(mapping.describe())
+    index = run_shards(job, store, lambda count: ParsedMaker(job, model, count), given, processors)
+    if index is not None and index["left_out"]:
+        told = few(list(index["left_out"].values()))
+        raise DataError(f"{len(index['left_out'])} of {len(photos)} photos are in no shard: {told}.")

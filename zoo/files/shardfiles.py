@@ -95,3 +95,9 @@ def read_shares(text: str) -> tuple[float, ...]:
             f'<<split>> takes the shares of {", ".join(SPLITS)}, which add up to 1 (<<split=".9,.05,.05">>), got {text[:60]!r}.'
         )
     return shares
+
+
+def listed_sets(counts: Mapping[tuple[str, ...], int]) -> list[dict[str, Any]]:
+    """Label sets with how often each occurs, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{"labels": list(names), "count": count} for names, count in ordered]

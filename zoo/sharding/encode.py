@@ -26,11 +26,13 @@ _FILES = ("file_name", "map_file_name", "sha256")
 
 @dataclass
 class Encoded:
-    """One sample. pixels: by class the pixels that show it; hash: 16 hex digits."""
+    """One sample. pixels: by class the pixels that show it; shown: the classes but the background (None without a map); hash: 16 hex
+    digits."""
 
     members: list[tuple[str, bytes]]
     record: dict[str, Any]
     pixels: dict[str, int]
+    shown: tuple[str, ...] | None
     hash: str
 
 
@@ -41,7 +43,7 @@ def encode(part: Part, plan: Plan) -> list[Encoded]:
 
 def _sample(part: Part, row: int, plan: Plan) -> Encoded:
     record = part.records[row]
-    key, members, pixels, shown = key_of(record["index"]), [], {}, None
+    key, members, pixels, shown, names = key_of(record["index"]), [], {}, None, None
     if part.images is not None:
         shown = to_pil(part.images[row])
         members.append((f"{key}.image{PICTURE_FORMATS[plan.image_format]}", _picture(shown, plan)))
@@ -50,6 +52,7 @@ def _sample(part: Part, row: int, plan: Plan) -> Encoded:
         members.append((f"{key}.{MAP_SUFFIX}", _written(drawn, format="PNG")))
         counts = drawn.histogram()[:256]
         pixels = {name: counts[value] for value, name in enumerate(part.maps.space.names) if counts[value]}
+        names = tuple(n for n in pixels if n != part.maps.space.background)
         if shown is None:
             shown = to_pil(part.maps[row].colorize()[0])
     assert shown is not None  # a sample has one of the two
@@ -60,7 +63,7 @@ def _sample(part: Part, row: int, plan: Plan) -> Encoded:
         "split": split_of(plan.seed, record["index"], plan.shares),
     }
     members.append((f"{key}.{RECORD_SUFFIX}", compact(told)))
-    return Encoded(members, told, pixels, difference_hash(shown))
+    return Encoded(members, told, pixels, names, difference_hash(shown))
 
 
 def _picture(image: PIL.Image.Image, plan: Plan) -> bytes:

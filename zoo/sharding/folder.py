@@ -115,9 +115,10 @@ def _facts(store: Store, plan: Plan, number: int, names: Mapping[str, int]) -> d
         right = {"shard": number, "start": samples.start, "stop": samples.stop, "bytes": names[tar_name(number)]}
         wrong = any(facts.get(key) != value for key, value in right.items())
         field(facts, "sha256", str, where=name)
-        for part in ("classes", "asked", "got", "splits"):
+        for part in ("classes", "asked", "got", "balance", "splits"):
             field(facts, part, dict, where=name)
-        field(facts, "hashes", list, where=name)
+        for part in ("hashes", "label_sets"):
+            field(facts, part, list, where=name)
     except DataError:
         return None
     return None if wrong else facts

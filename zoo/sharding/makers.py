@@ -13,7 +13,7 @@ from zoo.composition.folder.records import recorded_rules
 from zoo.composition.request.requests import Request
 from zoo.composition.run.part import Part
 from zoo.composition.run.workers import share
-from zoo.errors import DataError, UsageError
+from zoo.errors import UsageError
 from zoo.files.opened import OpenedFiles
 from zoo.files.shardfiles import MANIFEST
 from zoo.inference.forms import form_of
@@ -51,7 +51,7 @@ class Places:
         path = self._job.inputs.get(str(name))
         if path is None:
             raise TypeError(f"{str(name)[:60]!r} is no input of these shards")
-        self._files.expect(path, self._job.manifest["inputs"][name])
+        self._files.expect(path, self._job.manifest["inputs"][str(name)])
         return path
 
     def check(self) -> None:
@@ -68,16 +68,17 @@ def build_maker(job: Job, *, device: str | None = None, processors: int = 1) -> 
     the models allow it. Raises WeightsError for models with other files than the manifest's, UsageError for inputs that are not there.
     """
     torch.set_num_threads(job.manifest["threads"])
-    where = device or job.manifest["device"]
+    if job.manifest["kind"] == "parsed":
+        from zoo.sharding.parsed import build_parsed_maker
+
+        return build_parsed_maker(job, device=device, processors=processors)
     models = {role: folder if Path(folder).is_dir() else source for role, (folder, source) in job.models.items()}
     composition = compose(
         (models.get("generator"), models.get("synthesizer")),
-        device=where,
+        device=device or job.manifest["device"],
         parser=models.get("parser"),
         **form_of(job.manifest),
     )
-    if composition.device.partition(":")[0] != job.manifest["device"]:
-        raise DataError(f"These shards are made on {job.manifest['device']}, and there is none here.")
     composition.rules = recorded_rules(job.manifest)
     if "parser" in models:
         _ = composition.parser

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from zoo.composition.checks.before_loading import sources
 from zoo.composition.folder.inputs import InputFiles, Inputs, png_of
@@ -84,7 +84,19 @@ def request_to_json(request: Request, inputs: Inputs) -> dict[str, Any]:
     return values
 
 
-def request_from_json(values: Any, folder: Path, *, device: str = "cpu", files: InputFiles | None = None) -> Request:
+class Found(Protocol):
+    """Where the inputs of a manifest lie (`inputs.InputFiles`)."""
+
+    def __call__(self, name: Any, /) -> str:
+        """The path of an input. Raises TypeError for what is no name of one."""
+        ...
+
+    def check(self) -> None:
+        """Raise UsageError for inputs that are nowhere."""
+        ...
+
+
+def request_from_json(values: Any, folder: Path, *, device: str = "cpu", files: Found | None = None) -> Request:
     """The request of a manifest in `folder`, every field held against its type and range.
 
     files: where its inputs lie (None: in the folder). Raises DataError for fields that are missing, unknown or ill-typed, UsageError for
@@ -143,7 +155,7 @@ def make_manifest(
 
     from zoo.environment import versions
 
-    if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
+    if needs_parser(request):
         _ = models.parser  # so that it is among the models
     copies = inputs if isinstance(inputs, Inputs) else Inputs(files, copied=inputs)
     manifest = {
@@ -166,6 +178,12 @@ def make_manifest(
     if not copies.copied:
         manifest["inputs"] = copies.digests
     return manifest, copies
+
+
+def needs_parser(request: Request) -> bool:
+    """Whether maps are read in photos."""
+    photos = request.photos and not request.masks
+    return bool(photos) or any(s.kind == "photo" and s.mask is None for s in sources(request))
 
 
 def model_json(named: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def share(models: Models, request: Request, threads: int, recorded: int | None =
         request.device != "cpu"
         or models.compile
         or bool(styled_classes(request))
-        or not all(_concurrent(named.model) for named in models.named.values())
+        or not all(concurrent(named.model) for named in models.named.values())
     )
     height, width = models.resolution
     batch = min(request.batch_size, request.samples)
@@ -61,7 +61,8 @@ def share(models: Models, request: Request, threads: int, recorded: int | None =
     return Share(workers, max(1, threads // workers))
 
 
-def _concurrent(model: Any) -> bool:
+def concurrent(model: Any) -> bool:
+    """Whether several threads may call a model at once: ours, and those that say so."""
     owner = owner_of(model)
     return model.CONCURRENT or (owner is not None and owner.distribution == FIRST_PARTY)
 
