@@ -1,7 +1,7 @@
 """What generated pairs are worth: a face parser trained on them alone, on real faces and on both, scored on real test faces.
 
     zoo compose mask-vae+scgan -n 10000 --seed 1 --split 1,0,0 --shards pairs
-    python benchmarks/pairs_worth.py pairs celebamask-hq:DIR --steps 1300 --out worth > worth/table.md
+    python benchmarks/pairs_worth.py pairs celebamask-hq:DIR --steps 1300 --out worth > worth.md
 
 The same network, steps, batch and augmentation each time; nothing is chosen by validation, the last step counts. "both" shows every real
 pair `--copies` times for each time that it shows a generated one (1: as often). Killed and started again it goes on with the step that was

@@ -1,4 +1,4 @@
-"""Small folders of shards, written as docs/scale.md says, without the models that make large ones."""
+"""Small folders of shards, written as docs/shards.md says, without the models that make large ones."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 import pickle
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from fixtures_models import Ran
 from shard_folders import add, face, png, write_index, write_shards
 
@@ -311,3 +313,25 @@ def test_real_shards_train_a_model_and_name_their_makers(run: Run, pair: tuple[s
     card = (out / "model/README.md").read_text()
     assert "shards:made" in card and str(tmp_path) not in card
     assert Path(pair[0]).name in card
+
+
+def test_real_pairs_beside_generated_ones(
+    run: Run, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`benchmarks/pairs_worth.py`: real pairs as shards, joined with others; a table of what was scored."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    worth = importlib.import_module("pairs_worth")
+    drawn = open_source("toy-faces:3#train")
+    real = worth.write_real(drawn, tmp_path / "real", 2)
+    content = {p.name: p.read_bytes() for p in real.iterdir()}
+    worth.write_real(drawn, real, 2)
+    assert content == {p.name: p.read_bytes() for p in real.iterdir()}
+    assert [line for line in problems(run, real) if "index.json" not in line] == []
+    both = open_source(f"shards:{shards}+{real}")
+    assert len(both.names) == 26
+    assert np.array_equal(both.read(20)[1], drawn.read(0)[1]) and np.array_equal(both.read(23)[1], drawn.read(0)[1])
+    scores = {"miou": 0.5, "miou_all": 0.25, "accuracy": 0.75, "iou": {"skin": 0.125}}
+    scores["intervals"] = {name: [0.1, 0.9] for name in ("miou", "miou_all", "accuracy")}
+    lines = worth.table({"both": scores}, {"both": {"trained_on": {"pairs": 26}}}, drawn).splitlines()
+    assert lines[0].endswith("| both (26 pairs) |") and "| skin | 3 | 0.125 |" in lines
+    assert "| mIoU, all classes | 3 | **0.250** (0.100 to 0.900) |" in lines

@@ -83,7 +83,7 @@ def test_shuffling_loses_nothing() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_loader_with_workers(shards: Path, start: str) -> None:
-    """The example of docs/scale.md."""
+    """The example of docs/shards.md."""
     from torch.utils.data import DataLoader
 
     stream = zoo.data.shards(shards, shuffle=8, batch_size=3)
@@ -165,7 +165,7 @@ def test_webdataset_alone(shards: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("streaming", [False, True])
 def test_datasets(shards: Path, tmp_path: Path, streaming: bool) -> None:
-    """The example of docs/scale.md."""
+    """The example of docs/shards.md."""
     datasets = library("datasets")
     value = datasets.Value("string")
     features = {"__key__": value, "__url__": value, "image.png": datasets.Image(), "map.png": datasets.Image()}

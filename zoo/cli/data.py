@@ -174,7 +174,7 @@ def convert(dataset: str, out: Path, to: str, space: str | None) -> None:
     Pictures stay as they are (JPEG) or become PNG, and every pixel of the maps stays what it is; YOLO's outlines have no unlabeled pixels, and
     its background is no class. `zoo data check folder:DIR` reads the first two forms back.
 
-    Examples: zoo data convert shards:faces faces-coco --to coco-panoptic; zoo data convert 'folder:faces#train' faces-yolo --to yolo-seg
+    Examples: zoo data convert shards:faces faces-coco --to coco-panoptic; zoo data convert folder:faces faces-yolo --to yolo-seg
     """
     from zoo.data.formats.convert import convert as write
 

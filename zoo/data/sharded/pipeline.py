@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from itertools import count
+from typing import Any
 
 import torch
-import webdataset as wds
-from webdataset.utils import pytorch_worker_info
 
 from zoo.data.sharded.finding import Shard
 from zoo.data.sharded.stages import Batching, Reading, Shuffling, order
 from zoo.errors import UsageError
+
+# an extra: type checkers may not have it
+wds: Any = import_module("webdataset")
+pytorch_worker_info = import_module("webdataset.utils").pytorch_worker_info
 
 
 class ShardPipeline(wds.DataPipeline, wds.FluidInterface):
