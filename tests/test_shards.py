@@ -107,6 +107,8 @@ def test_a_manifest_names_nothing_of_this_machine(pipe: zoo.Composition, inputs:
     text = json.dumps(job.manifest)
     assert str(inputs) not in text and str(Path.cwd()) not in text and os.uname().nodename not in text
     assert sorted(job.inputs) == sorted(job.manifest["inputs"]) and len(job.inputs) == 2
+    assert sorted(job.manifest["models"]) == ["generator", "parser", "synthesizer"]
+    assert "parser" not in tiny_job(pipe).manifest["models"]  # though the composition has one by now
 
 
 def test_inputs_are_held_against_their_digests(pipe: zoo.Composition, inputs: Path, tmp_path: Path) -> None:

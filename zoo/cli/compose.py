@@ -13,9 +13,10 @@ import click
 
 from zoo.cli.compose_options import EDITS, FRAME, LABELS, MAPS, PASTE, PHOTOS, PRIOR, RUN, SHARDS, STYLES, with_options
 from zoo.cli.compose_report import report
+from zoo.cli.compose_request import read_options
 from zoo.cli.flags import with_flags
 from zoo.cli.show import say, show
-from zoo.composition.request.requests import ARGUMENTS, Request, read_request, split_composition, split_names
+from zoo.composition.request.requests import Request, split_composition
 from zoo.environment import keep_pages, uncollected
 from zoo.errors import DataError, UsageError
 from zoo.files.names import one_line
@@ -130,33 +131,6 @@ def _run(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
             write_labelmap(folder, composition.space, output.done, PICTURE_FORMATS[request.image_format])
     report(output)
     show(folder)
-
-
-def read_options(given: dict[str, Any], seed: int) -> Request:
-    """The request of the options; an option that was not given leaves its field's default."""
-    asked = {name: value for name, value in given.items() if name in ARGUMENTS and value not in (None, ())}
-    if "labels" in asked:
-        sets = tuple(split_names(text) for text in asked["labels"])
-        asked["labels"] = sets[0] if len(sets) == 1 else sets
-    if "maps" in asked:
-        asked["maps"] = _map_files(asked["maps"])
-    return read_request({**asked, "seed": seed})
-
-
-def _map_files(paths: tuple[Path, ...]) -> tuple[str, ...]:
-    """Files as they are, folders as their PNGs in order of name. Raises UsageError for a folder without any."""
-    from zoo.files.images import is_picture
-
-    files: list[str] = []
-    for path in paths:
-        if path.is_dir():
-            maps = sorted(str(p) for p in path.iterdir() if p.suffix.lower() == ".png" and is_picture(p))
-            if not maps:
-                raise UsageError(f"The folder {path} holds no *.png.")
-            files += maps
-        else:
-            files.append(str(path))
-    return tuple(files)
 
 
 @contextmanager

@@ -30,8 +30,6 @@ class ShardWatch:
 
     def samples(self, count: int) -> None:
         """So many more are made."""
-        if self._made == 0:
-            self._begun = min(self._begun, time.monotonic())
         self._made += count
         self._tick()
 

@@ -84,7 +84,7 @@ def _make(
         address = given["ray"]
         make_on_ray(job, plan, missing, store, watch, address=address, workers=workers, processors=processors)
     elif workers is None or workers == 1 or len(missing) == 1:
-        make_here(make(processors if workers is None else 1), plan, missing, store, watch)
+        make_here(make(1 if workers == 1 else processors), plan, missing, store, watch)
     else:
         make_in_processes(job, plan, missing, store, watch, workers=workers, processors=processors)
 

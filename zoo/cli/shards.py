@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.cli.compose_request import read_options
 from zoo.cli.flags import with_flags
 from zoo.cli.shard_run import run_shards
 from zoo.cli.show import say
@@ -42,7 +43,6 @@ def check_shard_options(given: dict[str, Any]) -> bool:
 
 def compose_shards(models: tuple[str | None, str | None], given: dict[str, Any]) -> None:
     """Everything of a request as shards. What needs no model is checked first, as for a folder."""
-    from zoo.cli.compose import read_options
     from zoo.composition.checks.before_loading import check_reference, quick_check
     from zoo.files.opened import OpenedFiles
     from zoo.files.shardfiles import SHARES, read_shares

@@ -43,7 +43,7 @@ def measure(maker: Maker, plan: Plan, numbers: list[int], parallel: int) -> Esti
     samples = sum(len(plan.range(n)) for n in numbers)
     if not numbers:
         return Estimate(0, 0, 0, 0, parallel)
-    tar, made, timed, seconds = TarWriter(_Nowhere()), 0, 0, 0.0
+    tar, made, timed, seconds, first = TarWriter(_Nowhere()), 0, 0, 0.0, (0, 0.0)
     with closing(maker.parts(plan.range(numbers[0]))) as parts:
         since = time.perf_counter()
         for number, part in enumerate(itertools.islice(parts, 3)):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.composition.folder.inputs import Inputs
-from zoo.composition.folder.manifest import make_manifest
+from zoo.composition.folder.manifest import make_manifest, needs_parser
 from zoo.errors import DataError
 from zoo.files.opened import OpenedFiles
 from zoo.files.pictureformats import QUALITY
@@ -71,13 +71,15 @@ def make_job(
     """The job of a checked request. files: those of the request that are opened already. Raises UsageError for a size of shards that is none."""
     inputs = _Noted(files)
     run, _ = make_manifest(models, request, inputs=inputs)
+    # a composition may have got a parser for another request, and records name the models
+    roles = [role for role in models.named if role != "parser" or needs_parser(request)]
     manifest = {
         "format": FORMAT,
         "kind": "pairs" if run["maps"] and run["images"] else "maps" if run["maps"] else "pictures",
         **{n: run[n] for n in ("rules", "composition", "mappings", "size", "samples", "dtype", "compile") if n in run},
         "request": run["request"],
         "inputs": inputs.digests,
-        "models": {role: travelling(model) for role, model in run["models"].items()},
+        "models": {role: travelling(run["models"][role]) for role in roles},
         "label_space": models.space.to_json(),
         "per_shard": shard_size(per_shard, request.batch_size),
         "batch_size": request.batch_size,
@@ -90,8 +92,8 @@ def make_job(
         "versions": {n: v for n, v in run["versions"].items() if n != "platform"},
     }
     places = {
-        role: (str(named.resolved.folder.absolute()), named.resolved.lasting or named.resolved.source)
-        for role, named in models.named.items()
+        role: (str(resolved.folder.absolute()), resolved.lasting or resolved.source)
+        for role, resolved in ((role, models.named[role].resolved) for role in roles)
     }
     return Job(manifest, places, inputs.paths)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.errors import DataError, UsageError
-from zoo.sharding.store import Sink, Written
+from zoo.sharding.sinks import Sink, Written
 
 PACKAGES = {
     "s3": "s3fs",

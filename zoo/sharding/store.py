@@ -8,22 +8,17 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from zoo.errors import DataError, UsageError
 from zoo.files.links import refuse_links
 from zoo.files.locks import LOCK, folder_lock
 from zoo.files.shardfiles import is_ours
 from zoo.files.writing import temporary_beside, temporary_of, told, umask
+from zoo.sharding.sinks import Sink, Written
 
 OTHER = " Or choose another <<shards>>."
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://")
-
-
-class Sink(Protocol):
-    """What is written to while a file is made."""
-
-    def write(self, content: bytes, /) -> object: ...
 
 
 class Store(Protocol):
@@ -58,18 +53,6 @@ class Store(Protocol):
         """While the block lasts no other driver writes here, as far as the place can keep others out, and what killed ones left half-written
         is gone. Raises DataError."""
         ...
-
-
-class Written:
-    """A file being made; an error in a write is an error of `target`."""
-
-    def __init__(self, file: IO[bytes], target: Path) -> None:
-        self._file, self._target = file, target
-
-    def write(self, content: bytes, /) -> None:
-        """Add bytes. Raises DataError."""
-        with told(self._target):
-            self._file.write(content)
 
 
 class Folder:

@@ -155,7 +155,7 @@ def make_manifest(
 
     from zoo.environment import versions
 
-    if (request.photos and not request.masks) or any(s.kind == "photo" and s.mask is None for s in sources(request)):
+    if needs_parser(request):
         _ = models.parser  # so that it is among the models
     copies = inputs if isinstance(inputs, Inputs) else Inputs(files, copied=inputs)
     manifest = {
@@ -178,6 +178,12 @@ def make_manifest(
     if not copies.copied:
         manifest["inputs"] = copies.digests
     return manifest, copies
+
+
+def needs_parser(request: Request) -> bool:
+    """Whether maps are read in photos."""
+    photos = request.photos and not request.masks
+    return bool(photos) or any(s.kind == "photo" and s.mask is None for s in sources(request))
 
 
 def model_json(named: Any) -> dict[str, Any]:
