@@ -148,7 +148,7 @@ def main() -> None:
         of_hashes(1_000_000),
     ]
     for row in [*rows, *([of_ray()] if asked.ray else [])]:
-        for name, value in row:
+        for name, value in list(row):  # Ray takes what is printed while it is connected
             print(f"| {name} | {value} |", flush=True)
 
 
