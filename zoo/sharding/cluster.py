@@ -3,10 +3,12 @@ functions: it is an extra, and heavy."""
 
 from __future__ import annotations
 
+import atexit
 import io
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import tempfile
@@ -73,23 +75,30 @@ def connected(address: str, processors: int) -> Iterator[Any]:
             raise UsageError("This process is connected to a Ray cluster already: ray.shutdown() first.")
         options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == HERE:
-            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-ray-", ignore_cleanup_errors=True))
-            options |= {
-                "num_cpus": processors,
-                "include_dashboard": False,
-                "object_store_memory": _OBJECTS,
-                "_temp_dir": place,
-            }
+            place = tempfile.mkdtemp(prefix="zoo-ray-")
+            atexit.register(shutil.rmtree, place, True)  # after Ray has ended what a start that failed left
+            stack.callback(shutil.rmtree, place, True)
+            options |= {"num_cpus": processors, "include_dashboard": False, "object_store_memory": _OBJECTS}
+            options["_temp_dir"] = place
         stack.callback(ray.shutdown)
-        with _signals():
-            try:
+        _start(ray, options)
+        # where Ray tells of every lost process in twenty lines; the engine does in one
+        stack.enter_context(redirect_stdout(_Nowhere()))
+        yield ray
+
+
+def _start(ray: Any, options: dict[str, Any]) -> None:
+    """Connect. A cluster of this machine gets a second try: on a busy one the first can take longer than Ray waits."""
+    address = options["address"]
+    for last in (False, True) if address == HERE else (True,):
+        try:
+            with _signals():
                 ray.init(**options)
-            except (Exception, SystemExit) as error:
+            return
+        except (Exception, SystemExit) as error:
+            ray.shutdown()
+            if last:
                 raise DataError(_why(address, error)) from error
-        with redirect_stdout(
-            _Nowhere()
-        ):  # where Ray tells of every lost process in twenty lines; the engine does in one
-            yield ray
 
 
 class _Nowhere(io.TextIOBase):
