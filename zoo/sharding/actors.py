@@ -92,7 +92,7 @@ class ShardWorker:
 
 def _where() -> str:
     """This node and process, in words."""
-    import ray
+    import ray  # pyright: ignore[reportMissingImports]
 
     return f"{socket.gethostname()} ({ray.util.get_node_ip_address()}, process {os.getpid()})"
 

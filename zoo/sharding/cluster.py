@@ -69,7 +69,7 @@ def connected(address: str, processors: int) -> Iterator[Any]:
     """
     with ExitStack() as stack:
         stack.enter_context(_environment(_variables(address)))
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         if ray.is_initialized():
             raise UsageError("This process is connected to a Ray cluster already: ray.shutdown() first.")
