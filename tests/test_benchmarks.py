@@ -243,7 +243,7 @@ def test_cards_are_measured_by_the_command_that_stands_in_them(
     words = ["celebamask-hq=/faces", "--results", str(tmp_path / "found"), "--without", "scgan-celeba"]
     assert cards.main(words) == 1
     oasis = ["eval", "oasis-celeba", "--data", "celebamask-hq:/faces#test", "--parser", "face-parser-celeba"]
-    assert (oasis + ["--extractor", "mobilenet-v2"], True) in asked
+    assert ([*oasis, "--extractor", "mobilenet-v2"], True) in asked
     assert not any("ccp" in w[1] or w[1] == "scgan-celeba" for w, _ in asked)
     told = capsys.readouterr().out
     assert "segvae-ccp: left out" in told and told.endswith("; failed: oasis-celeba\n")
@@ -254,9 +254,8 @@ def test_cards_are_measured_by_the_command_that_stands_in_them(
 
 def test_every_published_model_has_its_command() -> None:
     """No card names another way in which its figures came about."""
-    from zoo.cards import all_cards
-
     from benchmarks.cards import words_of
+    from zoo.cards import all_cards
 
     cards = {name: card for name, card in all_cards().items() if card.has_weights}
     assert len(cards) > 10

@@ -233,7 +233,10 @@ def test_real_data_take_their_figure_from_a_trained_row() -> None:
     )  # fmt: skip
     metric = {"scores": {"made": 0.25, "real": 0.75}, "protocol": {}, "warnings": []}
     found = {
-        ("r", "toy-faces", 0): {"metrics": {"m": metric}, "missing": {"n": "no weights (/home/me/cache/w.pth) are here"}},
+        ("r", "toy-faces", 0): {
+            "metrics": {"m": metric},
+            "missing": {"n": "no weights (/home/me/cache/w.pth) are here"},
+        },
         ("GT", "toy-faces", 0): {"metrics": {}, "missing": {}},
     }
     document = document_of(table, {"toy-faces": parse_spec("toy-faces")}, table.rows, {}, found)
