@@ -105,7 +105,9 @@ def diversity(
     _write(chart, out)
 
 
-@plot.command(epilog="Example: zoo plot speed --score parser_random_style.miou --score miou --out speed.png")
+@plot.command(
+    epilog="Example: zoo plot speed --score parser_agreement.random_style.miou --score segmentation.miou --out speed.png"
+)
 @click.argument("models", metavar="[MODEL…]", nargs=-1)
 @click.option(
     "--score", "scores", metavar="NAME", multiple=True, help="A figure of cards; of each kind the first it has."

@@ -93,7 +93,7 @@ def _parts(scores: Mapping[str, Any]) -> Iterator[list[str]]:
         places = [f"{number(centre[s]['x']['mean'], 2)} {number(centre[s]['y']['mean'], 2)}" for s in ("found", "real")]
         size, _, real = sizes.partition("% ")
         yield [
-            name, f"{met['appeared']} of {met['asked']}" if met else "-", f"{size}({real.rstrip('%')})", number(area["distance"], 2),
+            name, f"{met['appeared']} of {met['asked']}" if met else "-", f"{size} ({real.rstrip('%')})", number(area["distance"], 2),
             f"{places[0]} ({places[1]})", number(centre["distance"], 3),
         ]  # fmt: skip
 
