@@ -156,12 +156,13 @@ def make_app(studio: Studio, *, threads: int = 2, static: Path = STATIC) -> Fast
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=studio.pool.warm, name="zoo-warm", daemon=True).start()
+        warming.start()
         yield
         await run_in_threadpool(desk.close)
 
+    warming = threading.Thread(target=studio.pool.warm, name="zoo-warm", daemon=True)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.desk = desk
+    app.state.desk, app.state.warming = desk, warming
     _say_faults(app)
 
     @app.get("/")

@@ -164,7 +164,8 @@ def serve(
         try:
             asyncio.run(_Server(config, ready, lambda: app.state.desk.close(0)).serve([listening]))
         finally:
-            if not app.state.desk.close(0.5) and threading.current_thread() is threading.main_thread():
+            busy = not app.state.desk.close(0.5) or app.state.warming.is_alive()
+            if busy and threading.current_thread() is threading.main_thread():
                 _leave()
 
 
@@ -176,7 +177,7 @@ def address(place: Place, port: int, token: str | None) -> str:
 
 
 def _leave() -> None:
-    """End at once: a model is still at work in a thread, and an interpreter that ends around it may crash."""
+    """End at once: a model is still at work, or read, in a thread, and an interpreter that ends around it may crash."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(130)
