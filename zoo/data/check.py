@@ -155,7 +155,8 @@ def _judge(
     source: Source, index: int, pair: tuple[PhotoArray | None, LabelArray], counts: np.ndarray, problems: list[str]
 ) -> None:
     photo, labels = pair
-    where = source.files(index).get("map") or source.origin(index) or source.names[index]
+    files, name = source.files(index), source.names[index]
+    where = files.get("map", name) if files else source.origin(index) or name
     if photo is not None and photo.shape[:2] != labels.shape:
         problems.append(
             f"{where}: the map is {labels.shape[1]} x {labels.shape[0]}, its photo {photo.shape[1]} x {photo.shape[0]}"
