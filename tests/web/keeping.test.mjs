@@ -85,6 +85,9 @@ test("what is asked of a synthesizer: locked parts last, layers that it has, no 
   assert.deepEqual(looks.specOf(look, { ...model, can: [] }).parts, []);
   assert.match(looks.lacking("mean", model), /syn has no mean style/);
   assert.equal(looks.lacking("photo", model), null);
+  assert.match(looks.firstLack({ ...look, parts: look.parts.slice(1) }, model), /^a layer: syn has no mean style/);
+  assert.match(looks.firstLack({ ...look, parts: [], mix: { source: { kind: "mean" }, amount: 0.5 } }, model), /^mix: /);
+  assert.equal(looks.firstLack({ ...look, parts: look.parts.slice(0, 1) }, model), null);
 });
 
 test("looks are compared by what they say, and maps by being the same", () => {

@@ -101,6 +101,15 @@ export function withoutPhoto(look, id, seed) {
   };
 }
 
+/** The first of the sources that are asked of a synthesizer which it lacks, in words; null: it has them all. @param {Look} look @param {Model} model */
+export function firstLack(look, model) {
+  const { base, parts, mix } = specOf(look, model);
+  const lack = lacking(base.kind, model);
+  if (lack) return lack;
+  for (const { labels, source } of parts) if (lacking(source.kind, model)) return `${labels?.join(", ") ?? "a layer"}: ${lacking(source.kind, model)}`;
+  return mix && lacking(mix.source.kind, model) ? `mix: ${lacking(mix.source.kind, model)}` : null;
+}
+
 /** What a source needs of a synthesizer; null: it can, else the reason. @param {Source["kind"]} kind @param {Model} model */
 export function lacking(kind, model) {
   const need = { seed: "style:prior", mean: "style:mean", photo: "style:photo" }[kind];

@@ -1,6 +1,6 @@
 /** The panel of looks: whole, mixed, by class and layer, and pixels of a photo. */
 
-import { freshSeed, lacking, sourceOf } from "../core/looks.js";
+import { firstLack, freshSeed, lacking, sourceOf } from "../core/looks.js";
 import { namesIn } from "../core/maps.js";
 import { $, fillSelect, h, icon, numberOf, whenReleased } from "./dom.js";
 import { checks } from "./drawing.js";
@@ -66,7 +66,7 @@ export function showLook(editor, changed) {
   editor.on(["look", "photos", "synthesizer"], () => {
     const { look } = editor.state;
     renew($("base-source"), [sourceControl(editor, "the whole picture", look.base, (source) => put({ base: source }, "Look of the whole"))]);
-    const lack = editor.synthesizer && lacking(look.base.kind, editor.synthesizer);
+    const lack = editor.synthesizer && firstLack(look, editor.synthesizer);
     $("look-hint").textContent = lack ? `${lack}: choose another source.` : look.parts.length && !can("style:partial") ? `${editor.state.synthesizer} has one style for the whole picture: single parts rest.` : "";
     $("mix-on").checked = !!look.mix;
     $("mix-fields").hidden = !look.mix;
