@@ -398,9 +398,7 @@ def test_a_full_queue_says_so(editor: Editor, face: np.ndarray) -> None:
     try:
         blocker = client.build_request("POST", "/api/run", json=slow(face))
         waiting.append(client.send(blocker, stream=True))
-        lines = waiting[
-            0
-        ].iter_lines()  # kept to the end: a generator that nobody holds closes its connection, and the job is cancelled
+        lines = waiting[0].iter_lines()  # kept to the end: a generator that nobody holds closes its connection, and the job is cancelled
         first_steps(lines)
         codes = []
         for _ in range(8):
