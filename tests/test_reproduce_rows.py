@@ -59,7 +59,7 @@ def test_pictures_of_a_generator_that_paints_itself(tmp_path: Path, model_root: 
     images = model.generate_pictures(sets, latents=model.sample_latents(sets, rng), rng=rng.within("image"))
     for name, image in zip(data.names, images, strict=True):
         assert open_image(made.subject / f"{name}.png").tobytes() == to_pil(image).tobytes()
-    with pytest.raises(UsageError, match="gives no pictures of its own"):
+    with pytest.raises(UsageError, match="SemanticVAE gives no pictures of its own"):
         painted_folder(tmp_path / "other", model_root / "mask-vae-celeba", TOYS, painter=None, own=True)
     assert not (tmp_path / "other").exists()
 
