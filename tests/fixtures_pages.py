@@ -96,7 +96,7 @@ def seeing_parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     image = seen_photo()
     for seed in range(100):
-        model = zoo.create("face-parser/celeba-128", **PARSER)
+        model: Any = zoo.create("face-parser/celeba-128", **PARSER)
         shake(model, 6.0, seed)
         with torch.inference_mode():
             shares = model.eval().parse(image).labels.flatten().bincount(minlength=19)[1:] / image[0, 0].numel()
