@@ -1,6 +1,7 @@
 """A Ray cluster of several nodes on this machine, on 127.0.0.1 alone: python -m benchmarks.ray_nodes --nodes 2 --cpus 2.
 
-Prints one JSON line, {"address": HOST:PORT, "raylets": [process of each node]}, and ends with its standard input, the cluster with it.
+Prints one JSON line, {"address": HOST:PORT, "raylets": [process of each node], "place": RAY_TMPDIR of theirs}, and ends with its standard
+input, the cluster with it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def main() -> None:
         cluster = Cluster()
         nodes = [cluster.add_node(**options) for _ in range(asked.nodes)]
         raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
-        print(json.dumps({"address": cluster.address, "raylets": raylets}), flush=True)
+        print(json.dumps({"address": cluster.address, "raylets": raylets, "place": place}), flush=True)
         sys.stdin.read()
         cluster.shutdown()
 

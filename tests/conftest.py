@@ -68,7 +68,14 @@ def faces(shared: Path) -> Path:
     return shared / "data/celebamask-hq"
 
 
-pytest_plugins = ["fixtures_models", "fixtures_hub", "fixtures_ui", "fixtures_pages", "fixtures_processors"]
+pytest_plugins = [
+    "fixtures_models",
+    "fixtures_hub",
+    "fixtures_ui",
+    "fixtures_pages",
+    "fixtures_processors",
+    "fixtures_s3",
+]
 
 
 @pytest.fixture

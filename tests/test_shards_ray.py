@@ -24,11 +24,12 @@ from benchmarks.ray_nodes import cluster, workers
 from zoo.errors import DataError, UsageError, WeightsError
 from zoo.files.shardfiles import MANIFEST, facts_name
 from zoo.sharding import cluster as connecting
-from zoo.sharding.actors import ShardWorker, _fault, resources
+from zoo.sharding.actors import _fault, resources
 from zoo.sharding.folder import begin
 from zoo.sharding.job import Job
 from zoo.sharding.plan import Plan
 from zoo.sharding.store import open_store
+from zoo.sharding.worker import ShardWorker
 
 SAMPLES, SHARDS = 960, 12
 WAIT = 240.0
@@ -58,6 +59,15 @@ def test_where_no_cluster_is(run: Callable[..., Ran], pair: tuple[str, str], tmp
     assert ran.code == 1 and not (tmp_path / "out").exists()
     assert ran.err.startswith(f"Error: There is no Ray cluster at {address} (Connection refused): ray start --head")
     assert ran.err.count("\n") == 1
+
+
+@needs_ray
+def test_where_no_cluster_runs_here(run: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = run("compose", "no-model+nor-this", "-n", 4, "--shards", tmp_path / "out", "--ray", "auto")
+    assert ran.code == 1 and not (tmp_path / "out").exists()  # told before the models are looked for
+    assert ran.err == (
+        "Error: No Ray cluster runs on this machine: ray start --head starts one, --ray=HOST:PORT names another.\n"
+    )
 
 
 @needs_ray
@@ -231,7 +241,7 @@ except ZooError as error:
 """
 
 
-def drive(nodes: dict[str, Any], job: Job, place: Path, start: float = WAIT) -> list[Any]:
+def drive(nodes: dict[str, Any], job: Job, place: Path | str, start: float = WAIT) -> list[Any]:
     """What becomes of a job on the cluster: the kind of its error, its text, the shards that were made."""
     asked = {"job": job.to_json(), "place": str(place), "address": nodes["address"], "start": start}
     environment = {**nodes["environment"], "PYTHONPATH": str(Path(__file__).parent)}
@@ -264,3 +274,53 @@ def test_what_a_worker_cannot_make_is_told_as_here(
         "No worker has been ready for 3 s: each needs 1 CPU and 1 GPU of a node, and the cluster has"
     )
     assert "0 GPU free" in text
+
+
+def both(nodes: dict[str, Any], place: Path, *asked: object, code: int = 0) -> None:
+    """A command of the user's by one process and by two workers of the cluster that runs here: the same files."""
+    told, auto = [], {**nodes["environment"], "RAY_TMPDIR": nodes["place"]}
+    for name, engine in {"one": (), "ray": ("--ray", "auto", "--workers", "2")}.items():
+        command = [
+            *ZOO,
+            *map(str, asked),
+            "--device",
+            "cpu",
+            "--per-shard",
+            "2",
+            "--shards",
+            str(place / name),
+            *engine,
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, env=auto, timeout=WAIT)
+        assert ran.returncode == code, ran.stderr
+        told.append([line for line in ran.stderr.replace(str(place / name), "DIR").splitlines() if "/s" not in line])
+    assert told[0] == told[1]
+    one, other = (digests(open_store(str(place / name))) for name in ("one", "ray"))
+    assert one == other and len([name for name in one if name.endswith(".tar")]) >= 2
+
+
+@needs_ray
+@pytest.mark.slow
+def test_the_other_commands_on_the_cluster(
+    nodes: dict[str, Any], pair: tuple[str, str], model_root: Path, inputs: Path, tmp_path: Path
+) -> None:
+    both(nodes, tmp_path / "generate", "generate", pair[0], "-n", 6, "--seed", 1)
+    files = {"masks": ("face.png", "other.png"), "photos": ("photo.png", "photo.png")}
+    for folder, names in files.items():
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            (tmp_path / folder / f"{number}.png").write_bytes((inputs / names[number % 2]).read_bytes())
+    both(nodes, tmp_path / "synth", "synth", pair[1], tmp_path / "masks", "--seed", 1, "--batch-size", 2)
+    (tmp_path / "photos" / "9.jpg").write_bytes(b"no picture")  # told at the end, by either
+    both(nodes, tmp_path / "parse", "parse", tmp_path / "photos", "--parser", model_root / "face-parser-celeba", code=1)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_workers_write_to_an_object_store(pipe: zoo.Composition, s3: str, tmp_path: Path) -> None:
+    job = tiny_job(pipe)
+    with cluster(nodes=1) as node:  # which has the credentials in its environment, as a node of a real cluster must
+        made_of = drive(node, job, "s3://faces/ray")
+    assert made_of == ["", 10, [0, 1, 2]]
+    there, here = open_store("s3://faces/ray"), made(job, tmp_path / "one")
+    assert {n: d for n, d in digests(there).items() if n != MANIFEST} == digests(here)

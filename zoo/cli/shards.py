@@ -35,9 +35,9 @@ def check_shard_options(given: dict[str, Any]) -> bool:
         if given.get(name):
             raise UsageError(f"<<{name}>> is about a folder of files, and <<shards>> makes tars: give one of them.")
     if given["ray"] is not None:
-        from zoo.sharding.cluster import check_address
+        from zoo.sharding.cluster import check_cluster
 
-        check_address(given["ray"])  # before models are loaded
+        check_cluster(given["ray"])  # before models are loaded
     return True
 
 

@@ -61,6 +61,14 @@ def check_address(address: str) -> str:
     return address
 
 
+def check_cluster(address: str) -> None:
+    """What can be told of a cluster before models are loaded: `check_address`, and whether one runs here where it says auto (which only
+    Ray knows, so it is asked). Raises UsageError, DataError."""
+    if check_address(address) == "auto":
+        with connected("auto", 1):
+            pass
+
+
 @contextmanager
 def connected(address: str, processors: int) -> Iterator[Any]:
     """The module `ray`, connected while the block lasts. address: of `check_address`. processors: that a cluster which we start says it has.
