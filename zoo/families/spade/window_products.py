@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.inference.memory import Scratch, uninitialised
-from zoo.inference.packed import Cache, Packed, available, native
+from zoo.inference.packed import Cache, Packed, available, filled, native
 from zoo.inference.processors import mkl
 
 COLUMNS = 128
@@ -46,7 +46,7 @@ class TapProducts(nn.Module):
         """Sums [O, columns] over each window's taps, some columns after the others; scratch: for what is in between."""
         steps = torch.arange(self.taps, device=outer.device, dtype=outer.dtype)
         if self.parts:
-            places = outer * self.taps + steps
+            places, vectors = outer * self.taps + steps, filled(vectors)
             for part in self.parts:
                 yield F.embedding_bag(places, part(vectors).view(len(vectors) * self.taps, -1), mode="sum")
             return
@@ -67,7 +67,8 @@ class TapProducts(nn.Module):
             seen = vectors.index_select(0, places.flatten()).view(len(places), -1)
             if few:
                 packed = self._packed.of(self.parts[0].weight if self.parts else self.weight, self._pack)  # type: ignore[arg-type]
-                target.copy_(torch.ops.mkldnn._linear_pointwise(seen, packed, bias, "none", [], ""))
+                made = torch.ops.mkldnn._linear_pointwise(filled(seen), packed, bias, "none", [], "")
+                target.copy_(made[: len(seen)])
                 continue
             at = 0
             for weight in self._matrices():
