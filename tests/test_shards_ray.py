@@ -47,6 +47,17 @@ def until(reached: Callable[[], Any]) -> Any:
     return value
 
 
+def processes() -> set[str]:
+    """The names of the processes that run; none where there is no /proc."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            found.add(entry.read_text().strip())
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
 # --- without a cluster --------------------------------------------------------------------------------------------
 
 
@@ -63,10 +74,12 @@ def test_where_no_cluster_is(run: Callable[..., Ran], pair: tuple[str, str], tmp
 
 @needs_ray
 def test_where_no_cluster_runs_here(run: Callable[..., Ran], tmp_path: Path) -> None:
+    if "gcs_server" in processes():
+        pytest.skip("a Ray cluster runs here")
     ran = run("compose", "no-model+nor-this", "-n", 4, "--shards", tmp_path / "out", "--ray", "auto")
     assert ran.code == 1 and not (tmp_path / "out").exists()  # told before the models are looked for
     assert ran.err == (
-        "Error: No Ray cluster runs on this machine: ray start --head starts one, --ray=HOST:PORT names another.\n"
+        "Error: No Ray cluster runs on this machine: ray start --head starts one, --ray HOST:PORT names another.\n"
     )
 
 
@@ -276,10 +289,10 @@ def test_what_a_worker_cannot_make_is_told_as_here(
     assert "0 GPU free" in text
 
 
-def both(nodes: dict[str, Any], place: Path, *asked: object, code: int = 0) -> None:
-    """A command of the user's by one process and by two workers of the cluster that runs here: the same files."""
-    told, auto = [], {**nodes["environment"], "RAY_TMPDIR": nodes["place"]}
-    for name, engine in {"one": (), "ray": ("--ray", "auto", "--workers", "2")}.items():
+def both(nodes: dict[str, Any], place: Path, *asked: object, address: str | None = None, code: int = 0) -> None:
+    """A command of the user's by one process and by two workers of the cluster: the same files."""
+    environment = {**nodes["environment"], "RAY_TMPDIR": nodes["place"]}  # where `auto` looks first
+    for name, engine in {"one": (), "ray": ("--ray", address or nodes["address"], "--workers", "2")}.items():
         command = [
             *ZOO,
             *map(str, asked),
@@ -291,10 +304,9 @@ def both(nodes: dict[str, Any], place: Path, *asked: object, code: int = 0) -> N
             str(place / name),
             *engine,
         ]
-        ran = subprocess.run(command, capture_output=True, text=True, env=auto, timeout=WAIT)
+        ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=WAIT)
         assert ran.returncode == code, ran.stderr
-        told.append([line for line in ran.stderr.replace(str(place / name), "DIR").splitlines() if "/s" not in line])
-    assert told[0] == told[1]
+        assert code == 0 or "1 of 5 photos are in no shard: 9.jpg" in ran.stderr
     one, other = (digests(open_store(str(place / name))) for name in ("one", "ray"))
     assert one == other and len([name for name in one if name.endswith(".tar")]) >= 2
 
@@ -304,7 +316,7 @@ def both(nodes: dict[str, Any], place: Path, *asked: object, code: int = 0) -> N
 def test_the_other_commands_on_the_cluster(
     nodes: dict[str, Any], pair: tuple[str, str], model_root: Path, inputs: Path, tmp_path: Path
 ) -> None:
-    both(nodes, tmp_path / "generate", "generate", pair[0], "-n", 6, "--seed", 1)
+    both(nodes, tmp_path / "generate", "generate", pair[0], "-n", 6, "--seed", 1, address="auto")
     files = {"masks": ("face.png", "other.png"), "photos": ("photo.png", "photo.png")}
     for folder, names in files.items():
         (tmp_path / folder).mkdir()
