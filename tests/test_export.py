@@ -104,6 +104,7 @@ def test_graphs_of_generators(published: Path) -> None:
 
 def test_graphs_of_parsers(published: Path) -> None:
     assert agrees(zoo.load("face-parser-celeba")).graph("parse")
+    assert agrees(made("mobile-parser/celeba-128", side=32, width=8)).graph("parse")
 
 
 def test_a_fitted_prior_goes_along() -> None:

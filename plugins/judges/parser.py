@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,9 @@ from torch.nn import functional as F
 from zoo.plugin import DataError, LabelSpace, MaskParser, SemanticMap
 from zoo_plugins.judges.blocks import conv, up
 from zoo_plugins.judges.config import MobileParserConfig
+
+if TYPE_CHECKING:
+    from zoo.interfaces.exports import Exports
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WIDTHS, ENDS = (16, 24, 32, 96), (0, 1, 2, 4)
@@ -71,6 +74,12 @@ class MobileParser(MaskParser):
     @property
     def resolution(self) -> tuple[int, int]:
         return self.config.side, self.config.side
+
+    def exports(self) -> Exports:
+        """See `exporting`."""
+        from zoo_plugins.judges.exporting import exports
+
+        return exports(self)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Features at 1/2, 1/4, 1/8 and 1/16 of the side, of photos float [B, 3, H, W] in [0, 1]."""
