@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from zoo.interfaces.exports import Exports, Graph, Port
+from zoo.interfaces.exports import Exports, of_parser
 
 if TYPE_CHECKING:
     from zoo_plugins.face_parser.model import FaceParser
@@ -26,15 +26,5 @@ class _Parse(nn.Module):
 
 
 def exports(model: FaceParser) -> Exports:
-    """`parse`, at the model's own size: who has larger photos makes them that large, and scales the scores back where edges matter."""
-    side = model.resolution
-    image = Port("image", "image", (3, *side), ("channel", "height", "width"), "the photo, red, green, blue, 0 to 1")
-    labels = Port("labels", "labels", side, ("height", "width"), f"class numbers of {model.label_space.name}")
-    scores = Port(
-        "scores", "scores", (len(model.channels), *side), ("class", "height", "width"), "scores of the channels"
-    )
-
-    def parse(photo: Tensor) -> tuple[Tensor, Tensor]:
-        return model.parse(photo).labels.int(), model.logits(photo)
-
-    return Exports((Graph("parse", _Parse(model), (image,), (labels, scores), "the map of a photo", parse),))
+    """`parse`."""
+    return of_parser(model, _Parse(model), model.logits)

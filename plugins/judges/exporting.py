@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.interfaces.exports import Exports, Graph, Port
+from zoo.interfaces.exports import Exports, of_parser
 
 if TYPE_CHECKING:
     from zoo_plugins.judges.parser import MobileParser
@@ -24,16 +24,6 @@ class _Parse(nn.Module):
 
 
 def exports(model: MobileParser) -> Exports:
-    """`parse`, at the model's own size: who has larger photos makes them that large, and scales the scores back where edges matter."""
-    side = model.resolution
-    image = Port("image", "image", (3, *side), ("channel", "height", "width"), "the photo, red, green, blue, 0 to 1")
-    labels = Port("labels", "labels", side, ("height", "width"), f"class numbers of {model.label_space.name}")
-    scores = Port(
-        "scores", "scores", (len(model.channels), *side), ("class", "height", "width"), "scores of the classes"
-    )
+    """`parse`."""
     network = _Parse(model)
-
-    def parse(photo: Tensor) -> tuple[Tensor, Tensor]:
-        return model.parse(photo).labels.int(), network(photo)[1]
-
-    return Exports((Graph("parse", network, (image,), (labels, scores), "the map of a photo", parse),))
+    return of_parser(model, network, lambda photo: network(photo)[1])

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
 from zoo.errors import PluginError
+
+if TYPE_CHECKING:
+    from zoo.interfaces.models import MaskParser
 
 Content = Literal["labels", "label-set", "mask", "normal", "latents", "style", "scale", "image", "scores"]
 """What a tensor holds.
@@ -85,3 +88,21 @@ class Exports:
     def graph(self, name: str) -> Graph:
         """The graph of this name."""
         return next(g for g in self.graphs if g.name == name)
+
+
+def of_parser(model: MaskParser, network: nn.Module, scores: Callable[[Tensor], Tensor]) -> Exports:
+    """The graph `parse` of a parser, at its own size: who has larger photos makes them that large, and scales the scores back where edges
+    matter.
+
+    network: photos [B, 3, H, W] in [0, 1] -> (class numbers int32 [B, H, W], scores [B, channels, H, W]). scores: the model's own.
+    """
+    side = model.resolution
+    image = Port("image", "image", (3, *side), ("channel", "height", "width"), "the photo, red, green, blue, 0 to 1")
+    labels = Port("labels", "labels", side, ("height", "width"), f"class numbers of {model.label_space.name}")
+    of_classes = (len(model.channels), *side)
+    told = Port("scores", "scores", of_classes, ("class", "height", "width"), "scores of the channels")
+
+    def parse(photo: Tensor) -> tuple[Tensor, Tensor]:
+        return model.parse(photo).labels.int(), scores(photo)
+
+    return Exports((Graph("parse", network, (image,), (labels, told), "the map of a photo", parse),))
