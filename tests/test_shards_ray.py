@@ -316,7 +316,7 @@ def both(nodes: dict[str, Any], place: Path, *asked: object, address: str | None
 def test_the_other_commands_on_the_cluster(
     nodes: dict[str, Any], pair: tuple[str, str], model_root: Path, inputs: Path, tmp_path: Path
 ) -> None:
-    both(nodes, tmp_path / "generate", "generate", pair[0], "-n", 6, "--seed", 1, address="auto")
+    both(nodes, tmp_path / "generate", "generate", pair[0], "-n", 6, "--seed", 1, "--batch-size", 2, address="auto")
     files = {"masks": ("face.png", "other.png"), "photos": ("photo.png", "photo.png")}
     for folder, names in files.items():
         (tmp_path / folder).mkdir()
