@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from training_tiny import start
 
+from zoo.environment import leave
 from zoo.errors import ToldElsewhere, ZooError
 from zoo.training.loop import Loop
 
@@ -72,13 +73,15 @@ def run(folder: Path, faults: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    code = 0
     try:
         run(Path(sys.argv[1]), dict(json.loads(os.environ.get("SEVERAL_FAULTS", "{}"))))
     except ToldElsewhere as error:
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except ZooError as error:
         print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        code = error.exit_code
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+    leave(code)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from zoo.version import __version__
 
@@ -68,3 +72,20 @@ def uncollected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process as `sys.exit` does, threads and functions of `atexit` included, without what the interpreter tears down behind them.
+
+    For processes that have worked together: what is left of torch's groups of processes can abort the interpreter there. (Seen with
+    torch 2.14.1 in 4 of 12 runs of four processes on two busy cores, the group destroyed and everything written: exit code -6, and torchrun
+    takes the run for failed.)
+    """
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)

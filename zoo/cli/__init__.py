@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from zoo.cli.show import own_stdout, say, widen_output
+from zoo.environment import leave
 from zoo.errors import ToldElsewhere, UsageError, ZooError, did_you_mean
 from zoo.files.names import is_printable, one_line
 from zoo.version import __version__
@@ -102,6 +103,15 @@ def cli(debug: bool) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 could not, 2 wrong usage, 130 interrupted; an error is one block on stderr."""
+    try:
+        _run(argv)
+    except SystemExit as end:
+        if argv is None and "torch.distributed" in sys.modules and os.environ.get("WORLD_SIZE", "1") != "1":
+            leave(end.code if isinstance(end.code, int) else 0)
+        raise
+
+
+def _run(argv: list[str] | None) -> None:
     arguments = sys.argv[1:] if argv is None else argv
     widen_output()
     if argv is None:  # the program: a program's words, not a line of its source
