@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> None:
         _run(argv)
     except SystemExit as end:
         if argv is None and "torch.distributed" in sys.modules and os.environ.get("WORLD_SIZE", "1") != "1":
-            leave(end.code if isinstance(end.code, int) else 0)
+            leave(end.code if isinstance(end.code, int) else int(end.code is not None))
         raise
 
 

@@ -48,7 +48,7 @@ def missing() -> list[str]:
 
 
 def filled(rows: Tensor) -> Tensor:
-    """Rows [N, C] with rows of zeros behind them, to one of few numbers of rows: an eighth more at most, and at least 16.
+    """Rows [N, C] with rows of zeros behind them, to one of few numbers of rows: 15 or an eighth more at most.
 
     For products whose number of rows depends on the data. oneDNN makes kernels for each number that it meets and keeps half a megabyte of
     each for good, so that a long run would fill the memory (measured with torch 2.14.1, AVX-512: 2000 samples of SC-GAN grew by 900 MiB).
