@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +15,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from zoo.errors import UsageError, WeightsError, did_you_mean
 from zoo.files.digests import sha256
@@ -110,6 +112,7 @@ class TimmFeatures(nn.Module):
         stages = list(cast(nn.Sequential, network.blocks))[: max(ends) + 1]
         self.stages, self.ends = nn.ModuleList(stages), frozenset(ends)
         self.channels = tuple(_width(stage) for i, stage in enumerate(stages) if i in self.ends)
+        fold_norms(self)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> TimmFeatures:
@@ -124,6 +127,20 @@ class TimmFeatures(nn.Module):
         return found
 
 
+def fold_norms(network: nn.Module) -> None:
+    """Batch norms with fixed statistics into the convolutions in front of them, in place; what is left of timm's is the activation.
+    A network that is never trained gives the same outputs but for rounding, and saves the norms' passes over memory."""
+    for block in list(network.modules()):
+        children = list(block.named_children())
+        for (_, conv), (name, norm) in itertools.pairwise(children):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                assert norm.running_mean is not None and norm.running_var is not None
+                conv.weight, conv.bias = fuse_conv_bn_weights(
+                    conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                )
+                setattr(block, name, getattr(norm, "act", nn.Identity()))
+
+
 def _width(stage: nn.Module) -> int:
     """Channels of a stage's output: those of its last norm's."""
     norms = [m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -134,6 +151,8 @@ LITE0_ENDS = (1, 2, 4, 6)
 """Strides 4, 8, 16 and 32: 24, 40, 112 and 320 channels."""
 LITE0_FINE_ENDS = (0, 1, 2, 4)
 """Strides 2, 4, 8 and 16: 16, 24, 40 and 112 channels."""
+LITE0_WIDE_ENDS = (0, 1, 2, 4, 6)
+"""Strides 2 to 32: the finest patterns, and what the picture shows as a whole."""
 
 
 def lite0(ends: Sequence[int] = LITE0_ENDS) -> TimmFeatures:
@@ -157,7 +176,11 @@ def mobilenet_v2() -> nn.Module:
     return network.requires_grad_(False).eval()
 
 
-FEATURES = {"lite0": lite0, "lite0-fine": lambda: lite0(LITE0_FINE_ENDS)}
+FEATURES = {
+    "lite0": lite0,
+    "lite0-fine": lambda: lite0(LITE0_FINE_ENDS),
+    "lite0-wide": lambda: lite0(LITE0_WIDE_ENDS),
+}
 
 
 def feature_network(name: str) -> nn.Module:

@@ -60,7 +60,8 @@ class GanOptions(TrainingOptions):
     hardly see patterns of one or two pixels."""
     features: str = "lite0"
     """Pretrained network behind `discriminator=projected` and `lambda_features`: lite0 (EfficientNet-Lite0 at strides 4 to 32, extra
-    `train`), lite0-fine (the same at strides 2 to 16: it sees finer patterns), or one that a plugin registers."""
+    `train`), lite0-fine (the same at strides 2 to 16: it sees finer patterns), lite0-wide (strides 2 to 32), or one that a plugin
+    registers."""
     lambda_features: float = 0.0
     """Weight of the distance to the photo in these features (ours), 0: off."""
     prior_half: bool = False
