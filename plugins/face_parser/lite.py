@@ -23,11 +23,12 @@ class LiteEncoder(nn.Module):
     """The stem and the stages 0 to 5 of `tf_efficientnet_lite0`: images [B, 3, H, W] in [-1, 1] -> a map for each of ENDS, finest
     first, of `channels` 16, 24, 40, 112 and 192. The linear bottlenecks' outputs have no activation behind them."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: nn.Module | None = None) -> None:
+        """network: whose parts it takes; None: a new one with random weights."""
         super().__init__()
         import timm
 
-        network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        network = network or timm.create_model("tf_efficientnet_lite0", pretrained=False)
         self.stem = nn.Sequential(cast(nn.Module, network.conv_stem), cast(nn.Module, network.bn1))
         self.stages = nn.ModuleList(list(cast(nn.Sequential, network.blocks))[: max(ENDS) + 1])
         self.channels = tuple(_width(self.stages[end]) for end in ENDS)
@@ -45,9 +46,9 @@ class LiteEncoder(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take the ImageNet weights of the pip package (extra `train`), held against their digest. Raises UsageError, WeightsError."""
-        from zoo.nn.pretrained import lite0
+        from zoo.nn.pretrained import lite0_network
 
-        theirs = lite0(tuple(range(max(ENDS) + 1)))
+        theirs = LiteEncoder(lite0_network())
         self.load_state_dict(theirs.state_dict())
 
 

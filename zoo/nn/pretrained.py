@@ -155,14 +155,19 @@ LITE0_WIDE_ENDS = (0, 1, 2, 4, 6)
 """Strides 2 to 32: the finest patterns, and what the picture shows as a whole."""
 
 
-def lite0(ends: Sequence[int] = LITE0_ENDS) -> TimmFeatures:
-    """EfficientNet-Lite0 with its ImageNet weights. ends: the stages whose outputs it gives. Raises UsageError, WeightsError."""
+def lite0_network() -> nn.Module:
+    """timm's EfficientNet-Lite0 with its ImageNet weights. Raises UsageError, WeightsError."""
     tensors = LITE0.tensors()
     import timm
 
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     load_in_order(network, tensors, LITE0.file)
-    return TimmFeatures(network, ends)
+    return network
+
+
+def lite0(ends: Sequence[int] = LITE0_ENDS) -> TimmFeatures:
+    """Features of EfficientNet-Lite0. ends: the stages whose outputs it gives. Raises UsageError, WeightsError."""
+    return TimmFeatures(lite0_network(), ends)
 
 
 def mobilenet_v2() -> nn.Module:
