@@ -117,7 +117,7 @@ def test_imagenet_weights() -> None:
     images = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():
         pairs = zip(encoder.eval()(images), lite0((0, 1, 2, 4, 5))(images), strict=True)
-        assert all(torch.allclose(a, b, atol=1e-5) for a, b in pairs)
+        assert all(torch.allclose(a, b, atol=1e-4, rtol=1e-4) for a, b in pairs)  # its norms are folded
 
 
 # --- augmentation -----------------------------------------------------------------------------------------------------
