@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from zoo.errors import UsageError, WeightsError, did_you_mean
@@ -188,9 +189,26 @@ FEATURES = {
 }
 
 
-def feature_network(name: str) -> nn.Module:
+class Scaled(nn.Module):
+    """A feature network that sees pictures of a certain side: forward scales [B, 3, H, W] so that the shorter side has `side` pixels."""
+
+    def __init__(self, network: nn.Module, side: int) -> None:
+        super().__init__()
+        self.network, self.side = network, side
+        self.channels = cast(FeatureNetwork, network).channels
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        factor = self.side / min(images.shape[-2:])
+        size = [round(n * factor) for n in images.shape[-2:]]
+        return self.network(F.interpolate(images, size, mode="bilinear", antialias=factor < 1))
+
+
+def feature_network(name: str, side: int = 0) -> nn.Module:
     """The frozen feature network of that name: one of the core, or what a plugin registers among `networks` (called without
-    arguments). Raises UsageError for an unknown name or a package that is not installed."""
+    arguments). side: to which pictures are scaled before it, 0: as they are. Raises UsageError for an unknown name or a package that
+    is not installed."""
+    if side:
+        return Scaled(feature_network(name), side)
     if name in FEATURES:
         return FEATURES[name]()
     if name in registry().names("networks"):

@@ -62,6 +62,9 @@ class GanOptions(TrainingOptions):
     """Pretrained network behind `discriminator=projected` and `lambda_features`: lite0 (EfficientNet-Lite0 at strides 4 to 32, extra
     `train`), lite0-fine (the same at strides 2 to 16: it sees finer patterns), lite0-wide (strides 2 to 32), or one that a plugin
     registers."""
+    features_side: int = 0
+    """Side in pixels to which pictures are scaled for that network (bilinear), 0: as they are (ours). It knows photos of 224 pixels; smaller
+    pictures that are scaled up show it finer patterns, at the cost of more pixels."""
     lambda_features: float = 0.0
     """Weight of the distance to the photo in these features (ours), 0: off."""
     prior_half: bool = False
@@ -116,6 +119,8 @@ class GanOptions(TrainingOptions):
                 "pixel_width must not be negative, and goes with discriminator=projected alone"
                 f" (got {self.pixel_width} with {self.discriminator})"
             )
+        if self.features_side and not 32 <= self.features_side <= 1024:
+            faults.append(f"features_side must be 0 or 32 to 1024 pixels, got {self.features_side}")
         if self.prior_half and self.batch_size < 2:
             faults.append(f"prior_half needs batch_size 2 or more, got {self.batch_size}")
         if min(self.prior_every, 1 + self.statistics_maps) < 1:

@@ -56,7 +56,7 @@ class GanTrainer(Trainer):
         super().__init__(model, options)
         self.gan = cast(LatentSynthesizer, model)
         self.options: GanOptions = options
-        self.features = feature_network(options.features) if options.uses_features else None
+        self.features = feature_network(options.features, options.features_side) if options.uses_features else None
         self.prior = PriorStyles(self.gan, options) if options.prior_half else None
         self.objective: Objective | None = None
         self.joined = options.discriminator not in options.OWN_DISCRIMINATORS
