@@ -250,7 +250,22 @@ def test_a_discriminator_of_pixels_beside_it(name: str, tmp_path: Path) -> None:
     assert before and all(not torch.equal(v, after[k]) for k, v in before.items())
 
 
+def test_features_of_a_side_of_their_own(tmp_path: Path) -> None:
+    training = loop("spade", tmp_path / "run", features_side=2 * SIDE)
+    trainer: Any = training.trainer
+    images = torch.rand(2, 3, SIDE, SIDE) * 2 - 1
+    found = trainer.features(images)
+    larger = nn.functional.interpolate(images, scale_factor=2, mode="bilinear")
+    assert trainer.features.channels == TinyFeatures.channels
+    assert all(torch.allclose(a, b) for a, b in zip(found, TinyFeatures()(larger), strict=True))
+    wide = feature_network("tiny", 32)(torch.rand(1, 3, 48, 96))  # the shorter side, shape kept
+    assert tuple(wide[0].shape[-2:]) == (8, 16)
+    training.run()
+
+
 def test_options_that_do_not_go_together() -> None:
+    with pytest.raises(ConfigError, match="features_side must be 0 or 32 to 1024 pixels, got 8"):
+        GanOptions(features_side=8)
     with pytest.raises(ConfigError, match="goes with discriminator=projected alone"):
         GanOptions(pixel_width=8)
     with pytest.raises(ConfigError, match="lambda_feat=0"):
