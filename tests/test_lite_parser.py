@@ -1,8 +1,7 @@
-"""lite-parser: sizes, features, its two optimizers, rare classes, pretrained weights; and pairs that are turned, squeezed and softened."""
+"""lite-parser: sizes, features, its two optimizers, pretrained weights; and pairs that are turned, squeezed and softened."""
 
 from __future__ import annotations
 
-import dataclasses
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from zoo.rng import Rng
 from zoo_plugins.face_parser.config import LITE_VARIANTS, LiteParserConfig, LiteParserTraining
 from zoo_plugins.face_parser.lite import ENCODER, LiteEncoder
 from zoo_plugins.face_parser.model import LiteParser
-from zoo_plugins.face_parser.trainer import LiteParserTrainer, repeats
+from zoo_plugins.face_parser.trainer import LiteParserTrainer
 
 SPACE = label_space("celebamask-hq")
 TINY = LiteParserConfig(side=32, widths=(8, 8, 8, 8))
@@ -86,22 +85,6 @@ def test_encoder_and_decoder_have_rates_of_their_own(toys: PairData) -> None:
             for optimizer in optimizers.values():
                 optimizer.step()
     assert losses[-1] < losses[0]
-
-
-def test_rare_classes_are_shown_more_often(toys: PairData) -> None:
-    often = repeats(toys, 1.0)
-    shown = [set(np.unique(toys.pair(i, (32, 32))[1]).tolist()) for i in range(len(toys))]
-    counts = {v: sum(v in s for s in shown) for s in shown for v in s}
-    assert often == pytest.approx([max((len(toys) / counts[v]) ** 0.5 for v in s) for s in shown])
-    trainer = LiteParserTrainer(LiteParser(TINY, SPACE), dataclasses.replace(FRESH, rare=1.0))
-    orders = [trainer.epoch_order(epoch, toys) for epoch in range(300)]
-    assert all(order is not None and len(order) == len(toys) for order in orders)
-    assert orders[0] == trainer.epoch_order(0, toys) != orders[1]
-    seen = np.bincount(np.concatenate([np.array(order) for order in orders]), minlength=len(toys)) / len(orders)
-    assert seen == pytest.approx(np.array(often) * len(toys) / sum(often), abs=0.1)
-    assert LiteParserTrainer(LiteParser(TINY, SPACE), FRESH).epoch_order(0, toys) is None
-    with pytest.raises(ConfigError, match=r"must lie in 0\.\.1"):
-        LiteParserTraining(rare=2)
 
 
 def test_imagenet_weights() -> None:

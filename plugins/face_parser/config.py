@@ -108,13 +108,11 @@ class LiteParserTraining(FaceParserTraining):
     """Start the encoder from ImageNet's weights, which a pip package brings (extra `train`); not where training starts from a model."""
     encoder_rate: float = 0.3
     """The encoder's learning rate as a share of `lr`."""
-    rare: float = 0.0
-    """Show pairs with a class that fewer than this share of the pairs have more often: sqrt(rare / share) times; 0: each once."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.rare <= 1 or not 0 <= self.encoder_rate <= 1:
-            raise ConfigError(f"rare and encoder_rate must lie in 0..1, got {self.rare} and {self.encoder_rate}.")
+        if not 0 <= self.encoder_rate <= 1:
+            raise ConfigError(f"encoder_rate must lie in 0..1, got {self.encoder_rate}.")
 
 
 _SMALL_TRAINING = FaceParserTraining(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import bisect
-import collections
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zoo.metrics.parsing import parser_rows, parser_scores
-from zoo.plugin import Batch, DataError, PairData, Rng, RngLike, Trainer, Update
+from zoo.plugin import Batch, DataError, PairData, RngLike, Trainer, Update
 from zoo_plugins.face_parser.config import FaceParserTraining, LiteParserTraining
 from zoo_plugins.face_parser.losses import cross_entropy, inverse_frequency_weights
 from zoo_plugins.face_parser.model import FaceParser, LiteParser
@@ -96,14 +92,13 @@ class FaceParserTrainer(Trainer):
 
 
 class LiteParserTrainer(FaceParserTrainer):
-    """As `FaceParserTrainer`, with an optimizer of its own ("encoder") for the pretrained part, and rare classes shown more often."""
+    """As `FaceParserTrainer`, with an optimizer of its own ("encoder") for the pretrained part."""
 
     def __init__(self, model: LiteParser, options: LiteParserTraining) -> None:
         super().__init__(model, options)
         self.lite, self.extras = model.lite, options
         if options.pretrained:
             model.lite.encoder.load_pretrained()
-        self._repeats: list[float] | None = None
 
     def optimizers(self) -> dict[str, Optimizer]:
         if not self._optimizers:
@@ -121,26 +116,3 @@ class LiteParserTrainer(FaceParserTrainer):
     def _step(self, batch: Batch) -> Update:
         update = super()._step(batch)
         return Update(update.losses, ("model", "encoder"), update.logs)
-
-    def epoch_order(self, epoch: int, data: PairData) -> Sequence[int] | None:
-        """As many pairs as there are, each drawn in proportion to how often it is shown (option `rare`); spread evenly, so that a
-        pair is shown the whole part of its share or once more. Random: the offset and the order, by the seed and the epoch."""
-        if not self.extras.rare:
-            return None
-        if self._repeats is None:
-            self._repeats = repeats(data, self.extras.rare)
-        draws = Rng(self.options.seed, [epoch]).uniform("rare", shape=(len(data) + 1,))[0].tolist()
-        ends = list(itertools.accumulate(self._repeats))
-        points = [(i + draws[-1]) * ends[-1] / len(data) for i in range(len(data))]
-        chosen = [min(bisect.bisect(ends, p), len(data) - 1) for p in points]
-        return [index for _, index in sorted(zip(draws, chosen, strict=False))]
-
-
-def repeats(data: PairData, rare: float) -> list[float]:
-    """How often each pair is shown: sqrt(rare / share) of the rarest class that it has, at least 1 (share: of the pairs with the
-    class)."""
-    size = (data.resolution,) * 2 if isinstance(data.resolution, int) else data.resolution
-    seen = [set(np.unique(data.pair(i, data.load_size or size)[1]).tolist()) for i in range(len(data))]  # type: ignore[arg-type]
-    counts = collections.Counter(value for values in seen for value in values)
-    factor = {value: max(1.0, (rare * len(data) / count) ** 0.5) for value, count in counts.items()}
-    return [max(factor[value] for value in values) for values in seen]

@@ -59,6 +59,8 @@ class TrainingOptions:
     """Make pairs narrower, to as little as 1/(1 + squeeze) of the width; beside them lies the mirrored picture."""
     soften: float = 0.0
     """Shrink photos to as little as 1/(1 + soften) of their side and enlarge them again, as small and blurred photos look."""
+    rare: float = 0.0
+    """Show pairs with a class that fewer than this share of the pairs have more often: sqrt(rare / share) times; 0: each once."""
     log_every: int = 50
     """Steps between scalars in the log."""
     preview_every: int = 1000
@@ -86,6 +88,8 @@ class TrainingOptions:
             faults.append(
                 f"resample={self.resample} belongs to the other modes of preprocess, and preprocess is resize"
             )
+        if not 0 <= self.rare <= 1:
+            faults.append(f"rare must lie in 0..1, got {self.rare}")
         if min(self.zoom, self.color, self.clip, self.turn, self.squeeze, self.soften) < 0:
             faults.append("zoom, color, clip, turn, squeeze and soften must be 0 or more")
         faults += [f"{name} must be 0 or more, got {value}" for name, value in self._rates().items() if value < 0]

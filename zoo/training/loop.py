@@ -23,6 +23,7 @@ from zoo.rng import Rng
 from zoo.training.ema import Ema, is_finite
 from zoo.training.log import Log
 from zoo.training.processes import Processes
+from zoo.training.rare import epoch_orders
 from zoo.training.runs import BEST, RunFolder
 from zoo.training.sampler import Sampler, augment_of
 from zoo.training.updates import Diverged, Stepper
@@ -78,7 +79,7 @@ class Loop:
             rank=self.processes.rank,
             world=self.processes.world,
             together=trainer.samples_together,
-            order=lambda epoch: trainer.epoch_order(epoch, self.data),
+            order=epoch_orders(trainer, self.data),
         )
         self._check()
         for network in trainer.networks.values():
