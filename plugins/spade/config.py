@@ -114,6 +114,11 @@ VARIANTS["celeba-128-projected"] = Variant(
     replace(VARIANTS["celeba-128"].training, **PROJECTED),
     "ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
 )
+VARIANTS["celeba-256-projected"] = Variant(
+    replace(CELEBA_128, resolution=256, upsampling="more"),
+    replace(VARIANTS["celeba-128-projected"].training, features="lite0-wide", pixel_width=32, batch_size=4),
+    "ours: the networks of celeba-128-projected with one doubling more, 256 px, grown from its weights",
+)
 VARIANTS |= {
     f"{name}-vae": Variant(
         replace(VARIANTS[name].config, use_vae=True), VARIANTS[name].training, VARIANTS[name].title.replace("no style", "with VAE")
