@@ -263,6 +263,28 @@ def test_features_of_a_side_of_their_own(tmp_path: Path) -> None:
     training.run()
 
 
+@pytest.mark.parametrize("name", ["spade", "scgan", "clvae"])
+def test_norms_that_stay_as_they_are(name: str, tmp_path: Path) -> None:
+    """The adversary sees what the finished model makes: with fixed statistics a picture does not depend on its batch, in training as
+    after it, and no step, average or last estimate changes them."""
+    training = loop(name, tmp_path / "run", fixed_norms=True)
+    trainer: Any = training.trainer
+    norms = [m for m in trainer.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.uniform_(-0.2, 0.2)
+        norm.running_var.uniform_(0.5, 1.5)
+    kept = [(n.get_buffer("running_mean").clone(), n.get_buffer("running_var").clone()) for n in norms]
+    before = {k: v.clone() for k, v in trainer.model.named_parameters()}
+    training.run()
+    assert norms and not any(n.training for n in norms)
+    training.finish()
+    for norm, (mean, var) in zip(norms, kept, strict=True):
+        assert torch.equal(norm.get_buffer("running_mean"), mean) and torch.equal(norm.get_buffer("running_var"), var)
+    after = dict(trainer.model.named_parameters())
+    assert any(not torch.equal(v, after[k]) for k, v in before.items())
+
+
 def test_options_that_do_not_go_together() -> None:
     with pytest.raises(ConfigError, match="features_side must be 0 or 32 to 1024 pixels, got 8"):
         GanOptions(features_side=8)

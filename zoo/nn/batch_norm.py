@@ -9,9 +9,30 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+_FIXED = "_zoo_fixed_statistics"
+
+
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
-    """The batch norms that keep running statistics."""
+    """The batch norms that keep running statistics, without those whose statistics are fixed."""
+    return [m for m in _tracking(model) if not getattr(m, _FIXED, False)]
+
+
+def _tracking(model: nn.Module) -> list[_BatchNorm]:
     return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+def fix_batch_norms(model: nn.Module) -> None:
+    """From now on the running statistics of the model's batch norms are what they are: nothing estimates them anew, and with
+    `hold_batch_norms` trainings normalise by them."""
+    for norm in _tracking(model):
+        setattr(norm, _FIXED, True)
+
+
+def hold_batch_norms(model: nn.Module) -> None:
+    """Put the fixed batch norms into evaluation mode (`model.train()` puts them out of it)."""
+    for norm in _tracking(model):
+        if getattr(norm, _FIXED, False):
+            norm.training = False
 
 
 @torch.no_grad()

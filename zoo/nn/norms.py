@@ -56,8 +56,9 @@ class UncountedBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.momentum is None:  # momentum None: a cumulative average, which needs the count
-            return super().forward(input)
-        found = F.batch_norm(input, self.running_mean, self.running_var, None, None, True, self.momentum, self.eps)
+            found = super().forward(input)
+        else:
+            found = F.batch_norm(input, self.running_mean, self.running_var, None, None, True, self.momentum, self.eps)
         if found.requires_grad and channels_come_last(input):
             found.register_hook(channels_last)
         return found

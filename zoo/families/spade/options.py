@@ -75,6 +75,10 @@ class GanOptions(TrainingOptions):
     statistics_maps: int = 0
     """Batch norms' statistics of the published weights anew over so many training maps, half in their photos' styles and half in
     the prior's (ours), 0: off. Without it rare styles may give skin in colours that no skin has."""
+    fixed_norms: bool = False
+    """Normalise by the running statistics that the model starts with (`--init`), and leave them as they are (ours): the adversary
+    then sees the very pictures that the finished model makes. With statistics of each batch, styles far from the batch's others are drawn
+    in by their company in training, and too bright or too hard in the finished model."""
     ndf: int = 64
     """Width of the discriminator."""
     n_layers_d: int = 4
