@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-
 _FIXED = "_zoo_fixed_statistics"
 
 
