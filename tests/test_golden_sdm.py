@@ -80,7 +80,10 @@ def test_networks_and_guidance(golden: Path, name: str, atol: float) -> None:
 
 def test_layers_tables_and_half_precision(golden: Path) -> None:
     found, expected = results(golden / "E_units")
-    loose = {"out/net_fp16_cpu": 1e-2, "out/temb_256": 4e-5}  # the last bit of an exponential, times 999
+    loose = {
+        "out/net_fp16_cpu": 2e-2,
+        "out/temb_256": 4e-5,
+    }  # half precision, on processors with and without it; the last bit of an exponential, times 999
     check(found, {k: v for k, v in expected.items() if k not in loose}, 1e-5, 1e-5)
     for key, limit in loose.items():
         assert float((found[key] - expected[key]).abs().max()) <= limit, key
