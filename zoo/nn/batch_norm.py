@@ -21,17 +21,16 @@ def _tracking(model: nn.Module) -> list[_BatchNorm]:
 
 
 def fix_batch_norms(model: nn.Module) -> None:
-    """From now on the running statistics of the model's batch norms are what they are: nothing estimates them anew, and with
-    `hold_batch_norms` trainings normalise by them."""
+    """From now on the model's batch norms normalise by the running statistics that they have, in training too (whatever `train()` says),
+    and nothing estimates these anew."""
     for norm in _tracking(model):
         setattr(norm, _FIXED, True)
+        norm.register_forward_pre_hook(_evaluate)
 
 
-def hold_batch_norms(model: nn.Module) -> None:
-    """Put the fixed batch norms into evaluation mode (`model.train()` puts them out of it)."""
-    for norm in _tracking(model):
-        if getattr(norm, _FIXED, False):
-            norm.training = False
+def _evaluate(norm: nn.Module, inputs: object) -> None:
+    del inputs
+    norm.training = False
 
 
 @torch.no_grad()

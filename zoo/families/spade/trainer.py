@@ -30,7 +30,7 @@ from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
-from zoo.nn.batch_norm import batch_norms, fix_batch_norms, hold_batch_norms
+from zoo.nn.batch_norm import batch_norms, fix_batch_norms
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.perceptual import perceptual_network
@@ -154,7 +154,6 @@ class GanTrainer(Trainer):
     # --- one batch ------------------------------------------------------------------------------------------------
 
     def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
-        hold_batch_norms(self.gan)
         planes, real = self._inputs(batch)
         draws = draw(rng, "augment", step) if self.options.diffaugment else None
         shared: list[Outputs] = []
