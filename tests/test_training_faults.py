@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from zoo.files.writing import write_atomic
 from zoo.registry import label_space
 from zoo.store.models import load_model
 from zoo.training.plan import split_changes
-from zoo.training.runs import RunFolder
+from zoo.training.runs import RunFolder, _Stream
 
 SCGAN = ["train", "scgan/celeba-128", "--device", "cpu"]
 SMALL = [
@@ -85,18 +86,27 @@ def test_ctrl_c_twice_ends_cleanly_and_keeps_a_state(tmp_path: Path, pause: floa
     assert not list((tmp_path / "run").glob("*.part"))
 
 
-def test_ctrl_c_within_a_checkpoint_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("presses", [1, 3])
+def test_ctrl_c_within_a_checkpoint_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, presses: int) -> None:
     run = RunFolder(tmp_path / "run")
     (tmp_path / "run").mkdir()
     run.save_state({"step": 1})
 
-    def interrupted(self: object, content: bytes) -> int:
-        raise KeyboardInterrupt
+    pressed: list[int] = []
+    write = _Stream.write
 
-    monkeypatch.setattr("zoo.training.runs._Stream.write", interrupted)
+    def impatient(self: _Stream, content: bytes) -> int:
+        if len(pressed) < presses:
+            pressed.append(len(content))
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)  # the main thread has the signal by then
+        return write(self, content)
+
+    monkeypatch.setattr(_Stream, "write", impatient)
     with pytest.raises(KeyboardInterrupt):
         run.save_state({"step": 2, "weights": torch.zeros(10_000)})
     monkeypatch.undo()
+    assert len(pressed) == presses and not any(t.name == "checkpoint" for t in threading.enumerate())
     state = run.load_state()
     assert state is not None and state["step"] == 1 and not list((tmp_path / "run").glob("*.part"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -114,19 +115,17 @@ class RunFolder:
         path = self.path / name
         way_out = f" The checkpoint before it is kept: zoo train --resume {self.path}" if path.is_file() else ""
 
+        stopped = threading.Event()
+
         def write(part: Path) -> None:
             with part.open("wb") as file:
-                stream = _Stream(file)
+                stream = _Stream(file, stopped)
                 torch.save(state, cast(Any, stream))
                 stream.check()
 
         try:
-            write_atomic(path, write, way_out=way_out)
+            write_atomic(path, lambda part: _beside_signals(lambda: write(part), stopped), way_out=way_out)
         except RuntimeError as error:
-            if _interrupted(
-                error
-            ):  # Ctrl-C in the middle of it: torch's writer then misses bytes, and says that instead
-                raise KeyboardInterrupt from error
             raise cannot_write(path, error, way_out) from error
 
     def remove(self, name: str) -> None:
@@ -209,24 +208,46 @@ def _is_blank(path: Path) -> bool:
     return all(name == LOCK or temporary_of(name) == OPTIONS for name in os.listdir(path))
 
 
-def _interrupted(error: BaseException) -> bool:
-    """Whether an error was raised while a Ctrl-C was on its way up."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, KeyboardInterrupt):
-        seen = seen.__cause__ or seen.__context__
-    return seen is not None
+def _beside_signals(work: Callable[[], None], stopped: threading.Event) -> None:
+    """Do `work` in a thread of its own and wait for it: Ctrl-C sets `stopped`, and is raised here when the thread has ended.
+
+    Signals are handled in the main thread alone. One that were raised amid torch.save would leave torch's writer to be closed by its
+    destructor, which writes once more and ends the process (`terminate called`) if that fails.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="checkpoint")
+    thread.start()
+    interrupt: KeyboardInterrupt | None = None
+    while thread.is_alive():
+        try:
+            thread.join()
+        except KeyboardInterrupt as error:
+            interrupt = error
+            stopped.set()
+    if interrupt is not None:
+        raise interrupt
+    if errors:
+        raise errors[0]
 
 
 class _Stream:
     """A file for torch.save, which reports a full disk as a RuntimeError of its own, or as a crash: the first error is remembered, and
-    nothing more is written."""
+    nothing more is written; nor once `stopped` is set."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, stopped: threading.Event) -> None:
         self._file = file
+        self._stopped = stopped
         self._error: OSError | None = None
 
     def write(self, content: bytes) -> int:
-        if self._error is None:
+        if self._error is None and not self._stopped.is_set():
             try:
                 return self._file.write(content)
             except OSError as error:
