@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from zoo.environment import versions
 from zoo.errors import DataError, UsageError
 from zoo.files.folders import whole_folder
+from zoo.files.interrupts import interrupts_held
 from zoo.files.links import refuse_links
 from zoo.files.locks import LOCK, Lock, folder_lock
 from zoo.files.writing import append, cannot_write, temporary_of, told, write_atomic, write_text
@@ -115,18 +115,19 @@ class RunFolder:
         path = self.path / name
         way_out = f" The checkpoint before it is kept: zoo train --resume {self.path}" if path.is_file() else ""
 
-        stopped = threading.Event()
-
         def write(part: Path) -> None:
             with part.open("wb") as file:
-                stream = _Stream(file, stopped)
+                stream = _Stream(file, interrupts)
                 torch.save(state, cast(Any, stream))
                 stream.check()
 
-        try:
-            write_atomic(path, lambda part: _beside_signals(lambda: write(part), stopped), way_out=way_out)
-        except RuntimeError as error:
-            raise cannot_write(path, error, way_out) from error
+        # an interrupt raised amid torch.save would leave torch's writer to its destructor, which writes once more: to a file that is
+        # closed by then, and what that raises ends the process
+        with interrupts_held() as interrupts:
+            try:
+                write_atomic(path, write, way_out=way_out)
+            except RuntimeError as error:
+                raise cannot_write(path, error, way_out) from error
 
     def remove(self, name: str) -> None:
         """Delete a checkpoint, if it is there."""
@@ -208,46 +209,17 @@ def _is_blank(path: Path) -> bool:
     return all(name == LOCK or temporary_of(name) == OPTIONS for name in os.listdir(path))
 
 
-def _beside_signals(work: Callable[[], None], stopped: threading.Event) -> None:
-    """Do `work` in a thread of its own and wait for it: Ctrl-C sets `stopped`, and is raised here when the thread has ended.
-
-    Signals are handled in the main thread alone. One that were raised amid torch.save would leave torch's writer to be closed by its
-    destructor, which writes once more and ends the process (`terminate called`) if that fails.
-    """
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="checkpoint")
-    thread.start()
-    interrupt: KeyboardInterrupt | None = None
-    while thread.is_alive():
-        try:
-            thread.join()
-        except KeyboardInterrupt as error:
-            interrupt = error
-            stopped.set()
-    if interrupt is not None:
-        raise interrupt
-    if errors:
-        raise errors[0]
-
-
 class _Stream:
     """A file for torch.save, which reports a full disk as a RuntimeError of its own, or as a crash: the first error is remembered, and
-    nothing more is written; nor once `stopped` is set."""
+    nothing more is written; nor after an interrupt, which `check` raises."""
 
-    def __init__(self, file: BinaryIO, stopped: threading.Event) -> None:
+    def __init__(self, file: BinaryIO, interrupts: Sequence[KeyboardInterrupt]) -> None:
         self._file = file
-        self._stopped = stopped
+        self._interrupts = interrupts
         self._error: OSError | None = None
 
     def write(self, content: bytes) -> int:
-        if self._error is None and not self._stopped.is_set():
+        if self._error is None and not self._interrupts:
             try:
                 return self._file.write(content)
             except OSError as error:
@@ -259,7 +231,8 @@ class _Stream:
 
     def check(self) -> None:
         """Raise the error that was met."""
-        if self._error is None:
-            self._file.flush()
-        else:
+        if self._interrupts:
+            raise self._interrupts[0]
+        if self._error is not None:
             raise self._error
+        self._file.flush()
