@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -307,6 +308,17 @@ def test_a_third_partys_table_in_one_file(run: Run, third_party: None, tmp_path:
         "Seeds: 2",
     )
     assert all(words in report for words in (*told, "`thirds-absent` (all rows)"))
+
+    # benchmarks/reproduced.py: the report as a section of REPRODUCED.md
+    kept = tmp_path / "kept.md"
+    kept.write_text("# Kept\n\nIntro.\n\n## old/table\n\ngone\n")
+    script = Path(__file__).parents[1] / "benchmarks" / "reproduced.py"
+    subprocess.run([sys.executable, script, tmp_path, "--into", kept], check=True)
+    written = kept.read_text()
+    assert written.startswith(f"# Kept\n\nIntro.\n\n## {NAME}\n\n    zoo ") and "gone" not in written
+    assert "Claims of the paper: 1 agree, 1 disagree, 0 open" in written
+    row = next(line for line in report.splitlines() if line.startswith("| one |"))
+    assert row in written and "- Seeds: 2" in written and "weighed by hand" not in written
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
