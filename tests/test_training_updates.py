@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -196,20 +197,26 @@ def tiny_process(path: Path, *options: str, launcher: tuple[str, ...] = ()) -> s
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Until it is so, the process has ended, or two minutes are over."""
+    deadline = time.monotonic() + 120
+    while not there() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_sigkill_then_sigterm(tmp_path: Path) -> None:
     options = ("steps=1000000", "save_every=3", "validate_every=0", "preview_every=0")
+    path = tmp_path / "state.pt"
     process = tiny_process(tmp_path, *options)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "state.pt").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(path.exists, process)
     process.kill()
     process.communicate()
     state = RunFolder(tmp_path).load_state()
     assert state is not None and state["step"] % 3 == 0
+    before = path.stat()
     process = tiny_process(tmp_path, *options)
-    assert process.stdout is not None and process.stdout.readline() == "started\n"
-    time.sleep(0.5)
+    wait_for(lambda: path.stat().st_mtime_ns > before.st_mtime_ns, process)  # it has gone on
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
