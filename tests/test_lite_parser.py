@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from zoo.composition.parsers import default_parser
 from zoo.data import Augment, PairData
 from zoo.data.augment import augment_instances, augment_pair
 from zoo.data.specs import open_data
@@ -144,3 +145,11 @@ def test_quarter_turns_and_halves() -> None:
     assert np.array_equal(narrow[:, :15], narrow[:, 17:32][:, ::-1]), "beside it lies the mirrored picture"
     photo = np.repeat(labels[..., None], 3, -1)
     assert np.abs(Warp(np.pi / 2, 1, 0).photo(photo, 0).astype(int) - quarter[..., None]).max() <= 1  # type: ignore[union-attr]
+
+
+# --- the published one --------------------------------------------------------------------------------------------
+
+
+def test_the_best_published_parser_reads_photos_where_none_is_named() -> None:
+    assert default_parser() == default_parser(label_space("face-parsing")) == "lite-parser-celeba"
+    assert default_parser(label_space("atr")) == "lite-parser-ccp"

@@ -17,7 +17,7 @@ from thirdparty import OK, plugin, write_cards, write_metadata, write_plugin
 
 import zoo
 from zoo import cards, registry
-from zoo.composition.models import default_parser
+from zoo.composition.parsers import default_parser
 from zoo.errors import PluginError
 from zoo.interfaces.border import guarded
 from zoo.registry import border, lookup

@@ -139,7 +139,7 @@ def test_a_map_that_does_not_fit_its_photo(pipe: zoo.Composition, inputs: Path, 
 
 def test_a_parser_of_faces_is_none_of_people(published: Path) -> None:
     """The two spaces share hair and hat, which is too little to read a photo by."""
-    from zoo.composition.models import default_parser
+    from zoo.composition.parsers import default_parser
 
     for name in ("celebamask-hq", "face-parsing"):
         assert default_parser(zoo.label_space(name)) == "face-parser-celeba"

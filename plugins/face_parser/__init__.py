@@ -35,6 +35,7 @@ plugin = Plugin(
             trainer="zoo_plugins.face_parser.trainer:LiteParserTrainer",
             paper="ours: EfficientNet-Lite0 (arXiv:1905.11946, without squeeze and swish) below a small decoder",
             can=(),
+            default="lite-parser-celeba",
             parameters={"celeba-160": 2_920_275, "ccp-160": 2_920_242},
             title="Photo to label map: EfficientNet-Lite0 under a small decoder, ours",
         ),

@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--parser",
     metavar="MODEL",
-    default="face-parser",
-    show_default=True,
-    help="Of the zoo, or a folder or hf: id of transformers.",
+    help="Of the zoo, or a folder or hf: id of transformers.  [default: the published one that reads the classes of --space best, or faces]",
 )
 @click.option(
     "--crop",
@@ -64,7 +62,7 @@ def parse(
     photos: tuple[Path, ...],
     out: Path | None,
     frame: tuple[str, ...],
-    parser: str,
+    parser: str | None,
     crop: str | None,
     space: str | None,
     map_format: str | None,
@@ -76,6 +74,7 @@ def parse(
     from zoo.cli.shards import check_shard_options
     from zoo.composition.checks.before_loading import check_reference
     from zoo.composition.checks.faces import check_detector
+    from zoo.composition.parsers import default_parser
     from zoo.composition.request.framing import parse_crop, read_framing
     from zoo.files.opened import OpenedFiles
 
@@ -88,6 +87,7 @@ def parse(
     if framing is not None and framing.auto:
         check_detector()
     window = parse_crop(crop) if crop is not None else None
+    parser = parser or default_parser(target)
     resolved = check_reference(parser, *of_role("parser"))
     if check_shard_options({**given, "out": out, "overwrite": overwrite}):
         from zoo.cli.shards import parse_shards

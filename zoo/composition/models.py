@@ -14,20 +14,20 @@ from typing import Any, cast
 
 import torch
 
-from zoo import cards
 from zoo.api import load_as
+from zoo.composition.parsers import default_parser
 from zoo.composition.request.options import split_options
 from zoo.composition.request.requests import Request
 from zoo.composition.roles import check_kind, serving, stands_alone
 from zoo.composition.rules import RULES
-from zoo.errors import UsageError, ZooError
+from zoo.errors import UsageError
 from zoo.hub import Resolved, resolve
 from zoo.inference.optimize import optimize
 from zoo.interfaces.border import guarded
 from zoo.interfaces.models import ImageGenerator, ImageSynthesizer, MaskGenerator, MaskParser, Model
 from zoo.labels import LabelSpace
 from zoo.labels import Mapping as LabelMapping
-from zoo.registry import FIRST_PARTY, registry
+from zoo.registry import registry
 from zoo.registry.kinds import kind_of, of_role
 from zoo.store.models import read_config
 
@@ -176,23 +176,3 @@ def load_named(
     check(arch.kind, resolved.source)
     model = load_as(resolved.folder, arch.name, device=device)
     return Named(guarded(form(model, in_place=True)), resolved)
-
-
-def default_parser(space: LabelSpace) -> str:
-    """The published parser that tells most of the classes of `space` apart: one of ours before all others, then one of the same
-    space, then one whose weights are here, so that installing a plugin changes nothing. Raises UsageError."""
-    parsers = [c for kind in of_role("parser") for c in cards.search("*", kind=kind)]
-
-    def later(card: cards.Card) -> tuple[bool, bool, bool]:
-        return card.owner != FIRST_PARTY, card.facts.get("label_space") != space.name, not card.embedded
-
-    for card in sorted(parsers, key=later):
-        try:
-            mapping = registry().label_space(str(card.facts.get("label_space"))).mapping_to(space)
-        except ZooError:  # a space that is unknown, broken or has nothing in common
-            continue
-        if 2 * len({target for _, target in mapping.pairs}) > len(space):  # hair and hat alone make no parser of people
-            return card.model_id
-    raise UsageError(
-        f"No published parser knows the classes of {space.name!r}: give the photo's map (PHOTO::MASK.png, or <<maps>>) or name one with <<parser>>."
-    )

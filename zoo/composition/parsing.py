@@ -13,7 +13,8 @@ from torch import Tensor
 
 from zoo.api import pick_device
 from zoo.composition.checks.faces import face_frame, is_face_space, name_of, pixels_of
-from zoo.composition.models import default_parser, load_named
+from zoo.composition.models import load_named
+from zoo.composition.parsers import default_parser
 from zoo.composition.request.framing import Framing, read_framing
 from zoo.composition.roles import check_kind
 from zoo.errors import UsageError, plain
@@ -30,9 +31,6 @@ from zoo.registry.kinds import of_role
 if TYPE_CHECKING:
     import PIL.Image
 
-DEFAULT = "face-parser"
-"""The parser where nothing says what to look for: that of `zoo parse`."""
-
 
 def parse(
     photo: str | Path | PIL.Image.Image | Tensor,
@@ -46,7 +44,7 @@ def parse(
     """The label map of a photo, at its size: what `zoo parse` writes.
 
     photo: a file, a PIL picture, or a float tensor [3, H, W] or [B, 3, H, W] in [0, 1] (then one map for each).
-    parser: a model id, a folder or a loaded model; default: the published one that knows the classes of `space`, else `face-parser`.
+    parser: a model id, a folder or a loaded model; default: the published one that reads the classes of `space` best, those of faces where no space is given.
     space: label space of the result (default: the parser's). Not random.
     frame: read this square of the photo alone: "auto" (where its face is found; extra `faces`) or X,Y,SIDE[,ANGLE] as a text or numbers; the
     map still has the photo's size, and background around the frame. One frame for all photos of a tensor; a warning tells what was found.
@@ -58,9 +56,7 @@ def parse(
     target = label_space(space) if isinstance(space, str) else space
     images = _tensor(photo)
     where = str(pick_device(device))
-    chosen: str | Model = (
-        str(parser) if isinstance(parser, Path) else parser or (default_parser(target) if target else DEFAULT)
-    )
+    chosen: str | Model = str(parser) if isinstance(parser, Path) else parser or default_parser(target)
     model = cast(MaskParser, load_named(chosen, where, partial(check_kind, of_role("parser"))).model)
     files = OpenedFiles()
     if frame is not None and crop is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from zoo import cards
 from zoo.api import load
-from zoo.composition.models import default_parser
+from zoo.composition.parsers import default_parser
 from zoo.errors import UsageError, ZooError
 from zoo.files.digests import sha256
 from zoo.hub import resolve
