@@ -22,7 +22,7 @@ CLAIMS = ("What the paper claims, in our run:", "Claims of the paper")
 def section(text: str) -> str:
     """The section of one table, of the README.md beside its results. Raises ValueError for another file."""
     head = re.match(r"# (?P<table>\S+)\n", text)
-    command = re.search(r"^    (zoo .*)$", text, re.MULTILINE)
+    command = re.search(r"^    (zoo\b.*)$", text, re.MULTILINE)
     if head is None or command is None:
         raise ValueError("no README.md of zoo reproduce: it begins with no '# PLUGIN/TABLE' and its command")
     asked = re.sub(r" --out \S+", "", command[1])

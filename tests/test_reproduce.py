@@ -315,7 +315,7 @@ def test_a_third_partys_table_in_one_file(run: Run, third_party: None, tmp_path:
     script = Path(__file__).parents[1] / "benchmarks" / "reproduced.py"
     subprocess.run([sys.executable, script, tmp_path, "--into", kept], check=True)
     written = kept.read_text()
-    assert written.startswith(f"# Kept\n\nIntro.\n\n## {NAME}\n\n    zoo ") and "gone" not in written
+    assert written.startswith(f"# Kept\n\nIntro.\n\n## {NAME}\n\n    zoo") and "gone" not in written
     assert "Claims of the paper: 1 agree, 1 disagree, 0 open" in written
     row = next(line for line in report.splitlines() if line.startswith("| one |"))
     assert row in written and "- Seeds: 2" in written and "weighed by hand" not in written
