@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from zoo.cards import find
 from zoo.composition.parsers import default_parser
 from zoo.data import Augment, PairData
 from zoo.data.augment import augment_instances, augment_pair
@@ -153,3 +156,12 @@ def test_quarter_turns_and_halves() -> None:
 def test_the_best_published_parser_reads_photos_where_none_is_named() -> None:
     assert default_parser() == default_parser(label_space("face-parsing")) == "lite-parser-celeba"
     assert default_parser(label_space("atr")) == "lite-parser-ccp"
+
+
+@pytest.mark.parametrize(
+    "scores", [None, "good", [1], {}, *({"segmentation.miou": v} for v in ("0.7", True, float("nan"), [1], None))]
+)
+def test_a_card_that_states_no_number_has_no_score(scores: object) -> None:
+    card = replace(find("lite-parser-celeba"), facts={"scores": scores})
+    assert card.score("segmentation.miou") is None and card.score("nothing") is None
+    assert find("lite-parser-celeba").score("segmentation.miou") == 0.6351

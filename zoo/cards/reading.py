@@ -83,6 +83,14 @@ class Card:
         stated = self.facts.get("limits")
         return [str(line) for line in stated] if isinstance(stated, list) else []
 
+    def score(self, name: str) -> float | None:
+        """A measured figure of the card's head; None where it states none that is a finite number."""
+        stated = self.facts.get("scores")
+        value = stated.get(name) if isinstance(stated, Mapping) else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            return None
+        return float(value)
+
     @property
     def licenses(self) -> dict[str, str | None]:
         """The three licences; None where the card does not state one (a complete card at least says `unknown`)."""

@@ -21,8 +21,8 @@ def default_parser(space: LabelSpace | None = None) -> str:
     parsers = [c for kind in of_role("parser") for c in cards.search("*", kind=kind)]
 
     def later(card: cards.Card) -> tuple[bool, bool, bool, float]:
-        score = (card.facts.get("scores") or {}).get("segmentation.miou") or 0.0
-        return card.owner != FIRST_PARTY, card.facts.get("label_space") != space.name, not card.embedded, -score
+        score = card.score("segmentation.miou")
+        return card.owner != FIRST_PARTY, card.facts.get("label_space") != space.name, not card.embedded, -(score or 0)
 
     for card in sorted(parsers, key=later):
         try:

@@ -44,7 +44,8 @@ def parse(
     """The label map of a photo, at its size: what `zoo parse` writes.
 
     photo: a file, a PIL picture, or a float tensor [3, H, W] or [B, 3, H, W] in [0, 1] (then one map for each).
-    parser: a model id, a folder or a loaded model; default: the published one that reads the classes of `space` best, those of faces where no space is given.
+    parser: a model id, a folder or a loaded model; default: the published one that reads the classes of `space` best, those of faces where
+    no space is given.
     space: label space of the result (default: the parser's). Not random.
     frame: read this square of the photo alone: "auto" (where its face is found; extra `faces`) or X,Y,SIDE[,ANGLE] as a text or numbers; the
     map still has the photo's size, and background around the frame. One frame for all photos of a tensor; a warning tells what was found.
