@@ -21,6 +21,7 @@ __all__ = [
     "Lost",
     "Share",
     "batch_mean",
+    "batch_rows",
     "batch_sum",
     "batch_total",
     "exchanging",
@@ -228,6 +229,16 @@ def batch_total(counts: Tensor) -> Tensor:
     """The sum of a tensor over the processes that share a batch, without gradient. All of them must call it."""
     inside = AsOneBatch.current()
     return counts if inside is None else _summed(counts.detach(), inside.group)
+
+
+def batch_rows(own: Tensor) -> Tensor:
+    """The rows of the whole batch [whole, ...], in their order, from those of this process, without gradient. All processes must call it."""
+    inside = AsOneBatch.current()
+    if inside is None:
+        return own.detach()
+    rows = own.new_zeros((inside.share.whole, *own.shape[1:]))
+    rows[inside.share.rows] = own.detach()
+    return _summed(rows, inside.group)
 
 
 def first_of_batch(value: Tensor) -> Tensor:

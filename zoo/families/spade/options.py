@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Literal
 from zoo.errors import ConfigError
 from zoo.interfaces.training_options import TrainingOptions
 
+FEWEST = 16
+"""Pictures from which a bank of `lambda_mmd` stands for a distribution."""
+
 
 @dataclass(frozen=True)
 class GanOptions(TrainingOptions):
@@ -67,6 +70,13 @@ class GanOptions(TrainingOptions):
     pictures that are scaled up show it finer patterns, at the cost of more pixels."""
     lambda_features: float = 0.0
     """Weight of the distance to the photo in these features (ours), 0: off."""
+    lambda_mmd: float = 0.0
+    """Weight of the squared maximum mean discrepancy between made pictures and all training photos (ours, `zoo.nn.matching`), in the moments of
+    these features, the spectrum and the colours, 0: off. With `prior_half` each half of the batch is matched by itself."""
+    mmd_bank: int = 256
+    """With `lambda_mmd`: how many of the pictures made lately stand for the model's distribution."""
+    mmd_photos: int = 2000
+    """With `lambda_mmd`: at most so many training photos, evenly spread over the data set."""
     prior_half: bool = False
     """The second half of a batch in styles of the prior: there are only its adversarial losses (ours). Needs a model that can draw
     styles."""
@@ -107,7 +117,7 @@ class GanOptions(TrainingOptions):
     @property
     def uses_features(self) -> bool:
         """Whether a pretrained feature network is needed."""
-        return self.discriminator == "projected" or self.lambda_features > 0
+        return self.discriminator == "projected" or self.lambda_features > 0 or self.lambda_mmd > 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -125,6 +135,11 @@ class GanOptions(TrainingOptions):
             )
         if self.features_side and not 32 <= self.features_side <= 1024:
             faults.append(f"features_side must be 0 or 32 to 1024 pixels, got {self.features_side}")
+        if self.lambda_mmd < 0 or self.mmd_bank < FEWEST or self.mmd_photos < 2:
+            faults.append(
+                f"lambda_mmd must not be negative, mmd_bank at least {FEWEST}, mmd_photos at least 2 (got {self.lambda_mmd},"
+                f" {self.mmd_bank}, {self.mmd_photos})"
+            )
         if self.prior_half and self.batch_size < 2:
             faults.append(f"prior_half needs batch_size 2 or more, got {self.batch_size}")
         if min(self.prior_every, 1 + self.statistics_maps) < 1:

@@ -24,7 +24,7 @@ from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
 from zoo.families.spade.joining import join
 from zoo.families.spade.losses import Outputs, discriminator_losses, generator_losses
 from zoo.families.spade.objectives import Objective
-from zoo.families.spade.options import GanOptions
+from zoo.families.spade.options import FEWEST, GanOptions
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
@@ -33,6 +33,7 @@ from zoo.maps import SemanticMap
 from zoo.nn.batch_norm import batch_norms, fix_batch_norms
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
+from zoo.nn.matching import PhotoMatching, descriptors
 from zoo.nn.perceptual import perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
@@ -58,6 +59,7 @@ class GanTrainer(Trainer):
         self.options: GanOptions = options
         self.features = feature_network(options.features, options.features_side) if options.uses_features else None
         self.prior = PriorStyles(self.gan, options) if options.prior_half else None
+        self.matching: PhotoMatching | None = None
         if options.fixed_norms:
             fix_batch_norms(self.gan)
         self.objective: Objective | None = None
@@ -123,7 +125,8 @@ class GanTrainer(Trainer):
     @property
     def networks(self) -> dict[str, nn.Module]:
         prior = {} if self.prior is None else {"prior": self.prior}
-        return {"model": self.gan, "discriminator": self.discriminator, **prior}
+        matching = {} if self.matching is None else {"matching": self.matching}
+        return {"model": self.gan, "discriminator": self.discriminator, **prior, **matching}
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Names: generator (with the encoder) and discriminator, both Adam."""
@@ -150,6 +153,25 @@ class GanTrainer(Trainer):
             raise DataError(f"{self.gan.title} learns from photos with their maps, and this data set holds maps alone.")
         if self.prior is not None:
             self.prior.prepare(data)
+        if self.options.lambda_mmd:
+            self.matching = self._matching(data)
+
+    @torch.no_grad()
+    def _matching(self, data: PairData) -> PhotoMatching:
+        """The descriptors of the training photos, without augmentation, in the training's precision."""
+        o, features, device = self.options, self.features, self.gan.device
+        assert features is not None
+        features.to(device)
+        found: list[list[Tensor]] = []
+        chosen = range(0, len(data), math.ceil(len(data) / o.mmd_photos))
+        for start in range(0, len(chosen), VALIDATION_BATCH):
+            images = data.batch(chosen[start : start + VALIDATION_BATCH]).images
+            assert images is not None
+            images = self.gan.fit_image(images.to(device)) * 2 - 1
+            with torch.autocast(device.type, torch.bfloat16, enabled=o.precision == "bf16"):
+                found.append(descriptors(images, features(images)))
+        photos = [torch.cat(level) for level in zip(*found, strict=True)]
+        return PhotoMatching(photos, 2 if o.prior_half else 1, o.mmd_bank, FEWEST).to(device)
 
     # --- one batch ------------------------------------------------------------------------------------------------
 
@@ -207,14 +229,21 @@ class GanTrainer(Trainer):
         return Update(losses, ("generator",))
 
     def feature_losses(self, outputs: Outputs, real: Tensor) -> dict[str, Tensor]:
-        """With `lambda_features`: the weighted distance to the photo in the features of a pretrained network."""
-        if self.features is None or not self.options.lambda_features:
+        """With `lambda_features`: the weighted distance to the photo in the features of a pretrained network. With `lambda_mmd`: how far the
+        pictures' distribution is from the photos'."""
+        o, own = self.options, slice(outputs.own)
+        if self.features is None or not (o.lambda_features or self.matching):
             return {}
-        own = slice(outputs.own)
-        with torch.no_grad():
-            target = self.features(real[own])
-        distance = feature_distance(self.features(outputs.fake[own]), target)
-        return {"features": self.options.lambda_features * distance}
+        fake = outputs.fake if self.matching else outputs.fake[own]
+        found, losses = self.features(fake), dict[str, Tensor]()
+        if o.lambda_features:
+            with torch.no_grad():
+                target = self.features(real[own])
+            losses["features"] = o.lambda_features * feature_distance([f[own] for f in found], target)
+        if self.matching is not None:
+            group = torch.arange(len(fake), device=fake.device) >= (len(fake) if outputs.own is None else outputs.own)
+            losses["mmd"] = o.lambda_mmd * self.matching(descriptors(fake, found), group.long())
+        return losses
 
     def _discriminator_update(
         self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],

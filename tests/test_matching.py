@@ -1,0 +1,211 @@
+"""Pictures matched to photos by the maximum mean discrepancy: kernel, descriptors, banks, and trainings with it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_projected import SIDE, TinyFeatures, loop
+from torch import Tensor, distributed
+from training_tiny import differences
+
+from zoo.errors import ConfigError
+from zoo.families.spade.options import FEWEST, GanOptions
+from zoo.nn import pretrained
+from zoo.nn.matching import BANDS, KERNEL_SHAPES, PhotoMatching, band_energies, descriptors, kernel
+from zoo.nn.one_batch import AsOneBatch, Share
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def tiny_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pretrained.FEATURES, "tiny", TinyFeatures)  # type: ignore[arg-type]
+
+
+def rows(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- what is compared ---------------------------------------------------------------------------------------------
+
+
+def test_the_kernel_by_hand() -> None:
+    a, b = rows(3, 5), rows(4, 5, seed=1)
+    found = kernel(a, b)
+    for i in range(3):
+        for j in range(4):
+            distance = sum((float(x) - float(y)) ** 2 for x, y in zip(a[i], b[j], strict=True)) / 10
+            values = [(1 + distance / alpha) ** -alpha for alpha in KERNEL_SHAPES]
+            assert float(found[i, j]) == pytest.approx(sum(values) / len(values), rel=1e-5)
+    assert torch.allclose(kernel(a, a).diagonal(), torch.ones(3), atol=1e-5)
+
+
+@pytest.mark.parametrize("cycles", [2, 5, 20, 60])
+def test_a_wave_lies_in_its_band(cycles: int) -> None:
+    side = 128
+    wave = torch.sin(2 * math.pi * cycles * torch.arange(side) / side).expand(1, 3, side, side)
+    expected = math.floor(math.log2(cycles / 2) / math.log2(side / 4) * BANDS)
+    for picture in (wave, wave.mT):
+        found = band_energies(picture)[0]
+        assert found.shape == (BANDS,) and abs(int(found.argmax()) - expected) <= 1  # the window blurs the lowest
+    louder = band_energies(2 * wave)[0] - band_energies(wave)[0]
+    assert float(louder[int(band_energies(wave).argmax())]) == pytest.approx(math.log(4), abs=1e-2)
+
+
+def test_descriptors() -> None:
+    images, features = rows(3, 3, 16, 24).tanh(), [rows(3, 5, 4, 6, seed=1), rows(3, 7, 2, 3, seed=2)]
+    levels = descriptors(images, [f.bfloat16() for f in features])
+    assert [tuple(x.shape) for x in levels] == [(3, 10), (3, 14), (3, BANDS), (3, 6)]
+    assert all(x.dtype == torch.float32 and bool(x.isfinite().all()) for x in levels)
+    torch.testing.assert_close(levels[3][:, :3], images.mean((2, 3)))
+    torch.testing.assert_close(levels[3][:, 3:], images.std((2, 3), unbiased=False), atol=1e-4, rtol=1e-4)
+    flat = descriptors(torch.zeros(2, 3, 16, 16, requires_grad=True), [])
+    torch.stack([x.sum() for x in flat]).sum().backward()  # no root or logarithm of 0
+
+
+# --- the loss -----------------------------------------------------------------------------------------------------
+
+
+def test_its_gradient_is_that_of_the_squared_mmd() -> None:
+    """Where the bank holds the very pictures: exactly, level by level."""
+    photos, made = [rows(40, 4), rows(40, 6, seed=1)], [rows(20, 4, seed=2) + 1, rows(20, 6, seed=3)]
+    matching = PhotoMatching(photos, groups=1, bank=20, fewest=16)
+    one = torch.zeros(20, dtype=torch.long)
+    assert float(matching(made, one)) == 0  # nothing to compare with yet
+    leaves = [x.clone().requires_grad_(True) for x in made]
+    matching(leaves, one).backward()
+    for level, real, leaf in zip(made, photos, leaves, strict=True):
+        x = ((level - real.mean(0)) / real.std(0)).requires_grad_(True)
+        y = (real - real.mean(0)) / real.std(0)
+        ((kernel(x, x).mean() - 2 * kernel(x, y).mean()) / 2).backward()  # two levels
+        assert leaf.grad is not None and x.grad is not None
+        torch.testing.assert_close(leaf.grad * real.std(0), x.grad, atol=1e-7, rtol=1e-4)
+
+
+def test_equal_distributions_are_left_alone_and_others_drawn_in() -> None:
+    photos, one = [rows(500, 4)], torch.zeros(200, dtype=torch.long)
+    values = {}
+    for name, made in {
+        "equal": rows(200, 4, seed=5),
+        "far": rows(200, 4, seed=5) + 1,
+        "narrow": rows(200, 4, seed=5) / 3,
+    }.items():
+        matching = PhotoMatching(photos, groups=1, bank=200, fewest=16)
+        matching([made], one)
+        values[name] = float(matching([made], one).detach())
+    assert abs(values["equal"]) < 0.02 and values["far"] > 0.1 and values["narrow"] > 0.05
+    x = (rows(200, 4, seed=6) / 3 + 2).requires_grad_(True)
+    optimizer, matching = torch.optim.Adam([x], lr=0.05), PhotoMatching(photos, groups=1, bank=200, fewest=16)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = 200 * matching([x], one)
+        if loss.requires_grad:
+            loss.backward()
+            optimizer.step()
+    with torch.no_grad():
+        assert float(x.mean(0).abs().max()) < 0.5 and 0.7 < float(x.std()) < 1.5
+
+
+def test_groups_are_matched_by_themselves() -> None:
+    """Halves that differ to either side would make a fine mixture; each is drawn in."""
+    photos, half = [rows(300, 3)], torch.arange(64) // 32
+    made = torch.cat([rows(32, 3, seed=1) - 1, rows(32, 3, seed=2) + 1])
+    matching = PhotoMatching(photos, groups=2, bank=48, fewest=16)
+    matching([made], half)
+    assert matching.get_buffer("counts").tolist() == [32, 32]
+    leaf = made.clone().requires_grad_(True)
+    matching([leaf], half).backward()
+    assert matching.get_buffer("counts").tolist() == [48, 48]
+    assert leaf.grad is not None
+    assert bool((leaf.grad[:32].mean(0) < 0).all()) and bool((leaf.grad[32:].mean(0) > 0).all())
+    newest = (made - photos[0].mean(0)) / photos[0].std(0)
+    torch.testing.assert_close(matching.get_buffer("banks")[1, :32], newest[32:])
+    assert float(PhotoMatching(photos, 2, 48, 16)([made[:0]], half[:0])) == 0
+
+
+def in_processes(where: Path, rank: int, world: int) -> None:
+    """Two steps of one process's share of a batch; its gradients and the bank."""
+    distributed.init_process_group("gloo", rank=rank, world_size=world)
+    matching, share = PhotoMatching([rows(50, 4)], groups=2, bank=24, fewest=4), Share(rank, world, 8)
+    with AsOneBatch(share):
+        for step in range(3):
+            x = rows(8, 4, seed=step + 1)[share.rows].requires_grad_(True)
+            loss = matching([x], (torch.arange(8) // 4)[share.rows])
+    loss.backward()
+    assert x.grad is not None
+    kept = {"rows": share.rows, "grad": (x.grad * share.weight).tolist(), "bank": matching.get_buffer("banks").tolist()}
+    (where / f"{rank}.json").write_text(json.dumps(kept))
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_several_processes_are_one(tmp_path: Path) -> None:
+    matching, halves = PhotoMatching([rows(50, 4)], groups=2, bank=24, fewest=4), torch.arange(8) // 4
+    for step in range(3):
+        x = rows(8, 4, seed=step + 1).requires_grad_(True)
+        loss = matching([x], halves)
+    loss.backward()
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(Path(__file__)), str(tmp_path)]
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    done = subprocess.run(
+        [sys.executable, *launcher], capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    for rank in (0, 1):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert x.grad is not None
+        torch.testing.assert_close(torch.tensor(found["grad"]), x.grad[found["rows"]], atol=1e-7, rtol=1e-4)
+        torch.testing.assert_close(torch.tensor(found["bank"]), matching.get_buffer("banks"))
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["spade", "scgan", "clvae"])
+def test_it_is_a_loss_of_both_halves(name: str, tmp_path: Path) -> None:
+    training = loop(name, tmp_path / "run", lambda_mmd=2.0, mmd_photos=5)
+    trainer: Any = training.trainer
+    matching = trainer.matching
+    assert len(matching.photos) == 5 < len(training.data) and matching.counts.tolist() == [0, 0]
+    matching.fewest = 1
+    [(batch, rng)] = training.sampler.batches(0)
+    for step in range(3):
+        losses = next(iter(trainer.updates(batch, rng.within("step", step), step))).losses
+    assert matching.counts.tolist() == [6, 3] and float(losses["mmd"].detach()) != 0
+    [gradient] = torch.autograd.grad(losses["mmd"], [next(iter(trainer.gan.generator.parameters()))], allow_unused=True)
+    assert gradient is None or bool(gradient.isfinite().all())
+
+
+def test_a_resumed_run_keeps_its_banks(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"lambda_mmd": 2.0, "batch_size": 6, "decay_last": 0.01}
+    once = loop("spade", tmp_path / "once", steps=8, **options)
+    once.run()
+    first = loop("spade", tmp_path / "twice", steps=6, **options)
+    first.run()
+    second = loop("spade", tmp_path / "twice", steps=8, **options)
+    assert second.trainer.matching.counts.tolist() == [18, 18]  # type: ignore[attr-defined]
+    second.run()
+    one, two = (run.run_folder.load_state() for run in (once, second))
+    assert one is not None and two is not None and one["networks"]["matching"]["counts"].tolist() == [24, 24]
+    assert differences({**one, "seconds": 0}, {**two, "seconds": 0}, "spade") == []
+    second.finish()
+    assert SIDE and "matching" not in {p.stem for p in (tmp_path / "twice/model").glob("*")}
+
+
+def test_options_that_make_no_sense() -> None:
+    with pytest.raises(ConfigError, match=f"mmd_bank at least {FEWEST}"):
+        GanOptions(lambda_mmd=1, mmd_bank=3)
+    assert not GanOptions().uses_features and GanOptions(lambda_mmd=1).uses_features
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    in_processes(Path(sys.argv[1]), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))

@@ -1,0 +1,112 @@
+"""Distributions matched without a discriminator: the maximum mean discrepancy between descriptors of made pictures and of photos.
+
+After "Generative Moment Matching Networks" (Li et al., ICML 2015) and "Demystifying MMD GANs" (Binkowski et al., ICLR 2018, the
+rational quadratic kernels of section 5). Ours: the pictures of earlier steps stand for the rest of the model's distribution, so that small
+batches do; and the descriptors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zoo.nn.one_batch import batch_mean, batch_rows
+
+BANDS = 10
+"""Bands of the spectrum, of equal width in octaves from 2 cycles a picture to half of its pixels."""
+KERNEL_SHAPES = (0.2, 1.0, 5.0)
+"""Alpha of the rational quadratic kernels, whose mean is taken: with long tails (far pictures are drawn in too) to nearly Gaussian."""
+
+
+def descriptors(images: Tensor, features: Sequence[Tensor]) -> list[Tensor]:
+    """What a picture is as a whole, float32 [B, D_i] each: mean and deviation over the picture of every feature map's channels; logarithms
+    of the luma's energy in `BANDS` bands of the spectrum; mean and deviation of its three colours.
+
+    images: [B, 3, H, W] in [-1, 1]. features: of a `FeatureNetwork` for the same images.
+    """
+    return [_moments(f) for f in features] + [band_energies(images), _moments(images)]
+
+
+def _moments(maps: Tensor) -> Tensor:
+    """[B, 2 C]: mean and standard deviation of each channel of [B, C, h, w]."""
+    flat = maps.float().flatten(2)
+    return torch.cat([flat.mean(2), (flat.var(2, unbiased=False) + 1e-6).sqrt()], 1)
+
+
+def band_energies(images: Tensor) -> Tensor:
+    """Natural logarithms, float32 [B, BANDS], of the luma's (BT.601) mean energy in each band, under a Hann window. images: [B, 3, H, W] in [-1, 1]."""
+    height, width = images.shape[-2:]
+    r, g, b = images.float().unbind(1)
+    luma = (0.299 * r + 0.587 * g + 0.114 * b) / 2
+    window = torch.hann_window(height, periodic=False)[:, None] * torch.hann_window(width, periodic=False)
+    energy = torch.fft.rfft2((luma - luma.mean((1, 2), keepdim=True)) * window.to(luma), norm="ortho").abs().square()
+    fy, fx = torch.fft.fftfreq(height, 1 / height)[:, None], torch.fft.rfftfreq(width, 1 / width)
+    octave = (fy.square() + fx.square()).sqrt().clamp_min(1e-3).log2() - 1  # 0 at 2 cycles
+    last = torch.tensor(min(height, width) / 2).log2() - 1
+    band = (octave / last * BANDS).floor().long()
+    weights = torch.stack([((band == i) & (octave >= 0)).float() for i in range(BANDS)])
+    weights = (weights / weights.sum((1, 2), keepdim=True).clamp_min(1)).to(energy)
+    return (torch.einsum("bhw,khw->bk", energy, weights) + 1e-7).log()
+
+
+def kernel(a: Tensor, b: Tensor) -> Tensor:
+    """Mean of the rational quadratic kernels of rows [N, D] and [M, D], [N, M] in (0, 1]; distances in units of 2 D, so that those of unrelated
+    rows of unit variance are about 1."""
+    distances = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0) / (2 * a.shape[1])
+    return torch.stack([(1 + distances / shape) ** -shape for shape in KERNEL_SHAPES]).mean(0)
+
+
+class PhotoMatching(nn.Module):
+    """Descriptors of the training photos, and banks of those of the pictures made lately, one bank for each group of pictures.
+
+    Buffers alone: it is saved with a run's state, and no part of the model. Nothing is random.
+    """
+
+    def __init__(self, photos: Sequence[Tensor], groups: int, bank: int, fewest: int) -> None:
+        """photos: their descriptors, [N, D_i] each, in whose means and deviations everything is measured. groups: of pictures that are matched each by
+        itself. bank: pictures that each one keeps. fewest: from how many it stands for a distribution."""
+        super().__init__()
+        self.fewest = fewest
+        self.sizes = [level.shape[1] for level in photos]
+        known = torch.cat(list(photos), 1)
+        mean, deviation = known.mean(0), known.std(0).clamp_min(1e-4)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.register_buffer("photos", (known - mean) / deviation)
+        self.register_buffer("banks", torch.zeros(groups, bank, known.shape[1]))
+        self.register_buffer("counts", torch.zeros(groups, dtype=torch.long))
+
+    def forward(self, made: Sequence[Tensor], group: Tensor) -> Tensor:
+        """How much more like the model's other pictures than like photos the made ones are, by their descriptors [B, D_i]: twice the difference of the
+        mean kernels, whose gradient is that of the squared MMD (about 0 where the distributions are equal; of either sign for a batch). Mean over the
+        levels, the pictures of a group, and the groups.
+
+        group: int64 [B], of each picture. The made ones are then put into the banks; 0 while a group's bank holds fewer than `fewest`.
+        """
+        scaled = (torch.cat(list(made), 1) - self.get_buffer("mean")) / self.get_buffer("deviation")
+        photos, banks, counts = (self.get_buffer(name) for name in ("photos", "banks", "counts"))
+        total = scaled.new_zeros(())
+        for i, count in enumerate(counts.tolist()):
+            if count < self.fewest:
+                continue
+            own = scaled[group == i]
+            others = banks[i, :count].clone()  # the bank changes before the backward pass
+            levels = zip(*(x.split(self.sizes, 1) for x in (own, others, photos)), strict=True)
+            terms = [
+                kernel(x, known).sum() / len(known) - kernel(x, real).sum() / len(real) for x, known, real in levels
+            ]
+            mean = 2 * torch.stack(terms).mean() / max(1, len(own))
+            total = total + batch_mean(mean, float(len(own))) / len(counts)
+        self._keep(batch_rows(scaled), batch_rows(group))
+        return total
+
+    @torch.no_grad()
+    def _keep(self, rows: Tensor, group: Tensor) -> None:
+        """The newest first; the oldest fall out."""
+        banks, counts = self.get_buffer("banks"), self.get_buffer("counts")
+        for i, bank in enumerate(banks):
+            new = rows[group == i]
+            bank.copy_(torch.cat([new, bank])[: len(bank)])
+            counts[i] = min(len(bank), int(counts[i]) + len(new))
