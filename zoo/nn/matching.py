@@ -7,7 +7,7 @@ batches do; and the descriptors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,17 @@ KERNEL_SHAPES = (0.2, 1.0, 5.0)
 """Alpha of the rational quadratic kernels, whose mean is taken: with long tails (far pictures are drawn in too) to nearly Gaussian."""
 
 
-def descriptors(images: Tensor, features: Sequence[Tensor]) -> list[Tensor]:
-    """What a picture is as a whole, float32 [B, D_i] each: mean and deviation over the picture of every feature map's channels; logarithms
-    of the luma's energy in `BANDS` bands of the spectrum; mean and deviation of its three colours.
+def descriptors(images: Tensor, features: Sequence[Tensor], head: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
+    """What a picture is as a whole, float32 [B, D_i] each: `depth_0`, …, mean and deviation over the picture of every feature map's channels;
+    `head`, the mean of what a head makes of the last one; `bands`, logarithms of the luma's energy in `BANDS` bands of the spectrum;
+    `colours`, mean and deviation of the three colours.
 
-    images: [B, 3, H, W] in [-1, 1]. features: of a `FeatureNetwork` for the same images.
+    images: [B, 3, H, W] in [-1, 1]. features: of a `FeatureNetwork` for the same images, with its `head`, where it has one.
     """
-    return [_moments(f) for f in features] + [band_energies(images), _moments(images)]
+    found = {f"depth_{i}": _moments(f) for i, f in enumerate(features)}
+    if head is not None:
+        found["head"] = head(features[-1]).float().mean((2, 3))
+    return found | {"bands": band_energies(images), "colours": _moments(images)}
 
 
 def _moments(maps: Tensor) -> Tensor:
@@ -51,6 +55,10 @@ def band_energies(images: Tensor) -> Tensor:
     return (torch.einsum("bhw,khw->bk", energy, weights) + 1e-7).log()
 
 
+WEIGHTS = {"head": 4.0}
+"""What a descriptor weighs in the loss (others: 1). A head's says most of what a picture shows, and its gradient is the faintest."""
+
+
 def kernel(a: Tensor, b: Tensor) -> Tensor:
     """Mean of the rational quadratic kernels of rows [N, D] and [M, D], [N, M] in (0, 1]; distances in units of 2 D, so that those of unrelated
     rows of unit variance are about 1."""
@@ -64,40 +72,43 @@ class PhotoMatching(nn.Module):
     Buffers alone: it is saved with a run's state, and no part of the model. Nothing is random.
     """
 
-    def __init__(self, photos: Sequence[Tensor], groups: int, bank: int, fewest: int) -> None:
-        """photos: their descriptors, [N, D_i] each, in whose means and deviations everything is measured. groups: of pictures that are matched each by
-        itself. bank: pictures that each one keeps. fewest: from how many it stands for a distribution."""
+    def __init__(self, photos: Mapping[str, Tensor], groups: int, bank: int, fewest: int) -> None:
+        """photos: their descriptors, [N, D_i] each, in whose means and deviations everything is measured (that of the `head`, whose channels
+        are mostly 0, in one deviation for all of them). groups: of pictures that are matched each by itself. bank: pictures that each one
+        keeps. fewest: from how many it stands for a distribution."""
         super().__init__()
         self.fewest = fewest
-        self.sizes = [level.shape[1] for level in photos]
-        known = torch.cat(list(photos), 1)
-        mean, deviation = known.mean(0), known.std(0).clamp_min(1e-4)
+        self.sizes = {name: level.shape[1] for name, level in photos.items()}
+        known = torch.cat(list(photos.values()), 1)
+        deviations = {name: level.std(0).clamp_min(1e-4) for name, level in photos.items()}
+        if "head" in deviations:
+            deviations["head"] = deviations["head"].square().mean().sqrt().expand(self.sizes["head"])
+        mean, deviation = known.mean(0), torch.cat(list(deviations.values()))
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
         self.register_buffer("photos", (known - mean) / deviation)
         self.register_buffer("banks", torch.zeros(groups, bank, known.shape[1]))
         self.register_buffer("counts", torch.zeros(groups, dtype=torch.long))
 
-    def forward(self, made: Sequence[Tensor], group: Tensor) -> Tensor:
+    def forward(self, made: Mapping[str, Tensor], group: Tensor) -> Tensor:
         """How much more like the model's other pictures than like photos the made ones are, by their descriptors [B, D_i]: twice the difference of the
         mean kernels, whose gradient is that of the squared MMD (about 0 where the distributions are equal; of either sign for a batch). Mean over the
-        levels, the pictures of a group, and the groups.
+        descriptors by their `WEIGHTS`, the pictures of a group, and the groups.
 
         group: int64 [B], of each picture. The made ones are then put into the banks; 0 while a group's bank holds fewer than `fewest`.
         """
-        scaled = (torch.cat(list(made), 1) - self.get_buffer("mean")) / self.get_buffer("deviation")
+        scaled = (torch.cat([made[name] for name in self.sizes], 1) - self.get_buffer("mean")) / self.get_buffer("deviation")
         photos, banks, counts = (self.get_buffer(name) for name in ("photos", "banks", "counts"))
+        weights = [WEIGHTS.get(name, 1.0) for name in self.sizes]
         total = scaled.new_zeros(())
         for i, count in enumerate(counts.tolist()):
             if count < self.fewest:
                 continue
             own = scaled[group == i]
             others = banks[i, :count].clone()  # the bank changes before the backward pass
-            levels = zip(*(x.split(self.sizes, 1) for x in (own, others, photos)), strict=True)
-            terms = [
-                kernel(x, known).sum() / len(known) - kernel(x, real).sum() / len(real) for x, known, real in levels
-            ]
-            mean = 2 * torch.stack(terms).mean() / max(1, len(own))
+            levels = zip(weights, *(x.split(list(self.sizes.values()), 1) for x in (own, others, photos)), strict=True)
+            terms = [w * (kernel(x, y).sum() / len(y) - kernel(x, real).sum() / len(real)) for w, x, y, real in levels]
+            mean = 2 * torch.stack(terms).sum() / sum(weights) / max(1, len(own))
             total = total + batch_mean(mean, float(len(own))) / len(counts)
         self._keep(batch_rows(scaled), batch_rows(group))
         return total

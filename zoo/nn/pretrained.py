@@ -103,7 +103,8 @@ class TimmFeatures(nn.Module):
     """Feature maps of a timm `EfficientNet`, frozen, always in evaluation mode.
 
     forward: images [B, 3, H, W] in [-1, 1], which is what EfficientNet-Lite0 was trained with -> a map for each of `ends`, finest
-    first, linear bottlenecks without an activation behind them. `channels`: their widths.
+    first, linear bottlenecks without an activation behind them. `channels`: their widths. `head`: from the map of the last stage to that
+    whose mean the classifier reads (1280 channels of Lite0); None where `ends` does not reach the last stage.
     """
 
     def __init__(self, network: nn.Module, ends: Sequence[int]) -> None:
@@ -113,6 +114,8 @@ class TimmFeatures(nn.Module):
         stages = list(cast(nn.Sequential, network.blocks))[: max(ends) + 1]
         self.stages, self.ends = nn.ModuleList(stages), frozenset(ends)
         self.channels = tuple(_width(stage) for i, stage in enumerate(stages) if i in self.ends)
+        last = len(cast(nn.Sequential, network.blocks)) - 1
+        self.head = nn.Sequential(network.conv_head, network.bn2) if max(ends) == last else None  # pyright: ignore[reportArgumentType]
         fold_norms(self)
         self.requires_grad_(False).eval()
 
@@ -196,6 +199,7 @@ class Scaled(nn.Module):
         super().__init__()
         self.network, self.side = network, side
         self.channels = cast(FeatureNetwork, network).channels
+        self.head = getattr(network, "head", None)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         factor = self.side / min(images.shape[-2:])

@@ -162,15 +162,15 @@ class GanTrainer(Trainer):
         o, features, device = self.options, self.features, self.gan.device
         assert features is not None
         features.to(device)
-        found: list[list[Tensor]] = []
+        found: list[dict[str, Tensor]] = []
         chosen = range(0, len(data), math.ceil(len(data) / o.mmd_photos))
         for start in range(0, len(chosen), VALIDATION_BATCH):
             images = data.batch(chosen[start : start + VALIDATION_BATCH]).images
             assert images is not None
             images = self.gan.fit_image(images.to(device)) * 2 - 1
             with torch.autocast(device.type, torch.bfloat16, enabled=o.precision == "bf16"):
-                found.append(descriptors(images, features(images)))
-        photos = [torch.cat(level) for level in zip(*found, strict=True)]
+                found.append(descriptors(images, features(images), getattr(features, "head", None)))
+        photos = {name: torch.cat([part[name] for part in found]) for name in found[0]}
         return PhotoMatching(photos, 2 if o.prior_half else 1, o.mmd_bank, FEWEST).to(device)
 
     # --- one batch ------------------------------------------------------------------------------------------------
@@ -242,7 +242,8 @@ class GanTrainer(Trainer):
             losses["features"] = o.lambda_features * feature_distance([f[own] for f in found], target)
         if self.matching is not None:
             group = torch.arange(len(fake), device=fake.device) >= (len(fake) if outputs.own is None else outputs.own)
-            losses["mmd"] = o.lambda_mmd * self.matching(descriptors(fake, found), group.long())
+            made = descriptors(fake, found, getattr(self.features, "head", None))
+            losses["mmd"] = o.lambda_mmd * self.matching(made, group.long())
         return losses
 
     def _discriminator_update(
