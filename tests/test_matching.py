@@ -19,7 +19,7 @@ from training_tiny import differences
 from zoo.errors import ConfigError
 from zoo.families.spade.options import FEWEST, GanOptions
 from zoo.nn import pretrained
-from zoo.nn.matching import BANDS, KERNEL_SHAPES, PhotoMatching, band_energies, descriptors, kernel
+from zoo.nn.matching import BANDS, KERNEL_SHAPES, WEIGHTS, PhotoMatching, band_energies, descriptors, kernel
 from zoo.nn.one_batch import AsOneBatch, Share
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -62,13 +62,16 @@ def test_a_wave_lies_in_its_band(cycles: int) -> None:
 
 def test_descriptors() -> None:
     images, features = rows(3, 3, 16, 24).tanh(), [rows(3, 5, 4, 6, seed=1), rows(3, 7, 2, 3, seed=2)]
-    levels = descriptors(images, [f.bfloat16() for f in features])
-    assert [tuple(x.shape) for x in levels] == [(3, 10), (3, 14), (3, BANDS), (3, 6)]
-    assert all(x.dtype == torch.float32 and bool(x.isfinite().all()) for x in levels)
-    torch.testing.assert_close(levels[3][:, :3], images.mean((2, 3)))
-    torch.testing.assert_close(levels[3][:, 3:], images.std((2, 3), unbiased=False), atol=1e-4, rtol=1e-4)
+    head = torch.nn.Conv2d(7, 9, 1)
+    found = descriptors(images, [f.bfloat16() for f in features], lambda f: head(f.float()))
+    sizes = {"depth_0": 10, "depth_1": 14, "head": 9, "bands": BANDS, "colours": 6}
+    assert {k: tuple(x.shape) for k, x in found.items()} == {k: (3, size) for k, size in sizes.items()}
+    assert all(x.dtype == torch.float32 and bool(x.isfinite().all()) for x in found.values())
+    torch.testing.assert_close(found["head"], head(features[1].bfloat16().float()).mean((2, 3)))
+    torch.testing.assert_close(found["colours"][:, :3], images.mean((2, 3)))
+    torch.testing.assert_close(found["colours"][:, 3:], images.std((2, 3), unbiased=False), atol=1e-4, rtol=1e-4)
     flat = descriptors(torch.zeros(2, 3, 16, 16, requires_grad=True), [])
-    torch.stack([x.sum() for x in flat]).sum().backward()  # no root or logarithm of 0
+    torch.stack([x.sum() for x in flat.values()]).sum().backward()  # no root or logarithm of 0
 
 
 # --- the loss -----------------------------------------------------------------------------------------------------
@@ -76,22 +79,26 @@ def test_descriptors() -> None:
 
 def test_its_gradient_is_that_of_the_squared_mmd() -> None:
     """Where the bank holds the very pictures: exactly, level by level."""
-    photos, made = [rows(40, 4), rows(40, 6, seed=1)], [rows(20, 4, seed=2) + 1, rows(20, 6, seed=3)]
+    photos = {"depth_0": rows(40, 4), "head": 3 * rows(40, 6, seed=1)}
+    made = {"depth_0": rows(20, 4, seed=2) + 1, "head": rows(20, 6, seed=3)}
     matching = PhotoMatching(photos, groups=1, bank=20, fewest=16)
     one = torch.zeros(20, dtype=torch.long)
     assert float(matching(made, one)) == 0  # nothing to compare with yet
-    leaves = [x.clone().requires_grad_(True) for x in made]
+    leaves = {name: x.clone().requires_grad_(True) for name, x in made.items()}
     matching(leaves, one).backward()
-    for level, real, leaf in zip(made, photos, leaves, strict=True):
-        x = ((level - real.mean(0)) / real.std(0)).requires_grad_(True)
-        y = (real - real.mean(0)) / real.std(0)
-        ((kernel(x, x).mean() - 2 * kernel(x, y).mean()) / 2).backward()  # two levels
+    for name, leaf in leaves.items():
+        real = photos[name]
+        deviation = real.std(0) if name != "head" else real.std(0).square().mean().sqrt()
+        x = ((made[name] - real.mean(0)) / deviation).requires_grad_(True)
+        y = (real - real.mean(0)) / deviation
+        share = WEIGHTS.get(name, 1) / (1 + WEIGHTS["head"])
+        (share * (kernel(x, x).mean() - 2 * kernel(x, y).mean())).backward()
         assert leaf.grad is not None and x.grad is not None
-        torch.testing.assert_close(leaf.grad * real.std(0), x.grad, atol=1e-7, rtol=1e-4)
+        torch.testing.assert_close(leaf.grad * deviation, x.grad, atol=1e-7, rtol=1e-4)
 
 
 def test_equal_distributions_are_left_alone_and_others_drawn_in() -> None:
-    photos, one = [rows(500, 4)], torch.zeros(200, dtype=torch.long)
+    photos, one = {"colours": rows(500, 4)}, torch.zeros(200, dtype=torch.long)
     values = {}
     for name, made in {
         "equal": rows(200, 4, seed=5),
@@ -99,14 +106,14 @@ def test_equal_distributions_are_left_alone_and_others_drawn_in() -> None:
         "narrow": rows(200, 4, seed=5) / 3,
     }.items():
         matching = PhotoMatching(photos, groups=1, bank=200, fewest=16)
-        matching([made], one)
-        values[name] = float(matching([made], one).detach())
+        matching({"colours": made}, one)
+        values[name] = float(matching({"colours": made}, one).detach())
     assert abs(values["equal"]) < 0.02 and values["far"] > 0.1 and values["narrow"] > 0.05
     x = (rows(200, 4, seed=6) / 3 + 2).requires_grad_(True)
     optimizer, matching = torch.optim.Adam([x], lr=0.05), PhotoMatching(photos, groups=1, bank=200, fewest=16)
     for _ in range(200):
         optimizer.zero_grad()
-        loss = 200 * matching([x], one)
+        loss = 200 * matching({"colours": x}, one)
         if loss.requires_grad:
             loss.backward()
             optimizer.step()
@@ -116,29 +123,29 @@ def test_equal_distributions_are_left_alone_and_others_drawn_in() -> None:
 
 def test_groups_are_matched_by_themselves() -> None:
     """Halves that differ to either side would make a fine mixture; each is drawn in."""
-    photos, half = [rows(300, 3)], torch.arange(64) // 32
+    photos, half = {"colours": rows(300, 3)}, torch.arange(64) // 32
     made = torch.cat([rows(32, 3, seed=1) - 1, rows(32, 3, seed=2) + 1])
     matching = PhotoMatching(photos, groups=2, bank=48, fewest=16)
-    matching([made], half)
+    matching({"colours": made}, half)
     assert matching.get_buffer("counts").tolist() == [32, 32]
     leaf = made.clone().requires_grad_(True)
-    matching([leaf], half).backward()
+    matching({"colours": leaf}, half).backward()
     assert matching.get_buffer("counts").tolist() == [48, 48]
     assert leaf.grad is not None
     assert bool((leaf.grad[:32].mean(0) < 0).all()) and bool((leaf.grad[32:].mean(0) > 0).all())
-    newest = (made - photos[0].mean(0)) / photos[0].std(0)
+    newest = (made - photos["colours"].mean(0)) / photos["colours"].std(0)
     torch.testing.assert_close(matching.get_buffer("banks")[1, :32], newest[32:])
-    assert float(PhotoMatching(photos, 2, 48, 16)([made[:0]], half[:0])) == 0
+    assert float(PhotoMatching(photos, 2, 48, 16)({"colours": made[:0]}, half[:0])) == 0
 
 
 def in_processes(where: Path, rank: int, world: int) -> None:
     """Two steps of one process's share of a batch; its gradients and the bank."""
     distributed.init_process_group("gloo", rank=rank, world_size=world)
-    matching, share = PhotoMatching([rows(50, 4)], groups=2, bank=24, fewest=4), Share(rank, world, 8)
+    matching, share = PhotoMatching({"bands": rows(50, 4)}, groups=2, bank=24, fewest=4), Share(rank, world, 8)
     with AsOneBatch(share):
         for step in range(3):
             x = rows(8, 4, seed=step + 1)[share.rows].requires_grad_(True)
-            loss = matching([x], (torch.arange(8) // 4)[share.rows])
+            loss = matching({"bands": x}, (torch.arange(8) // 4)[share.rows])
     loss.backward()
     assert x.grad is not None
     kept = {"rows": share.rows, "grad": (x.grad * share.weight).tolist(), "bank": matching.get_buffer("banks").tolist()}
@@ -148,10 +155,10 @@ def in_processes(where: Path, rank: int, world: int) -> None:
 
 @pytest.mark.slow
 def test_several_processes_are_one(tmp_path: Path) -> None:
-    matching, halves = PhotoMatching([rows(50, 4)], groups=2, bank=24, fewest=4), torch.arange(8) // 4
+    matching, halves = PhotoMatching({"bands": rows(50, 4)}, groups=2, bank=24, fewest=4), torch.arange(8) // 4
     for step in range(3):
         x = rows(8, 4, seed=step + 1).requires_grad_(True)
-        loss = matching([x], halves)
+        loss = matching({"bands": x}, halves)
     loss.backward()
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(Path(__file__)), str(tmp_path)]
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])

@@ -161,6 +161,10 @@ def test_lite0() -> None:
         for a, b in zip(wide, [*fine, found[-1]], strict=True):
             torch.testing.assert_close(a, b)
         assert len(LITE0_ENDS) == len(found)
+        assert network.head is not None and feature_network("lite0-fine").head is None
+        pooled = whole.forward_head(whole.forward_features(images), pre_logits=True)
+        torch.testing.assert_close(network.head(found[-1]).mean((2, 3)), pooled, atol=1e-4, rtol=1e-3)
+        assert feature_network("lite0-wide", 64).head is not None
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
+from zoo.families.spade.options import MATCHED, PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
@@ -144,9 +144,24 @@ VARIANTS: dict[str, Variant] = {
         replace(_SMALL_TRAINING, **PROJECTED),
         title="ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
     ),
+    "celeba-128-matched": Variant(
+        _SMALL,
+        replace(_SMALL_TRAINING, **MATCHED),
+        title="ours: celeba-128-projected trained on, its pictures matched to the photos as a distribution",
+    ),
     "ccp-128": Variant(
         replace(_SMALL, label_space="atr"),
         _SMALL_TRAINING,
         title="ours: people (CCP with ATR's classes), 128 px, 4.2 M parameters, for a CPU",
+    ),
+    "ccp-128-projected": Variant(
+        replace(_SMALL, label_space="atr"),
+        replace(_SMALL_TRAINING, **PROJECTED),
+        title="ours: ccp-128 trained on against a projected discriminator (starting from a finished one)",
+    ),
+    "ccp-128-matched": Variant(
+        replace(_SMALL, label_space="atr"),
+        replace(_SMALL_TRAINING, **MATCHED),
+        title="ours: ccp-128-projected trained on, its pictures matched to the photos as a distribution",
     ),
 }

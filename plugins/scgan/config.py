@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
 
-from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
+from zoo.families.spade.options import MATCHED, PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
@@ -181,6 +181,11 @@ VARIANTS["celeba-128-projected"] = Variant(
     CELEBA_128,
     replace(cast(SCGANOptions, VARIANTS["celeba-128"].training), **PROJECTED),
     title="ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
+)
+VARIANTS["celeba-128-matched"] = Variant(
+    CELEBA_128,
+    replace(cast(SCGANOptions, VARIANTS["celeba-128"].training), **MATCHED),
+    title="ours: celeba-128-projected trained on, its pictures matched to the photos as a distribution",
 )
 
 # SC-GAN with the discriminator and the training of OASIS: the paper's last row says no more than that (docs/papers/scgan.md, "scgan-oasis")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from zoo.families.spade.options import PROJECTED, SMALL_TRAINING, GanOptions
+from zoo.families.spade.options import MATCHED, PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import SIDE, ConfigError, Variant, at_most
 
@@ -113,6 +113,11 @@ VARIANTS["celeba-128-projected"] = Variant(
     CELEBA_128,
     replace(VARIANTS["celeba-128"].training, **PROJECTED),
     "ours: celeba-128 trained on against a projected discriminator (starting from a finished one)",
+)
+VARIANTS["celeba-128-matched"] = Variant(
+    CELEBA_128,
+    replace(VARIANTS["celeba-128"].training, **MATCHED),
+    "ours: celeba-128-projected trained on, its pictures matched to the photos as a distribution",
 )
 VARIANTS["celeba-256-projected"] = Variant(
     replace(CELEBA_128, resolution=256, upsampling="more"),

@@ -20,7 +20,9 @@ KERNEL_SHAPES = (0.2, 1.0, 5.0)
 """Alpha of the rational quadratic kernels, whose mean is taken: with long tails (far pictures are drawn in too) to nearly Gaussian."""
 
 
-def descriptors(images: Tensor, features: Sequence[Tensor], head: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
+def descriptors(
+    images: Tensor, features: Sequence[Tensor], head: Callable[[Tensor], Tensor] | None = None
+) -> dict[str, Tensor]:
     """What a picture is as a whole, float32 [B, D_i] each: `depth_0`, …, mean and deviation over the picture of every feature map's channels;
     `head`, the mean of what a head makes of the last one; `bands`, logarithms of the luma's energy in `BANDS` bands of the spectrum;
     `colours`, mean and deviation of the three colours.
@@ -97,7 +99,9 @@ class PhotoMatching(nn.Module):
 
         group: int64 [B], of each picture. The made ones are then put into the banks; 0 while a group's bank holds fewer than `fewest`.
         """
-        scaled = (torch.cat([made[name] for name in self.sizes], 1) - self.get_buffer("mean")) / self.get_buffer("deviation")
+        scaled = (torch.cat([made[name] for name in self.sizes], 1) - self.get_buffer("mean")) / self.get_buffer(
+            "deviation"
+        )
         photos, banks, counts = (self.get_buffer(name) for name in ("photos", "banks", "counts"))
         weights = [WEIGHTS.get(name, 1.0) for name in self.sizes]
         total = scaled.new_zeros(())

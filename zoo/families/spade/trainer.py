@@ -24,7 +24,8 @@ from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
 from zoo.families.spade.joining import join
 from zoo.families.spade.losses import Outputs, discriminator_losses, generator_losses
 from zoo.families.spade.objectives import Objective
-from zoo.families.spade.options import FEWEST, GanOptions
+from zoo.families.spade.options import GanOptions
+from zoo.families.spade.photo_matching import match_photos, mismatch
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
@@ -33,7 +34,7 @@ from zoo.maps import SemanticMap
 from zoo.nn.batch_norm import batch_norms, fix_batch_norms
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
-from zoo.nn.matching import PhotoMatching, descriptors
+from zoo.nn.matching import PhotoMatching
 from zoo.nn.perceptual import perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
@@ -154,24 +155,7 @@ class GanTrainer(Trainer):
         if self.prior is not None:
             self.prior.prepare(data)
         if self.options.lambda_mmd:
-            self.matching = self._matching(data)
-
-    @torch.no_grad()
-    def _matching(self, data: PairData) -> PhotoMatching:
-        """The descriptors of the training photos, without augmentation, in the training's precision."""
-        o, features, device = self.options, self.features, self.gan.device
-        assert features is not None
-        features.to(device)
-        found: list[dict[str, Tensor]] = []
-        chosen = range(0, len(data), math.ceil(len(data) / o.mmd_photos))
-        for start in range(0, len(chosen), VALIDATION_BATCH):
-            images = data.batch(chosen[start : start + VALIDATION_BATCH]).images
-            assert images is not None
-            images = self.gan.fit_image(images.to(device)) * 2 - 1
-            with torch.autocast(device.type, torch.bfloat16, enabled=o.precision == "bf16"):
-                found.append(descriptors(images, features(images), getattr(features, "head", None)))
-        photos = {name: torch.cat([part[name] for part in found]) for name in found[0]}
-        return PhotoMatching(photos, 2 if o.prior_half else 1, o.mmd_bank, FEWEST).to(device)
+            self.matching = match_photos(self.gan, cast(nn.Module, self.features), data, self.options)
 
     # --- one batch ------------------------------------------------------------------------------------------------
 
@@ -241,9 +225,7 @@ class GanTrainer(Trainer):
                 target = self.features(real[own])
             losses["features"] = o.lambda_features * feature_distance([f[own] for f in found], target)
         if self.matching is not None:
-            group = torch.arange(len(fake), device=fake.device) >= (len(fake) if outputs.own is None else outputs.own)
-            made = descriptors(fake, found, getattr(self.features, "head", None))
-            losses["mmd"] = o.lambda_mmd * self.matching(made, group.long())
+            losses["mmd"] = o.lambda_mmd * mismatch(self.matching, self.features, fake, found, outputs.own)
         return losses
 
     def _discriminator_update(
