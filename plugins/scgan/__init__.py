@@ -23,6 +23,7 @@ plugin = Plugin(
                 "cityscapes": 66_203_462,
                 "celeba-128": 8_540_422,
                 "celeba-128-projected": 8_540_422,
+                "celeba-128-matched": 8_540_422,
                 "ade20k-oasis": 60_854_662,
                 "coco-oasis": 41_846_838,
                 "cityscapes-oasis": 66_203_462,

@@ -24,6 +24,7 @@ plugin = Plugin(
                 "celeba": 92_538_819,
                 "celeba-128": 4_228_451,
                 "celeba-128-projected": 4_228_451,
+                "celeba-128-matched": 4_228_451,
                 "celeba-256-projected": 4_228_451,
                 "ade20k-vae": 122_406_019,
                 "coco-vae": 123_090_307,
