@@ -73,9 +73,9 @@ class GanOptions(TrainingOptions):
     lambda_mmd: float = 0.0
     """Weight of the squared maximum mean discrepancy between made pictures and all training photos (ours, `zoo.nn.matching`), in the moments of
     these features, the spectrum and the colours, 0: off. With `prior_half` each half of the batch is matched by itself."""
-    mmd_bank: int = 64
+    mmd_bank: int = 96
     """With `lambda_mmd`: how many of the pictures made lately stand for the model's distribution. Of many the oldest are what the model no
-    longer makes, and it swings about its aim (a long average, `ema`, takes the middle)."""
+    longer makes, and it swings about its aim (the mean of two trainings in a row is nearer to it: `benchmarks/average.py`)."""
     mmd_photos: int = 2000
     """With `lambda_mmd`: at most so many training photos, evenly spread over the data set."""
     prior_half: bool = False
@@ -165,8 +165,8 @@ PROJECTED: dict[str, Any] = {
 projected discriminator: pictures become sharp in half an hour of one CPU core. Measured in the cards of the embedded faces."""
 
 MATCHED: dict[str, Any] = {
-    **PROJECTED, "steps": 420, "features": "lite0-wide", "features_side": 224, "pixel_width": 32, "lambda_mmd": 30.0, "lambda_features": 2.0,
-    "lambda_l1": 2.0, "fixed_norms": True, "prior_every": 100, "zoom": 0.0, "lr": 1e-4, "lr_d": 3e-4, "ema": 0.995, "decay_last": 0.2, "save_every": 50,
+    **PROJECTED, "steps": 240, "features": "lite0-wide", "features_side": 224, "pixel_width": 32, "lambda_mmd": 30.0, "lambda_features": 2.0,
+    "lambda_l1": 2.0, "fixed_norms": True, "prior_every": 100, "zoom": 0.0, "lr": 1e-4, "lr_d": 3e-4, "decay_last": 0.7, "save_every": 50,
     "validate_every": 0, "preview_every": 0,
 }  # fmt: skip
 """Changes to the options of a small variant for its last training, from weights that `PROJECTED` has finished: the pictures' distribution is
