@@ -35,7 +35,7 @@ def test_the_list_of_architectures_has_every_variant(run: Run) -> None:
         assert row["label_space"] == known[row["id"]].config.label_space and row["paper"] and row["title"]
         assert row["parameters"] > 400_000 and row["trainer"] and len(row["resolution"]) == 2, row["id"]
     byid = {row["id"]: row for row in rows}
-    assert byid["spade/cityscapes"]["resolution"] == [256, 512] and byid["scgan/celeba-128-projected"]["models"] == [
+    assert byid["spade/cityscapes"]["resolution"] == [256, 512] and byid["scgan/celeba-128-matched"]["models"] == [
         "scgan-celeba"
     ]
 
