@@ -70,4 +70,7 @@ def average(out: Path, runs: Sequence[Path]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         sys.exit(__doc__)
-    average(Path(sys.argv[1]), [Path(run) for run in sys.argv[2:]])
+    try:
+        average(Path(sys.argv[1]), [Path(run) for run in sys.argv[2:]])
+    except (UsageError, OSError) as error:
+        sys.exit(f"Error: {error}")

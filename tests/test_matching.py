@@ -16,8 +16,11 @@ from test_projected import SIDE, TinyFeatures, loop
 from torch import Tensor, distributed
 from training_tiny import differences
 
-from zoo.errors import ConfigError
+from zoo.data import PairData, open_source
+from zoo.data.specs import parse_spec
+from zoo.errors import ConfigError, DataError
 from zoo.families.spade.options import FEWEST, GanOptions
+from zoo.families.spade.photo_matching import match_photos
 from zoo.nn import pretrained
 from zoo.nn.matching import BANDS, KERNEL_SHAPES, WEIGHTS, PhotoMatching, band_energies, descriptors, kernel
 from zoo.nn.one_batch import AsOneBatch, Share
@@ -204,7 +207,15 @@ def test_a_resumed_run_keeps_its_banks(tmp_path: Path) -> None:
     assert one is not None and two is not None and one["networks"]["matching"]["counts"].tolist() == [24, 24]
     assert differences({**one, "seconds": 0}, {**two, "seconds": 0}, "spade") == []
     second.finish()
-    assert SIDE and "matching" not in {p.stem for p in (tmp_path / "twice/model").glob("*")}
+    assert "matching" not in {p.stem for p in (tmp_path / "twice/model").glob("*")}
+
+
+def test_one_photo_is_no_distribution(tmp_path: Path) -> None:
+    training = loop("spade", tmp_path / "run", lambda_mmd=1.0)
+    trainer: Any = training.trainer
+    only = PairData(open_source(parse_spec("toy-faces:1#train")), (SIDE, SIDE))
+    with pytest.raises(DataError, match="two training photos or more, got 1"):
+        match_photos(trainer.gan, trainer.features, only, trainer.options)
 
 
 def test_options_that_make_no_sense() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data import PairData
+from zoo.errors import DataError
 from zoo.families.spade.options import FEWEST, GanOptions
 from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.nn.matching import PhotoMatching, descriptors
@@ -20,7 +21,9 @@ READ = 8
 @torch.no_grad()
 def match_photos(gan: LatentSynthesizer, features: nn.Module, data: PairData, options: GanOptions) -> PhotoMatching:
     """The descriptors of at most `mmd_photos` training photos, without augmentation, in the training's precision; with `prior_half` banks for
-    each half of a batch. Raises DataError for a file that cannot be read."""
+    each half of a batch. Raises DataError for fewer than two photos, or a file that cannot be read."""
+    if len(data) < 2:
+        raise DataError(f"lambda_mmd compares distributions: it needs two training photos or more, got {len(data)}.")
     device = gan.device
     features.to(device)
     found: list[dict[str, Tensor]] = []

@@ -216,9 +216,9 @@ class GanTrainer(Trainer):
         """With `lambda_features`: the weighted distance to the photo in the features of a pretrained network. With `lambda_mmd`: how far the
         pictures' distribution is from the photos'."""
         o, own = self.options, slice(outputs.own)
-        if self.features is None or not (o.lambda_features or self.matching):
+        if self.features is None or not (o.lambda_features or o.lambda_mmd):
             return {}
-        fake = outputs.fake if self.matching else outputs.fake[own]
+        fake = outputs.fake if self.matching is not None else outputs.fake[own]
         found, losses = self.features(fake), dict[str, Tensor]()
         if o.lambda_features:
             with torch.no_grad():
