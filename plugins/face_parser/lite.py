@@ -46,9 +46,9 @@ class LiteEncoder(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take the ImageNet weights of the pip package (extra `train`), held against their digest. Raises UsageError, WeightsError."""
-        from zoo.nn.pretrained import lite0_network
+        from zoo.nn.pretrained import lite_network
 
-        theirs = LiteEncoder(lite0_network())
+        theirs = LiteEncoder(lite_network())
         self.load_state_dict(theirs.state_dict())
 
 

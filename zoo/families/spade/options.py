@@ -73,6 +73,9 @@ class GanOptions(TrainingOptions):
     lambda_mmd: float = 0.0
     """Weight of the squared maximum mean discrepancy between made pictures and all training photos (ours, `zoo.nn.matching`), in the moments of
     these features, the spectrum and the colours, 0: off. With `prior_half` each half of the batch is matched by itself."""
+    mmd_features: str = ""
+    """With `lambda_mmd`: further pretrained networks that compare too (names as of `features`, separated by commas, such as lite1,lite2): what
+    one network takes for a photo, another may not."""
     mmd_bank: int = 96
     """With `lambda_mmd`: how many of the pictures made lately stand for the model's distribution. Of many the oldest are what the model no
     longer makes, and it swings about its aim (the mean of two trainings in a row is nearer to it: `benchmarks/average.py`)."""
@@ -114,6 +117,11 @@ class GanOptions(TrainingOptions):
         """Adam's betas as they are used."""
         beta1, beta2 = (0.0, 0.9) if self.ttur else (0.5, 0.999)
         return beta1 if self.beta1 is None else self.beta1, beta2 if self.beta2 is None else self.beta2
+
+    @property
+    def mmd_networks(self) -> tuple[str, ...]:
+        """Names of the further networks of `lambda_mmd`."""
+        return tuple(name.strip() for name in self.mmd_features.split(",") if name.strip()) if self.lambda_mmd else ()
 
     @property
     def uses_features(self) -> bool:

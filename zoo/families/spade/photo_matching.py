@@ -12,20 +12,34 @@ from zoo.data import PairData
 from zoo.errors import DataError
 from zoo.families.spade.options import FEWEST, GanOptions
 from zoo.families.spade.synthesizer import LatentSynthesizer
-from zoo.nn.matching import PhotoMatching, descriptors
+from zoo.nn.matching import PhotoMatching, descriptors, seen_by
 
 READ = 8
 """Photos that are read at once."""
 
 
+def describe(images: Tensor, networks: Sequence[nn.Module], maps: Sequence[Tensor] | None = None) -> dict[str, Tensor]:
+    """The descriptors of images [B, 3, H, W] in [-1, 1], [B, D_i] each, as several networks see them: those of the first under their own names, of
+    number i as `i.depth_0`, …. maps: what the first one gives for them, where it is known."""
+    first, *others = networks
+    found = descriptors(images, first(images) if maps is None else maps, getattr(first, "head", None))
+    for i, network in enumerate(others, 1):
+        seen = seen_by(network(images), getattr(network, "head", None))
+        found |= {f"{i}.{name}": rows for name, rows in seen.items()}
+    return found
+
+
 @torch.no_grad()
-def match_photos(gan: LatentSynthesizer, features: nn.Module, data: PairData, options: GanOptions) -> PhotoMatching:
+def match_photos(
+    gan: LatentSynthesizer, networks: Sequence[nn.Module], data: PairData, options: GanOptions
+) -> PhotoMatching:
     """The descriptors of at most `mmd_photos` training photos, without augmentation, in the training's precision; with `prior_half` banks for
     each half of a batch. Raises DataError for fewer than two photos, or a file that cannot be read."""
     if len(data) < 2:
         raise DataError(f"lambda_mmd compares distributions: it needs two training photos or more, got {len(data)}.")
     device = gan.device
-    features.to(device)
+    for network in networks:
+        network.to(device)
     found: list[dict[str, Tensor]] = []
     chosen = range(0, len(data), math.ceil(len(data) / options.mmd_photos))
     for start in range(0, len(chosen), READ):
@@ -33,14 +47,14 @@ def match_photos(gan: LatentSynthesizer, features: nn.Module, data: PairData, op
         assert images is not None  # the trainer has seen to it
         images = gan.fit_image(images.to(device)) * 2 - 1
         with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
-            found.append(descriptors(images, features(images), getattr(features, "head", None)))
+            found.append(describe(images, networks))
     photos = {name: torch.cat([part[name] for part in found]) for name in found[0]}
     return PhotoMatching(photos, 2 if options.prior_half else 1, options.mmd_bank, FEWEST).to(device)
 
 
 def mismatch(
-    matching: PhotoMatching, features: nn.Module, fake: Tensor, maps: Sequence[Tensor], own: int | None
+    matching: PhotoMatching, networks: Sequence[nn.Module], fake: Tensor, maps: Sequence[Tensor], own: int | None
 ) -> Tensor:
-    """Its loss for a batch [B, 3, H, W] in [-1, 1], with the feature maps of it. own: how many, the first ones, have their photo's style (None: all)."""
+    """Its loss for a batch [B, 3, H, W] in [-1, 1], with the first network's feature maps of it. own: how many, the first ones, have their photo's style (None: all)."""
     group = torch.arange(len(fake), device=fake.device) >= (len(fake) if own is None else own)
-    return matching(descriptors(fake, maps, getattr(features, "head", None)), group.long())
+    return matching(describe(fake, networks, maps), group.long())

@@ -59,6 +59,7 @@ class GanTrainer(Trainer):
         self.gan = cast(LatentSynthesizer, model)
         self.options: GanOptions = options
         self.features = feature_network(options.features, options.features_side) if options.uses_features else None
+        self.others = [feature_network(name, options.features_side) for name in options.mmd_networks]
         self.prior = PriorStyles(self.gan, options) if options.prior_half else None
         self.matching: PhotoMatching | None = None
         if options.fixed_norms:
@@ -73,7 +74,7 @@ class GanTrainer(Trainer):
             self.discriminator = self.build_discriminator()
         self.initialise(self.discriminator)
         self.perceptual = perceptual_network(options.perceptual, load)
-        self._frozen = [network for network in (self.perceptual, self.features) if network is not None]
+        self._frozen = [network for network in (self.perceptual, self.features, *self.others) if network is not None]
         if options.channels_last:
             for network in self._frozen:
                 network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -155,7 +156,11 @@ class GanTrainer(Trainer):
         if self.prior is not None:
             self.prior.prepare(data)
         if self.options.lambda_mmd:
-            self.matching = match_photos(self.gan, cast(nn.Module, self.features), data, self.options)
+            self.matching = match_photos(self.gan, self._matched_by, data, self.options)
+
+    @property
+    def _matched_by(self) -> list[nn.Module]:
+        return [cast(nn.Module, self.features), *self.others]
 
     # --- one batch ------------------------------------------------------------------------------------------------
 
@@ -225,7 +230,7 @@ class GanTrainer(Trainer):
                 target = self.features(real[own])
             losses["features"] = o.lambda_features * feature_distance([f[own] for f in found], target)
         if self.matching is not None:
-            losses["mmd"] = o.lambda_mmd * mismatch(self.matching, self.features, fake, found, outputs.own)
+            losses["mmd"] = o.lambda_mmd * mismatch(self.matching, self._matched_by, fake, found, outputs.own)
         return losses
 
     def _discriminator_update(
