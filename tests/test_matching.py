@@ -18,11 +18,11 @@ from training_tiny import differences
 
 from zoo.data import PairData, open_source
 from zoo.data.specs import parse_spec
-from zoo.errors import ConfigError, DataError
+from zoo.errors import ConfigError, DataError, UsageError
 from zoo.families.spade.options import FEWEST, GanOptions
-from zoo.families.spade.photo_matching import match_photos
+from zoo.families.spade.photo_matching import describe, match_photos, regions_of
 from zoo.nn import pretrained
-from zoo.nn.matching import BANDS, KERNEL_SHAPES, WEIGHTS, PhotoMatching, band_energies, descriptors, kernel
+from zoo.nn.matching import BANDS, KERNEL_SHAPES, WEIGHTS, PhotoMatching, band_energies, descriptors, kernel, seen_by
 from zoo.nn.one_batch import AsOneBatch, Share
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -179,6 +179,95 @@ def test_several_processes_are_one(tmp_path: Path) -> None:
 # --- training -----------------------------------------------------------------------------------------------------
 
 
+def test_what_stands_before_the_dot_does_not_matter() -> None:
+    """Of several networks each head has the weight of a head, and one deviation for all its channels."""
+    head, depth, one = 3 * rows(40, 6, seed=1), rows(40, 4), torch.zeros(20, dtype=torch.long)
+    values = []
+    for prefix in ("", "1."):
+        matching = PhotoMatching({f"{prefix}depth_0": depth, f"{prefix}head": head}, groups=1, bank=20, fewest=16)
+        made = {f"{prefix}depth_0": rows(20, 4, seed=2), f"{prefix}head": rows(20, 6, seed=3)}
+        matching(made, one)
+        values.append(matching(made, one))
+    assert float(values[0]) == float(values[1]) != 0
+
+
+def test_regions_by_hand() -> None:
+    maps, regions = rows(2, 3, 8, 8), torch.zeros(2, 2, 16, 16)
+    regions[0, 0, :, :6] = 1  # three columns of the map, five are the other's
+    regions[1, 0, 0, :5] = 1  # less than a fiftieth: nothing that can be compared
+    regions[:, 1] = 1 - regions[:, 0]
+    found = seen_by([maps], lambda f: f[:, :2], regions)
+    assert set(found) == {f"{place}{name}" for place in ("", "region_0.", "region_1.") for name in ("depth_0", "head")}
+    for place, columns in (("region_0", slice(0, 3)), ("region_1", slice(3, 8))):
+        part = maps[0, :, :, columns].flatten(1)
+        expected = torch.cat([part.mean(1), part.std(1, unbiased=False)])
+        torch.testing.assert_close(found[f"{place}.depth_0"][0], expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found[f"{place}.head"][0], part[:2].mean(1))
+    assert bool(found["region_0.depth_0"][1].isnan().all()) and bool(found["region_1.depth_0"][1].isfinite().all())
+    assert bool(found["depth_0"].isfinite().all())
+    everything = seen_by([maps], None, torch.ones(2, 1, 16, 16))
+    torch.testing.assert_close(everything["region_0.depth_0"], everything["depth_0"], atol=1e-5, rtol=1e-4)
+
+
+def test_what_a_picture_does_not_have_has_no_part_in_the_loss() -> None:
+    """It counts as the photos' mean, without a gradient; regions share one descriptor's weight."""
+    photos, made, one = rows(40, 4), rows(20, 4, seed=2) + 1, torch.zeros(20, dtype=torch.long)
+    gaps = photos.clone()
+    gaps[::2] = torch.nan
+    with_gaps = PhotoMatching({"region_0.depth_0": gaps}, groups=1, bank=20, fewest=16)
+    torch.testing.assert_close(with_gaps.get_buffer("mean"), photos[1::2].mean(0))
+    torch.testing.assert_close(with_gaps.get_buffer("deviation"), photos[1::2].std(0))
+    assert bool((with_gaps.get_buffer("photos")[::2] == 0).all())
+    leaf = made.clone().requires_grad_(True)
+    within = torch.where(torch.arange(20)[:, None] < 5, torch.nan, leaf)
+    with_gaps({"region_0.depth_0": within.detach()}, one)
+    with_gaps({"region_0.depth_0": within}, one).backward()
+    assert leaf.grad is not None and bool(leaf.grad.isfinite().all())
+    assert bool((leaf.grad[:5] == 0).all()) and bool((leaf.grad[5:] != 0).any(1).all())
+    values = []
+    for regions in (1, 3):
+        names = ["depth_0", *(f"region_{i}.depth_0" for i in range(regions))]
+        matching = PhotoMatching(dict.fromkeys(names, photos), groups=1, bank=20, fewest=16)
+        matching(dict.fromkeys(names, made), one)
+        values.append(float(matching(dict.fromkeys(names, made), one)))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_regions_are_the_classes_with_the_most_pixels(tmp_path: Path) -> None:
+    training = loop("spade", tmp_path / "run", lambda_mmd=2.0, mmd_regions=2)
+    trainer: Any = training.trainer
+    labels = torch.cat([training.data.batch([i]).maps.labels for i in range(len(training.data))]).flatten()
+    most = sorted(set(labels.tolist()), key=lambda c: -int((labels == c).sum()))[:2]
+    assert list(trainer.mmd_classes) == most and "region_2.depth_0" in trainer.matching.sizes
+    [(batch, rng)] = training.sampler.batches(0)
+    regions = regions_of(batch.maps, most, trainer.gan)
+    assert regions is not None and regions.shape[1] == 3 and bool((regions.sum(1) == 1).all())
+    torch.testing.assert_close(regions[:, 0], (batch.maps.resize(SIDE).labels == most[0]).float())
+    trainer.matching.fewest = 1
+    for step in range(2):
+        losses = next(iter(trainer.updates(batch, rng.within("step", step), step))).losses
+    assert bool(losses["mmd"].isfinite()) and float(losses["mmd"].detach()) != 0
+
+
+def test_several_networks_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(TinyFeatures):
+        def forward(self, images: Tensor) -> list[Tensor]:
+            return super().forward(-images)
+
+    monkeypatch.setitem(pretrained.FEATURES, "other", Other)  # type: ignore[arg-type]
+    trainer: Any = loop("spade", tmp_path / "run", lambda_mmd=2.0, mmd_features="other, tiny").trainer
+    images = rows(3, 3, SIDE, SIDE).tanh()
+    found = describe(images, [trainer.features, *trainer.others])
+    assert set(found) == set(trainer.matching.sizes) and {"depth_0", "1.depth_0", "2.depth_0", "bands"} <= set(found)
+    torch.testing.assert_close(found["2.depth_0"], found["depth_0"])  # the same network
+    torch.testing.assert_close(found["1.depth_0"], describe(-images, [trainer.features])["depth_0"])
+    known = describe(images, [trainer.features, *trainer.others], trainer.features(images))
+    assert all(torch.equal(known[name], found[name]) for name in found)
+    assert loop("spade", tmp_path / "off", mmd_features="other").trainer.others == []  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="No feature network 'lite3'"):
+        loop("spade", tmp_path / "wrong", lambda_mmd=2.0, mmd_features="lite3")
+
+
 @pytest.mark.parametrize("name", ["spade", "scgan", "clvae"])
 def test_it_is_a_loss_of_both_halves(name: str, tmp_path: Path) -> None:
     training = loop(name, tmp_path / "run", lambda_mmd=2.0, mmd_photos=5)
@@ -215,7 +304,7 @@ def test_one_photo_is_no_distribution(tmp_path: Path) -> None:
     trainer: Any = training.trainer
     only = PairData(open_source(parse_spec("toy-faces:1#train")), (SIDE, SIDE))
     with pytest.raises(DataError, match="two training photos or more, got 1"):
-        match_photos(trainer.gan, trainer.features, only, trainer.options)
+        match_photos(trainer.gan, [trainer.features], only, trainer.options)
 
 
 def test_options_that_make_no_sense() -> None:

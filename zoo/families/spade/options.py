@@ -76,6 +76,8 @@ class GanOptions(TrainingOptions):
     mmd_features: str = ""
     """With `lambda_mmd`: further pretrained networks that compare too (names as of `features`, separated by commas, such as lite1,lite2): what
     one network takes for a photo, another may not."""
+    mmd_regions: int = 0
+    """With `lambda_mmd`: so many of the classes with the most pixels, and all the others together, are compared by themselves too."""
     mmd_bank: int = 96
     """With `lambda_mmd`: how many of the pictures made lately stand for the model's distribution. Of many the oldest are what the model no
     longer makes, and it swings about its aim (the mean of two trainings in a row is nearer to it: `benchmarks/average.py`)."""
@@ -144,10 +146,10 @@ class GanOptions(TrainingOptions):
             )
         if self.features_side and not 32 <= self.features_side <= 1024:
             faults.append(f"features_side must be 0 or 32 to 1024 pixels, got {self.features_side}")
-        if self.lambda_mmd < 0 or self.mmd_bank < FEWEST or self.mmd_photos < 2:
+        if min(self.lambda_mmd, self.mmd_regions) < 0 or self.mmd_bank < FEWEST or self.mmd_photos < 2:
             faults.append(
-                f"lambda_mmd must not be negative, mmd_bank at least {FEWEST}, mmd_photos at least 2 (got {self.lambda_mmd},"
-                f" {self.mmd_bank}, {self.mmd_photos})"
+                f"lambda_mmd and mmd_regions must not be negative, mmd_bank at least {FEWEST}, mmd_photos at least 2 (got {self.lambda_mmd},"
+                f" {self.mmd_regions}, {self.mmd_bank}, {self.mmd_photos})"
             )
         if self.prior_half and self.batch_size < 2:
             faults.append(f"prior_half needs batch_size 2 or more, got {self.batch_size}")

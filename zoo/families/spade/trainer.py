@@ -25,7 +25,7 @@ from zoo.families.spade.joining import join
 from zoo.families.spade.losses import Outputs, discriminator_losses, generator_losses
 from zoo.families.spade.objectives import Objective
 from zoo.families.spade.options import GanOptions
-from zoo.families.spade.photo_matching import match_photos, mismatch
+from zoo.families.spade.photo_matching import common_classes, match_photos, mismatch, regions_of
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
@@ -62,6 +62,7 @@ class GanTrainer(Trainer):
         self.others = [feature_network(name, options.features_side) for name in options.mmd_networks]
         self.prior = PriorStyles(self.gan, options) if options.prior_half else None
         self.matching: PhotoMatching | None = None
+        self.mmd_classes: tuple[int, ...] = ()
         if options.fixed_norms:
             fix_batch_norms(self.gan)
         self.objective: Objective | None = None
@@ -156,7 +157,8 @@ class GanTrainer(Trainer):
         if self.prior is not None:
             self.prior.prepare(data)
         if self.options.lambda_mmd:
-            self.matching = match_photos(self.gan, self._matched_by, data, self.options)
+            self.mmd_classes = common_classes(data, self.options.mmd_regions)
+            self.matching = match_photos(self.gan, self._matched_by, data, self.options, self.mmd_classes)
 
     @property
     def _matched_by(self) -> list[nn.Module]:
@@ -171,7 +173,7 @@ class GanTrainer(Trainer):
         if self.prior is not None:
             self.prior.keep_up(step)
         drawn = self.drawn(batch, rng.within("prior", step))
-        yield self._generator_update(planes, real, rng, step, draws, shared, self.pixel_weights(batch), drawn)
+        yield self._generator_update(planes, real, rng, step, draws, shared, batch, drawn)
         yield self._discriminator_update(planes, real, rng, step, draws, shared, drawn)
 
     def drawn(self, batch: Batch, rng: RngLike) -> Style | None:
@@ -204,20 +206,20 @@ class GanTrainer(Trainer):
 
     def _generator_update(
         self, planes: Tensor, real: Tensor, rng: RngLike, step: int, draws: Tensor | None, shared: list[Outputs],
-        weights: Tensor | None, drawn: Style | None,
+        batch: Batch, drawn: Style | None,
     ) -> Update:  # fmt: skip
         for network in self._frozen:
             network.to(real.device)
         outputs = self.fake(planes, real, self._eps(rng, "eps", step), drawn)
-        outputs.weights = weights
+        outputs.weights = self.pixel_weights(batch)
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=False)
-        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real)
+        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real, batch)
         if self.options.share_fake:
             outputs.fake = outputs.fake.detach()
             shared.append(outputs)
         return Update(losses, ("generator",))
 
-    def feature_losses(self, outputs: Outputs, real: Tensor) -> dict[str, Tensor]:
+    def feature_losses(self, outputs: Outputs, real: Tensor, batch: Batch) -> dict[str, Tensor]:
         """With `lambda_features`: the weighted distance to the photo in the features of a pretrained network. With `lambda_mmd`: how far the
         pictures' distribution is from the photos'."""
         o, own = self.options, slice(outputs.own)
@@ -230,7 +232,9 @@ class GanTrainer(Trainer):
                 target = self.features(real[own])
             losses["features"] = o.lambda_features * feature_distance([f[own] for f in found], target)
         if self.matching is not None:
-            losses["mmd"] = o.lambda_mmd * mismatch(self.matching, self._matched_by, fake, found, outputs.own)
+            regions = regions_of(batch.maps, self.mmd_classes, self.gan)
+            distance = mismatch(self.matching, self._matched_by, fake, found, outputs.own, regions)
+            losses["mmd"] = o.lambda_mmd * distance
         return losses
 
     def _discriminator_update(
