@@ -43,10 +43,15 @@ class Toy(SkeletonGenerator):
 
 @pytest.mark.parametrize(
     ("upsampling", "scales"),
-    [("normal", [0, 1, 1, 2, 3, 4, 5]), ("more", [0, 1, 2, 3, 4, 5, 6]), ("most", [0, 1, 2, 3, 4, 5, 6, 7])],
+    [
+        ("normal", [0, 1, 1, 2, 3, 4, 5]),
+        ("more", [0, 1, 2, 3, 4, 5, 6]),
+        ("most", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("finer", [0, 1, 1, 2, 3, 4, 5, 6]),
+    ],
 )
 def test_the_course_of_the_generator(upsampling: str, scales: list[int]) -> None:
-    last = 1 if upsampling == "most" else 0
+    last = 1 if upsampling in ("most", "finer") else 0
     steps = spade_steps(upsampling, spade_channels(widths(2), last=last))
     names = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4"]
     assert [s.name for s in steps] == names[: len(scales)] and [s.scale for s in steps] == scales

@@ -106,15 +106,17 @@ class MaskGANTrainer(GanTrainer):
             on_real = self._ask(*augmented(planes, real, draws, cutout), outputs)
         return on_fake, on_real
 
-    def losses_of(self, planes: Tensor, fake: Tensor, real: Tensor, draws: Tensor | None) -> dict[str, Tensor]:
-        """The weighted terms of a generator's step: for its picture of the map, or for the blend."""
+    def losses_of(
+        self, planes: Tensor, maps: SemanticMap, fake: Tensor, real: Tensor, draws: Tensor | None
+    ) -> dict[str, Tensor]:
+        """The weighted terms of a generator's step: for its picture of the maps, or for the blend."""
         on_fake, on_real = self.opinions(planes, fake, real, draws, learning=False)
         outputs = Outputs(fake)
         losses = generator_losses(outputs, real, on_fake, on_real, self.options, self.perceptual)
-        return losses | self.feature_losses(outputs, real)
+        return losses | self.feature_losses(outputs, real, maps)
 
     def _steps(
-        self, planes: Tensor, fake: Tensor, real: Tensor, draws: Tensor | None, *, blend: bool
+        self, planes: Tensor, maps: SemanticMap, fake: Tensor, real: Tensor, draws: Tensor | None, *, blend: bool
     ) -> Iterator[Update]:
         """The discriminator's step, then the step of what made the fake."""
         prefix = "blend_" if blend else ""
@@ -123,7 +125,7 @@ class MaskGANTrainer(GanTrainer):
         seen = {f"{prefix}score_fake": on_fake, f"{prefix}score_real": on_real}
         logs: dict[str, Tensor | float] = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}
         yield Update(judged, ("discriminator",), logs)
-        losses = self.losses_of(planes, fake, real, draws)
+        losses = self.losses_of(planes, maps, fake, real, draws)
         yield Update({f"{prefix}{k}": v for k, v in losses.items()}, ("blending" if blend else "generator",))
 
     def updates(self, batch: Batch, rng: RngLike, step: int) -> Iterator[Update]:
@@ -132,11 +134,11 @@ class MaskGANTrainer(GanTrainer):
             network.to(real.device)
         draws = draw(rng, "augment", step) if self.options.diffaugment else None
         (fake,) = self.paint([planes], planes, real)
-        yield from self._steps(planes, fake, real, draws, blend=False)
+        yield from self._steps(planes, batch.maps, fake, real, draws, blend=False)
         if self.edited is not None and self.blender is not None:
             maps = self.edited.draw(batch.maps, rng.within("edited", step))
             blend, alpha = self.blender(*self.paint([self._planes(m) for m in maps], planes, real))
-            updates = self._steps(planes, blend, real, draws, blend=True)
+            updates = self._steps(planes, batch.maps, blend, real, draws, blend=True)
             for update in updates:
                 update.logs["alpha"] = alpha.detach().mean()
                 yield update

@@ -131,7 +131,7 @@ class Pix2PixHDTrainer(GanTrainer):
         pool_draws = None if self.pool is None else rng.uniform("pool", step, shape=(2,))
         outputs = self.paint(planes, real, self.synthesizer.regions(batch.maps))
         on_old, on_real, on_fake = self.opinions(planes, outputs, real, draws, pool_draws)
-        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real)
+        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real, batch.maps)
         yield Update(losses, tuple(n for n in self.optimizers() if n != "discriminator"))
         seen = {"score_real": on_real, "score_fake": on_old}
         logs: dict[str, Tensor | float] = {k: v.scores[0].detach().float().mean() for k, v in seen.items()}

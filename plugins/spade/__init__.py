@@ -26,6 +26,7 @@ plugin = Plugin(
                 "celeba-128-projected": 4_228_451,
                 "celeba-128-matched": 4_228_451,
                 "celeba-256-projected": 4_228_451,
+                "celeba-256-finer": 4_262_595,
                 "ade20k-vae": 122_406_019,
                 "coco-vae": 123_090_307,
                 "cityscapes-vae": 111_600_003,

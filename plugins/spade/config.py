@@ -34,8 +34,9 @@ class SpadeConfig(GridSizes):
     """`norm_G`: [spectral]spade{syncbatch,batch,instance}KxK."""
     spade_hidden: int = 128
     """Hidden channels of SPADE (128 is hard-coded officially)."""
-    upsampling: Literal["normal", "more", "most"] = "normal"
-    """Five, six or seven doublings from the start grid (`num_upsampling_layers`); most has one more block, of ngf/2 channels."""
+    upsampling: Literal["normal", "more", "most", "finer"] = "normal"
+    """Five, six or seven doublings from the start grid (`num_upsampling_layers`); most has one more block, of ngf/2 channels. finer (ours): the
+    network of normal with one more doubling and block, of ngf channels, so that weights of half the side grow (`GanOptions.train_only`)."""
     use_vae: bool = False
     """Start from a latent drawn or encoded from an image; without it the start is the map, and nothing is random."""
     z_dim: int = 256
@@ -123,6 +124,18 @@ VARIANTS["celeba-256-projected"] = Variant(
     replace(CELEBA_128, resolution=256, upsampling="more"),
     replace(VARIANTS["celeba-128-projected"].training, features="lite0-wide", pixel_width=32, batch_size=4),
     "ours: the networks of celeba-128-projected with one doubling more, 256 px, grown from its weights",
+)
+VARIANTS["celeba-256-finer"] = Variant(
+    replace(CELEBA_128, resolution=256, upsampling="finer"),
+    replace(
+        VARIANTS["celeba-128-matched"].training,
+        steps=700,
+        features_side=0,
+        lr=4e-4,
+        lr_d=4e-4,
+        train_only="generator.up_4, generator.conv_img",
+    ),
+    "ours: a finished celeba-128 with one more block behind it, which alone is trained, 256 px",
 )
 VARIANTS |= {
     f"{name}-vae": Variant(

@@ -34,7 +34,7 @@ class Generator(SkeletonGenerator):
     def __init__(self, config: SpadeConfig, planes: int) -> None:
         super().__init__(config.grid)
         self.config, self.planes = config, planes
-        last = config.ngf // 2 if config.upsampling == "most" else 0
+        last = {"most": config.ngf // 2, "finer": config.ngf}.get(config.upsampling, 0)
         channels = spade_channels(widths(config.ngf, config.max_width), last=last)
         self.add_start(channels[0], planes, config.z_dim if config.use_vae else 0)
         self.add_blocks(spade_steps(config.upsampling, channels), self._block)

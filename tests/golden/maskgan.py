@@ -268,10 +268,11 @@ def run_losses(case: Mapping[str, Any], folder: Path) -> Tensors:
         assert trainer.blender is not None
         pictures["blend"], seen["alpha"] = trainer.blender(seen["fake_inter_1"], seen["fake_inter_2"])
         seen["blend_image"] = pictures["blend"]
+    maps = SemanticMap(planes.argmax(1), trainer.synthesizer.label_space)
     losses: Tensors = {}
     for name, picture in pictures.items():
         prefix = {"fake": "G", "blend": "GB"}[name]
-        losses |= {f"{prefix}_{TERMS[k]}": v for k, v in trainer.losses_of(planes, picture, real, None).items()}
+        losses |= {f"{prefix}_{TERMS[k]}": v for k, v in trainer.losses_of(planes, maps, picture, real, None).items()}
         losses |= _judged(trainer, planes, name, picture, real, seen)
     named = parameters_of(trainer)
     out: Tensors = {f"losses/{k}": v.detach() for k, v in losses.items()}

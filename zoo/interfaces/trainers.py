@@ -77,6 +77,11 @@ class Trainer(ABC):
         del epoch, data
         return None
 
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Beginnings of the names of model tensors that the weights of `--init` may lack; they keep their random start."""
+        return ()
+
     def statistics(self, batch: Batch, rng: RngLike) -> None:
         """Run the model forward on a training batch, for batch-norm statistics of averaged weights. Needed by models that
         have batch norms and train with an EMA."""

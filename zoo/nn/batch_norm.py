@@ -23,7 +23,7 @@ def _tracking(model: nn.Module) -> list[_BatchNorm]:
 def fix_batch_norms(model: nn.Module) -> None:
     """From now on the model's batch norms normalise by the running statistics that they have, in training too (whatever `train()` says),
     and nothing estimates these anew."""
-    for norm in _tracking(model):
+    for norm in batch_norms(model):
         setattr(norm, _FIXED, True)
         norm.register_forward_pre_hook(_evaluate)
 

@@ -86,7 +86,7 @@ def _moments(maps: Tensor) -> Tensor:
 def _moments_within(maps: Tensor, regions: Tensor) -> Tensor:
     """[B, R, 2 C]: mean and standard deviation of each channel of [B, C, h, w] within each of [B, R, H, W]."""
     with exactly(maps):
-        shares = F.adaptive_avg_pool2d(regions.float(), maps.shape[-2:]).flatten(2)
+        shares = F.adaptive_avg_pool2d(regions.float(), (maps.shape[-2], maps.shape[-1])).flatten(2)
         shares = shares / shares.sum(2, keepdim=True).clamp_min(1e-6)
         flat = maps.float().flatten(2).mT
         centre = flat.mean(1, keepdim=True)  # variances as differences of squares need numbers near 0

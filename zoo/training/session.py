@@ -217,18 +217,18 @@ def build_trainer(plan: TrainingPlan, model: Model | None = None, *, init: bool 
     if plan.init and init:
         from zoo.hub import resolve
 
-        _start_from(resolve(plan.init).folder, {"model": model, **trainer.networks})
+        _start_from(resolve(plan.init).folder, {"model": model, **trainer.networks}, {"model": trainer.fresh})
     return trainer
 
 
-def _start_from(folder: Path, networks: Mapping[str, nn.Module]) -> None:
-    """Load those of the networks that a model folder has, as its card vouches for them."""
+def _start_from(folder: Path, networks: Mapping[str, nn.Module], fresh: Mapping[str, Sequence[str]]) -> None:
+    """Load those of the networks that a model folder has, as its card vouches for them. fresh: by network, beginnings of names it may lack."""
     paths = {name: path for name in networks if (path := ordinary_file(folder, f"{name}.safetensors")) is not None}
     listed, names = card_files(folder), [CONFIG, *(path.name for path in paths.values())]
     check_listed(folder, names, listed)
     verify_files(folder, {name: digest for name, digest in listed.items() if name in names})
     for name, path in paths.items():
-        load_strict(networks[name], path)
+        load_strict(networks[name], path, fresh.get(name, ()))
 
 
 # --- data ---------------------------------------------------------------------------------------------------------

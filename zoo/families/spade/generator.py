@@ -28,18 +28,19 @@ class Step(NamedTuple):
 def spade_steps(upsampling: str, channels: Sequence[int]) -> list[Step]:
     """The blocks of SPADE's generator in order (paper figure 13; "more" and "most" are the code's).
 
-    channels: of the first features and then of each block's output; eight numbers, nine with `upsampling` "most", which has
-    one more block at the end. "more" and "most" double once more, before G_middle_1.
+    channels: of the first features and then of each block's output; eight numbers, nine with `upsampling` "most" and "finer", which have
+    one more block at the end. "more" and "most" double once more, before G_middle_1; "finer" (ours) does not, so that its other blocks are those of
+    "normal" at half the side.
     """
-    more = upsampling != "normal"
+    more = upsampling in ("more", "most")
     places = [
         ("head_0", 0),
         ("G_middle_0", 1),
         ("G_middle_1", 1 + more),
         *((f"up_{i}", 2 + more + i) for i in range(4)),
     ]
-    if upsampling == "most":
-        places.append(("up_4", DOUBLINGS["most"]))
+    if upsampling in ("most", "finer"):
+        places.append(("up_4", DOUBLINGS[upsampling]))
     pairs = pairwise(channels)
     return [Step(name, scale, *pair) for (name, scale), pair in zip(places, pairs, strict=True)]
 
@@ -47,7 +48,7 @@ def spade_steps(upsampling: str, channels: Sequence[int]) -> list[Step]:
 def spade_channels(widths: Sequence[int], first: int = 0, last: int = 0) -> list[int]:
     """`channels` of `spade_steps` from the five widths of `sizes.widths`.
 
-    first: channels of the first features where they differ (SC-GAN); last: of the block that "most" adds (0: not added).
+    first: channels of the first features where they differ (SC-GAN); last: of the block that "most" and "finer" add (0: not added).
     """
     w = widths
     return [first or w[0], w[0], w[0], w[0], *w[1:], *([last] if last else [])]

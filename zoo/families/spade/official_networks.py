@@ -33,7 +33,7 @@ def read_generator(shapes: Shapes) -> dict[str, Any]:
         "ngf": _width(shapes),
         "norm": f"{spectral}spade{kind}{kernel}x{kernel}",
         "spade_hidden": vote(shapes, (rf"{_SHARED}\.(?:weight|bias)", 0, 1)) or 128,
-        "upsampling": "most" if has(shapes, r"up_4\..*") else "normal",
+        "upsampling": _added_block(shapes),
     }
     fc = shapes.get("fc.weight", ())
     if len(fc) != 2:
@@ -46,6 +46,12 @@ def read_generator(shapes: Shapes) -> dict[str, Any]:
         "aspect_ratio": width / height,
         "resolution": width << DOUBLINGS[config["upsampling"]],
     }
+
+
+def _added_block(shapes: Shapes) -> str:
+    """What a block behind the four tells: "most" halves the channels, "finer" keeps them."""
+    last, before = (vote(shapes, (rf"up_{i}\.conv_1\.bias", 0, 1)) for i in (4, 3))
+    return "normal" if not has(shapes, r"up_4\..*") else "finer" if last and last == before else "most"
 
 
 def read_planes(shapes: Shapes, blocks: str = BLOCKS) -> int:

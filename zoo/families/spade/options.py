@@ -95,6 +95,9 @@ class GanOptions(TrainingOptions):
     """Normalise by the running statistics that the model starts with (`--init`), and leave them as they are (ours): the adversary
     then sees the very pictures that the finished model makes. With statistics of each batch, styles far from the batch's others are drawn
     in by their company in training, and too bright or too hard in the finished model."""
+    train_only: str = ""
+    """Beginnings of names of the model's parameters, separated by commas: these alone are trained (ours), "": all. Those of a model that grew by a
+    block (`upsampling=finer`) may be missing from the weights that it starts from."""
     ndf: int = 64
     """Width of the discriminator."""
     n_layers_d: int = 4
@@ -121,9 +124,14 @@ class GanOptions(TrainingOptions):
         return beta1 if self.beta1 is None else self.beta1, beta2 if self.beta2 is None else self.beta2
 
     @property
+    def trained_parts(self) -> tuple[str, ...]:
+        """The beginnings of names in `train_only`; empty: everything is trained."""
+        return _listed(self.train_only)
+
+    @property
     def mmd_networks(self) -> tuple[str, ...]:
         """Names of the further networks of `lambda_mmd`."""
-        return tuple(name.strip() for name in self.mmd_features.split(",") if name.strip()) if self.lambda_mmd else ()
+        return _listed(self.mmd_features) if self.lambda_mmd else ()
 
     @property
     def uses_features(self) -> bool:
@@ -157,6 +165,10 @@ class GanOptions(TrainingOptions):
             faults.append("prior_every must be at least 1, statistics_maps 0 or more")
         if faults:
             raise ConfigError("Training options: " + "; ".join(faults) + ".")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 SMALL_TRAINING: dict[str, Any] = {

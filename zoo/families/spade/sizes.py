@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from zoo.configs import SIDE
 
-DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
-"""`num_upsampling_layers`: doublings of the side from the start grid to the picture."""
+DOUBLINGS = {"normal": 5, "more": 6, "most": 7, "finer": 6}
+"""`num_upsampling_layers`: doublings of the side from the start grid to the picture. finer is ours: normal, and one more block behind it."""
 MULTIPLES = (16, 8, 4, 2, 1)
 """Channels of a generator in multiples of its `ngf`, from the start grid to the picture's size."""
 

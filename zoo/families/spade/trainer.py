@@ -17,7 +17,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.api import load
 from zoo.data import Batch, PairData
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError, few
 from zoo.families.spade.diffaugment import augmented, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator
 from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
@@ -31,7 +31,7 @@ from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
-from zoo.nn.batch_norm import batch_norms, fix_batch_norms
+from zoo.nn.batch_norm import batch_norms, fix_batch_norms, recompute_batch_norm
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.matching import PhotoMatching
@@ -39,10 +39,11 @@ from zoo.nn.perceptual import perceptual_network
 from zoo.nn.pretrained import FeatureNetwork, feature_network
 from zoo.nn.projected import ProjectedDiscriminator, feature_distance
 from zoo.nn.spectral import held_spectral
-from zoo.rng import RngLike
+from zoo.rng import Rng, RngLike
 from zoo.style import Style
 
 VALIDATION_BATCH = 8
+FRESH_MAPS = 64
 
 
 class GanTrainer(Trainer):
@@ -64,7 +65,7 @@ class GanTrainer(Trainer):
         self.matching: PhotoMatching | None = None
         self.mmd_classes: tuple[int, ...] = ()
         if options.fixed_norms:
-            fix_batch_norms(self.gan)
+            self._fix_norms()
         self.objective: Objective | None = None
         self.joined = options.discriminator not in options.OWN_DISCRIMINATORS
         if options.discriminator == "projected":
@@ -74,6 +75,8 @@ class GanTrainer(Trainer):
         else:
             self.discriminator = self.build_discriminator()
         self.initialise(self.discriminator)
+        if options.train_only:
+            self._train_only()
         self.perceptual = perceptual_network(options.perceptual, load)
         self._frozen = [network for network in (self.perceptual, self.features, *self.others) if network is not None]
         if options.channels_last:
@@ -101,8 +104,7 @@ class GanTrainer(Trainer):
 
     def parameters(self) -> dict[str, list[nn.Parameter]]:
         """By optimizer, what it trains."""
-        networks = {"generator": self.gan, "discriminator": self.discriminator}
-        return {name: list(network.parameters()) for name, network in networks.items()}
+        return {"generator": self.trained(self.gan), "discriminator": list(self.discriminator.parameters())}
 
     def opinion(self, planes: Tensor, images: Tensor, outputs: Outputs) -> Opinion:
         """What the discriminator says of images [B, 3, H, W] in [-1, 1] with their planes. outputs: the generator's for the
@@ -124,6 +126,43 @@ class GanTrainer(Trainer):
         return generator_losses(outputs, real, on_fake, on_real, self.options, self.perceptual)
 
     # --- networks -------------------------------------------------------------------------------------------------
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        return self.options.trained_parts
+
+    def trained(self, network: nn.Module) -> list[nn.Parameter]:
+        """Those of the parameters of the model or a part of it that are trained."""
+        return [p for p in network.parameters() if p.requires_grad or not self.options.train_only]
+
+    def _train_only(self) -> None:
+        """Freeze the other parameters. Raises ConfigError for a beginning that no name has."""
+        parts, names = self.options.trained_parts, [name for name, _ in self.gan.named_parameters()]
+        if lost := [part for part in parts if not any(name.startswith(part) for name in names)]:
+            raise ConfigError(
+                f"train_only: no parameter of {self.gan.title} begins with {', '.join(lost)} (there are {few(names)})."
+            )
+        for name, parameter in self.gan.named_parameters():
+            parameter.requires_grad_(name.startswith(parts))
+
+    def _fix_norms(self) -> None:
+        """The batch norms, but for those of parts that may be fresh: `prepare` estimates these first."""
+        for name, module in self.gan.named_modules():
+            if not list(module.children()) and not name.startswith(self.options.trained_parts):
+                fix_batch_norms(module)
+
+    def _begin_norms(self, data: PairData) -> None:
+        """With `fixed_norms` the statistics of a part that may be fresh, over the first `FRESH_MAPS` pairs; from then on they are fixed, too."""
+
+        def run() -> None:
+            seen = 0
+            for batch in data.batches(VALIDATION_BATCH, limit=FRESH_MAPS):
+                self.statistics(batch, Rng(self.options.seed, range(seen, seen + len(batch)), ("fresh norms",)))
+                seen += len(batch)
+
+        training = self.gan.training
+        recompute_batch_norm(self.gan.eval(), run)
+        fix_batch_norms(self.gan.train(training))
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -156,6 +195,8 @@ class GanTrainer(Trainer):
             raise DataError(f"{self.gan.title} learns from photos with their maps, and this data set holds maps alone.")
         if self.prior is not None:
             self.prior.prepare(data)
+        if self.options.fixed_norms and batch_norms(self.gan):
+            self._begin_norms(data)
         if self.options.lambda_mmd:
             self.mmd_classes = common_classes(data, self.options.mmd_regions)
             self.matching = match_photos(self.gan, self._matched_by, data, self.options, self.mmd_classes)
@@ -213,15 +254,15 @@ class GanTrainer(Trainer):
         outputs = self.fake(planes, real, self._eps(rng, "eps", step), drawn)
         outputs.weights = self.pixel_weights(batch)
         on_fake, on_real = self.judge(planes, outputs, real, draws, real_grad=False)
-        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real, batch)
+        losses = self.losses(outputs, real, on_fake, on_real) | self.feature_losses(outputs, real, batch.maps)
         if self.options.share_fake:
             outputs.fake = outputs.fake.detach()
             shared.append(outputs)
         return Update(losses, ("generator",))
 
-    def feature_losses(self, outputs: Outputs, real: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def feature_losses(self, outputs: Outputs, real: Tensor, maps: SemanticMap) -> dict[str, Tensor]:
         """With `lambda_features`: the weighted distance to the photo in the features of a pretrained network. With `lambda_mmd`: how far the
-        pictures' distribution is from the photos'."""
+        pictures' distribution is from the photos'. maps: what the pictures show."""
         o, own = self.options, slice(outputs.own)
         if self.features is None or not (o.lambda_features or o.lambda_mmd):
             return {}
@@ -232,7 +273,7 @@ class GanTrainer(Trainer):
                 target = self.features(real[own])
             losses["features"] = o.lambda_features * feature_distance([f[own] for f in found], target)
         if self.matching is not None:
-            regions = regions_of(batch.maps, self.mmd_classes, self.gan)
+            regions = regions_of(maps, self.mmd_classes, self.gan)
             distance = mismatch(self.matching, self._matched_by, fake, found, outputs.own, regions)
             losses["mmd"] = o.lambda_mmd * distance
         return losses
@@ -306,6 +347,7 @@ class GanTrainer(Trainer):
         scores = self.discriminator["projected"](self.features(images), planes)
         return Opinion([*scores, self.discriminator["pixels"](torch.cat([planes, images], 1))[-1]], [])
 
+    @torch.no_grad()
     def statistics(self, batch: Batch, rng: RngLike) -> None:
         planes, real = self._inputs(batch)
         self.fake(planes, real, self._eps(rng, "eps", 0), self.drawn(batch, rng))
