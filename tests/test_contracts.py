@@ -99,6 +99,16 @@ class TestSpadeWithoutStyle(TestSpade):
     config: ClassVar[Mapping[str, Any]] = {**TestSpade.config, "use_vae": False, "edges": True}
 
 
+class TestFiner(Gan):
+    """Grown by a block, without a base: all of it is in its file."""
+
+    architecture = "spade-finer"
+    config: ClassVar[Mapping[str, Any]] = {**TestSpade.config, "resolution": 64}
+
+    def official(self, model: Model) -> Mapping[str, Mapping[str, Tensor]]:
+        return {}
+
+
 class TestClade(Gan):
     architecture = "clade"
     config: ClassVar[Mapping[str, Any]] = {

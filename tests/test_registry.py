@@ -47,6 +47,7 @@ FIRST = (
     "sg2im",
     "sg2im-image",
     "spade",
+    "spade-finer",
 )
 
 Install = Callable[..., Registry]

@@ -26,7 +26,6 @@ plugin = Plugin(
                 "celeba-128-projected": 4_228_451,
                 "celeba-128-matched": 4_228_451,
                 "celeba-256-projected": 4_228_451,
-                "celeba-256-finer": 4_262_595,
                 "ade20k-vae": 122_406_019,
                 "coco-vae": 123_090_307,
                 "cityscapes-vae": 111_600_003,
@@ -34,7 +33,19 @@ plugin = Plugin(
                 "celeba-vae": 119_668_867,
             },
             title="The map scales and shifts every norm (GauGAN; with an encoder GauGAN-VAE)",
-        )
+        ),
+        Architecture(
+            "spade-finer",
+            kind="image-synthesizer",
+            model="zoo_plugins.spade.finer:FinerSPADE",
+            config="zoo_plugins.spade.config:FinerConfig",
+            variants="zoo_plugins.spade.config:FINER_VARIANTS",
+            trainer="zoo_plugins.spade.finer:FinerTrainer",
+            paper="Semantic Image Synthesis with Spatially-Adaptive Normalization (CVPR 2019), arXiv:1903.07291",
+            can=("style:prior", "style:mean", "style:photo"),
+            parameters={"celeba-256": 4_262_595},
+            title="A finished SPADE of half the side with one more block behind it (ours)",
+        ),
     ],
     networks={
         "spade.discriminator": "zoo.families.spade.discriminators:MultiscaleDiscriminator",

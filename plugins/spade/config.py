@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from zoo.errors import shown
 from zoo.families.spade.options import MATCHED, PROJECTED, SMALL_TRAINING, GanOptions
 from zoo.families.spade.sizes import GridSizes
 from zoo.plugin import SIDE, ConfigError, Variant, at_most
@@ -125,21 +127,35 @@ VARIANTS["celeba-256-projected"] = Variant(
     replace(VARIANTS["celeba-128-projected"].training, features="lite0-wide", pixel_width=32, batch_size=4),
     "ours: the networks of celeba-128-projected with one doubling more, 256 px, grown from its weights",
 )
-VARIANTS["celeba-256-finer"] = Variant(
-    replace(CELEBA_128, resolution=256, upsampling="finer"),
-    replace(
-        VARIANTS["celeba-128-matched"].training,
-        steps=700,
-        features_side=0,
-        lr=4e-4,
-        lr_d=4e-4,
-        train_only="generator.up_4, generator.conv_img",
-    ),
-    "ours: a finished celeba-128 with one more block behind it, which alone is trained, 256 px",
-)
 VARIANTS |= {
     f"{name}-vae": Variant(
         replace(VARIANTS[name].config, use_vae=True), VARIANTS[name].training, VARIANTS[name].title.replace("no style", "with VAE")
     )
     for name in ("ade20k", "coco", "cityscapes", "facades", "celeba")
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FinerConfig(SpadeConfig):
+    """A SPADE that has grown by one block (ours): `upsampling` is finer."""
+
+    upsampling: Literal["normal", "more", "most", "finer"] = "finer"
+    base: str = ""
+    """Id of the published model of half the side behind which the block was put: the file of weights holds what differs from it. "": all of it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.base and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,99}", self.base):
+            raise ConfigError(f"FinerConfig: base must be the id of a published model, got {shown(repr(self.base))}.")
+
+
+FINER_VARIANTS: dict[str, Variant] = {
+    "celeba-256": Variant(
+        FinerConfig(**{**vars(CELEBA_128), "resolution": 256, "upsampling": "finer", "base": "spade-celeba"}),
+        replace(
+            VARIANTS["celeba-128-matched"].training, steps=700, features_side=0, lr=4e-4, lr_d=4e-4,
+            train_only="generator.up_4, generator.conv_img",
+        ),
+        "ours: a finished celeba-128 with one more block behind it, which alone is trained, 256 px",
+    )
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -56,12 +56,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise damaged(path, error, path.stat().st_size) from error
 
 
-def load_strict(network: nn.Module, path: Path, fresh: Sequence[str] = ()) -> None:
-    """Load a file into a network; keys and shapes must agree exactly. fresh: beginnings of names that the file may lack, whose tensors stay as they
-    are. Raises WeightsError that tells the differences."""
-    tensors = read_tensors(path)
+def load_strict(network: nn.Module, path: Path, known: Mapping[str, Tensor] | None = None) -> None:
+    """Load a file into a network; keys and shapes must agree exactly. known: tensors by name that the file may lack. Raises WeightsError that tells
+    the differences."""
+    tensors = {**(known or {}), **read_tensors(path)}
     state = network.state_dict()
-    tensors |= {k: v for k, v in state.items() if k not in tensors and k.startswith(tuple(fresh))}
     expected = {k: tuple(v.shape) for k, v in state.items()}
     found = {k: tuple(v.shape) for k, v in tensors.items()}
     missing = [k for k in expected if k not in found]

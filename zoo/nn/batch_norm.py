@@ -28,6 +28,11 @@ def fix_batch_norms(model: nn.Module) -> None:
         norm.register_forward_pre_hook(_evaluate)
 
 
+def hold(module: nn.Module) -> None:
+    """Keep a layer in evaluation mode from now on, whatever `train()` says."""
+    module.register_forward_pre_hook(_evaluate)
+
+
 def _evaluate(norm: nn.Module, inputs: object) -> None:
     del inputs
     norm.training = False

@@ -20,6 +20,7 @@ from zoo.data.relabelled import Relabelled
 from zoo.data.specs import DataSpec, open_source, parse_spec, splits_of
 from zoo.environment import versions
 from zoo.errors import DataError, ZooError, plain
+from zoo.files.configfile import config_values
 from zoo.files.ordinary import ordinary_file
 from zoo.files.tensors import load_strict
 from zoo.inference.processors import multiplies_bf16
@@ -228,7 +229,20 @@ def _start_from(folder: Path, networks: Mapping[str, nn.Module], fresh: Mapping[
     check_listed(folder, names, listed)
     verify_files(folder, {name: digest for name, digest in listed.items() if name in names})
     for name, path in paths.items():
-        load_strict(networks[name], path, fresh.get(name, ()))
+        if name == "model" and _loads_itself(networks[name], folder):
+            networks[name].load_weights(folder)  # type: ignore[operator]
+            continue
+        network, parts = networks[name], tuple(fresh.get(name, ()))
+        load_strict(network, path, {k: v for k, v in network.state_dict().items() if k.startswith(parts)})
+
+
+def _loads_itself(network: nn.Module, folder: Path) -> bool:
+    """Whether the class of a model folder is that of the network, and loads its weights in a way of its own."""
+    name = config_values(folder).get("architecture")
+    if not isinstance(network, Model) or name not in registry().architectures:
+        return False
+    own = type(network).load_weights is not Model.load_weights
+    return own and registry().load(registry().architecture(name), "model") is type(network)
 
 
 # --- data ---------------------------------------------------------------------------------------------------------

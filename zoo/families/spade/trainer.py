@@ -31,7 +31,7 @@ from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
-from zoo.nn.batch_norm import batch_norms, fix_batch_norms, recompute_batch_norm
+from zoo.nn.batch_norm import batch_norms, fix_batch_norms, hold, recompute_batch_norm
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.matching import PhotoMatching
@@ -136,7 +136,7 @@ class GanTrainer(Trainer):
         return [p for p in network.parameters() if p.requires_grad or not self.options.train_only]
 
     def _train_only(self) -> None:
-        """Freeze the other parameters. Raises ConfigError for a beginning that no name has."""
+        """Freeze the other parameters, statistics and singular vectors. Raises ConfigError for a beginning that no name has."""
         parts, names = self.options.trained_parts, [name for name, _ in self.gan.named_parameters()]
         if lost := [part for part in parts if not any(name.startswith(part) for name in names)]:
             raise ConfigError(
@@ -144,6 +144,10 @@ class GanTrainer(Trainer):
             )
         for name, parameter in self.gan.named_parameters():
             parameter.requires_grad_(name.startswith(parts))
+        for name, layer in self.gan.named_modules():
+            if not (list(layer.children()) or name.startswith(parts)):
+                fix_batch_norms(layer)
+                hold(layer)
 
     def _fix_norms(self) -> None:
         """The batch norms, but for those of parts that may be fresh: `prepare` estimates these first."""
