@@ -13,7 +13,7 @@ shift 3
 names=("${@:-}")
 [ -n "${names[0]}" ] || names=(spade-celeba-256 scgan-celeba-512 clvae-celeba-256)
 : "${DEVICE:=cuda}" "${EXTRA:=}"
-recipe=(--set features=lite0-wide --set pixel_width=32 --set ema=0.995 --set lambda_mmd=30 --set zoom=0 --set precision=auto --set validate_every=0 --set preview_every=0 --set save_every=200)
+recipe=(--set features=lite0-wide --set pixel_width=32 --set ema=0.995 --set lambda_mmd=30 --set mmd_features=lite1,lite2 --set mmd_regions=3 --set zoom=0 --set precision=auto --set validate_every=0 --set preview_every=0 --set save_every=200)
 projected=(--set discriminator=projected --set lambda_feat=0 --set perceptual=none --set lambda_features=2 --set lambda_l1=2 --set prior_half=true
   --set lr=2e-4 --set lr_d=4e-4 --set beta1=0 --set beta2=0.99 --set ttur=false --set diffaugment=true --set share_fake=true --set decay_last=0.3
   --set statistics_maps=240 --set publish=last --set flip=true --set batch_size=8)
@@ -21,6 +21,7 @@ projected=(--set discriminator=projected --set lambda_feat=0 --set perceptual=no
 settings() {
   case $1 in
     spade-celeba-256) echo spade/celeba-256-projected --init spade-celeba --set batch_size=12 --set steps=8000 "${recipe[@]}" ;;
+    spade-finer-celeba) echo spade-finer/celeba-256 --init spade-celeba --set batch_size=12 --set steps=4000 --set precision=auto ;;
     scgan-celeba-512) echo scgan/celeba "${projected[@]}" --set steps=4000 "${recipe[@]}" ;;
     clvae-celeba-256) echo clvae/ade20k --space celebamask-hq "${projected[@]}" --set steps=4000 "${recipe[@]}" ;;
     *) echo "No training of the name $1 (spade-celeba-256, scgan-celeba-512, clvae-celeba-256)." >&2; return 2 ;;

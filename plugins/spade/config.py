@@ -153,7 +153,7 @@ FINER_VARIANTS: dict[str, Variant] = {
     "celeba-256": Variant(
         FinerConfig(**{**vars(CELEBA_128), "resolution": 256, "upsampling": "finer", "base": "spade-celeba"}),
         replace(
-            VARIANTS["celeba-128-matched"].training, steps=700, features_side=0, lr=4e-4, lr_d=4e-4,
+            VARIANTS["celeba-128-matched"].training, batch_size=4, features_side=0, lr=4e-4, lr_d=4e-4,
             train_only="generator.up_4, generator.conv_img",
         ),
         "ours: a finished celeba-128 with one more block behind it, which alone is trained, 256 px",

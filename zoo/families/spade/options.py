@@ -80,7 +80,7 @@ class GanOptions(TrainingOptions):
     """With `lambda_mmd`: so many of the classes with the most pixels, and all the others together, are compared by themselves too."""
     mmd_bank: int = 96
     """With `lambda_mmd`: how many of the pictures made lately stand for the model's distribution. Of many the oldest are what the model no
-    longer makes, and it swings about its aim (the mean of two trainings in a row is nearer to it: `benchmarks/average.py`)."""
+    longer makes, and it swings about its aim, the less the smaller the rate (`decay_last=1` lets it fall from the first step)."""
     mmd_photos: int = 2000
     """With `lambda_mmd`: at most so many training photos, evenly spread over the data set."""
     prior_half: bool = False
@@ -187,8 +187,9 @@ PROJECTED: dict[str, Any] = {
 projected discriminator: pictures become sharp in half an hour of one CPU core. Measured in the cards of the embedded faces."""
 
 MATCHED: dict[str, Any] = {
-    **PROJECTED, "steps": 240, "features": "lite0-wide", "features_side": 224, "pixel_width": 32, "lambda_mmd": 30.0, "lambda_features": 2.0,
-    "lambda_l1": 2.0, "fixed_norms": True, "prior_every": 100, "zoom": 0.0, "lr": 1e-4, "lr_d": 3e-4, "decay_last": 0.7, "save_every": 50,
+    **PROJECTED, "steps": 500, "features": "lite0-wide", "features_side": 224, "pixel_width": 32, "lambda_mmd": 30.0,
+    "mmd_features": "lite1, lite2", "mmd_regions": 3, "lambda_features": 2.0, "lambda_l1": 2.0, "fixed_norms": True, "prior_every": 100,
+    "zoom": 0.0, "lr": 1e-4, "lr_d": 3e-4, "decay_last": 1.0, "ema": 0.995, "save_every": 50,
     "validate_every": 0, "preview_every": 0,
 }  # fmt: skip
 """Changes to the options of a small variant for its last training, from weights that `PROJECTED` has finished: the pictures' distribution is
