@@ -11,7 +11,7 @@ set -euo pipefail
 data=$1 runs=$2 minutes=$3
 shift 3
 names=("${@:-}")
-[ -n "${names[0]}" ] || names=(spade-celeba-256 scgan-celeba-512 clvae-celeba-256)
+[ -n "${names[0]}" ] || names=(spade-celeba-256 spade-finer-celeba scgan-celeba-512 clvae-celeba-256)
 : "${DEVICE:=cuda}" "${EXTRA:=}"
 recipe=(--set features=lite0-wide --set pixel_width=32 --set ema=0.995 --set lambda_mmd=30 --set mmd_features=lite1,lite2 --set mmd_regions=3 --set zoom=0 --set precision=auto --set validate_every=0 --set preview_every=0 --set save_every=200)
 projected=(--set discriminator=projected --set lambda_feat=0 --set perceptual=none --set lambda_features=2 --set lambda_l1=2 --set prior_half=true
@@ -24,7 +24,7 @@ settings() {
     spade-finer-celeba) echo spade-finer/celeba-256 --init spade-celeba --set batch_size=12 --set steps=4000 --set precision=auto ;;
     scgan-celeba-512) echo scgan/celeba "${projected[@]}" --set steps=4000 "${recipe[@]}" ;;
     clvae-celeba-256) echo clvae/ade20k --space celebamask-hq "${projected[@]}" --set steps=4000 "${recipe[@]}" ;;
-    *) echo "No training of the name $1 (spade-celeba-256, scgan-celeba-512, clvae-celeba-256)." >&2; return 2 ;;
+    *) echo "No training of the name $1 (spade-celeba-256, spade-finer-celeba, scgan-celeba-512, clvae-celeba-256)." >&2; return 2 ;;
   esac
 }
 
