@@ -43,6 +43,7 @@ plugin = Plugin(
             trainer="zoo_plugins.spade.finer:FinerTrainer",
             paper="Semantic Image Synthesis with Spatially-Adaptive Normalization (CVPR 2019), arXiv:1903.07291",
             can=("style:prior", "style:mean", "style:photo"),
+            grows_from=("spade",),
             parameters={"celeba-256": 4_262_595},
             title="A finished SPADE of half the side with one more block behind it (ours)",
         ),

@@ -137,12 +137,15 @@ def _architecture(arch: Any) -> Architecture:
         text = getattr(arch, name)
         if not isinstance(text, str) and not (name == "default" and text is None):
             raise PluginError(f"{where}: {name} is {type(text).__name__}, expected a text")
-    if not isinstance(arch.also, list | tuple) or not all(isinstance(name, str) for name in arch.also):
-        raise PluginError(f"{where}: also should be a tuple of architecture names")
+    others = {"also": arch.also, "grows_from": arch.grows_from}
+    for field, names in others.items():
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise PluginError(f"{where}: {field} should be a tuple of architecture names")
     counts = arch.parameters
     if not isinstance(counts, Mapping) or not all(type(n) is int and 0 <= n < 2**63 for n in counts.values()):
         raise PluginError(f"{where}: parameters should be a mapping of variants to their numbers of parameters")
-    return dataclasses.replace(arch, can=tuple(arch.can), also=tuple(arch.also), parameters=dict(counts))
+    found = {field: tuple(names) for field, names in others.items()}
+    return dataclasses.replace(arch, can=tuple(arch.can), parameters=dict(counts), **found)
 
 
 def _check_names(where: str, names: list[Any]) -> None:

@@ -62,7 +62,8 @@ class Architecture:
     options: `module:Class` of its sampling options, the `OPTIONS` of its model class, in a module without torch.
     trainer: None for a system that is not trained here; its models are written by `zoo.save`. parameters: how many each variant
     has, for `zoo list --architectures`, which builds no network. also: architectures of other kinds with the same config and the same
-    weights, as which a composition uses a folder of this one where its place asks for that kind.
+    weights, as which a composition uses a folder of this one where its place asks for that kind. grows_from: architectures from whose weights a training
+    of this one may start (`zoo train --init`), see `Trainer.fresh`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Architecture:
     default: str | None = None
     options: str | None = None
     also: tuple[str, ...] = ()
+    grows_from: tuple[str, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
 
 

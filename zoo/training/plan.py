@@ -83,7 +83,10 @@ class TrainingPlan:
                 )
             if ordinary_file(folder, CONFIG) is not None:
                 values = config_values(folder)
-                if values.get("architecture") != self.architecture:
+                if values.get("architecture") not in (
+                    self.architecture,
+                    *registry().architecture(self.architecture).grows_from,
+                ):
                     raise UsageError(
                         f'<<init="{self.init}">> is a model of {one_line(str(values.get("architecture")))!r}, and {self.architecture!r} is to'
                         " be trained: leave the architecture out to train what that model is."
