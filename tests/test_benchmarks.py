@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import zoo
 from zoo.cards import card_digests, missing_facts, read_card
 from zoo.composition.request.requests import parse_edit
 from zoo.data.facts import FACTS, facts_of
@@ -179,6 +181,15 @@ def test_the_sheet_has_a_row_per_face_and_edits_start_where_they_can(
     assert image.size == (10 * 34 + 2, 2 * 34 + 2 + sheet.HEAD)
     sheet.main([*arguments, "--out", str(tmp_path / "again.png")])
     assert (tmp_path / "again.png").read_bytes() == out.read_bytes()
+
+
+def test_the_sheet_of_sizes(pair: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet, out = script("sizes_sheet", monkeypatch), tmp_path / "sheet.png"
+    sheet.main([pair[0], pair[1], pair[1], "-n", "2", "--seed", "3", "--out", str(out)])
+    image, side = np.asarray(open_image(out)), max(zoo.load(pair[1]).resolution)
+    assert image.shape[:2] == (2 * (side + sheet.GAP) + sheet.GAP, 2 * (side + sheet.GAP) + sheet.GAP)
+    cells = [image[top : top + side, sheet.GAP : sheet.GAP + side] for top in (sheet.GAP, 2 * sheet.GAP + side)]
+    assert np.array_equal(*cells) and cells[0].std() > 1  # one model, one seed
 
 
 def test_starts_and_unchanged_pixels_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

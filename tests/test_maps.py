@@ -92,6 +92,32 @@ def test_resize_is_pillows_nearest_where_no_centre_lies_between_pixels(size: tup
     assert resized.instances is not None and torch.equal(resized.instances, resized.labels + (1 << 33))
 
 
+def test_enlarged_outlines_have_no_steps() -> None:
+    """A slanted edge is nearer to the true one than that of nearest neighbours; a line of one pixel stays whole."""
+    rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    found = SemanticMap((3 * rows + 2 * columns > 70).long()[None] * 5, FACES)
+    small, exact = found.enlarge((128, 128)).labels[0], found.resize((128, 128)).labels[0]
+    wanted = (3 * torch.arange(128)[:, None] + 2 * torch.arange(128) > 4 * 70.5 + 7.5).long() * 5
+    assert set(small.unique().tolist()) == {0, 5}
+    assert int((small != wanted).sum()) < 0.6 * int((exact != wanted).sum())
+    assert float((small != exact).float().mean()) < 0.05
+    line = torch.zeros(1, 9, 9, dtype=torch.long)
+    line[0, 4] = 7
+    assert bool((SemanticMap(line, FACES).enlarge((18, 18)).labels[0, 8:10] == 7).all())
+
+
+@pytest.mark.parametrize("size", [(16, 20), (20, 26), (8, 10), (64, 25)])
+def test_maps_that_hardly_grow_are_resized(size: tuple[int, int]) -> None:
+    labels = torch.randint(0, 19, (2, 16, 20), generator=torch.Generator().manual_seed(0))
+    found = SemanticMap(labels, FACES)
+    assert torch.equal(found.enlarge(size).labels, found.resize(size).labels)
+    counted = SemanticMap(labels, FACES, labels)
+    assert torch.equal(counted.enlarge((64, 80)).labels, counted.resize((64, 80)).labels)
+    assert found[:0].enlarge((64, 80)).labels.shape == (0, 64, 80)
+    flat = SemanticMap(torch.full((1, 4, 4), 7), FACES).enlarge((9, 8))
+    assert flat.labels.shape == (1, 9, 8) and bool((flat.labels == 7).all()) and flat.labels.dtype == torch.int64
+
+
 def test_to_space_renumbers_by_name_and_keeps_instances() -> None:
     found = SemanticMap(torch.tensor([[[0, 2, 13, 18]]]), FACES, torch.tensor([[[0, 1, 2, 3]]]))
     other = found.to_space(zoo.label_space("face-parsing"))

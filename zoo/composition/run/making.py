@@ -138,7 +138,7 @@ def _mapped(models: Models, maps: SemanticMap, records: Records, dropped: Sequen
     mapping = models.join(maps.space, models.space)
     for record, shown, before in zip(records, maps.label_sets(), dropped, strict=True):
         record["dropped"] = [*before, *(n for n in shown.names if n in mapping.dropped)]
-    return maps.mapped(mapping).resize(models.resolution)
+    return maps.mapped(mapping).enlarge(models.resolution)
 
 
 def _asked_and_shown(asked: LabelSet, shown: LabelSet) -> dict[str, Any]:
