@@ -137,8 +137,9 @@ def load_model(
     was pulled (`zoo.hub.pinned`). without: an asset that is neither compared nor read, because it is about to be computed (`zoo fit`).
     architecture: None, or one with the same config and weights (`Architecture.also`).
 
-    Whoever made the folder: nothing outside it is opened, nothing is built that its weights do not fill, and weights and assets hold
-    finite numbers. Raises WeightsError, ConfigError, UsageError, PluginError.
+    Whoever made the folder: nothing outside it is opened, but for a published model that an architecture of ours names as its base
+    (`spade-finer`); nothing is built that its weights do not fill, and weights and assets hold finite numbers. Raises WeightsError,
+    ConfigError, UsageError, PluginError.
     """
     left_out = f"{ASSETS}/{without}."
 

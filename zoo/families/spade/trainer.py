@@ -17,7 +17,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.api import load
 from zoo.data import Batch, PairData
-from zoo.errors import ConfigError, DataError, few
+from zoo.errors import DataError
 from zoo.families.spade.diffaugment import augmented, draw
 from zoo.families.spade.discriminators import MultiscaleDiscriminator, Opinion, PatchDiscriminator
 from zoo.families.spade.fpse import FPSEDiscriminator, FPSEMDiscriminator
@@ -25,13 +25,14 @@ from zoo.families.spade.joining import join
 from zoo.families.spade.losses import Outputs, discriminator_losses, generator_losses
 from zoo.families.spade.objectives import Objective
 from zoo.families.spade.options import GanOptions
+from zoo.families.spade.parts import begin_norms, freeze_beside, layers_beside
 from zoo.families.spade.photo_matching import common_classes, match_photos, mismatch, regions_of
 from zoo.families.spade.prior_styles import PriorStyles, estimate_statistics
 from zoo.families.spade.synthesizer import LatentSynthesizer
 from zoo.interfaces.models import Model
 from zoo.interfaces.trainers import Trainer, Update
 from zoo.maps import SemanticMap
-from zoo.nn.batch_norm import batch_norms, fix_batch_norms, hold, recompute_batch_norm
+from zoo.nn.batch_norm import batch_norms, fix_batch_norms
 from zoo.nn.init import init_xavier
 from zoo.nn.latents import reparameterize
 from zoo.nn.matching import PhotoMatching
@@ -65,7 +66,8 @@ class GanTrainer(Trainer):
         self.matching: PhotoMatching | None = None
         self.mmd_classes: tuple[int, ...] = ()
         if options.fixed_norms:
-            self._fix_norms()
+            for layer in layers_beside(self.gan, options.trained_parts):
+                fix_batch_norms(layer)
         self.objective: Objective | None = None
         self.joined = options.discriminator not in options.OWN_DISCRIMINATORS
         if options.discriminator == "projected":
@@ -76,7 +78,7 @@ class GanTrainer(Trainer):
             self.discriminator = self.build_discriminator()
         self.initialise(self.discriminator)
         if options.train_only:
-            self._train_only()
+            freeze_beside(self.gan, options.trained_parts, self.gan.title)
         self.perceptual = perceptual_network(options.perceptual, load)
         self._frozen = [network for network in (self.perceptual, self.features, *self.others) if network is not None]
         if options.channels_last:
@@ -135,38 +137,12 @@ class GanTrainer(Trainer):
         """Those of the parameters of the model or a part of it that are trained."""
         return [p for p in network.parameters() if p.requires_grad or not self.options.train_only]
 
-    def _train_only(self) -> None:
-        """Freeze the other parameters, statistics and singular vectors. Raises ConfigError for a beginning that no name has."""
-        parts, names = self.options.trained_parts, [name for name, _ in self.gan.named_parameters()]
-        if lost := [part for part in parts if not any(name.startswith(part) for name in names)]:
-            raise ConfigError(
-                f"train_only: no parameter of {self.gan.title} begins with {', '.join(lost)} (there are {few(names)})."
-            )
-        for name, parameter in self.gan.named_parameters():
-            parameter.requires_grad_(name.startswith(parts))
-        for name, layer in self.gan.named_modules():
-            if not (list(layer.children()) or name.startswith(parts)):
-                fix_batch_norms(layer)
-                hold(layer)
-
-    def _fix_norms(self) -> None:
-        """The batch norms, but for those of parts that may be fresh: `prepare` estimates these first."""
-        for name, module in self.gan.named_modules():
-            if not list(module.children()) and not name.startswith(self.options.trained_parts):
-                fix_batch_norms(module)
-
-    def _begin_norms(self, data: PairData) -> None:
-        """With `fixed_norms` the statistics of a part that may be fresh, over the first `FRESH_MAPS` pairs; from then on they are fixed, too."""
-
-        def run() -> None:
-            seen = 0
-            for batch in data.batches(VALIDATION_BATCH, limit=FRESH_MAPS):
-                self.statistics(batch, Rng(self.options.seed, range(seen, seen + len(batch)), ("fresh norms",)))
-                seen += len(batch)
-
-        training = self.gan.training
-        recompute_batch_norm(self.gan.eval(), run)
-        fix_batch_norms(self.gan.train(training))
+    def _run_fresh(self, data: PairData) -> None:
+        """The first `FRESH_MAPS` pairs through the model, for the norms of parts that may be fresh."""
+        seen = 0
+        for batch in data.batches(VALIDATION_BATCH, limit=FRESH_MAPS):
+            self.statistics(batch, Rng(self.options.seed, range(seen, seen + len(batch)), ("fresh norms",)))
+            seen += len(batch)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -200,7 +176,7 @@ class GanTrainer(Trainer):
         if self.prior is not None:
             self.prior.prepare(data)
         if self.options.fixed_norms and batch_norms(self.gan):
-            self._begin_norms(data)
+            begin_norms(self.gan, lambda: self._run_fresh(data))
         if self.options.lambda_mmd:
             self.mmd_classes = common_classes(data, self.options.mmd_regions)
             self.matching = match_photos(self.gan, self._matched_by, data, self.options, self.mmd_classes)
