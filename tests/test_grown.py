@@ -115,12 +115,15 @@ def test_the_rest_stays_as_it_was(half: Path, tmp_path: Path) -> None:
     parts = tuple(part.strip() for part in PARTS.split(","))
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]) == (not name.startswith(parts)), name
-    for (
-        name,
-        value,
-    ) in model.state_dict().items():  # norms are fixed, those of the new block from what was estimated first
-        if name.endswith(("running_mean", "running_var")):
+    # norms are fixed, those of the new block at what was estimated first; the rest is as it was, singular vectors too
+    for name, value in model.state_dict().items():
+        if name.endswith(("running_mean", "running_var")) or not name.startswith(parts):
             assert torch.equal(value, before[name]), name
+    turned = "generator.up_4.conv_0.weight_u"
+    assert not torch.equal(model.state_dict()[turned], before[turned])
+    run.finish()  # with averaged weights, whose singular vectors are found anew
+    for name, value in model.state_dict().items():
+        assert name.startswith(parts) or torch.equal(value, before[name]), name
     fresh = model.state_dict()["generator.up_4.norm_0.param_free_norm.running_mean"]
     assert float(fresh.abs().max()) > 1e-3 and not batch_norms(model)
     trained = run.optimizers["generator"].param_groups[0]["params"]

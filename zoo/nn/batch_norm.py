@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 
 import torch
 from torch import nn
@@ -29,8 +30,14 @@ def fix_batch_norms(model: nn.Module) -> None:
 
 
 def hold(module: nn.Module) -> None:
-    """Keep a layer in evaluation mode from now on, whatever `train()` says."""
-    module.register_forward_pre_hook(_evaluate)
+    """Keep a layer in evaluation mode from now on, whatever `train()` says, also where others than its `forward` ask for the mode."""
+    module.training = False
+    module.train = MethodType(_stay, module)  # type: ignore[method-assign]
+
+
+def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
+    del mode
+    return module
 
 
 def _evaluate(norm: nn.Module, inputs: object) -> None:

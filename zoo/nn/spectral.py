@@ -146,12 +146,15 @@ def held_spectral(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def recompute_spectral(module: nn.Module, steps: int = 30) -> None:
+def recompute_spectral(module: nn.Module, steps: int = 30, *, frozen: bool = True) -> None:
     """Recompute every u and v on the present weights by power iteration.
 
-    For averaged weights (EMA): an average of singular vectors is no singular vector. Starts from the stored u, which is near.
+    For averaged weights (EMA): an average of singular vectors is no singular vector. Starts from the stored u, which is near. frozen: also
+    of layers none of whose parameters is trained.
     """
     for layer in spectral_layers(module):
+        if not (frozen or any(p.requires_grad for p in layer.parameters())):
+            continue
         if isinstance(layer, SpectralMixin) and (not layer.weight_u.any() or not torch.isfinite(layer.weight_u).all()):
             layer.weight_u.copy_(F.normalize(torch.linspace(1.0, 2.0, len(layer.weight_u)), dim=0))
         layer.iterate(steps)

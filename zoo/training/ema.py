@@ -62,7 +62,7 @@ class Ema:
             with torch.no_grad():
                 for name, parameter in self.model.named_parameters():
                     parameter.copy_(self.average[name])
-            recompute_spectral(self.model)
+            recompute_spectral(self.model, frozen=False)
             self.model.eval()
             recompute_batch_norm(self.model, statistics)
             yield
