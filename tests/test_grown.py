@@ -132,9 +132,14 @@ def test_the_rest_stays_as_it_was(half: Path, tmp_path: Path) -> None:
 
 def test_without_fixed_norms_the_new_statistics_are_found_at_the_end(half: Path, tmp_path: Path) -> None:
     run = training(half, tmp_path / "run", train_only=PARTS, fixed_norms=False)
-    assert batch_norms(run.trainer.model)
+    own = batch_norms(run.trainer.model)
+    state = run.trainer.model.state_dict()
+    assert own and all(name.startswith("generator.up_4") for name, m in run.trainer.model.named_modules() if m in own)
+    before = {name: x.clone() for name, x in state.items() if name.endswith("running_var")}
     run.run()
     run.finish()
+    for name, value in before.items():
+        assert torch.equal(run.trainer.model.state_dict()[name], value) != name.startswith("generator.up_4"), name
 
 
 def test_a_resumed_run_is_the_same(half: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class FinerSPADE(SPADE):
 
 
 class FinerTrainer(SpadeTrainer):
-    """`SpadeTrainer`, with `train_only` for the block alone."""
+    """`SpadeTrainer`; weights of half the side, from which it starts, lack what `train_only` names, and the digest."""
 
     @property
     def fresh(self) -> tuple[str, ...]:

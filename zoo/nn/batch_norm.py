@@ -26,7 +26,7 @@ def fix_batch_norms(model: nn.Module) -> None:
     and nothing estimates these anew."""
     for norm in batch_norms(model):
         setattr(norm, _FIXED, True)
-        norm.register_forward_pre_hook(_evaluate)
+        hold(norm)
 
 
 def hold(module: nn.Module) -> None:
@@ -38,11 +38,6 @@ def hold(module: nn.Module) -> None:
 def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     del mode
     return module
-
-
-def _evaluate(norm: nn.Module, inputs: object) -> None:
-    del inputs
-    norm.training = False
 
 
 @torch.no_grad()

@@ -139,6 +139,7 @@ class PhotoMatching(nn.Module):
         super().__init__()
         self.fewest = fewest
         self.sizes = {name: level.shape[1] for name, level in photos.items()}
+        self.weights = [_weight(name, self.sizes) for name in self.sizes]
         known = torch.cat(list(photos.values()), 1)
         mean = known.nanmean(0)
         far = known - mean
@@ -165,19 +166,20 @@ class PhotoMatching(nn.Module):
         )
         scaled = scaled.nan_to_num(0.0)
         photos, banks, counts = (self.get_buffer(name) for name in ("photos", "banks", "counts"))
-        weights = [_weight(name, self.sizes) for name in self.sizes]
         total = scaled.new_zeros(())
         for i, count in enumerate(counts.tolist()):
             if count < self.fewest:
                 continue
             own = scaled[group == i]
             others = banks[i, :count].clone()  # the bank changes before the backward pass
-            levels = zip(weights, *(x.split(list(self.sizes.values()), 1) for x in (own, others, photos)), strict=True)
+            levels = zip(
+                self.weights, *(x.split(list(self.sizes.values()), 1) for x in (own, others, photos)), strict=True
+            )
             with exactly(own):
                 terms = [
                     w * (kernel(x, y).sum() / len(y) - kernel(x, real).sum() / len(real)) for w, x, y, real in levels
                 ]
-            mean = 2 * torch.stack(terms).sum() / sum(weights) / max(1, len(own))
+            mean = 2 * torch.stack(terms).sum() / sum(self.weights) / max(1, len(own))
             total = total + batch_mean(mean, float(len(own))) / len(counts)
         self._keep(batch_rows(scaled), batch_rows(group))
         return total
